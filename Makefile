@@ -1,0 +1,55 @@
+# `make demo` and `make test` set up everything they need below .venv; nothing is installed elsewhere.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
+
+.PHONY: help demo demo-lab test check unit integration format clean
+
+help:
+	@echo "make demo      run the quickstart notebook and show what it printed"
+	@echo "make demo-lab  open the quickstart in JupyterLab"
+	@echo "make test      check, then all tests whose parts are present"
+	@echo "make check     ruff, mypy, import-linter"
+	@echo "make unit      unit tests on every Python from 3.10 that is present"
+	@echo "make integration  the tests against real parts"
+	@echo "make format    let ruff format and mend the code"
+
+$(BIN)/python:
+	sh tools/make-venv $(VENV)
+	$(PIP) --upgrade "pip>=25.1"
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) --editable ".[demo]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.demo | $(BIN)/python
+	$(PIP) --editable . --group dev
+	@touch $@
+
+demo: $(VENV)/.demo
+	$(BIN)/python tools/run_notebook.py example_notebooks/01_quickstart.ipynb
+
+demo-lab: $(VENV)/.demo
+	$(BIN)/jupyter lab example_notebooks/01_quickstart.ipynb
+
+test: check unit integration
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev
+	$(BIN)/nox --session unit
+
+integration: $(VENV)/.dev
+	$(BIN)/python -m pytest tests --ignore=tests/unit
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,31 @@
+"""Unit tests on every supported Python that is on this machine."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+
+# uv looks only at its own certificates unless told to use the machine's.
+os.environ.setdefault("UV_SYSTEM_CERTS", "true")
+
+# pyenv's launchers answer only for the versions that are switched on, so its interpreters
+# are put on the path themselves, after all others.
+if shutil.which("pyenv"):
+    root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True)
+    versions = Path(root.stdout.strip(), "versions").glob("3.*/bin")
+    rest = [path for path in os.environ["PATH"].split(os.pathsep) if not path.endswith("/shims")]
+    os.environ["PATH"] = os.pathsep.join([*rest, *map(str, sorted(versions))])
+
+
+@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+def unit(session: nox.Session) -> None:
+    """Install the package as a user would and run the fast, pure tests."""
+    session.install("--editable", ".", "--group", "test")
+    session.run("python", "-m", "pytest", "tests/unit", *session.posargs)

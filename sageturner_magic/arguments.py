@@ -1,0 +1,1 @@
+"""The verbs and their arguments, the same for the magics and the command line."""

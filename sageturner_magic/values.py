@@ -1,0 +1,152 @@
+"""The values that rooms hand to each other: small, frozen, without behaviour of their own."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+EndpointType = Literal["local", "serverless", "server"]
+ContainerMode = Literal["generate", "provide"]
+
+CHUNK = 1 << 20
+"""Bytes read at a time wherever a file is hashed, copied or uploaded."""
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that is shipped beside the user's code.
+
+    Attributes:
+        path: Relative to the program folder, with forward slashes.
+        content: The bytes, or the file on disk that holds them (never read whole).
+    """
+
+    path: str
+    content: bytes | Path
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content in pieces of at most `CHUNK` bytes. Raises OSError."""
+        if isinstance(self.content, bytes):
+            yield self.content
+            return
+        with self.content.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+
+
+@dataclass(frozen=True)
+class CellLine:
+    """Where a line of a module came from: `In[cell], line line` (both counted from 1)."""
+
+    cell: int
+    line: int
+
+    def __str__(self) -> str:
+        return f"In[{self.cell}], line {self.line}"
+
+
+@dataclass(frozen=True)
+class CapturedModule:
+    """Code that serves a model: `sageturner.py` and what lies beside it.
+
+    Attributes:
+        origin: For people: `In[3], In[4]` or the code directory.
+        files: `sageturner.py` first, then what is shipped beside it, sorted by path.
+        cells: The numbers of the notebook cells it was made from; empty for a directory.
+        imports: Top-level names that the code imports and that are not its own.
+        lines: Line of sageturner.py (from 1) -> the cell's line it was copied from.
+    """
+
+    origin: str
+    files: tuple[SourceFile, ...]
+    cells: tuple[int, ...] = ()
+    imports: tuple[str, ...] = ()
+    lines: dict[int, CellLine] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The text of sageturner.py."""
+        return b"".join(self.files[0].chunks()).decode("utf-8")
+
+    def digest(self) -> str:
+        """SHA-256 (hex) over the paths and contents of all files."""
+        whole = hashlib.sha256()
+        for file in self.files:
+            content = hashlib.sha256()
+            for chunk in file.chunks():
+                content.update(chunk)
+            whole.update(f"{file.path}\0{content.hexdigest()}\n".encode())
+        return whole.hexdigest()
+
+    def write(self, folder: Path) -> None:
+        """Write all files below `folder`, which is made if need be. Raises OSError."""
+        for file in self.files:
+            target = folder / file.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as out:
+                for chunk in file.chunks():
+                    out.write(chunk)
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A model artefact on this machine: files that load() finds under `model_dir`.
+
+    Attributes:
+        folder: The folder whose content becomes `model_dir`.
+        digest: SHA-256 (hex) over relative paths and contents.
+        size: Bytes of all files together.
+        files: Number of files.
+    """
+
+    folder: Path
+    digest: str
+    size: int
+    files: int
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """An image in a registry, by digest.
+
+    Attributes:
+        repository: Registry host and repository, without a tag.
+        digest: `sha256:…` of the manifest.
+        tag: The tag it was pushed under.
+        architecture: `amd64` or `arm64`.
+        size: Compressed bytes of all layers.
+    """
+
+    repository: str
+    digest: str
+    tag: str
+    architecture: str
+    size: int
+
+    @property
+    def pinned(self) -> str:
+        """`repository@sha256:…`, the form that SageMaker gets."""
+        return f"{self.repository}@{self.digest}"
+
+
+class Reporter(Protocol):
+    """What a long piece of work is given to say how far it is.
+
+    Implementations may be called from any thread.
+    """
+
+    def log(self, line: str) -> None:
+        """One line of output of the work (a build log, a server's log)."""
+
+    def progress(self, done: float, total: float | None, unit: str, part: str = "") -> None:
+        """How much is done; `unit` is `B` for bytes, otherwise a plural noun.
+
+        `total` is None while it is not known. `part` names one of several concurrent measures
+        (a layer, a file).
+        """
+
+    def checkpoint(self) -> None:
+        """Raises DeploymentCancelled when the user has asked to stop."""
