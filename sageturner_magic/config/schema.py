@@ -1,0 +1,804 @@
+"""The keys of a configuration: names, types, limits, defaults and what each means.
+
+Everything that explains the configuration (messages, the commented example, the table in the
+documentation, the JSON schema) is derived from these models. The limits of SageMaker are those of
+its API reference (CreateModel, CreateEndpointConfig); where nothing else is said a default costs
+nothing.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from sageturner_magic.config.places import Places
+from sageturner_magic.errors import Finding
+from sageturner_magic.values import ContainerMode, EndpointType
+
+SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
+"""MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""
+
+PYTHON_VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
+
+
+def rule(why: str, do: str = "") -> PydanticCustomError:
+    """An error whose words are shown to the user as they are."""
+    # The braces of a message are the user's, not a template's.
+    return PydanticCustomError("rule", "{why}", {"why": why, "do": do})
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", text):
+        return text
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    valid = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "my-model"
+    raise rule(
+        "expected 1 to 40 lower-case letters, digits and hyphens, no hyphen at either end",
+        f"write `{valid}`",
+    )
+
+
+def _path(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise rule("expected a path")
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        raise rule("there is no such home directory", "write the path in full") from None
+    return text
+
+
+def _artefact_path(text: str) -> str:
+    if text.startswith("s3://"):
+        # Bucket names: Amazon S3 user guide, "General purpose bucket naming rules".
+        if not re.match(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/", text):
+            raise rule("expected s3://bucket/prefix/ or s3://bucket/model.tar.gz")
+        return text
+    if re.match(r"\w+://", text):
+        raise rule("expected a path or an s3:// address", "download it and name the local path")
+    return _path(text)
+
+
+def _artefact_file(text: str) -> str:
+    path = PurePosixPath(text)
+    if not path.name or path.is_absolute() or ".." in path.parts or "\\" in text or "\0" in text:
+        raise rule("expected a file name, relative to model_dir", "write `model.joblib`")
+    return text
+
+
+def _variable(text: str) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise rule("expected the name of a notebook variable", "assign the object to a name first")
+    return text
+
+
+def _package(text: str) -> str:
+    if not text.strip():
+        raise rule("expected a piece of a pip command line", "write `numpy>=2`")
+    return text
+
+
+def _system_package(text: str) -> str:
+    word = r"[A-Za-z0-9][A-Za-z0-9+.:=~_-]*"
+    if not re.fullmatch(rf"{word}(\s+{word})*", text):
+        raise rule("expected the name of a Debian package", "write `libgomp1`")
+    return text
+
+
+def _image(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][\w.:/@-]*", text):
+        raise rule("expected an image reference", "write `registry/repository:tag`")
+    return text
+
+
+def _memory(megabytes: int) -> int:
+    if megabytes not in SERVERLESS_MEMORY:
+        raise ValueError
+    return megabytes
+
+
+def _instance_type(text: str) -> str:
+    if re.fullmatch(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+", text):
+        return text
+    with_prefix = f"ml.{text.lower().removeprefix('ml.')}"
+    fits = re.fullmatch(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+", with_prefix)
+    raise rule(
+        "expected a SageMaker instance type, `ml.FAMILY.SIZE`",
+        f"write `{with_prefix if fits else 'ml.m5.xlarge'}`",
+    )
+
+
+def _matching(pattern: str, expected: str, example: str) -> AfterValidator:
+    """A text that fully matches `pattern`, which is said to the user in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise rule(f"expected {expected}", f"write it like `{example}`")
+        return text
+
+    return AfterValidator(check)
+
+
+def _environment_value(text: str) -> str:
+    if len(text) > 1024:
+        raise rule(
+            f"it has {len(text)} characters, and SageMaker takes at most 1024",
+            "ship it as a file of the artefact",
+        )
+    return text
+
+
+def _environment_size(environment: dict[str, str]) -> dict[str, str]:
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
+    if size > 32 * 1024:
+        raise rule(
+            f"it has {size} bytes in all, and SageMaker takes at most {32 * 1024}",
+            "ship long values as files of the artefact",
+        )
+    return environment
+
+
+def _tag_key(text: str) -> str:
+    # AWS reserves `aws:`; `sageturner:` tells what this tool created.
+    if not re.fullmatch(r"(?!aws:|sageturner:)[\w\s.:/=+@-]{1,128}", text):
+        raise rule(
+            "expected 1 to 128 letters, digits, spaces and _.:/=+-@, "
+            "not beginning with aws: or sageturner:"
+        )
+    return text
+
+
+def _form(value: Any) -> str:
+    return {list: "[list]", tuple: "[list]", dict: "[mapping]"}.get(type(value), "[text]")
+
+
+class Section(BaseModel):
+    """A part of the configuration. Unknown keys are mistakes; nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    null_is_a_value: ClassVar[frozenset[str]] = frozenset()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_written_means_default(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        filled = {}
+        for key, value in data.items():
+            field = cls.model_fields.get(key)
+            if value is not None or field is None or key in cls.null_is_a_value:
+                filled[key] = value
+            elif key in cls._sections():
+                filled[key] = {}
+            elif field.is_required():
+                filled[key] = None
+        return filled
+
+    @classmethod
+    def _sections(cls) -> frozenset[str]:
+        """The keys that are sections themselves."""
+        return frozenset(
+            key
+            for key, field in cls.model_fields.items()
+            for kind in (field.annotation, *getattr(field.annotation, "__args__", ()))
+            if isinstance(kind, type) and issubclass(kind, Section)
+        )
+
+
+class GenerateContainer(Section):
+    """An image that is built from your code."""
+
+    code_dir: Annotated[str, AfterValidator(_path)] | None = Field(
+        None,
+        description="Folder with sageturner.py, which defines load() and predict(), and whatever "
+        "it needs beside it. Left out in a notebook: the captured cells are used.",
+        examples=["./code"],
+    )
+    python_packages: Annotated[
+        Annotated[Literal["auto"], Tag("[text]")]
+        | Annotated[tuple[Annotated[str, AfterValidator(_package)], ...], Tag("[list]")],
+        Discriminator(lambda value: "[list]" if _form(value) == "[list]" else "[text]"),
+    ] = Field(
+        "auto",
+        description="Python packages. `auto` takes what the code imports, at the versions of the "
+        "running Python; or a list in which each entry is a piece of a pip command line, such as "
+        "`numpy>=2` or `--extra-index-url https://example.org/whl/cpu torch`.",
+    )
+    system_packages: tuple[Annotated[str, AfterValidator(_system_package)], ...] = Field(
+        (),
+        description="Debian packages that apt installs in the image.",
+        examples=[["libgomp1"]],
+    )
+    python_version: Literal["3.10", "3.11", "3.12", "3.13", "3.14"] | None = Field(
+        None,
+        description="Python of the image. Left out: the kernel's in a notebook, otherwise 3.12.",
+        examples=["3.12"],
+    )
+    install_cuda: bool = Field(
+        False,
+        description="true where the model computes on an NVIDIA GPU, which takes a GPU instance "
+        "under `compute.server`. Serverless endpoints have no GPU.",
+    )
+    base_image: Annotated[str, AfterValidator(_image)] | None = Field(
+        None,
+        description="Image that yours starts from. Left out: the official slim Python image of "
+        "`python_version`, from ECR Public.",
+        examples=["public.ecr.aws/docker/library/python:3.12-slim"],
+    )
+    builder: Literal["auto", "docker", "layers"] = Field(
+        "auto",
+        description="How the image is built: `docker` uses a Docker daemon, `layers` needs none, "
+        "`auto` takes Docker where there is one.",
+    )
+
+
+class ProvideContainer(Section):
+    """An image of your own."""
+
+    docker_dir: Annotated[str, AfterValidator(_path)] = Field(
+        description="Folder with your Dockerfile. The image has to answer GET /ping and "
+        "POST /invocations on port 8080.",
+        examples=["./provided-container"],
+    )
+
+
+class Container(Section):
+    """What the endpoint runs."""
+
+    generate_container: GenerateContainer = Field(
+        GenerateContainer(),
+        description="For the container mode `generate`: an image is built from your code.",
+    )
+    provide_container: ProvideContainer | None = Field(
+        None, description="For the container mode `provide`: an image of your own Dockerfile."
+    )
+
+
+class Local(Section):
+    """An endpoint on this machine."""
+
+    mode: Literal["process", "container"] = Field(
+        "process",
+        description="`process` runs the model with this Python; `container` runs the image, in "
+        "Docker where there is one.",
+    )
+
+
+class Serverless(Section):
+    """A serverless endpoint: billed for the time of requests, nothing while idle."""
+
+    memory: Annotated[
+        int, AfterValidator(_memory), Field(json_schema_extra={"enum": list(SERVERLESS_MEMORY)})
+    ] = Field(
+        2048,
+        description="Memory in MB: 1024, 2048, 3072, 4096, 5120 or 6144. A request costs in "
+        "proportion to it, and CPU power grows with it.",
+    )
+    max_concurrency: int = Field(
+        5, ge=1, le=200, description="Requests that are answered at the same time, 1 to 200."
+    )
+    provisioned_concurrency: int | None = Field(
+        None,
+        ge=1,
+        le=200,
+        description="Copies that are kept warm, up to `max_concurrency`. Billed around the clock; "
+        "left out, none is kept and the first request after a pause waits for a start.",
+        examples=[1],
+    )
+
+    @field_validator("provisioned_concurrency")
+    @classmethod
+    def _within_concurrency(cls, provisioned: int | None, info: ValidationInfo) -> int | None:
+        most = info.data.get("max_concurrency")
+        if provisioned is not None and most is not None and provisioned > most:
+            raise rule(
+                f"it is more than `max_concurrency`, which is {most}",
+                f"write at most {most}, or raise `max_concurrency`",
+            )
+        return provisioned
+
+
+class Autoscaling(Section):
+    """More instances under load, fewer without."""
+
+    min: int = Field(1, ge=1, description="Fewest instances.")
+    max: int = Field(
+        ge=1,
+        description="Most instances; each is billed by the second while it runs.",
+        examples=[4],
+    )
+    invocations_per_instance: int = Field(
+        100,
+        ge=1,
+        description="Requests per instance and minute that scaling aims at: above it instances "
+        "are added, below it they are removed.",
+    )
+
+    @field_validator("max")
+    @classmethod
+    def _not_below_min(cls, most: int, info: ValidationInfo) -> int:
+        least = info.data.get("min")
+        if least is not None and most < least:
+            raise rule(f"it is less than `min`, which is {least}", f"write {least} or more")
+        return most
+
+
+class Server(Section):
+    """An endpoint on instances of its own: billed by the second until it is deleted."""
+
+    instance_type: Annotated[str, AfterValidator(_instance_type)] = Field(
+        description="SageMaker instance type: CPU such as ml.m5.xlarge, GPU such as "
+        "ml.g5.xlarge. Billed by the second until the endpoint is deleted.",
+        examples=["ml.m5.xlarge"],
+    )
+    initial_instance_count: int = Field(
+        1, ge=1, description="Instances to start with; each is billed."
+    )
+    volume_gb: int | None = Field(
+        None,
+        ge=1,
+        le=512,
+        description="Disk of each instance in GB, 1 to 512. Left out: SageMaker's default. Types "
+        "with disks of their own take none.",
+        examples=[32],
+    )
+    startup_timeout_s: int | None = Field(
+        None,
+        ge=60,
+        le=3600,
+        description="Seconds that load() may take before SageMaker gives up, 60 to 3600. "
+        "Left out: SageMaker's 480.",
+        examples=[600],
+    )
+    download_timeout_s: int | None = Field(
+        None,
+        ge=60,
+        le=3600,
+        description="Seconds that fetching the artefact may take, 60 to 3600. Left out: "
+        "SageMaker's default.",
+        examples=[600],
+    )
+    inference_ami_version: (
+        Annotated[
+            str,
+            _matching(
+                r"[a-zA-Z0-9][a-zA-Z0-9.-]*",
+                "the name of an inference AMI",
+                "al2023-ami-sagemaker-inference-gpu-4-1",
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Version of the machine image, which decides the NVIDIA driver. Left out: one "
+        "that fits the packages is chosen.",
+        examples=["al2023-ami-sagemaker-inference-gpu-4-1"],
+    )
+    routing: (
+        Annotated[
+            Literal["LEAST_OUTSTANDING_REQUESTS", "RANDOM"],
+            BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="How requests are spread over instances: to the one with the fewest waiting, "
+        "or at random. Left out: SageMaker's default, RANDOM.",
+        examples=["LEAST_OUTSTANDING_REQUESTS"],
+    )
+    autoscaling: Autoscaling | None = Field(
+        None, description="Adds and removes instances with the load. Left out: a fixed number."
+    )
+
+
+class Compute(Section):
+    """Where the model runs; the endpoint type of a deployment picks the section."""
+
+    local: Local = Field(Local(), description="For the endpoint type `local`: this machine, free.")
+    serverless: Serverless | None = Field(
+        None,
+        description="For the endpoint type `serverless`: billed while requests are answered, "
+        "nothing while idle; CPU only.",
+    )
+    server: Server | None = Field(
+        None,
+        description="For the endpoint type `server`: instances of your own, billed by the second "
+        "until the endpoint is deleted.",
+    )
+
+
+class Batch(Section):
+    """Requests that are predicted together, for code that defines predict_batch()."""
+
+    max_size: int = Field(32, ge=1, description="Most requests in a batch.")
+    max_wait_ms: int = Field(
+        5,
+        ge=0,
+        le=10_000,
+        description="Milliseconds that a request may wait for others, 0 to 10000.",
+    )
+
+
+class Serving(Section):
+    """How the model server treats requests."""
+
+    null_is_a_value = frozenset({"nan"})
+
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Processes that hold a copy of the model each and predict in parallel; memory "
+        "grows with them.",
+    )
+    batch: Batch = Field(
+        Batch(), description="Batching of requests; used only if the code has predict_batch()."
+    )
+    queue: int = Field(256, ge=1, description="Requests that may wait; more are refused at once.")
+    timeout_s: int = Field(
+        55,
+        ge=1,
+        le=60,
+        description="Seconds that a prediction may take, 1 to 60 (SageMaker waits 60).",
+    )
+    max_body_mb: int = Field(
+        25,
+        ge=1,
+        le=1024,
+        description="Largest request in MB, 1 to 1024. SageMaker itself takes 25, and 4 on "
+        "serverless endpoints.",
+    )
+    nan: Annotated[
+        Literal["error", "null"],
+        BeforeValidator(lambda value: "null" if value is None else value),
+    ] = Field(
+        "error",
+        description="What a NaN or infinity in an answer becomes, which JSON does not have: an "
+        "`error` that names it, or `null`.",
+    )
+    metrics: Literal["prometheus", "emf"] = Field(
+        "prometheus",
+        description="How figures are given out: `prometheus` on GET /metrics, or `emf` as log "
+        "lines that become CloudWatch metrics (which CloudWatch bills).",
+    )
+
+
+class Network(Section):
+    """A network of your own, for endpoints on instances."""
+
+    subnets: tuple[
+        Annotated[
+            str, _matching(r"subnet-[0-9a-zA-Z]+", "the id of a subnet", "subnet-0123456789abcdef0")
+        ],
+        ...,
+    ] = Field(
+        (),
+        max_length=16,
+        description="Subnets of your VPC that the endpoint is placed in, at most 16.",
+        examples=[["subnet-0123456789abcdef0"]],
+    )
+    security_groups: tuple[
+        Annotated[
+            str, _matching(r"sg-[0-9a-zA-Z]+", "the id of a security group", "sg-0123456789abcdef0")
+        ],
+        ...,
+    ] = Field(
+        (),
+        max_length=5,
+        description="Security groups of that VPC, at most 5; needed together with `subnets`.",
+        examples=[["sg-0123456789abcdef0"]],
+        validate_default=True,
+    )
+    isolation: bool = Field(
+        False, description="true lets the container make no network call of its own."
+    )
+
+    @field_validator("security_groups")
+    @classmethod
+    def _both_or_neither(cls, groups: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "subnets" in info.data and bool(groups) != bool(info.data["subnets"]):
+            raise rule(
+                "a VPC takes both subnets and security groups",
+                "list at least one of each, or neither",
+            )
+        return groups
+
+
+class Overrides(Section):
+    """Names of your own for what is otherwise found or created by its usual name."""
+
+    bucket_name: (
+        Annotated[
+            str,
+            _matching(
+                r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+                "the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots and hyphens",
+                "my-sagemaker-models",
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="S3 bucket for artefacts. Left out: "
+        "sageturner-sagemaker-models-ACCOUNT-REGION, which setup creates.",
+        examples=["my-sagemaker-models"],
+    )
+    role_name: (
+        Annotated[
+            str,
+            _matching(
+                r"[\w+=,.@-]{1,64}",
+                "the name of an IAM role, without its path",
+                "my-sagemaker-role",
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Name of the IAM role that the endpoint runs with. Left out: "
+        "sageturner-role-sagemaker, which setup creates.",
+        examples=["my-sagemaker-role"],
+    )
+    role_arn: (
+        Annotated[
+            str,
+            _matching(
+                r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
+                "the ARN of an IAM role",
+                "arn:aws:iam::012345670123:role/my-sagemaker-role",
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="ARN of that role, in place of `role_name`; one of the two.",
+        examples=["arn:aws:iam::012345670123:role/my-sagemaker-role"],
+    )
+    repository_name: (
+        Annotated[
+            str,
+            _matching(
+                r"(?=.{2,256}$)([a-z0-9]+([._-]+[a-z0-9]+)*/)*[a-z0-9]+([._-]+[a-z0-9]+)*",
+                "the name of an ECR repository: lower-case letters, digits and ._-/",
+                "my-sagemaker-images",
+            ),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="ECR repository for images. Left out: sageturner-sagemaker, created when it "
+        "is needed.",
+        examples=["my-sagemaker-images"],
+    )
+
+
+class Config(Section):
+    """A whole configuration, checked.
+
+    Paths are kept as the user wrote them; `code_dir`, `docker_dir` and `local_artefact` give them
+    as absolute paths.
+    """
+
+    name: Annotated[str, AfterValidator(_name)] = Field(
+        description="Name of the endpoint: 1 to 40 lower-case letters, digits and hyphens. "
+        "Deploying the same name again updates that endpoint in place.",
+        examples=["my-model"],
+    )
+    artefact: (
+        Annotated[
+            Annotated[str, AfterValidator(_artefact_path), Tag("[text]")]
+            | Annotated[
+                dict[
+                    Annotated[str, AfterValidator(_artefact_file)],
+                    Annotated[str, AfterValidator(_variable)],
+                ],
+                Tag("[mapping]"),
+            ],
+            Discriminator(lambda value: "[mapping]" if isinstance(value, dict) else "[text]"),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Trained model that load(model_dir) reads: a file, a folder, a .tar.gz, an "
+        "s3:// address, or in a notebook {file name: variable}, which saves the variable's object. "
+        "Left out: the code needs no files.",
+        examples=["./model"],
+    )
+    container: Container = Field(Container(), description="What the endpoint runs.")
+    compute: Compute = Field(
+        Compute(), description="Where it runs; the endpoint type of a deployment picks the section."
+    )
+    serving: Serving = Field(
+        Serving(), description="How the model server treats requests (container mode `generate`)."
+    )
+    network: Network = Field(
+        Network(), description="A VPC of your own, for the endpoint type `server`."
+    )
+    kms_key: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
+        None,
+        description="KMS key (id, ARN or alias) that encrypts artefacts in S3 and the disks of "
+        "instances. Left out: AWS's own keys.",
+        examples=["alias/my-key"],
+    )
+    environment: Annotated[
+        dict[
+            Annotated[
+                str,
+                _matching(
+                    r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}",
+                    "letters, digits and underscores, not beginning with a digit",
+                    "LOG_LEVEL",
+                ),
+            ],
+            Annotated[str, AfterValidator(_environment_value)],
+        ],
+        AfterValidator(_environment_size),
+    ] = Field(
+        {},
+        max_length=100,
+        description="Environment variables of the model server, at most 100. Values are text as "
+        "written. Not for secrets: AWS shows them to whoever may describe the model.",
+        examples=[{"LOG_LEVEL": "info"}],
+    )
+    # AWS takes 50 tags on a resource, and five are this tool's own.
+    tags: dict[
+        Annotated[str, AfterValidator(_tag_key)],
+        Annotated[
+            str,
+            _matching(
+                r"[\w\s.:/=+@-]{0,256}",
+                "at most 256 letters, digits, spaces and _.:/=+-@",
+                "search",
+            ),
+        ],
+    ] = Field(
+        {},
+        max_length=45,
+        description="Tags on everything that is created, at most 45, for instance to tell costs "
+        "apart.",
+        examples=[{"team": "search"}],
+    )
+    overrides: Overrides = Field(
+        Overrides(), description="Names of your own in place of the usual ones."
+    )
+
+    _places: Places = PrivateAttr(default_factory=Places)
+
+    def model_post_init(self, context: Any, /) -> None:
+        if isinstance(context, Places):
+            self._places = context
+
+    def where(self, key: str) -> str:
+        """The place where a dotted key was written, such as `sageturner.yaml:7:13`.
+
+        Falls back to the nearest parent that was written, then to the document; empty for a
+        configuration that was not read from YAML.
+        """
+        return self._places.where(key)
+
+    def resolve(self, path: str) -> Path:
+        """The absolute form of a path of this configuration, relative to where it was written."""
+        return self._places.folder.absolute() / Path(path).expanduser()
+
+    @property
+    def code_dir(self) -> Path | None:
+        """The folder with sageturner.py; None where the notebook's cells are meant."""
+        written = self.container.generate_container.code_dir
+        return None if written is None else self.resolve(written)
+
+    @property
+    def docker_dir(self) -> Path | None:
+        """The folder with the user's own Dockerfile."""
+        provided = self.container.provide_container
+        return None if provided is None else self.resolve(provided.docker_dir)
+
+    @property
+    def local_artefact(self) -> Path | None:
+        """The file or folder of the artefact on this machine."""
+        if not isinstance(self.artefact, str) or self.s3_artefact:
+            return None
+        return self.resolve(self.artefact)
+
+    @property
+    def s3_artefact(self) -> str | None:
+        """The `s3://…` address of an artefact that is there already."""
+        is_s3 = isinstance(self.artefact, str) and self.artefact.startswith("s3://")
+        return str(self.artefact) if is_s3 else None
+
+    @property
+    def artefact_variables(self) -> Mapping[str, str]:
+        """File name -> the notebook variable that is saved as it."""
+        return self.artefact if isinstance(self.artefact, dict) else {}
+
+    def to_yaml(self) -> str:
+        """YAML with the keys that were written, in the schema's order, without comments."""
+        written = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        return yaml.safe_dump(written, sort_keys=False, allow_unicode=True, width=10_000)
+
+    def check(self, endpoint_type: EndpointType, container_mode: ContainerMode) -> list[Finding]:
+        """What does not fit this type of endpoint and this container mode."""
+        findings: list[Finding] = []
+
+        def found(key: str, what: str, why: str, do: str) -> None:
+            findings.append(Finding(what, why=why, do=do, where=self.where(key)))
+
+        if endpoint_type == "serverless" and self.compute.serverless is None:
+            found(
+                "compute.serverless",
+                "`compute.serverless` is missing",
+                "a serverless endpoint takes its memory and concurrency from there",
+                "add `compute: {serverless: {memory: 2048, max_concurrency: 5}}`",
+            )
+        if endpoint_type == "server" and self.compute.server is None:
+            found(
+                "compute.server",
+                "`compute.server` is missing",
+                "an endpoint on instances takes their type and number from there",
+                "add `compute: {server: {instance_type: ml.m5.xlarge}}`, or deploy with "
+                "`--endpoint-type serverless`",
+            )
+        if container_mode == "provide" and self.container.provide_container is None:
+            found(
+                "container.provide_container",
+                "`container.provide_container` is missing",
+                "the container mode `provide` builds your own Dockerfile",
+                "add `container: {provide_container: {docker_dir: ./provided-container}}`",
+            )
+        if (
+            container_mode == "provide"
+            and endpoint_type == "local"
+            and self.compute.local.mode == "process"
+        ):
+            found(
+                "compute.local.mode",
+                "`compute.local.mode` is `process`",
+                "an image of your own runs in a container only",
+                "add `compute: {local: {mode: container}}`",
+            )
+        if (
+            endpoint_type == "serverless"
+            and container_mode == "generate"
+            and self.container.generate_container.install_cuda
+        ):
+            found(
+                "container.generate_container.install_cuda",
+                "`container.generate_container.install_cuda` is true",
+                "serverless endpoints have no GPU",
+                "write `install_cuda: false`, or deploy with `--endpoint-type server` and a GPU "
+                "instance such as ml.g5.xlarge",
+            )
+        if endpoint_type == "serverless" and self.network != Network():
+            found(
+                "network",
+                "`network` is set",
+                "serverless endpoints take neither a VPC nor network isolation",
+                "remove `network`, or deploy with `--endpoint-type server`",
+            )
+        if self.overrides.role_name and self.overrides.role_arn:
+            found(
+                "overrides.role_arn",
+                "`overrides.role_name` and `overrides.role_arn` are both set",
+                "an endpoint runs with one role",
+                "keep one of the two",
+            )
+        return findings
