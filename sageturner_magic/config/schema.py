@@ -168,8 +168,12 @@ def _tag_key(text: str) -> str:
     return text
 
 
-def _form(value: Any) -> str:
-    return {list: "[list]", tuple: "[list]", dict: "[mapping]"}.get(type(value), "[text]")
+def _list_or_text(value: Any) -> str:
+    return "[list]" if isinstance(value, (list, tuple)) else "[text]"
+
+
+def _mapping_or_text(value: Any) -> str:
+    return "[mapping]" if isinstance(value, dict) else "[text]"
 
 
 class Section(BaseModel):
@@ -218,7 +222,7 @@ class GenerateContainer(Section):
     python_packages: Annotated[
         Annotated[Literal["auto"], Tag("[text]")]
         | Annotated[tuple[Annotated[str, AfterValidator(_package)], ...], Tag("[list]")],
-        Discriminator(lambda value: "[list]" if _form(value) == "[list]" else "[text]"),
+        Discriminator(_list_or_text),
     ] = Field(
         "auto",
         description="Python packages. `auto` takes what the code imports, at the versions of the "
@@ -614,7 +618,7 @@ class Config(Section):
                 ],
                 Tag("[mapping]"),
             ],
-            Discriminator(lambda value: "[mapping]" if isinstance(value, dict) else "[text]"),
+            Discriminator(_mapping_or_text),
         ]
         | None
     ) = Field(
