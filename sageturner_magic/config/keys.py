@@ -24,7 +24,7 @@ def schema_keys(path: Sequence[str] = ()) -> Mapping[str, str]:
     """Key -> description of what can stand in the section at `path`; empty for any other path."""
     found = schema_at(path)
     return {
-        key: str(field.get("description", ""))
+        key: str(_resolved(field).get("description", ""))
         for key, field in (found or {}).get("properties", {}).items()
     }
 

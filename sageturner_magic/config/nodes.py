@@ -146,7 +146,7 @@ class _Builder:
             )
         return root
 
-    def _node(self, event: Event, depth: int) -> Node:
+    def _node(self, event: Any, depth: int) -> Node:
         if isinstance(event, AliasEvent):
             return self._alias(event)
         mark = self.mark(event.start_mark)
@@ -179,17 +179,16 @@ class _Builder:
             self._anchors[event.anchor] = node
         return node
 
-    def _alias(self, event: AliasEvent) -> Node:
+    def _alias(self, event: Any) -> Node:
         mark = self.mark(event.start_mark)
         node = self._anchors.get(event.anchor)
         if node is None:
-            self._remark(
-                event,
+            raise ConfigError(
                 f"`*{event.anchor}` refers to nothing",
+                where=self.origin.place(mark),
                 why=f"no value above is marked with `&{event.anchor}`",
                 do="write the value itself, or put it in quotes if it begins with a star",
             )
-            return Node(mark, None)
         self._count(node.size, mark)
         return node
 
@@ -205,8 +204,6 @@ class _Builder:
             mark = self.mark(event.start_mark)
             key = self._key(event, depth)
             node = self._node(next(self._events), depth)
-            if key is None:
-                continue
             if key in entries:
                 self._remark(
                     event,
@@ -218,25 +215,23 @@ class _Builder:
             entries[key] = Entry(mark, node)
         return entries
 
-    def _key(self, event: Event, depth: int) -> str | None:
+    def _key(self, event: Any, depth: int) -> str:
         if isinstance(event, ScalarEvent):
             self._node(event, depth)
             return str(event.value)
-        node = self._node(event, depth)
-        if isinstance(node.content, str):
-            return node.content
-        if not isinstance(event, AliasEvent):
-            self._remark(
-                event,
-                "A list or a mapping stands where a key is expected",
-                why=(
-                    "`{{ }}` is a template's placeholder, which nothing fills in here"
-                    if isinstance(event, MappingStartEvent)
-                    else "keys are plain text"
-                ),
-                do="write `key: value`",
-            )
-        return None
+        if isinstance(event, AliasEvent):
+            content = self._alias(event).content
+            if isinstance(content, str):
+                return content
+        is_template = isinstance(event, MappingStartEvent)
+        raise ConfigError(
+            "A list or a mapping stands where a key is expected",
+            where=self.origin.place(self.mark(event.start_mark)),
+            why="`{{ }}` is a template's placeholder, which nothing fills in here"
+            if is_template
+            else "keys are plain text",
+            do="write `key: value`",
+        )
 
     def _count(self, values: int, mark: Mark) -> None:
         self._values += values
@@ -272,8 +267,7 @@ _SYNTAX = (
     (
         "mapping values are not allowed",
         "A colon stands where no key can be",
-        "put a value that contains `: ` in quotes, write a space after each key's colon, "
-        "and indent the keys of one section alike",
+        "put a value that contains `: ` in quotes, and indent the keys of one section alike",
     ),
     (
         "while scanning a simple key",
@@ -322,7 +316,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, builder: _Builder, text: str) -> 
             )
     for words, what, do in _SYNTAX:
         if words in said:
-            opened = error.context_mark if "not closed" in what else None
+            opened = error.context_mark if what.startswith("This ") else None
             mark = builder.mark(opened or at)
             return ConfigError(what, where=builder.origin.place(mark), do=do)
     return ConfigError(

@@ -60,7 +60,7 @@ def read_config(path: Path) -> Config:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _not_text(origin, content, error) from None
-    return parse_config(text, folder=Path(os.path.abspath(file)).parent, origin=origin)
+    return parse_config(text, folder=file.absolute().parent, origin=origin)
 
 
 def parse_config(text: str, *, folder: Path, origin: Origin) -> Config:
@@ -101,11 +101,10 @@ def _remark(mistake: Any, root: Node, origin: Origin) -> Remark:
         what, why, do = _unknown_key(path)
     elif mistake["type"] == "missing":
         mark = _entry(root, path[:-1]).mark
-        description = schema_keys([str(part) for part in path[:-1]])[str(path[-1])]
-        example = (schema_at(path) or {}).get("examples", ["…"])[0]
+        schema = schema_at(path) or {}
         what = f"`{key}` is missing"
-        why = f"it is the {description[0].lower()}{description[1:].partition('.')[0]}"
-        do = f"add `{path[-1]}: {example}`"
+        why = re.split(r"[.:]\s", schema["description"])[0]
+        do = f"add `{path[-1]}: {schema['examples'][0]}`"
     else:
         mark = entry.mark if is_key else entry.mark_to_show
         what = f"`{key}` cannot be used" if is_key else _as_written(path, entry.node)
@@ -173,8 +172,10 @@ def _wrong_value(mistake: Any, path: Path_, node: Node) -> tuple[str, str]:
     elif isinstance(node.content, dict):
         expected += ", found `key: value` pairs"
     if not isinstance(node.content, str):
-        if node.content is None and expectation(schema) == "text":
-            return expected, 'write the text, in quotes if it is `"null"` or empty'
+        if node.content is None and "examples" in schema:
+            return expected, f"write `{path[-1]}: {schema['examples'][0]}`"
+        if node.content is None:
+            return expected, 'put `""` or `"null"` in quotes if that is the text'
         return expected, ""
     if nearest := _nearest_option(options(schema), node.content):
         return expected, f"write `{nearest}`"
@@ -206,7 +207,10 @@ def _unknown_key(path: Path_) -> tuple[str, str, str]:
     near = _nearest_key(key, (known[-1] for known in elsewhere))
     if homes := same or [known for known in elsewhere if known[-1] == near]:
         home = dotted(homes[0][:-1])
-        belongs = f"`{near or key}` belongs under `{home}`" if home else f"`{near}` is a top key"
+        name = homes[0][-1]
+        belongs = (
+            f"`{name}` belongs under `{home}`" if home else f"`{name}` is a key of the top level"
+        )
         return what, belongs, f"move it to `{dotted(homes[0])}`"
     return what, f"known here: {', '.join(siblings)}", "remove it, or use one of these"
 
