@@ -19,7 +19,7 @@ from sageturner_magic.config.keys import (
     schema_keys,
 )
 from sageturner_magic.config.nodes import Entry, Node, Remark, printable, read_nodes
-from sageturner_magic.config.places import Mark, Origin, Places, dotted
+from sageturner_magic.config.places import Origin, Places, dotted
 from sageturner_magic.config.schema import Config
 from sageturner_magic.errors import ConfigError, Finding
 
@@ -29,7 +29,7 @@ MAX_BYTES = 1_000_000
 MAX_FINDINGS = 100
 """Mistakes that are shown; a file with more of them is another kind of file."""
 
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 def read_config(path: Path) -> Config:
@@ -76,26 +76,27 @@ def parse_config(text: str, *, folder: Path, origin: Origin) -> Config:
         raise _not_a_mapping(root, origin)
     places = Places(folder, origin, root.marks())
     config = None
+    number = len(remarks)
     try:
         config = Config.model_validate(root.data(), context=places)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
-        shown = [_remark(mistake, root, origin) for mistake in mistakes[:MAX_FINDINGS]]
-        remarks = [*remarks, *shown]
+        number += len(mistakes)
+        remarks += [_remark(mistake, root, origin) for mistake in mistakes[:MAX_FINDINGS]]
     if config is None or remarks:
-        raise ConfigError.of(remark.finding for remark in sorted(remarks, key=_order))
+        remarks.sort(key=lambda remark: remark.mark)
+        shown = [remark.finding for remark in remarks[:MAX_FINDINGS]]
+        if number > len(shown):
+            shown.append(Finding(f"{number - len(shown)} more problems", do="mend these first"))
+        raise ConfigError.of(shown)
     return config
-
-
-def _order(remark: Remark) -> Mark:
-    return remark.mark
 
 
 def _remark(mistake: Any, root: Node, origin: Origin) -> Remark:
     """One of pydantic's errors in the user's words, at the user's place."""
-    path, is_key = _path_in(root, mistake["loc"], is_missing=mistake["type"] == "missing")
+    path, is_key = _path_in(root, mistake["loc"])
     entry = _entry(root, path)
-    key = dotted(path)
+    key = printable(dotted(path))
     if mistake["type"] == "extra_forbidden":
         mark = entry.mark
         what, why, do = _unknown_key(path)
@@ -112,15 +113,14 @@ def _remark(mistake: Any, root: Node, origin: Origin) -> Remark:
     return Remark(mark, Finding(what, why=why, do=do, where=origin.place(mark)))
 
 
-def _path_in(root: Node, location: Path_, *, is_missing: bool) -> tuple[Path_, bool]:
+def _path_in(root: Node, location: KeyPath) -> tuple[KeyPath, bool]:
     """A location of pydantic's, without the names of alternatives (`[text]`) in it.
 
     Also tells whether the mistake is in the key itself rather than in its value.
     """
     path: list[str | int] = []
     node: Node | None = root
-    for position, part in enumerate(location):
-        is_last = position == len(location) - 1
+    for part in location:
         if node and isinstance(node.content, dict) and part in node.content:
             node = node.content[str(part)].node
         elif node and isinstance(node.content, list) and isinstance(part, int):
@@ -129,14 +129,14 @@ def _path_in(root: Node, location: Path_, *, is_missing: bool) -> tuple[Path_, b
             if part == "[key]":
                 return tuple(path), True
             continue
-        elif not (is_last and is_missing):
-            # A key that was left out and whose default does not fit what was written beside it.
+        else:
+            # A key that was left out, though it is required or its neighbour needs it.
             node = None
         path.append(part)
     return tuple(path), False
 
 
-def _entry(root: Node, path: Path_) -> Entry:
+def _entry(root: Node, path: KeyPath) -> Entry:
     """The entry at `path`, or the nearest one above it."""
     entry = Entry(root.mark, root)
     for part in path:
@@ -150,8 +150,8 @@ def _entry(root: Node, path: Path_) -> Entry:
     return entry
 
 
-def _as_written(path: Path_, node: Node) -> str:
-    key = dotted(path)
+def _as_written(path: KeyPath, node: Node) -> str:
+    key = printable(dotted(path))
     if isinstance(node.content, str):
         # Values of the environment may be secrets, and messages end up in logs.
         if path[0] == "environment":
@@ -162,7 +162,7 @@ def _as_written(path: Path_, node: Node) -> str:
     return f"`{key}` does not fit"
 
 
-def _wrong_value(mistake: Any, path: Path_, node: Node) -> tuple[str, str]:
+def _wrong_value(mistake: Any, path: KeyPath, node: Node) -> tuple[str, str]:
     if mistake["type"] == "rule":
         return mistake["ctx"]["why"], mistake["ctx"]["do"]
     schema = schema_at(path) or {}
@@ -194,7 +194,7 @@ def _nearest_option(values: list[str], written: str) -> str:
     return (folded or near or [""])[0]
 
 
-def _unknown_key(path: Path_) -> tuple[str, str, str]:
+def _unknown_key(path: KeyPath) -> tuple[str, str, str]:
     key, section = str(path[-1]), [str(part) for part in path[:-1]]
     what = f"`{printable(dotted(path)) or '(empty)'}` is not a known key"
     siblings = schema_keys(section)

@@ -164,6 +164,12 @@ def test_large_nonsense_is_refused_quickly(text):
     assert time.perf_counter() - started < 10
 
 
+def test_a_flood_of_mistakes_is_counted_and_not_listed():
+    found = findings("name: x\n" + "".join(f"key{n}: v\n" for n in range(300)))
+    assert len(found) == 101
+    assert found[-1].what == "200 more problems"
+
+
 def test_five_megabytes_are_not_even_parsed():
     started = time.perf_counter()
     found = finding("name: x\n" + "# filler\n" * 600_000)
