@@ -78,9 +78,15 @@ def _whole() -> Schema:
 
 
 def _resolved(schema: Schema) -> Schema:
+    if len(schema.get("allOf", ())) == 1:
+        # How pydantic before 2.9 writes a reference that has a description beside it.
+        schema = {**schema, **schema["allOf"][0]}
     if reference := schema.get("$ref"):
         target: Schema = _whole()["$defs"][reference.rpartition("/")[2]]
-        return {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
+        return {
+            **target,
+            **{key: value for key, value in schema.items() if key not in ("$ref", "allOf")},
+        }
     either = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
     if len(either) == 1:
         # An optional value: its own description stands beside the alternatives.

@@ -28,7 +28,7 @@ _HEADER = """\
 
 def commented_example() -> str:
     """A sageturner.yaml in which every key is explained, ready to deploy."""
-    return "\n".join([_HEADER, *_example_lines(())]) + "\n"
+    return "\n".join([_HEADER, *_example_lines(())])
 
 
 def configuration_table() -> str:

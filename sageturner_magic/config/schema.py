@@ -292,10 +292,9 @@ class Local(Section):
 class Serverless(Section):
     """A serverless endpoint: billed for the time of requests, nothing while idle."""
 
-    memory: Annotated[
-        int, AfterValidator(_memory), Field(json_schema_extra={"enum": list(SERVERLESS_MEMORY)})
-    ] = Field(
+    memory: Annotated[int, AfterValidator(_memory)] = Field(
         2048,
+        json_schema_extra={"enum": list(SERVERLESS_MEMORY)},
         description="Memory in MB: 1024, 2048, 3072, 4096, 5120 or 6144. A request costs in "
         "proportion to it, and CPU power grows with it.",
     )
