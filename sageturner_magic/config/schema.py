@@ -8,11 +8,8 @@ nothing.
 
 from __future__ import annotations
 
-import keyword
-import re
-import unicodedata
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
@@ -29,143 +26,36 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from sageturner_magic.config.places import Places
+from sageturner_magic.config.rules import (
+    SERVERLESS_MEMORY,
+    AmiVersion,
+    ArtefactFile,
+    ArtefactPath,
+    BucketName,
+    EndpointName,
+    EnvironmentKey,
+    EnvironmentValue,
+    ImageReference,
+    InstanceType,
+    PathText,
+    PipPiece,
+    RepositoryName,
+    RoleArn,
+    RoleName,
+    SecurityGroup,
+    ServerlessMemory,
+    Subnet,
+    SystemPackage,
+    TagKey,
+    TagValue,
+    Variable,
+    environment_size,
+    rule,
+)
 from sageturner_magic.errors import Finding
 from sageturner_magic.values import ContainerMode, EndpointType
-
-SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
-"""MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""
-
-PYTHON_VERSIONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
-
-
-def rule(why: str, do: str = "") -> PydanticCustomError:
-    """An error whose words are shown to the user as they are."""
-    # The braces of a message are the user's, not a template's.
-    return PydanticCustomError("rule", "{why}", {"why": why, "do": do})
-
-
-def _name(text: str) -> str:
-    if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", text):
-        return text
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    valid = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "my-model"
-    raise rule(
-        "expected 1 to 40 lower-case letters, digits and hyphens, no hyphen at either end",
-        f"write `{valid}`",
-    )
-
-
-def _path(text: str) -> str:
-    if not text.strip() or "\0" in text:
-        raise rule("expected a path")
-    try:
-        Path(text).expanduser()
-    except RuntimeError:
-        raise rule("there is no such home directory", "write the path in full") from None
-    return text
-
-
-def _artefact_path(text: str) -> str:
-    if text.startswith("s3://"):
-        # Bucket names: Amazon S3 user guide, "General purpose bucket naming rules".
-        if not re.match(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/", text):
-            raise rule("expected s3://bucket/prefix/ or s3://bucket/model.tar.gz")
-        return text
-    if re.match(r"\w+://", text):
-        raise rule("expected a path or an s3:// address", "download it and name the local path")
-    return _path(text)
-
-
-def _artefact_file(text: str) -> str:
-    path = PurePosixPath(text)
-    if not path.name or path.is_absolute() or ".." in path.parts or "\\" in text or "\0" in text:
-        raise rule("expected a file name, relative to model_dir", "write `model.joblib`")
-    return text
-
-
-def _variable(text: str) -> str:
-    if not text.isidentifier() or keyword.iskeyword(text):
-        raise rule("expected the name of a notebook variable", "assign the object to a name first")
-    return text
-
-
-def _package(text: str) -> str:
-    if not text.strip():
-        raise rule("expected a piece of a pip command line", "write `numpy>=2`")
-    return text
-
-
-def _system_package(text: str) -> str:
-    word = r"[A-Za-z0-9][A-Za-z0-9+.:=~_-]*"
-    if not re.fullmatch(rf"{word}(\s+{word})*", text):
-        raise rule("expected the name of a Debian package", "write `libgomp1`")
-    return text
-
-
-def _image(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][\w.:/@-]*", text):
-        raise rule("expected an image reference", "write `registry/repository:tag`")
-    return text
-
-
-def _memory(megabytes: int) -> int:
-    if megabytes not in SERVERLESS_MEMORY:
-        raise ValueError
-    return megabytes
-
-
-def _instance_type(text: str) -> str:
-    if re.fullmatch(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+", text):
-        return text
-    with_prefix = f"ml.{text.lower().removeprefix('ml.')}"
-    fits = re.fullmatch(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+", with_prefix)
-    raise rule(
-        "expected a SageMaker instance type, `ml.FAMILY.SIZE`",
-        f"write `{with_prefix if fits else 'ml.m5.xlarge'}`",
-    )
-
-
-def _matching(pattern: str, expected: str, example: str) -> AfterValidator:
-    """A text that fully matches `pattern`, which is said to the user in words."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise rule(f"expected {expected}", f"write it like `{example}`")
-        return text
-
-    return AfterValidator(check)
-
-
-def _environment_value(text: str) -> str:
-    if len(text) > 1024:
-        raise rule(
-            f"it has {len(text)} characters, and SageMaker takes at most 1024",
-            "ship it as a file of the artefact",
-        )
-    return text
-
-
-def _environment_size(environment: dict[str, str]) -> dict[str, str]:
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
-    if size > 32 * 1024:
-        raise rule(
-            f"it has {size} bytes in all, and SageMaker takes at most {32 * 1024}",
-            "ship long values as files of the artefact",
-        )
-    return environment
-
-
-def _tag_key(text: str) -> str:
-    # AWS reserves `aws:`; `sageturner:` tells what this tool created.
-    if not re.fullmatch(r"(?!aws:|sageturner:)[\w\s.:/=+@-]{1,128}", text):
-        raise rule(
-            "expected 1 to 128 letters, digits, spaces and _.:/=+-@, "
-            "not beginning with aws: or sageturner:"
-        )
-    return text
 
 
 def _list_or_text(value: Any) -> str:
@@ -213,15 +103,14 @@ class Section(BaseModel):
 class GenerateContainer(Section):
     """An image that is built from your code."""
 
-    code_dir: Annotated[str, AfterValidator(_path)] | None = Field(
+    code_dir: PathText | None = Field(
         None,
         description="Folder with sageturner.py, which defines load() and predict(), and whatever "
         "it needs beside it. Left out in a notebook: the captured cells are used.",
         examples=["./code"],
     )
     python_packages: Annotated[
-        Annotated[Literal["auto"], Tag("[text]")]
-        | Annotated[tuple[Annotated[str, AfterValidator(_package)], ...], Tag("[list]")],
+        Annotated[Literal["auto"], Tag("[text]")] | Annotated[tuple[PipPiece, ...], Tag("[list]")],
         Discriminator(_list_or_text),
     ] = Field(
         "auto",
@@ -229,7 +118,7 @@ class GenerateContainer(Section):
         "running Python; or a list in which each entry is a piece of a pip command line, such as "
         "`numpy>=2` or `--extra-index-url https://example.org/whl/cpu torch`.",
     )
-    system_packages: tuple[Annotated[str, AfterValidator(_system_package)], ...] = Field(
+    system_packages: tuple[SystemPackage, ...] = Field(
         (),
         description="Debian packages that apt installs in the image.",
         examples=[["libgomp1"]],
@@ -244,7 +133,7 @@ class GenerateContainer(Section):
         description="true where the model computes on an NVIDIA GPU, which takes a GPU instance "
         "under `compute.server`. Serverless endpoints have no GPU.",
     )
-    base_image: Annotated[str, AfterValidator(_image)] | None = Field(
+    base_image: ImageReference | None = Field(
         None,
         description="Image that yours starts from. Left out: the official slim Python image of "
         "`python_version`, from ECR Public.",
@@ -260,7 +149,7 @@ class GenerateContainer(Section):
 class ProvideContainer(Section):
     """An image of your own."""
 
-    docker_dir: Annotated[str, AfterValidator(_path)] = Field(
+    docker_dir: PathText = Field(
         description="Folder with your Dockerfile. The image has to answer GET /ping and "
         "POST /invocations on port 8080.",
         examples=["./provided-container"],
@@ -292,7 +181,7 @@ class Local(Section):
 class Serverless(Section):
     """A serverless endpoint: billed for the time of requests, nothing while idle."""
 
-    memory: Annotated[int, AfterValidator(_memory)] = Field(
+    memory: ServerlessMemory = Field(
         2048,
         json_schema_extra={"enum": list(SERVERLESS_MEMORY)},
         description="Memory in MB: 1024, 2048, 3072, 4096, 5120 or 6144. A request costs in "
@@ -350,7 +239,7 @@ class Autoscaling(Section):
 class Server(Section):
     """An endpoint on instances of its own: billed by the second until it is deleted."""
 
-    instance_type: Annotated[str, AfterValidator(_instance_type)] = Field(
+    instance_type: InstanceType = Field(
         description="SageMaker instance type: CPU such as ml.m5.xlarge, GPU such as "
         "ml.g5.xlarge. Billed by the second until the endpoint is deleted.",
         examples=["ml.m5.xlarge"],
@@ -382,17 +271,7 @@ class Server(Section):
         "SageMaker's default.",
         examples=[600],
     )
-    inference_ami_version: (
-        Annotated[
-            str,
-            _matching(
-                r"[a-zA-Z0-9][a-zA-Z0-9.-]*",
-                "the name of an inference AMI",
-                "al2023-ami-sagemaker-inference-gpu-4-1",
-            ),
-        ]
-        | None
-    ) = Field(
+    inference_ami_version: AmiVersion | None = Field(
         None,
         description="Version of the machine image, which decides the NVIDIA driver. Left out: one "
         "that fits the packages is chosen.",
@@ -490,9 +369,7 @@ class Network(Section):
     """A network of your own, for endpoints on instances."""
 
     subnets: tuple[
-        Annotated[
-            str, _matching(r"subnet-[0-9a-zA-Z]+", "the id of a subnet", "subnet-0123456789abcdef0")
-        ],
+        Subnet,
         ...,
     ] = Field(
         (),
@@ -501,9 +378,7 @@ class Network(Section):
         examples=[["subnet-0123456789abcdef0"]],
     )
     security_groups: tuple[
-        Annotated[
-            str, _matching(r"sg-[0-9a-zA-Z]+", "the id of a security group", "sg-0123456789abcdef0")
-        ],
+        SecurityGroup,
         ...,
     ] = Field(
         (),
@@ -530,64 +405,24 @@ class Network(Section):
 class Overrides(Section):
     """Names of your own for what is otherwise found or created by its usual name."""
 
-    bucket_name: (
-        Annotated[
-            str,
-            _matching(
-                r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-                "the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots and hyphens",
-                "my-sagemaker-models",
-            ),
-        ]
-        | None
-    ) = Field(
+    bucket_name: BucketName | None = Field(
         None,
         description="S3 bucket for artefacts. Left out: "
         "sageturner-sagemaker-models-ACCOUNT-REGION, which setup creates.",
         examples=["my-sagemaker-models"],
     )
-    role_name: (
-        Annotated[
-            str,
-            _matching(
-                r"[\w+=,.@-]{1,64}",
-                "the name of an IAM role, without its path",
-                "my-sagemaker-role",
-            ),
-        ]
-        | None
-    ) = Field(
+    role_name: RoleName | None = Field(
         None,
         description="Name of the IAM role that the endpoint runs with. Left out: "
         "sageturner-role-sagemaker, which setup creates.",
         examples=["my-sagemaker-role"],
     )
-    role_arn: (
-        Annotated[
-            str,
-            _matching(
-                r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
-                "the ARN of an IAM role",
-                "arn:aws:iam::012345670123:role/my-sagemaker-role",
-            ),
-        ]
-        | None
-    ) = Field(
+    role_arn: RoleArn | None = Field(
         None,
         description="ARN of that role, in place of `role_name`; one of the two.",
         examples=["arn:aws:iam::012345670123:role/my-sagemaker-role"],
     )
-    repository_name: (
-        Annotated[
-            str,
-            _matching(
-                r"(?=.{2,256}$)([a-z0-9]+([._-]+[a-z0-9]+)*/)*[a-z0-9]+([._-]+[a-z0-9]+)*",
-                "the name of an ECR repository: lower-case letters, digits and ._-/",
-                "my-sagemaker-images",
-            ),
-        ]
-        | None
-    ) = Field(
+    repository_name: RepositoryName | None = Field(
         None,
         description="ECR repository for images. Left out: sageturner-sagemaker, created when it "
         "is needed.",
@@ -602,18 +437,18 @@ class Config(Section):
     as absolute paths.
     """
 
-    name: Annotated[str, AfterValidator(_name)] = Field(
+    name: EndpointName = Field(
         description="Name of the endpoint: 1 to 40 lower-case letters, digits and hyphens. "
         "Deploying the same name again updates that endpoint in place.",
         examples=["my-model"],
     )
     artefact: (
         Annotated[
-            Annotated[str, AfterValidator(_artefact_path), Tag("[text]")]
+            Annotated[ArtefactPath, Tag("[text]")]
             | Annotated[
                 dict[
-                    Annotated[str, AfterValidator(_artefact_file)],
-                    Annotated[str, AfterValidator(_variable)],
+                    ArtefactFile,
+                    Variable,
                 ],
                 Tag("[mapping]"),
             ],
@@ -645,17 +480,10 @@ class Config(Section):
     )
     environment: Annotated[
         dict[
-            Annotated[
-                str,
-                _matching(
-                    r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}",
-                    "letters, digits and underscores, not beginning with a digit",
-                    "LOG_LEVEL",
-                ),
-            ],
-            Annotated[str, AfterValidator(_environment_value)],
+            EnvironmentKey,
+            EnvironmentValue,
         ],
-        AfterValidator(_environment_size),
+        AfterValidator(environment_size),
     ] = Field(
         {},
         max_length=100,
@@ -665,15 +493,8 @@ class Config(Section):
     )
     # AWS takes 50 tags on a resource, and five are this tool's own.
     tags: dict[
-        Annotated[str, AfterValidator(_tag_key)],
-        Annotated[
-            str,
-            _matching(
-                r"[\w\s.:/=+@-]{0,256}",
-                "at most 256 letters, digits, spaces and _.:/=+-@",
-                "search",
-            ),
-        ],
+        TagKey,
+        TagValue,
     ] = Field(
         {},
         max_length=45,

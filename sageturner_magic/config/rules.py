@@ -1,0 +1,222 @@
+"""What a single value has to be, beyond its type: each rule says what fits and what to write.
+
+The limits are those of SageMaker's API reference (CreateModel, CreateEndpointConfig) and of the
+service that a name belongs to.
+"""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
+"""MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""
+
+
+def rule(why: str, do: str = "") -> PydanticCustomError:
+    """An error whose words are shown to the user as they are."""
+    # The braces of a message are the user's, not a template's.
+    return PydanticCustomError("rule", "{why}", {"why": why, "do": do})
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", text):
+        return text
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    valid = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "my-model"
+    raise rule(
+        "expected 1 to 40 lower-case letters, digits and hyphens, no hyphen at either end",
+        f"write `{valid}`",
+    )
+
+
+def _path(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise rule("expected a path")
+    try:
+        Path(text).expanduser()
+    except RuntimeError:
+        raise rule("there is no such home directory", "write the path in full") from None
+    return text
+
+
+def _artefact_path(text: str) -> str:
+    if text.startswith("s3://"):
+        # Bucket names: Amazon S3 user guide, "General purpose bucket naming rules".
+        if not re.match(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/", text):
+            raise rule("expected s3://bucket/prefix/ or s3://bucket/model.tar.gz")
+        return text
+    if re.match(r"\w+://", text):
+        raise rule("expected a path or an s3:// address", "download it and name the local path")
+    return _path(text)
+
+
+def _artefact_file(text: str) -> str:
+    path = PurePosixPath(text)
+    if not path.name or path.is_absolute() or ".." in path.parts or "\\" in text or "\0" in text:
+        raise rule("expected a file name, relative to model_dir", "write `model.joblib`")
+    return text
+
+
+def _variable(text: str) -> str:
+    if not text.isidentifier() or keyword.iskeyword(text):
+        raise rule("expected the name of a notebook variable", "assign the object to a name first")
+    return text
+
+
+def _package(text: str) -> str:
+    if not text.strip():
+        raise rule("expected a piece of a pip command line", "write `numpy>=2`")
+    return text
+
+
+def _system_package(text: str) -> str:
+    word = r"[A-Za-z0-9][A-Za-z0-9+.:=~_-]*"
+    if not re.fullmatch(rf"{word}(\s+{word})*", text):
+        raise rule("expected the name of a Debian package", "write `libgomp1`")
+    return text
+
+
+def _image(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][\w.:/@-]*", text):
+        raise rule("expected an image reference", "write `registry/repository:tag`")
+    return text
+
+
+def _memory(megabytes: int) -> int:
+    if megabytes not in SERVERLESS_MEMORY:
+        raise ValueError
+    return megabytes
+
+
+def _instance_type(text: str) -> str:
+    if re.fullmatch(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+", text):
+        return text
+    with_prefix = f"ml.{text.lower().removeprefix('ml.')}"
+    fits = re.fullmatch(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+", with_prefix)
+    raise rule(
+        "expected a SageMaker instance type, `ml.FAMILY.SIZE`",
+        f"write `{with_prefix if fits else 'ml.m5.xlarge'}`",
+    )
+
+
+def _matching(pattern: str, expected: str, example: str) -> AfterValidator:
+    """A text that fully matches `pattern`, which is said to the user in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise rule(f"expected {expected}", f"write it like `{example}`")
+        return text
+
+    return AfterValidator(check)
+
+
+def _environment_value(text: str) -> str:
+    if len(text) > 1024:
+        raise rule(
+            f"it has {len(text)} characters, and SageMaker takes at most 1024",
+            "ship it as a file of the artefact",
+        )
+    return text
+
+
+def environment_size(environment: dict[str, str]) -> dict[str, str]:
+    size = sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
+    if size > 32 * 1024:
+        raise rule(
+            f"it has {size} bytes in all, and SageMaker takes at most {32 * 1024}",
+            "ship long values as files of the artefact",
+        )
+    return environment
+
+
+def _tag_key(text: str) -> str:
+    # AWS reserves `aws:`; `sageturner:` tells what this tool created.
+    if not re.fullmatch(r"(?!aws:|sageturner:)[\w\s.:/=+@-]{1,128}", text):
+        raise rule(
+            "expected 1 to 128 letters, digits, spaces and _.:/=+-@, "
+            "not beginning with aws: or sageturner:"
+        )
+    return text
+
+
+EndpointName = Annotated[str, AfterValidator(_name)]
+PathText = Annotated[str, AfterValidator(_path)]
+ArtefactPath = Annotated[str, AfterValidator(_artefact_path)]
+ArtefactFile = Annotated[str, AfterValidator(_artefact_file)]
+Variable = Annotated[str, AfterValidator(_variable)]
+PipPiece = Annotated[str, AfterValidator(_package)]
+SystemPackage = Annotated[str, AfterValidator(_system_package)]
+ImageReference = Annotated[str, AfterValidator(_image)]
+ServerlessMemory = Annotated[int, AfterValidator(_memory)]
+InstanceType = Annotated[str, AfterValidator(_instance_type)]
+EnvironmentValue = Annotated[str, AfterValidator(_environment_value)]
+TagKey = Annotated[str, AfterValidator(_tag_key)]
+AmiVersion = Annotated[
+    str,
+    _matching(
+        r"[a-zA-Z0-9][a-zA-Z0-9.-]*",
+        "the name of an inference AMI",
+        "al2023-ami-sagemaker-inference-gpu-4-1",
+    ),
+]
+Subnet = Annotated[
+    str, _matching(r"subnet-[0-9a-zA-Z]+", "the id of a subnet", "subnet-0123456789abcdef0")
+]
+SecurityGroup = Annotated[
+    str, _matching(r"sg-[0-9a-zA-Z]+", "the id of a security group", "sg-0123456789abcdef0")
+]
+BucketName = Annotated[
+    str,
+    _matching(
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        "the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots and hyphens",
+        "my-sagemaker-models",
+    ),
+]
+RoleName = Annotated[
+    str,
+    _matching(
+        r"[\w+=,.@-]{1,64}",
+        "the name of an IAM role, without its path",
+        "my-sagemaker-role",
+    ),
+]
+RoleArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
+        "the ARN of an IAM role",
+        "arn:aws:iam::012345670123:role/my-sagemaker-role",
+    ),
+]
+RepositoryName = Annotated[
+    str,
+    _matching(
+        r"(?=.{2,256}$)([a-z0-9]+([._-]+[a-z0-9]+)*/)*[a-z0-9]+([._-]+[a-z0-9]+)*",
+        "the name of an ECR repository: lower-case letters, digits and ._-/",
+        "my-sagemaker-images",
+    ),
+]
+EnvironmentKey = Annotated[
+    str,
+    _matching(
+        r"[a-zA-Z_][a-zA-Z0-9_]{0,1023}",
+        "letters, digits and underscores, not beginning with a digit",
+        "LOG_LEVEL",
+    ),
+]
+TagValue = Annotated[
+    str,
+    _matching(
+        r"[\w\s.:/=+@-]{0,256}",
+        "at most 256 letters, digits, spaces and _.:/=+-@",
+        "search",
+    ),
+]
