@@ -1,0 +1,194 @@
+"""What is known of one notebook's session: the cells that ran and those that were captured."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.checks import Role, check_cell, check_name, raise_for
+from sageturner_magic.capture.rendering import render
+from sageturner_magic.capture.slicing import last_imports, slice_of
+from sageturner_magic.errors import CaptureError
+from sageturner_magic.values import CapturedModule, SourceFile
+
+ROLES: tuple[Role, ...] = ("load", "predict")
+
+
+@dataclass(frozen=True)
+class CapturedCell:
+    """A cell that was captured.
+
+    Attributes:
+        role: What it defines, `load` or `predict`.
+        name: The name it was captured under; empty for the unnamed pair.
+        cell: The cell.
+    """
+
+    role: Role
+    name: str
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class Captured:
+    """What is captured under one name, for messages and completion.
+
+    Attributes:
+        name: The name; empty for the unnamed pair.
+        cells: Role -> number of the cell, for the halves that are there.
+    """
+
+    name: str
+    cells: Mapping[Role, int]
+
+    def __str__(self) -> str:
+        halves = ", ".join(f"{role} in In[{number}]" for role, number in self.cells.items())
+        return f"{f'`{self.name}`' if self.name else 'the unnamed cells'} ({halves})"
+
+
+class Notebook:
+    """The cells of one session, in the order in which they ran."""
+
+    def __init__(self, namespace: Mapping[str, object]) -> None:
+        self._namespace = namespace
+        self._ran: list[Cell] = []
+        self._captured: dict[str, dict[Role, Cell]] = {}
+        self._deployed: dict[str, dict[Role, Cell]] = {}
+
+    def record(self, cell: Cell) -> None:
+        """Remember a cell that ran without error. It is looked into only when a module is made."""
+        if not cell.magic.startswith("sageturner"):
+            self._ran.append(cell)
+
+    def check(self, role: Role, cell: Cell) -> None:
+        """What can be said of a cell before it runs. Raises CaptureError with every finding."""
+        raise_for(check_cell(role, cell, last_imports(self._ran)))
+
+    def capture(self, role: Role, name: str, cell: Cell) -> CapturedCell:
+        """Remember a cell that ran as one half of `name` (empty: the unnamed pair).
+
+        What was captured before as the same half of the same name is replaced.
+        Raises CaptureError when `name` cannot be the name of an endpoint.
+        """
+        if name:
+            check_name(name)
+        self._ran.append(cell)
+        self._captured.setdefault(name, {})[role] = cell
+        return CapturedCell(role, name, cell)
+
+    def names(self) -> tuple[Captured, ...]:
+        """What is captured, in the order in which the names came up."""
+        return tuple(
+            Captured(name, {role: halves[role].number for role in ROLES if role in halves})
+            for name, halves in self._captured.items()
+        )
+
+    def capture_name(self, name: str) -> str:
+        """The capture that `deploy` of `name: NAME` uses: NAME itself, or empty (unnamed).
+
+        Raises CaptureError when it is not plain which cells are meant.
+        """
+        if name in self._captured:
+            self._require_both(name)
+            return name
+        if "" not in self._captured:
+            raise self._nothing_captured(name)
+        self._require_both("")
+        self._require_same_pair(name)
+        return ""
+
+    def deployed(self, capture_name: str, endpoint: str) -> None:
+        """Remember that what is captured as `capture_name` serves as `endpoint` now."""
+        if not capture_name:
+            self._deployed[endpoint] = dict(self._captured[""])
+
+    def module(self, name: str) -> CapturedModule:
+        """The module for an endpoint called `name`.
+
+        Raises CaptureError when it is not plain which cells are meant, or when they need
+        something that a module cannot hold, with every such finding.
+        """
+        halves = self._captured[self.capture_name(name)]
+        cells = tuple(dict.fromkeys(halves[role] for role in ROLES))
+        chosen = slice_of(cells, self._ran, self._namespace)
+        rendered = render(_header(self.capture_name(name)), chosen.imports, chosen.statements)
+        numbers = {place.cell for place in rendered.lines.values()}
+        return CapturedModule(
+            origin=", ".join(f"In[{number}]" for number in sorted(numbers)),
+            files=(SourceFile("sageturner.py", rendered.source.encode()),),
+            cells=tuple(sorted(numbers)),
+            imports=chosen.packages(),
+            lines=rendered.lines,
+        )
+
+    def _require_both(self, name: str) -> None:
+        halves = self._captured[name]
+        for role in ROLES:
+            if role in halves:
+                continue
+            there = next(iter(halves.values()))
+            called = f"`{name}`" if name else "the unnamed cells"
+            candidates = [str(each) for each in self.names() if each.name != name]
+            raise CaptureError(
+                f"No {role} is captured for {called}",
+                where=f"In[{there.number}]",
+                why="captured are " + "; ".join(candidates) if candidates else "",
+                do=f"run a cell that begins with `%%sageturner_{role} {name}`".rstrip("` ") + "`",
+            )
+
+    def _nothing_captured(self, name: str) -> CaptureError:
+        names = [each for each in self._captured if each]
+        remedy = (
+            f"begin the cells with `%%sageturner_load {name}` and `%%sageturner_predict {name}`"
+        )
+        if not names:
+            return CaptureError(
+                "No cells are captured",
+                do=remedy + " and run them, or give `code_dir`",
+            )
+        near = difflib.get_close_matches(name, names, n=1)
+        return CaptureError(
+            f"No cells are captured as `{name}`",
+            why="captured are " + "; ".join(map(str, self.names())),
+            do=(f"did you mean `{near[0]}`? Otherwise " if near else "") + remedy,
+        )
+
+    def _require_same_pair(self, name: str) -> None:
+        """The unnamed pair may serve one endpoint, and an endpoint be served by one pair."""
+        pair = self._captured[""]
+        where = ", ".join(f"In[{pair[role].number}]" for role in ROLES)
+        remedy = f"write `%%sageturner_load {name}` and `%%sageturner_predict {name}` and run them"
+        for endpoint, served in self._deployed.items():
+            shared = [role for role in ROLES if served.get(role) is pair[role]]
+            if endpoint != name and shared:
+                raise CaptureError(
+                    f"It is not plain which cells are meant by `{name}`",
+                    where=where,
+                    why=f"{' and '.join(shared)} of the unnamed cells serve `{endpoint}`",
+                    do=f"name the cells of this model: {remedy} above its own code",
+                )
+        before = self._deployed.get(name, {})
+        moved = [
+            role
+            for role, cell in before.items()
+            if cell.cell_id and pair[role].cell_id and cell.cell_id != pair[role].cell_id
+        ]
+        if moved:
+            old = ", ".join(f"{role} in In[{before[role].number}]" for role in moved)
+            raise CaptureError(
+                f"It is not plain which cells are meant by `{name}`",
+                where=where,
+                why=f"`{name}` was deployed from other cells ({old}),"
+                " and unnamed cells were captured elsewhere since",
+                do=f"name the cells of each model: {remedy}",
+            )
+
+
+def _header(name: str) -> tuple[str, ...]:
+    suffix = f" {name}" if name else ""
+    return (
+        f"Written by sageturner_magic from the notebook cells %%sageturner_load{suffix} and",
+        f"%%sageturner_predict{suffix}. Edit the cells, not this file.",
+    )

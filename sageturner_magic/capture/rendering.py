@@ -1,0 +1,100 @@
+"""A module as a person would have written it, from the statements that were chosen for it."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sageturner_magic.capture.scopes import FUNCTIONS
+from sageturner_magic.capture.statements import ImportedName, Statement
+from sageturner_magic.values import CellLine
+
+
+@dataclass(frozen=True)
+class KeptImport:
+    """An import that the module needs, and the line it was typed on."""
+
+    imported: ImportedName
+    place: CellLine
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The text of a module, and where each of its lines came from."""
+
+    source: str
+    lines: dict[int, CellLine]
+
+
+def render(
+    header: Sequence[str], imports: Iterable[KeptImport], statements: Sequence[Statement]
+) -> Rendered:
+    """One module: `__future__`, standard library, third party, then `statements` as given.
+
+    The same input gives the same bytes, whatever the numbers of the cells: they would change
+    with every run of the notebook, and with them the image layer that holds the file.
+    """
+    page = _Page()
+    for line in header:
+        page.add(f"# {line}".rstrip())
+    for group in _grouped(imports):
+        page.space(1)
+        for kept in group:
+            page.add(str(kept.imported), kept.place)
+    previous: Statement | None = None
+    for statement in statements:
+        page.space(_blank_lines(previous, statement))
+        for text, number in statement.text:
+            page.add(text, statement.cell.line(number))
+        previous = statement
+    return Rendered("\n".join(page.text) + "\n", page.lines)
+
+
+class _Page:
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.lines: dict[int, CellLine] = {}
+
+    def add(self, line: str, place: CellLine | None = None) -> None:
+        self.text.append(line)
+        if place is not None:
+            self.lines[len(self.text)] = place
+
+    def space(self, count: int) -> None:
+        if self.text:
+            self.text.extend([""] * count)
+
+
+def _grouped(imports: Iterable[KeptImport]) -> list[list[KeptImport]]:
+    groups: dict[int, dict[str, KeptImport]] = {}
+    for kept in imports:
+        groups.setdefault(_group(kept.imported), {}).setdefault(str(kept.imported), kept)
+    return [
+        sorted(groups[rank].values(), key=lambda kept: _import_order(kept.imported))
+        for rank in sorted(groups)
+    ]
+
+
+def _group(imported: ImportedName) -> int:
+    if imported.module == "__future__":
+        return 0
+    return 1 if imported.package in sys.stdlib_module_names else 2
+
+
+def _import_order(imported: ImportedName) -> tuple[bool, str, str, str]:
+    # As isort has it: `import x` before `from x import y`, each in alphabetical order.
+    return bool(imported.name), imported.module, imported.name, imported.bound
+
+
+def _blank_lines(previous: Statement | None, statement: Statement) -> int:
+    if _is_definition(statement.node) or (previous and _is_definition(previous.node)):
+        return 2
+    if previous is None or previous.cell is not statement.cell:
+        return 1
+    return 1 if statement.start - previous.end > 1 else 0
+
+
+def _is_definition(node: ast.stmt) -> bool:
+    return isinstance(node, (*FUNCTIONS, ast.ClassDef))

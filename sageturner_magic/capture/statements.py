@@ -1,0 +1,119 @@
+"""The top-level statements of a cell, each with its own text and names."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cached_property
+
+from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.scopes import Names, names_of
+from sageturner_magic.values import CellLine
+
+Import = ast.Import | ast.ImportFrom
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """One top-level statement of one run of a cell.
+
+    Attributes:
+        cell: The cell it stands in.
+        node: Its syntax tree.
+        start: The first line of its text, from 1: of the comment directly above, the decorators.
+        end: The last line of its text.
+    """
+
+    cell: Cell
+    node: ast.stmt
+    start: int
+    end: int
+
+    @cached_property
+    def names(self) -> Names:
+        """What it binds and reads."""
+        return names_of(self.node)
+
+    @property
+    def place(self) -> CellLine:
+        """Where its code begins, for messages."""
+        return self.cell.line(self.node.lineno)
+
+    @cached_property
+    def text(self) -> tuple[tuple[str, int], ...]:
+        """Its lines as typed, each with its number in the cell."""
+        lines = self.cell.python.split("\n")
+        first, last = lines[self.node.lineno - 1], lines[self.end - 1]
+        before = first.encode()[: self.node.col_offset].strip()
+        after = last.encode()[self.node.end_col_offset or 0 :].strip()
+        if before or (after and not after.startswith(b"#")):
+            # It shares a line with another statement: `a = 1; b = 2`.
+            segment = ast.get_source_segment(self.cell.python, self.node) or ""
+            return tuple(
+                (line, self.node.lineno + offset) for offset, line in enumerate(segment.split("\n"))
+            )
+        return tuple(
+            (line, number)
+            for number, line in enumerate(lines[self.start - 1 : self.end], self.start)
+        )
+
+
+def statements_of(cell: Cell) -> tuple[Statement, ...]:
+    """The statements of `cell`, in order; none when it holds no Python that parses."""
+    if not cell.runs_code():
+        return ()
+    lines = cell.python.split("\n")
+    found: list[Statement] = []
+    previous_end = 0
+    for node in cell.tree.body:
+        decorators = getattr(node, "decorator_list", [])
+        start = min([node.lineno, *(each.lineno for each in decorators)])
+        while start - 1 > previous_end and lines[start - 2].startswith("#"):
+            start -= 1
+        end = node.end_lineno or node.lineno
+        found.append(Statement(cell, node, start, end))
+        previous_end = end
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class ImportedName:
+    """One name that an import binds: `import a.b as c`, `from a import b as c`.
+
+    Attributes:
+        module: The module, with leading dots where it is relative.
+        name: What is taken from it; empty for `import module`.
+        bound: The name that is bound.
+    """
+
+    module: str
+    name: str
+    bound: str
+
+    @property
+    def package(self) -> str:
+        """The top-level package; empty for a relative import."""
+        return self.module.partition(".")[0]
+
+    def __str__(self) -> str:
+        renamed = f" as {self.bound}"
+        if self.name:
+            return f"from {self.module} import {self.name}" + (
+                renamed if self.bound != self.name else ""
+            )
+        return f"import {self.module}" + (
+            renamed if self.bound != self.module.partition(".")[0] else ""
+        )
+
+
+def imported_names(node: Import) -> tuple[ImportedName, ...]:
+    """The names that `node` binds, one by one; `*` is left as the name and the bound name."""
+    if isinstance(node, ast.Import):
+        return tuple(
+            ImportedName(alias.name, "", alias.asname or alias.name.partition(".")[0])
+            for alias in node.names
+        )
+    module = "." * node.level + (node.module or "")
+    return tuple(
+        ImportedName(module, alias.name, alias.asname or alias.name) for alias in node.names
+    )

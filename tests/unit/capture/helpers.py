@@ -1,0 +1,53 @@
+"""A notebook of cells, run as a kernel runs them."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+from sageturner_magic.capture import Cell, Notebook
+from sageturner_magic.capture.checks import Role
+
+LOAD = "def load():\n    return None\n"
+PREDICT = "def predict(model, request):\n    return request\n"
+
+
+class Session:
+    """Runs cells in a namespace and tells a `Notebook` about them, as the magics do."""
+
+    def __init__(self) -> None:
+        self.namespace: dict[str, object] = {"__name__": "__main__"}
+        self.notebook = Notebook(self.namespace)
+        self._count = 0
+
+    def run(self, source: str) -> None:
+        cell = self._cell(source)
+        exec(
+            compile(cell.source, f"<In[{cell.number}]>", "exec", dont_inherit=True), self.namespace
+        )
+        self.notebook.record(cell)
+
+    def capture(self, role: Role, source: str, name: str = "", cell_id: str = "") -> None:
+        cell = self._cell(source, first_line=2, cell_id=cell_id)
+        self.notebook.check(role, cell)
+        exec(
+            compile(cell.source, f"<In[{cell.number}]>", "exec", dont_inherit=True), self.namespace
+        )
+        self.notebook.capture(role, name, cell)
+
+    def load(self, source: str = LOAD, name: str = "", cell_id: str = "") -> None:
+        self.capture("load", source, name, cell_id)
+
+    def predict(self, source: str = PREDICT, name: str = "", cell_id: str = "") -> None:
+        self.capture("predict", source, name, cell_id)
+
+    def pair(self, name: str = "", load: str = LOAD, predict: str = PREDICT) -> None:
+        self.load(load, name)
+        self.predict(predict, name)
+
+    def _execute(self, cell: Cell) -> None:
+        code = compile(cell.source, f"<In[{cell.number}]>", "exec", dont_inherit=True)
+        exec(code, self.namespace)
+
+    def _cell(self, source: str, first_line: int = 1, cell_id: str = "") -> Cell:
+        self._count += 1
+        return Cell(self._count, dedent(source), first_line, cell_id)

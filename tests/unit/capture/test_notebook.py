@@ -1,0 +1,233 @@
+"""What is captured under which name, and the module that becomes of it."""
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+
+from sageturner_magic.capture import Cell, Notebook
+from sageturner_magic.errors import CaptureError
+
+from .helpers import Session
+
+
+def test_the_module_holds_the_cells_and_the_imports_that_they_use_from_other_cells():
+    session = Session()
+    session.run("import json, math\nfrom pathlib import Path as P\nimport numpy as np")
+    session.load("""\
+        # Reads the model.
+        def load(model_dir):
+            return json.loads(P(model_dir, "m.json").read_text())
+        """)
+    session.predict("""\
+        import re
+
+        SPACES = re.compile(r" +")  # one or more
+        def predict(model, request):
+            return len(SPACES.split(request["text"]))
+        """)
+    module = session.notebook.module("digits")
+    assert module.source == dedent("""\
+        # Written by sageturner_magic from the notebook cells %%sageturner_load and
+        # %%sageturner_predict. Edit the cells, not this file.
+
+        import json
+        import re
+        from pathlib import Path as P
+
+
+        # Reads the model.
+        def load(model_dir):
+            return json.loads(P(model_dir, "m.json").read_text())
+
+
+        SPACES = re.compile(r" +")  # one or more
+
+
+        def predict(model, request):
+            return len(SPACES.split(request["text"]))
+        """)
+    assert module.imports == ("json", "pathlib", "re")
+    assert module.cells == (1, 2, 3)
+    assert module.origin == "In[1], In[2], In[3]"
+
+
+def test_each_line_knows_the_line_of_the_cell_that_a_person_sees():
+    session = Session()
+    session.run("x = 1\nimport json")
+    session.load("def load():\n    return json.loads('1')")
+    session.predict()
+    module = session.notebook.module("digits")
+    lines = module.source.splitlines()
+    where = {lines[number - 1]: str(place) for number, place in module.lines.items()}
+    assert where["import json"] == "In[1], line 2"
+    assert where["def load():"] == "In[2], line 2"
+    assert where["    return json.loads('1')"] == "In[2], line 3"
+
+
+def test_running_the_same_cells_again_gives_the_same_bytes():
+    session = Session()
+    for _ in range(2):
+        session.run("import json")
+        session.pair(load="def load():\n    return json")
+        if "first" not in locals():
+            first = session.notebook.module("digits")
+    again = session.notebook.module("digits")
+    assert again.digest() == first.digest()
+    assert again.cells == (4, 5, 6)
+
+
+def test_future_imports_come_first_and_the_standard_library_before_the_rest():
+    session = Session()
+    session.run("import numpy as np\nimport os.path")
+    session.load("from __future__ import annotations\ndef load():\n    return np, os.path")
+    session.predict("import re\n" + "def predict(model, request):\n    return re.I")
+    code = session.notebook.module("digits").source.split("\n\n")
+    assert code[1:4] == [
+        "from __future__ import annotations",
+        "import os.path\nimport re",
+        "import numpy as np",
+    ]
+
+
+def test_a_missing_name_is_named_with_the_cell_that_has_it_and_the_remedy():
+    session = Session()
+    session.run("class Net: pass\nclassifier = Net()\nLABELS = ['cat']")
+    session.load("def load():\n    return classifier")
+    session.predict("def predict(model, request):\n    return LABELS, nope")
+    with pytest.raises(CaptureError) as raised:
+        session.notebook.module("digits")
+    text = str(raised.value)
+    assert "`classifier` is not in the captured cells (In[2], line 3)" in text
+    assert "`classifier` is a Net made in In[1], line 2" in text
+    assert "artefact: {classifier.joblib: classifier}" in text
+    assert "`LABELS` is made in In[1], line 3" in text
+    assert "`nope` is not defined in any executed cell (In[3], line 3)" in text
+
+
+def test_a_name_from_before_the_extension_is_told_apart_from_one_that_never_was():
+    session = Session()
+    session.namespace["early"] = 3
+    session.pair(load="def load():\n    return early")
+    with pytest.raises(CaptureError, match="run the cell that makes it again"):
+        session.notebook.module("digits")
+
+
+def test_one_name_for_two_imports_is_refused():
+    session = Session()
+    session.load("import json as j\ndef load():\n    return j")
+    session.predict("import math as j\ndef predict(model, request):\n    return j")
+    with pytest.raises(CaptureError, match="`j` is imported twice, as two different things"):
+        session.notebook.module("digits")
+
+
+def test_a_star_import_is_refused():
+    session = Session()
+    session.pair(load="from math import *\ndef load():\n    return 1")
+    with pytest.raises(CaptureError, match="imports whatever the module holds"):
+        session.notebook.module("digits")
+
+
+def test_capturing_again_under_the_same_name_replaces():
+    session = Session()
+    session.pair("digits")
+    session.load("def load():\n    return 'new'", "digits")
+    assert "'new'" in session.notebook.module("digits").source
+    assert session.notebook.module("digits").cells == (2, 3)
+
+
+def test_cells_captured_under_the_name_win_over_the_unnamed_pair():
+    session = Session()
+    session.pair(load="def load():\n    return 'unnamed'")
+    session.pair("digits", load="def load():\n    return 'named'")
+    assert "'named'" in session.notebook.module("digits").source
+    assert "'unnamed'" in session.notebook.module("other").source
+
+
+def test_a_half_that_is_missing_is_named_with_the_candidates():
+    session = Session()
+    session.load(name="digits")
+    session.predict()
+    with pytest.raises(CaptureError) as raised:
+        session.notebook.module("digits")
+    assert "No predict is captured for `digits` (In[1])" in str(raised.value)
+    assert "the unnamed cells (predict in In[2])" in str(raised.value)
+    assert "`%%sageturner_predict digits`" in str(raised.value)
+
+
+def test_a_name_that_is_nearly_captured_is_proposed():
+    session = Session()
+    session.pair("digits")
+    with pytest.raises(CaptureError, match="did you mean `digits`"):
+        session.notebook.module("digit")
+
+
+def test_nothing_captured_says_how_to_capture():
+    with pytest.raises(CaptureError, match="begin the cells with `%%sageturner_load digits`"):
+        Notebook({}).module("digits")
+
+
+def test_an_unnamed_pair_serves_one_endpoint():
+    session = Session()
+    session.pair()
+    session.notebook.deployed("", "cats")
+    assert session.notebook.module("cats")
+    with pytest.raises(CaptureError, match="of the unnamed cells serve `cats`"):
+        session.notebook.module("dogs")
+    session.predict("def predict(model, request):\n    return 'dog'")
+    with pytest.raises(CaptureError, match="load of the unnamed cells serve `cats`"):
+        session.notebook.module("dogs")
+
+
+def test_the_first_of_two_unnamed_models_is_not_deployed_again_with_the_second_ones_code():
+    session = Session()
+    session.load(cell_id="a")
+    session.predict(cell_id="b")
+    session.notebook.deployed("", "cats")
+    session.load(cell_id="c")
+    session.predict(cell_id="d")
+    assert session.notebook.module("dogs")
+    with pytest.raises(CaptureError, match="`cats` was deployed from other cells"):
+        session.notebook.module("cats")
+
+
+def test_an_edited_unnamed_cell_updates_its_endpoint():
+    session = Session()
+    session.load(cell_id="a")
+    session.predict(cell_id="b")
+    session.notebook.deployed("", "cats")
+    session.predict("def predict(model, request):\n    return 'new'", cell_id="b")
+    assert "'new'" in session.notebook.module("cats").source
+
+
+def test_names_tell_what_is_captured():
+    session = Session()
+    session.pair("digits")
+    session.load()
+    assert [(each.name, dict(each.cells)) for each in session.notebook.names()] == [
+        ("digits", {"load": 1, "predict": 2}),
+        ("", {"load": 3}),
+    ]
+
+
+def test_cells_with_lines_for_the_shell_still_give_their_imports():
+    session = Session()
+    source = "%matplotlib inline\nimport json\nfiles = !ls \\\n  -l\n!pip install x"
+    session.notebook.record(Cell(1, source))
+    session.notebook.record(Cell(2, "%%bash\nimport math"))
+    session.notebook.record(Cell(3, "%%time\nimport re"))
+    session.notebook.record(Cell(4, "this is not python"))
+    session.load("def load():\n    return json, re")
+    session.predict()
+    assert session.notebook.module("digits").imports == ("json", "re")
+
+
+def test_loading_the_room_loads_nothing_heavy():
+    code = (
+        "import sys; from sageturner_magic.capture import Cell, Notebook; Notebook({});"
+        "heavy = {'numpy', 'joblib', 'docker', 'IPython', 'yaml', 'pydantic', 'subprocess'};"
+        "print(sorted(heavy & sys.modules.keys()))"
+    )
+    answer = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert answer.strip() == "[]"
