@@ -1,0 +1,314 @@
+"""From the value that predict returned to the bytes of an answer, by Accept.
+
+JSON is made by orjson where it can, and by `plain` and the standard library where it cannot or
+where NaN or Infinity may be inside: `plain` is the one place that knows what becomes of each
+type, and where in the answer a value stands that JSON has no form for.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import dataclasses
+import datetime
+import decimal
+import enum
+import functools
+import io
+import json
+import math
+import sys
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from . import fastjson
+from .problems import Problem
+from .requests import JSON_LINES
+
+JSON = "application/json"
+OCTETS = "application/octet-stream"
+_RAW = ("image/", "audio/", "video/")
+_NUMPY = ("application/x-npy", "application/x-npz")
+
+
+class AnswerError(Exception):
+    """The value that predict returned has no form in what the client accepts."""
+
+
+@functools.lru_cache(maxsize=256)
+def choices(accept: str) -> tuple[str, ...]:
+    """The media types of an Accept header, the most wanted first; refused ones are left out."""
+    ranked = []
+    for position, part in enumerate(accept.split(",")):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        weight = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    weight = float(parameter[2:])
+                except ValueError:
+                    weight = 0.0
+        if kind and weight > 0:
+            ranked.append((-weight, position, kind))
+    return tuple(kind for _, _, kind in sorted(ranked)) or ("*/*",)
+
+
+def encode(value: Any, accept: str, nan: str) -> tuple[str, bytes]:
+    """Content-Type and body for `value`.
+
+    Args:
+        value: What predict returned.
+        accept: The Accept header.
+        nan: `error` or `null`: what NaN and Infinity become in JSON.
+
+    Raises AnswerError where the value has no such form, Problem (406) where the server cannot
+    make anything that is accepted.
+    """
+    if accept == JSON or (accept == "*/*" and not isinstance(value, bytes | bytearray)):
+        return JSON, to_json(value, nan)
+    for kind in choices(accept):
+        found = _as(kind, value, nan)
+        if found is not None:
+            return found
+    message = (
+        f"Accept {accept} cannot be met for an answer of type {type(value).__name__}; accept "
+        f"{JSON}, application/jsonlines, text/csv, application/x-npy, or */*"
+    )
+    raise Problem(406, "NotAcceptable", message)
+
+
+def _as(kind: str, value: Any, nan: str) -> tuple[str, bytes] | None:
+    if isinstance(value, bytes | bytearray | memoryview):
+        if kind in ("*/*", "application/*"):
+            return OCTETS, bytes(value)
+        if kind == OCTETS or (kind.startswith((*_RAW, "text/")) and not kind.endswith("*")):
+            return kind, bytes(value)
+        if kind.startswith(_RAW) or (kind in _NUMPY):
+            return (OCTETS if kind.endswith("*") else kind), bytes(value)
+    if kind in (JSON, "*/*", "application/*") or kind.endswith("+json"):
+        return (kind if kind.endswith("+json") else JSON), to_json(value, nan)
+    if kind in JSON_LINES:
+        return kind, to_json_lines(value, nan)
+    if kind == "text/csv":
+        return "text/csv; charset=utf-8", to_csv(value, nan)
+    if kind.startswith("text/") and isinstance(value, str):
+        concrete = "text/plain" if kind == "text/*" else kind
+        return f"{concrete}; charset=utf-8", value.encode("utf-8", "replace")
+    if kind in _NUMPY:
+        return kind, to_numpy(value, kind)
+    return None
+
+
+def to_json(value: Any, nan: str) -> bytes:
+    """`value` as JSON text. Raises AnswerError that names the place in the answer."""
+    orjson = fastjson.module
+    if orjson is not None:
+        options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
+        try:
+            text: bytes = orjson.dumps(value, default=_foreign, option=options)
+        except (TypeError, ValueError):
+            pass
+        else:
+            # orjson writes null for NaN: whether one is inside only the values can tell.
+            if nan == "null" or b"null" not in text:
+                return text
+    return json.dumps(plain(value, nan), separators=(",", ":"), allow_nan=False).encode()
+
+
+def to_json_lines(value: Any, nan: str) -> bytes:
+    """One line of JSON for each item of a list, an array or a table; otherwise one line."""
+    rows = _foreign(value) if _is_foreign(value) else value
+    items = rows if isinstance(rows, list | tuple) else [rows]
+    return b"".join(to_json(item, nan) + b"\n" for item in items)
+
+
+def to_csv(value: Any, nan: str) -> bytes:
+    """Rows of a table: a list of lists, of dicts (with a header), of values, or one value."""
+    if _module("pandas") is not None and isinstance(value, _module("pandas").DataFrame):
+        text: str = value.to_csv(index=False)
+        return text.encode()
+    data = plain(value, "null")
+    if isinstance(data, dict):
+        columns = list(data.values())
+        table = bool(columns) and all(isinstance(column, list) for column in columns)
+        if table and len({len(column) for column in columns}) == 1:
+            data = [dict(zip(data, row, strict=True)) for row in zip(*columns, strict=True)]
+        else:
+            data = [data]
+    rows = data if isinstance(data, list) else [data]
+    out = io.StringIO()
+    if rows and all(isinstance(row, dict) for row in rows):
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        table_writer = csv.DictWriter(out, names, lineterminator="\n")
+        table_writer.writeheader()
+        table_writer.writerows(rows)
+    else:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerows(row if isinstance(row, list) else [row] for row in rows)
+    return out.getvalue().encode()
+
+
+def to_numpy(value: Any, kind: str) -> bytes:
+    """An .npy file; an .npz file with one array for each key of a dict."""
+    try:
+        import numpy
+    except ImportError:
+        raise AnswerError(f"{kind} needs numpy, which is not among the packages") from None
+    out = io.BytesIO()
+    named = value if isinstance(value, Mapping) else {"arr_0": value}
+    arrays = {str(name): numpy.asarray(_to_array(each)) for name, each in named.items()}
+    for name, array in arrays.items():
+        if array.dtype.hasobject:
+            raise AnswerError(f"predict's answer at {name} is no array of numbers or text")
+    if kind == "application/x-npz":
+        numpy.savez(out, **arrays)  # type: ignore[arg-type]
+    elif isinstance(value, Mapping):
+        raise AnswerError("predict's answer is a dict; accept application/x-npz for that")
+    else:
+        numpy.save(out, arrays["arr_0"], allow_pickle=False)
+    return out.getvalue()
+
+
+def _to_array(value: Any) -> Any:
+    torch = _module("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _foreign_tensor(torch, value).numpy()
+    return value
+
+
+def _module(name: str) -> Any:
+    # A value of a package's type can only be there if somebody has imported the package.
+    return sys.modules.get(name)
+
+
+def _is_foreign(value: Any) -> bool:
+    return type(value).__module__.partition(".")[0] in ("numpy", "pandas", "torch", "polars")
+
+
+def _foreign_tensor(torch: Any, value: Any) -> Any:
+    tensor = value.detach().cpu()
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+
+
+def _foreign(value: Any) -> Any:
+    """A value of a kind that JSON does not know, one step nearer to JSON.
+
+    Raises TypeError where there is no such step.
+    """
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, decimal.Decimal):
+        whole = value.is_finite() and value == value.to_integral_value()
+        return int(value) if whole else float(value)
+    if isinstance(value, set | frozenset | tuple):
+        return list(value)
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
+    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
+        # pandas' NaT is a datetime and equals nothing, itself included.
+        return None if value != value else value.isoformat()
+    if isinstance(value, uuid.UUID | PurePath):
+        return str(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+    numpy = _module("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.datetime64 | numpy.timedelta64) and numpy.isnat(value):
+            return None
+        if isinstance(value, numpy.timedelta64):
+            return float(value / numpy.timedelta64(1, "s"))
+        if isinstance(value, numpy.datetime64):
+            return value.astype("datetime64[us]").item().isoformat()
+        if isinstance(value, numpy.ndarray) and value.dtype.kind in "Mm":
+            return [_foreign(item) for item in value] if value.ndim else _foreign(value[()])
+        if isinstance(value, numpy.ndarray | numpy.generic):
+            return value.tolist() if value.dtype.kind != "V" else list(value.tolist())
+    pandas = _module("pandas")
+    if pandas is not None:
+        if isinstance(value, pandas.DataFrame):
+            return value.to_dict(orient="records")
+        if isinstance(value, pandas.Series | pandas.Index):
+            return value.tolist()
+        if isinstance(value, pandas.api.extensions.ExtensionArray):
+            return value.tolist()
+        if value is pandas.NA:
+            return None
+        if isinstance(value, pandas.Interval | pandas.Period):
+            return str(value)
+    torch = _module("torch")
+    if torch is not None and isinstance(value, torch.Tensor):
+        return _foreign_tensor(torch, value).tolist()
+    for method in ("model_dump", "to_dicts", "to_dict", "dict", "_asdict", "tolist", "numpy"):
+        # pydantic 2, polars, many, pydantic 1, rows of databases, JAX, TensorFlow.
+        convert = getattr(value, method, None)
+        if callable(convert) and not isinstance(value, type):
+            return convert()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def plain(value: Any, nan: str = "error", path: str = "") -> Any:
+    """`value` as dicts with text keys, lists, text, numbers, booleans and None.
+
+    Raises AnswerError that names the place of what JSON has no form for.
+    """
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, enum.Enum):
+        return plain(value.value, nan, path)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return float(value)
+        if nan == "null":
+            return None
+        raise AnswerError(
+            f"predict's answer{_at(path)} is {value!r}, which JSON has no form for; "
+            'replace it, or set `serving: {nan: "null"}`'
+        )
+    try:
+        if isinstance(value, dict):
+            return {_key(key): plain(item, nan, _child(path, key)) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item, nan, f"{path}[{at}]") for at, item in enumerate(value)]
+        return plain(_foreign(value), nan, path)
+    except RecursionError:
+        raise AnswerError("predict's answer is nested too deeply, or contains itself") from None
+    except AnswerError:
+        raise
+    except TypeError:
+        raise AnswerError(
+            f"predict's answer{_at(path)} is of type {type(value).__name__}, which has no form "
+            "in JSON; return dicts, lists, numbers, text, arrays or tables"
+        ) from None
+
+
+def _at(path: str) -> str:
+    return f" at {path}" if path else ""
+
+
+def _child(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str(key)
+    if key is None or isinstance(key, bool):
+        return json.dumps(key)
+    if isinstance(key, int | float):
+        return str(key)
+    if isinstance(key, tuple | list):
+        return ",".join(map(_key, key))
+    found = _foreign(key)
+    return found if isinstance(found, str) else _key(found)

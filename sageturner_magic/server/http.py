@@ -1,0 +1,472 @@
+"""HTTP/1.1 on one connection: bytes <-> requests and answers.
+
+httptools (Node's llhttp) does the parsing. What is here is what a server in front of slow,
+broken and hostile clients needs around it: time limits for headers and bodies, size limits that
+still let the client read its answer, pipelining, back-pressure, and telling the application when
+a client has left. There is no task and no ASGI message per request; the application is called
+when a request is whole, and answers whenever it can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Protocol
+
+import httptools
+
+from .problems import Problem
+
+HEADER_BYTES = 65_536
+"""Bytes of a request's line and headers at most; SageMaker sends a few hundred."""
+
+HEADER_SECONDS = 10.0
+"""Seconds from the first byte of a request to the end of its headers."""
+
+BODY_GAP_SECONDS = 10.0
+"""Seconds without a byte of a body that has begun."""
+
+IDLE_SECONDS = 75.0
+"""Seconds that a connection without a request is kept; longer than load balancers keep theirs."""
+
+WRITE_GAP_SECONDS = 30.0
+"""Seconds that a client may leave the bytes of its answer unread."""
+
+LINGER_SECONDS = 2.0
+"""How long what a client still sends is read after its connection was refused."""
+
+DISCARDED_FACTOR = 8
+"""How many times the allowed body is read and thrown away, so that the client reads its 413."""
+
+JOINED_BYTES = 65_536
+"""Bytes of a body up to which copying it behind its headers is cheaper than a second write."""
+
+_NEVER = float("inf")
+
+
+@dataclass(frozen=True)
+class Head:
+    """A request's line and headers.
+
+    Attributes:
+        headers: Names in lower case; of a name that comes twice, the last value.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: dict[bytes, bytes]
+
+
+class Application(Protocol):
+    """What the connection hands requests to."""
+
+    max_body: int
+
+    def check(self, head: Head) -> None:
+        """Called when headers are complete. Raises Problem to refuse the request unread."""
+
+    def handle(self, head: Head, body: bytes, exchange: Exchange) -> None:
+        """Called with a whole request; answers through `exchange`, now or later."""
+
+
+class Exchange:
+    """One request's answer.
+
+    Attributes:
+        gone: Called once if the client leaves before the answer is complete.
+        writable: Called when a client that was slow has taken what was sent to it.
+    """
+
+    __slots__ = (
+        "_chunked",
+        "_connection",
+        "_keep_alive",
+        "_method",
+        "complete",
+        "gone",
+        "writable",
+    )
+
+    def __init__(
+        self, connection: Connection, method: str, keep_alive: bool, chunked: bool
+    ) -> None:
+        self._connection = connection
+        self._method = method
+        self._keep_alive = keep_alive
+        self._chunked = chunked
+        self.complete = False
+        self.gone: Callable[[], None] | None = None
+        self.writable: Callable[[], None] | None = None
+
+    def answer(
+        self, status: int, content_type: str, body: bytes, headers: str = "", close: bool = False
+    ) -> None:
+        """Send a whole answer; `headers` are complete lines that end in CRLF."""
+        if self.complete:
+            return
+        connection = self._connection
+        keep = self._keep_alive and not close and not connection.draining
+        head = (
+            f"{_status_line(status)}content-type: {content_type}\r\n"
+            f"content-length: {len(body)}\r\n{headers}"
+            f"{_KEEP if keep else _CLOSE}"
+        )
+        if self._method == "HEAD":
+            body = b""
+        if len(body) > JOINED_BYTES:
+            connection.write(head.encode("latin-1"))
+            connection.write(body)
+        else:
+            connection.write(head.encode("latin-1") + body)
+        self._end(keep)
+
+    def refuse(self, problem: Problem, headers: str = "", close: bool = False) -> None:
+        """Send the JSON form of `problem`."""
+        self.answer(problem.status, "application/json", problem.body(), headers, close)
+
+    def start(self, status: int, content_type: str, headers: str = "") -> None:
+        """Begin an answer that comes in chunks."""
+        if self.complete:
+            return
+        if not self._chunked:  # HTTP/1.0 knows the end of such a body by the end of the connection.
+            self._keep_alive = False
+        self._keep_alive = self._keep_alive and not self._connection.draining
+        coding = "transfer-encoding: chunked\r\n" if self._chunked else ""
+        self._connection.write(
+            f"{_status_line(status)}content-type: {content_type}\r\n{coding}{headers}"
+            f"{_KEEP if self._keep_alive else _CLOSE}".encode("latin-1")
+        )
+
+    def chunk(self, data: bytes) -> None:
+        """Send a piece of an answer that was begun with `start`."""
+        if self.complete or not data:
+            return
+        if self._chunked:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._connection.write(data)
+
+    @property
+    def slow(self) -> bool:
+        """Whether the client has much to read before more should be sent."""
+        return self._connection.write_paused
+
+    def end(self) -> None:
+        """Complete an answer that was begun with `start`."""
+        if self.complete:
+            return
+        if self._chunked:
+            self._connection.write(b"0\r\n\r\n")
+        self._end(self._keep_alive)
+
+    def cut(self) -> None:
+        """Break off: the client sees that the answer is not whole."""
+        if not self.complete:
+            self.complete = True
+            self._connection.abort()
+
+    def _end(self, keep: bool) -> None:
+        self.complete = True
+        self._connection.answered(self, keep)
+
+
+_KEEP = "\r\n"
+_CLOSE = "connection: close\r\n\r\n"
+_STATUS = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n" for each in HTTPStatus}
+
+
+def _status_line(status: int) -> str:
+    return _STATUS.get(status) or f"HTTP/1.1 {status} Status\r\n"
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection.
+
+    Args:
+        application: Gets the requests.
+        connections: The open connections, this one among them while it is open.
+
+    Attributes:
+        deadline: On the clock of time.monotonic; `expire` is to be called once it has passed.
+        draining: Whether every answer from now on closes the connection.
+    """
+
+    __slots__ = (
+        "_application", "_body", "_connections", "_discarded", "_exchange", "_head", "_header_size",
+        "_headers", "_parser", "_refused", "_size", "_state", "_transport", "_url", "_waiting",
+        "deadline", "draining", "write_paused",
+    )  # fmt: skip
+
+    def __init__(self, application: Application, connections: set[Connection]) -> None:
+        self._application = application
+        self._connections = connections
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport | None = None
+        self._state = _IDLE
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._header_size = 0
+        self._head: Head | None = None
+        self._body: list[bytes] = []
+        self._size = 0
+        self._discarded = 0
+        self._refused = False
+        # The request that is being answered, and whole ones that came behind it.
+        self._exchange: Exchange | None = None
+        self._waiting: deque[tuple[Exchange, Callable[[], None]]] = deque()
+        self.deadline = time.monotonic() + IDLE_SECONDS
+        self.draining = False
+        self.write_paused = False
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+        self._connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connections.discard(self)
+        self._transport = None
+        self._waiting.clear()
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None and not exchange.complete:
+            exchange.complete = True
+            if exchange.gone is not None:
+                exchange.gone()
+
+    def data_received(self, data: bytes) -> None:
+        if self._state == _CLOSED:
+            self._discard(len(data))
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._state = _CLOSED  # The request is answered as if no upgrade had been asked for.
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            if not isinstance(cause, Problem):
+                raise
+            self._refuse(cause)
+        except httptools.HttpParserError as error:
+            self._refuse(Problem(400, "InvalidHTTP", f"this is not HTTP: {error}"))
+        if self._state == _HEADERS:
+            self._header_size += len(data)
+            if self._header_size > HEADER_BYTES:
+                message = f"the headers are longer than {HEADER_BYTES} bytes"
+                self._refuse(Problem(431, "HeadersTooLarge", message))
+        elif self._state == _BODY:
+            self.deadline = time.monotonic() + BODY_GAP_SECONDS
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self.write_paused = True
+        self.deadline = time.monotonic() + WRITE_GAP_SECONDS
+
+    def resume_writing(self) -> None:
+        self.write_paused = False
+        self.deadline = _NEVER if self._exchange else time.monotonic() + IDLE_SECONDS
+        if self._exchange is not None and self._exchange.writable is not None:
+            self._exchange.writable()
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        self._state = _HEADERS
+        self._url = b""
+        self._headers = []
+        self._header_size = 0
+        self._body = []
+        self._size = 0
+        self._refused = False
+        if self._exchange is None:
+            self.deadline = time.monotonic() + HEADER_SECONDS
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._state == _HEADERS:  # Otherwise these are trailers, which nobody asked for.
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        headers = dict(self._headers)
+        one_one = parser.get_http_version() == "1.1"
+        if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
+            raise Problem(501, "UnsupportedTransferEncoding", "only chunked is supported")
+        hosts = sum(name == b"host" for name, _ in self._headers)
+        if hosts > 1 or (one_one and not hosts):
+            raise Problem(400, "InvalidHTTP", "exactly one Host header is needed")
+        if parser.should_upgrade():
+            self.draining = True
+        self._head = head = Head(parser.get_method().decode("ascii"), *_target(self._url), headers)
+        self._state = _BODY
+        try:
+            self._application.check(head)
+            length = headers.get(b"content-length", b"")
+            if length and int(length) > self._application.max_body:
+                raise self._too_large()
+        except Problem as problem:
+            self._refuse_body(problem)
+            return
+        if headers.get(b"expect", b"").lower() == b"100-continue" and self._exchange is None:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, body: bytes) -> None:
+        self._size += len(body)
+        if self._refused:
+            self._discard(len(body))
+        elif self._size > self._application.max_body:
+            self._refuse_body(self._too_large())
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._state == _CLOSED:
+            return
+        self._state = _IDLE
+        if self._refused:
+            if self._exchange is None:
+                self._close()
+            return
+        head, body = self._head, self._body
+        assert head is not None
+        self._body = []
+        whole = body[0] if len(body) == 1 else b"".join(body)
+        exchange = Exchange(self, head.method, self._parser.should_keep_alive(), self._chunks())
+        self._submit(exchange, lambda: self._application.handle(head, whole, exchange))
+
+    # What an exchange calls.
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection is closing."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def answered(self, exchange: Exchange, keep: bool) -> None:
+        """An answer is complete: go on to the next request, or close."""
+        if exchange is not self._exchange:
+            return
+        self._exchange = None
+        if not keep:
+            self._waiting.clear()
+            if self._refused and self._state == _BODY:
+                self.deadline = time.monotonic() + BODY_GAP_SECONDS
+            else:
+                self._close()
+            return
+        if not self.write_paused:
+            self.deadline = time.monotonic() + (
+                IDLE_SECONDS if self._state == _IDLE else HEADER_SECONDS
+            )
+        if self._waiting:
+            self._exchange, action = self._waiting.popleft()
+            self.deadline = _NEVER
+            # Not from here: thousands of pipelined requests would nest as deeply.
+            asyncio.get_running_loop().call_soon(self._go_on, action)
+
+    def abort(self) -> None:
+        """Cut the connection without sending what is still to be sent."""
+        self._state = _CLOSED
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What the front calls.
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being received or answered."""
+        return self._exchange is not None or self._state in (_HEADERS, _BODY)
+
+    def expire(self) -> None:
+        """The deadline has passed: say so where somebody may listen, and close."""
+        if self._state in (_IDLE, _CLOSED) or self.write_paused or self._refused:
+            self.abort()
+            return
+        part = "headers" if self._state == _HEADERS else "body"
+        seconds = HEADER_SECONDS if self._state == _HEADERS else BODY_GAP_SECONDS
+        message = f"the {part} of the request did not come within {seconds:g} s"
+        self._refuse(Problem(408, "RequestTimeout", message))
+
+    def close_idle(self) -> None:
+        """Close the connection if nothing is under way on it."""
+        if not self.busy:
+            self._close()
+
+    # Its own.
+
+    def _submit(self, exchange: Exchange, action: Callable[[], None]) -> None:
+        # Answers go out in the order of the requests.
+        if self._exchange is None:
+            self._exchange = exchange
+            self.deadline = _NEVER
+            action()
+            return
+        self._waiting.append((exchange, action))
+        if self._transport is not None and self._transport.is_reading():
+            self._transport.pause_reading()
+
+    def _go_on(self, action: Callable[[], None]) -> None:
+        if self._transport is None:
+            return
+        if not self._waiting:
+            self._transport.resume_reading()
+        action()
+
+    def _chunks(self) -> bool:
+        return self._parser.get_http_version() == "1.1"
+
+    def _refuse_body(self, problem: Problem) -> None:
+        # The body is read and thrown away, so that the client gets to read the answer.
+        assert self._head is not None
+        self._body = []
+        self._refused = True
+        exchange = Exchange(self, self._head.method, False, self._chunks())
+        self._submit(exchange, lambda: exchange.refuse(problem, close=True))
+
+    def _discard(self, size: int) -> None:
+        self._discarded += size
+        if self._discarded > DISCARDED_FACTOR * self._application.max_body:
+            self.abort()
+
+    def _too_large(self) -> Problem:
+        limit = self._application.max_body
+        message = f"the body is larger than {limit:,} bytes (serving.max_body_mb)"
+        return Problem(413, "PayloadTooLarge", message)
+
+    def _refuse(self, problem: Problem) -> None:
+        # After this nothing that the client sends can be trusted to be a request.
+        self._state = _CLOSED
+        if self._exchange is not None:
+            self.draining = True  # An earlier request is still being answered; that closes.
+            return
+        Exchange(self, "", False, True).refuse(problem, close=True)
+        # Closing with unread bytes would reset the connection and lose the answer.
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write_eof()
+        self.deadline = time.monotonic() + LINGER_SECONDS
+
+    def _close(self) -> None:
+        self._state = _CLOSED
+        if self._transport is not None:
+            self._transport.close()
+
+
+_IDLE, _HEADERS, _BODY, _CLOSED = range(4)
+
+
+def _target(url: bytes) -> tuple[str, str]:
+    # Path and query of `/path?query` or `http://host/path?query`.
+    if not url.startswith(b"/"):
+        scheme, found, rest = url.partition(b"://")
+        if not found or scheme.lower() not in (b"http", b"https"):
+            raise Problem(400, "InvalidHTTP", "the request's target is not a path")
+        url = b"/" + rest.partition(b"/")[2]
+    path, _, query = url.partition(b"?")
+    return path.decode("latin-1"), query.decode("latin-1")

@@ -1,0 +1,55 @@
+"""The server's own log lines, on stderr: JSON for CloudWatch, short text for people."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+Level = Literal["info", "warning", "error"]
+
+
+class Log:
+    """Writes one line an event; the same in the front and in the workers.
+
+    Args:
+        form: `json` or `text`.
+        **fields: Added to every line in JSON form.
+    """
+
+    def __init__(self, form: str, **fields: Any) -> None:
+        self._form = form
+        self._fields = fields
+
+    def info(self, message: str, **fields: Any) -> None:
+        """Something that a person who looks at the log wants to know."""
+        self._write("info", message, fields)
+
+    def warning(self, message: str, **fields: Any) -> None:
+        """Something that went wrong and that the server coped with."""
+        self._write("warning", message, fields)
+
+    def error(self, message: str, **fields: Any) -> None:
+        """Something that failed; `traceback` is a list of lines."""
+        self._write("error", message, fields)
+
+    def _write(self, level: Level, message: str, fields: dict[str, Any]) -> None:
+        now = datetime.now(timezone.utc)
+        if self._form == "json":
+            time = now.isoformat(timespec="milliseconds")
+            line = {"time": time, "level": level, "message": message, **self._fields, **fields}
+            text = json.dumps(line, default=str, ensure_ascii=False)
+        else:
+            mark = "" if level == "info" else f"{level}: "
+            text = f"{now.astimezone():%H:%M:%S} {mark}{message}"
+            for detail in fields.get("traceback", ()):
+                text += f"\n    {detail}"
+        # One write, so that lines of several processes do not run into each other.
+        data = (text + "\n").encode("utf-8", "backslashreplace")
+        # Where nobody reads the log any more, serving goes on.
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+            os.write(2, data)

@@ -1,0 +1,62 @@
+"""A page of memory that a worker writes and the front reads.
+
+A worker that is killed, or that hangs in a C call, cannot say any more what it was doing. It
+counts the requests that it takes from its socket here, before it runs them: requests up to
+that number were running or done when it ended; later ones can run in another worker. The
+other way, the front names the running request that nobody wants any more, before it signals.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import tempfile
+
+_COUNT = struct.Struct("@Q")
+_TAKEN_AT = 0
+_UNWANTED_AT = 64
+SIZE = mmap.PAGESIZE
+
+
+def create() -> int:
+    """A file descriptor of a new page, all zero, without a name in any file system."""
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("sageturner-page")
+    else:
+        file, name = tempfile.mkstemp(prefix="sageturner-page-")
+        os.unlink(name)  # noqa: PTH108 - the worker starts faster without pathlib
+        descriptor = file
+    os.ftruncate(descriptor, SIZE)
+    return descriptor
+
+
+class Page:
+    """The page behind `descriptor`, which may be closed afterwards."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._memory = mmap.mmap(descriptor, SIZE)
+
+    @property
+    def taken(self) -> int:
+        """Requests that the worker has taken from its socket since it started."""
+        count: int = _COUNT.unpack_from(self._memory, _TAKEN_AT)[0]
+        return count
+
+    @taken.setter
+    def taken(self, count: int) -> None:
+        _COUNT.pack_into(self._memory, _TAKEN_AT, count)
+
+    @property
+    def unwanted(self) -> int:
+        """The number of the request that the front wants interrupted."""
+        number: int = _COUNT.unpack_from(self._memory, _UNWANTED_AT)[0]
+        return number
+
+    @unwanted.setter
+    def unwanted(self, number: int) -> None:
+        _COUNT.pack_into(self._memory, _UNWANTED_AT, number)
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()

@@ -1,0 +1,37 @@
+"""What a caller is told when something is wrong: a status and a JSON body.
+
+The body is `{"error": {"type", "message"}}`, with `"traceback"` (a list of lines) where code of
+the user raised.
+"""
+
+from __future__ import annotations
+
+import json
+
+
+class Problem(Exception):
+    """A request that is answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+        kind: The `type` in the body: a fixed word, or the class of the user's exception.
+        message: What is wrong and what to do.
+        traceback: The user's frames, where there are any.
+    """
+
+    def __init__(
+        self, status: int, kind: str, message: str, traceback: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+        self.traceback = traceback
+
+    def body(self) -> bytes:
+        """The JSON body."""
+        error: dict[str, object] = {"type": self.kind, "message": self.message}
+        if self.traceback:
+            error["traceback"] = list(self.traceback)
+        # A message may hold half a surrogate pair, which UTF-8 has no form for: keep to ASCII.
+        return json.dumps({"error": error}).encode("ascii")

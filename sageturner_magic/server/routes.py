@@ -1,0 +1,147 @@
+"""Which request goes where: the token, the paths, and what each answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+from urllib.parse import parse_qs
+
+from . import docs, frames
+from .http import Exchange, Head
+from .pool import Pool
+from .problems import Problem
+
+State = Literal["loading", "ready", "failed", "draining"]
+
+METHODS = {
+    "/ping": ("GET", "HEAD"),
+    "/invocations": ("POST",),
+    "/docs": ("GET", "HEAD"),
+    "/openapi.json": ("GET", "HEAD"),
+}
+
+PASSED = (
+    b"content-type",
+    b"accept",
+    b"x-amzn-sagemaker-custom-attributes",
+    b"x-amzn-sagemaker-inference-id",
+    b"x-amzn-sagemaker-session-id",
+)
+"""The headers that reach predict: those that SageMaker lets through to a container."""
+
+RETRY_AFTER = "retry-after: 1\r\n"
+
+
+class Routes:
+    """The application behind every connection.
+
+    Args:
+        pool: Answers /invocations.
+        state: The server's state now.
+        token: Required of everything but GET /ping, if not empty.
+        max_body: Bytes of a body at most.
+    """
+
+    def __init__(self, pool: Pool, state: Callable[[], State], token: str, max_body: int) -> None:
+        self._pool = pool
+        self._state = state
+        self._token = token.encode()
+        self.max_body = max_body
+        self._started = time.monotonic()
+        self._prefix = f"{os.getpid():x}-"
+        self._count = 0
+        self._closing = False
+        self._documents: set[asyncio.Task[None]] = set()
+
+    def refuse_from_now(self) -> None:
+        """Answer every further invocation with 503."""
+        self._closing = True
+
+    def check(self, head: Head) -> None:
+        """Refuse what is refused whatever its body is. Raises Problem."""
+        if self._token and head.path != "/ping":
+            self._authorise(head)
+        methods = METHODS.get(head.path)
+        if methods is None:
+            known = ", ".join(METHODS)
+            raise Problem(404, "NotFound", f"there is no {head.path:.200}; there are {known}")
+        if head.method not in methods:
+            message = f"{head.path} takes {' and '.join(methods)}, not {head.method}"
+            raise Problem(405, "MethodNotAllowed", message)
+        if head.path == "/invocations":
+            coding = head.headers.get(b"content-encoding", b"identity").lower()
+            if coding != b"identity":
+                message = f"Content-Encoding {coding.decode('latin-1')} is not supported"
+                raise Problem(415, "UnsupportedContentEncoding", message)
+            if not self._pool.ready:
+                raise Problem(503, "Loading", "the model is still being loaded")
+            if self._closing:
+                raise Problem(503, "Draining", "the server is about to end")
+
+    def handle(self, head: Head, body: bytes, exchange: Exchange) -> None:
+        """Answer a whole request that `check` let through."""
+        if head.path == "/invocations":
+            self._invoke(head, body, exchange)
+        elif head.path == "/ping":
+            self._ping(exchange)
+        else:
+            task = asyncio.get_running_loop().create_task(self._document(head.path, exchange))
+            self._documents.add(task)
+            task.add_done_callback(self._documents.discard)
+
+    def _authorise(self, head: Head) -> None:
+        given = head.headers.get(b"authorization", b"")
+        scheme, _, secret = given.partition(b" ")
+        if scheme.lower() not in (b"token", b"bearer"):
+            values = parse_qs(head.query).get("token", [""])
+            secret = values[0].encode()
+        secret = secret.strip()
+        if not secret:
+            message = "a token is needed: send `Authorization: token TOKEN`, or `?token=TOKEN`"
+            raise Problem(401, "TokenMissing", message)
+        if not hmac.compare_digest(secret, self._token):
+            raise Problem(403, "TokenWrong", "the token is not this server's")
+
+    def _ping(self, exchange: Exchange) -> None:
+        state: str = self._state()
+        if state == "ready" and not self._pool.healthy:
+            state = "unhealthy"
+        if state == "ready":
+            exchange.answer(200, "application/json", b'{"status":"ready"}')
+            return
+        said: dict[str, Any] = {"status": state}
+        if state == "loading":
+            said["seconds"] = round(time.monotonic() - self._started, 1)
+        exchange.answer(503, "application/json", json.dumps(said).encode())
+
+    def _invoke(self, head: Head, body: bytes, exchange: Exchange) -> None:
+        self._count += 1
+        name = f"{self._prefix}{self._count:x}"
+        headers = head.headers
+        passed = [(key, headers[key]) for key in PASSED if key in headers]
+        try:
+            self._pool.submit(name, frames.request_head(name, passed), body, exchange)
+        except Problem as problem:
+            exchange.refuse(problem, RETRY_AFTER)
+
+    async def _document(self, path: str, exchange: Exchange) -> None:
+        # In a thread: importing FastAPI takes half a second, in which /ping has to answer.
+        loop = asyncio.get_running_loop()
+        token = self._token.decode()
+        name = "sageturner.py"
+        try:
+            if path == "/docs":
+                data = await loop.run_in_executor(None, docs.page, name, token)
+                exchange.answer(200, "text/html; charset=utf-8", data)
+            else:
+                example = self._pool.example
+                data = await loop.run_in_executor(None, docs.openapi, name, example, bool(token))
+                exchange.answer(200, "application/json", data)
+        except ImportError as error:
+            message = f"FastAPI is needed for {path}: {error}"
+            exchange.refuse(Problem(501, "NotAvailable", message))

@@ -1,0 +1,187 @@
+"""The environment of the server, read once and checked as a whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+DEFAULT_PROGRAM_DIR = "/opt/program"
+DEFAULT_MODEL_DIR = "/opt/ml/model"
+DEFAULT_PORT = 8080
+
+
+class SettingsError(Exception):
+    """What is wrong with the environment, one problem a line."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How requests are gathered for predict_batch.
+
+    Attributes:
+        max_size: Requests in one call at most.
+        max_wait_ms: Milliseconds that a request waits at most for others to join it.
+    """
+
+    max_size: int = 32
+    max_wait_ms: float = 5.0
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The `serving` section of the configuration.
+
+    Attributes:
+        workers: Worker processes.
+        batch: Only used where the code defines predict_batch.
+        queue: Requests that wait or run at most; more are answered with 429.
+        timeout_s: Seconds from a request's arrival to its answer, below SageMaker's 60.
+        max_body_mb: Megabytes (of 1,000,000 bytes) of a request's body at most.
+        nan: What NaN and Infinity in an answer become: an `error`, or `null`.
+        metrics: Where metrics go besides /metrics: `prometheus` (nowhere) or `emf` (the log).
+    """
+
+    workers: int = 1
+    batch: Batch = field(default_factory=Batch)
+    queue: int = 256
+    timeout_s: float = 55.0
+    max_body_mb: float = 25.0
+    nan: str = "error"
+    metrics: str = "prometheus"
+
+    @property
+    def max_body(self) -> int:
+        """Bytes of a request's body at most."""
+        return int(self.max_body_mb * 1_000_000)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the environment says; the package's docstring explains each."""
+
+    program_dir: str
+    model_dir: str
+    serving: Serving
+    host: str
+    port: int
+    token: str
+    packages: str
+    log: str
+    listen_fd: int | None
+    lifeline_fd: int | None
+    control: str
+    accept_when_ready: bool
+
+
+def _whole(least: int) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        right = isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return "" if right else f"a whole number of at least {least}"
+
+    return check
+
+
+def _number(least: float, above: bool = False) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        right = isinstance(value, int | float) and not isinstance(value, bool)
+        if right and (value > least if above else value >= least):
+            return ""
+        return f"a number {'above' if above else 'of at least'} {least:g}"
+
+    return check
+
+
+def _one_of(*values: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        return "" if value in values else " or ".join(f'"{each}"' for each in values)
+
+    return check
+
+
+_SERVING = {
+    "workers": _whole(1),
+    "queue": _whole(1),
+    "timeout_s": _number(0, above=True),
+    "max_body_mb": _number(0, above=True),
+    "nan": _one_of("error", "null"),
+    "metrics": _one_of("prometheus", "emf"),
+}
+_BATCH = {"max_size": _whole(1), "max_wait_ms": _number(0)}
+
+
+def _section(
+    given: Any, rules: Mapping[str, Callable[[Any], str]], where: str, problems: list[str]
+) -> dict[str, Any]:
+    if not isinstance(given, dict):
+        problems.append(f"{where} is not a JSON object: {json.dumps(given)[:80]}")
+        return {}
+    values = {}
+    for key, value in given.items():
+        if key not in rules:
+            problems.append(f"{where}: {key!r} is not a key; the keys are {', '.join(rules)}")
+        elif value is not None and (expected := rules[key](value)):
+            problems.append(f"{where}: {key} is {json.dumps(value)[:80]}, expected {expected}")
+        elif value is not None:
+            values[key] = value
+    return values
+
+
+def _serving(text: str, problems: list[str]) -> Serving:
+    name = "SAGETURNER_SERVING"
+    try:
+        given = json.loads(text)
+    except ValueError as error:
+        problems.append(f"{name} is not JSON: {error}")
+        return Serving()
+    batch = given.pop("batch", None) if isinstance(given, dict) else None
+    values = _section(given, _SERVING, name, problems)
+    if batch is not None:
+        values["batch"] = Batch(**_section(batch, _BATCH, f"{name}: batch", problems))
+    return Serving(**values)
+
+
+def _integer(environ: Mapping[str, str], name: str, problems: list[str]) -> int | None:
+    text = environ.get(name, "")
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) > 65535:
+        problems.append(f"{name} is {text!r}, expected a number from 0 to 65535")
+        return None
+    return int(text)
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """The settings in `environ`. Raises SettingsError with every problem at once."""
+    problems: list[str] = []
+    port = _integer(environ, "SAGETURNER_PORT", problems)
+    if port is None:
+        port = _integer(environ, "SAGEMAKER_BIND_TO_PORT", problems)
+    for name, values in {
+        "SAGETURNER_LOG": ("json", "text"),
+        "SAGETURNER_ACCEPT": ("ready",),
+    }.items():
+        if environ.get(name) and environ[name] not in values:
+            problems.append(f"{name} is {environ[name]!r}, expected {' or '.join(values)}")
+    settings = Settings(
+        program_dir=environ.get("SAGETURNER_PROGRAM_DIR") or DEFAULT_PROGRAM_DIR,
+        model_dir=environ.get("SM_MODEL_DIR") or DEFAULT_MODEL_DIR,
+        serving=_serving(environ.get("SAGETURNER_SERVING") or "{}", problems),
+        host=environ.get("SAGETURNER_HOST") or "0.0.0.0",
+        port=DEFAULT_PORT if port is None else port,
+        token=environ.get("SAGETURNER_TOKEN", ""),
+        packages=environ.get("SAGETURNER_PACKAGES", ""),
+        log=environ.get("SAGETURNER_LOG") or "json",
+        listen_fd=_integer(environ, "SAGETURNER_LISTEN_FD", problems),
+        lifeline_fd=_integer(environ, "SAGETURNER_LIFELINE_FD", problems),
+        control=environ.get("SAGETURNER_CONTROL", ""),
+        accept_when_ready=environ.get("SAGETURNER_ACCEPT") == "ready",
+    )
+    if problems:
+        raise SettingsError(problems)
+    return settings

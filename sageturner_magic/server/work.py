@@ -1,0 +1,108 @@
+"""What every kind of worker does with one request: decode it, answer it, report its failure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import answers, frames
+from .logs import Log
+from .problems import Problem
+from .program import Program, user_traceback
+from .requests import Context, decode
+from .streams import ChunkEncoder
+
+ATTRIBUTES_LENGTH = 1024
+"""Characters of X-Amzn-SageMaker-Custom-Attributes at most (SageMaker's limit)."""
+
+
+class Work:
+    """The loaded program and how its requests become answers.
+
+    Args:
+        program: The user's functions.
+        model: What load returned.
+        folder: The program folder, to which tracebacks are cut.
+        nan: See `answers.encode`.
+        log: Where failures of user code go.
+    """
+
+    def __init__(self, program: Program, model: Any, folder: str, nan: str, log: Log) -> None:
+        self.program = program
+        self.model = model
+        self.folder = folder
+        self.nan = nan
+        self.log = log
+
+    def open(self, payload: bytes) -> tuple[Context, bytes]:
+        """Context and undecoded body of a REQUEST frame."""
+        head, body = frames.unpack_request(payload)
+        return Context(head.request_id, head.headers), body
+
+    def decode(self, context: Context, body: bytes) -> Any:
+        """The request that predict gets. Raises Problem."""
+        return decode(body, context.content_type)
+
+    def answer(self, number: int, value: Any, context: Context) -> bytes:
+        """The ANSWER frame for what predict returned."""
+        try:
+            content_type, body = answers.encode(value, context.accept, self.nan)
+            head = frames.AnswerHead(200, content_type, attributes(context))
+        except Exception as error:
+            return self.refusal(number, self.problem(error, context))
+        return frames.pack_answer(frames.ANSWER, number, head, body)
+
+    def refusal(self, number: int, problem: Problem) -> bytes:
+        """The ANSWER frame for a request that failed."""
+        head = frames.AnswerHead(problem.status, answers.JSON)
+        return frames.pack_answer(frames.ANSWER, number, head, problem.body())
+
+    def head(self, encoder: ChunkEncoder, context: Context) -> frames.AnswerHead:
+        """Status and headers of a stream. Raises AnswerError."""
+        return frames.AnswerHead(200, encoder.content_type, attributes(context))
+
+    def problem(self, error: BaseException, context: Context) -> Problem:
+        """What the caller is told about `error`, which is logged if it is the server's side.
+
+        An exception of the user's with an attribute `status_code` (as FastAPI's HTTPException
+        has) chooses its status; with one below 500 its traceback is nobody's concern.
+        """
+        names = {"request_id": context.request_id, "inference_id": context.inference_id}
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, answers.AnswerError):
+            self.log.error(str(error), **names)
+            return Problem(500, "AnswerError", str(error))
+        kind, message = type(error).__name__, describe(error)
+        status = getattr(error, "status_code", 500)
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            status = 500
+        if status < 500:
+            return Problem(status, kind, message)
+        lines = user_traceback(error, self.folder)
+        self.log.error(f"predict raised {kind}: {message}", traceback=lines, **names)
+        return Problem(status, kind, message, lines)
+
+
+def describe(error: BaseException) -> str:
+    """The message of an exception, whatever its class does."""
+    try:
+        return str(getattr(error, "detail", "") or error)
+    except Exception:
+        return f"<{type(error).__name__} without a readable message>"
+
+
+def attributes(context: Context) -> str:
+    """The custom attributes that predict wants to send back. Raises AnswerError."""
+    text = context.answer_attributes
+    if not text:
+        return ""
+    if not isinstance(text, str) or len(text) > ATTRIBUTES_LENGTH or not _visible(text):
+        raise answers.AnswerError(
+            f"context.answer_attributes has to be at most {ATTRIBUTES_LENGTH} characters of "
+            f"visible ASCII, not {text!r:.80}"
+        )
+    return text
+
+
+def _visible(text: str) -> bool:
+    return all(" " <= character <= "~" for character in text)

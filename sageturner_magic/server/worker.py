@@ -1,0 +1,96 @@
+"""The worker process: imports the program, loads the model, serves until the front is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from . import asynchronous, fastjson, frames, plain, settings
+from .logs import Log
+from .page import Page
+from .program import ProgramError, import_program, user_traceback
+from .work import Work, describe
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a worker: `worker SOCKET PAGE LIFELINE`, three inherited file descriptors.
+
+    Returns the exit status: 0 when the front closed the socket, 1 when load failed.
+    """
+    channel = socket.socket(fileno=int(arguments[1]))
+    page = Page(int(arguments[2]))
+    os.close(int(arguments[2]))
+    end_with_the_front(int(arguments[3]))
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    config = settings.read(os.environ)
+    os.environ["SM_MODEL_DIR"] = config.model_dir
+    fastjson.find(config.packages)
+    log = Log(config.log, worker=os.getpid())
+    started = time.monotonic()
+    stage = "importing sageturner.py"
+    try:
+        code = import_program(config.program_dir)
+        stage = "load"
+        model = code.load(config.model_dir)
+    except BaseException as error:
+        failure = _failure(error, stage, config.program_dir)
+        log.error(f"{failure['message']}", traceback=failure["traceback"])
+        channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(failure).encode()))
+        return 1
+    work = Work(code, model, config.program_dir, config.serving.nan, log)
+    ready: dict[str, Any] = {
+        "load_seconds": round(time.monotonic() - started, 3),
+        "kind": code.kind,
+        "example": None,
+    }
+    channel.sendall(frames.pack(frames.READY, 0, json.dumps(ready).encode()))
+    if code.kind == "async":
+        asyncio.run(asynchronous.serve(work, channel, page))
+    else:
+        plain.PlainWorker(work, channel, page, config.serving.batch.max_size).serve()
+    return 0
+
+
+def end_with_the_front(lifeline: int) -> None:
+    """End this process when the other end of the pipe `lifeline` closes, whatever it is doing.
+
+    On Linux the kernel sends SIGIO then, whose default is to end the process: this needs no
+    thread and no GIL. Elsewhere SIGIO is ignored by default, and a thread has to do.
+    """
+    if sys.platform == "linux":
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            if os.read(lifeline, 1) == b"":  # It ended before the kernel was told to watch.
+                os._exit(1)
+    else:
+        threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+
+
+def _watch(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _failure(error: BaseException, stage: str, folder: str) -> dict[str, Any]:
+    kind = type(error).__name__
+    if isinstance(error, ProgramError):
+        return {"type": kind, "message": str(error), "traceback": []}
+    said = describe(error)
+    message = f"{stage} raised {kind}: {said}" if said else f"{stage} raised {kind}"
+    if isinstance(error, SystemExit):
+        message = f"{stage} called sys.exit({error.code!r})"
+    return {"type": kind, "message": message, "traceback": list(user_traceback(error, folder))}
