@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import functools
 import inspect
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from . import frames
@@ -145,8 +146,25 @@ async def _from_plain(chunks: Iterator[Any]) -> AsyncIterator[Any]:
         await asyncio.sleep(0)
 
 
-async def serve(work: Work, channel: socket.socket, page: Page) -> None:
-    """Answer requests from `channel` until the front closes it."""
+async def _warm_up(work: Work) -> None:
+    with work.warm_up() as examples:
+        if examples:
+            value = work.program.predict(work.model, examples[0], Context())
+            if inspect.isawaitable(value):
+                value = await value
+            if isinstance(value, AsyncIterator):
+                async for _ in value:
+                    pass
+            elif isinstance(value, Iterator):
+                collections.deque(value, maxlen=0)
+
+
+async def serve(
+    work: Work, channel: socket.socket, page: Page, announce: Callable[[], None]
+) -> None:
+    """Warm up, call `announce`, and answer requests from `channel` until the front closes it."""
+    await _warm_up(work)
+    announce()
     worker = AsyncWorker(work, page)
     channel.setblocking(False)
     loop = asyncio.get_running_loop()

@@ -138,6 +138,7 @@ class Front:
         if control is not None:
             if self._state == "failed":
                 # Whoever started the server wants to know why; a moment for it to ask.
+                control.asked.clear()
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(control.asked.wait(), 1.0)
             control.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import collections
 import signal
 import socket
 from collections.abc import Iterator
@@ -50,6 +50,17 @@ class PlainWorker:
         self._streaming = 0
         self._unwanted = False
         self._ahead = 0
+
+    def warm_up(self) -> None:
+        """Run the program's example request, if it has one."""
+        program, model = self._work.program, self._work.model
+        with self._work.warm_up() as examples:
+            if examples and program.predict_batch is not None:
+                list(program.predict_batch(model, examples))
+            elif examples:
+                value = program.predict(model, examples[0], Context())
+                if isinstance(value, Iterator):
+                    collections.deque(value, maxlen=0)
 
     def serve(self) -> None:
         """Answer requests until the front closes the channel."""
@@ -113,7 +124,7 @@ class PlainWorker:
             try:
                 request = self._work.decode(context, body)
                 value = self._predict(number, request, context)
-                if inspect.isgenerator(value) or isinstance(value, Iterator):
+                if isinstance(value, Iterator):
                     self._stream(number, value, context)
                     continue
             except Abandoned:

@@ -43,6 +43,9 @@ CALM_SECONDS = 10.0
 LONGEST_PAUSE = 30.0
 """Seconds between restarts at most."""
 
+CANCEL_SECONDS = 1.0
+"""What an async predict gets to end after it was cancelled for taking too long."""
+
 INTERRUPT = signal.SIGURG
 
 
@@ -56,12 +59,14 @@ class Job:
         arrived: time.monotonic() when the request was whole.
         deadline: time.monotonic() at which its answer is too late.
         position: Its place among all jobs that its worker was sent, from 1; 0 while it waits.
+        streaming: Whether the answer has begun, in chunks.
+        cancelled: Whether its time is over and its worker was told.
         unacknowledged: Bytes of a stream that were written and not yet acknowledged.
     """
 
     __slots__ = (
-        "arrived", "deadline", "exchange", "frame", "name", "number", "position", "streaming",
-        "unacknowledged", "worker",
+        "arrived", "cancelled", "deadline", "exchange", "frame", "name", "number", "position",
+        "streaming", "unacknowledged", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +80,7 @@ class Job:
         self.deadline = self.arrived + timeout
         self.position = 0
         self.streaming = False
+        self.cancelled = False
         self.unacknowledged = 0
         self.worker: Worker | None = None
 
@@ -536,13 +542,20 @@ class Pool:
                 job.deadline = float("inf")
                 worker.interrupt(job)
             return
-        message = f"predict did not answer within {limit}; the worker that ran it is replaced"
-        self._log.error(message, request_id=job.name)
+        if job.exchange is not None and job.exchange.slow:
+            job.deadline = now + self._timeout  # predict waits for the client, not we for it.
+            return
+        message = f"predict did not answer within {limit}"
+        if not job.cancelled:
+            self._log.error(message, request_id=job.name)
         self._fail(job, Problem(504, "PredictTimeout", message))
-        job.deadline = float("inf")
-        if worker.kind == "async":
+        if worker.kind == "async" and not job.cancelled:
+            # Others run beside it; they need not end with it if it heeds its cancellation.
+            job.cancelled = True
+            job.deadline = now + CANCEL_SECONDS
             worker.interrupt(job)
         else:
+            job.deadline = float("inf")
             worker.kill()
 
 

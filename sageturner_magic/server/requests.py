@@ -84,6 +84,7 @@ def decode(body: bytes, content_type: str) -> Any:
 
 _BINARY = {
     "application/octet-stream",
+    "file-path/raw-bytes",  # The SageMaker SDK's DataSerializer.
     "application/pdf",
     "application/x-image",
     "application/x-parquet",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import time
+from collections.abc import Iterator
 from typing import Any
 
 from . import answers, frames
@@ -24,6 +28,9 @@ class Work:
         folder: The program folder, to which tracebacks are cut.
         nan: See `answers.encode`.
         log: Where failures of user code go.
+
+    Attributes:
+        example: The program's example request as a JSON value, once `warm_up` has made it.
     """
 
     def __init__(self, program: Program, model: Any, folder: str, nan: str, log: Log) -> None:
@@ -32,6 +39,29 @@ class Work:
         self.folder = folder
         self.nan = nan
         self.log = log
+        self.example: Any = None
+
+    @contextlib.contextmanager
+    def warm_up(self) -> Iterator[list[Any]]:
+        """Gives the program's example request, in a list that is empty where there is none.
+
+        The first request pays for what frameworks do lazily; this one is paid before /ping is
+        good. If it fails, the log says so and the server serves.
+        """
+        started = time.monotonic()
+        try:
+            examples = []
+            if self.program.example_request is not None:
+                examples.append(self.program.example_request())
+                self.example = json.loads(answers.to_json(examples[0], "null"))
+            yield examples
+        except Exception as error:
+            lines = user_traceback(error, self.folder)
+            self.log.warning(f"the warm-up request failed: {describe(error)}", traceback=lines)
+        else:
+            if examples:
+                seconds = time.monotonic() - started
+                self.log.info(f"the warm-up request took {seconds:.3f} s", seconds=seconds)
 
     def open(self, payload: bytes) -> tuple[Context, bytes]:
         """Context and undecoded body of a REQUEST frame."""

@@ -49,17 +49,20 @@ def main(arguments: Sequence[str]) -> int:
         log.error(f"{failure['message']}", traceback=failure["traceback"])
         channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(failure).encode()))
         return 1
+    loaded = time.monotonic() - started
     work = Work(code, model, config.program_dir, config.serving.nan, log)
-    ready: dict[str, Any] = {
-        "load_seconds": round(time.monotonic() - started, 3),
-        "kind": code.kind,
-        "example": None,
-    }
-    channel.sendall(frames.pack(frames.READY, 0, json.dumps(ready).encode()))
+
+    def announce() -> None:
+        ready = {"load_seconds": round(loaded, 3), "kind": code.kind, "example": work.example}
+        channel.sendall(frames.pack(frames.READY, 0, json.dumps(ready).encode()))
+
     if code.kind == "async":
-        asyncio.run(asynchronous.serve(work, channel, page))
+        asyncio.run(asynchronous.serve(work, channel, page, announce))
     else:
-        plain.PlainWorker(work, channel, page, config.serving.batch.max_size).serve()
+        worker = plain.PlainWorker(work, channel, page, config.serving.batch.max_size)
+        worker.warm_up()
+        announce()
+        worker.serve()
     return 0
 
 
