@@ -28,4 +28,4 @@ if shutil.which("pyenv"):
 def unit(session: nox.Session) -> None:
     """Install the package as a user would and run the fast, pure tests."""
     session.install("--editable", ".", "--group", "test")
-    session.run("python", "-m", "pytest", "tests/unit", *session.posargs)
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/unit"]))

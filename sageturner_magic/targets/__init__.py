@@ -1,0 +1,1 @@
+"""Where a model runs: a local process, a local container, SageMaker."""

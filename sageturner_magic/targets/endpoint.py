@@ -1,0 +1,59 @@
+"""What every kind of endpoint can be asked, wherever its model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.values import EndpointType
+
+
+@dataclass(frozen=True)
+class EndpointDescription:
+    """An endpoint as `list` and `status` show it.
+
+    Attributes:
+        status: SageMaker's EndpointStatus; a local server that has ended is `OutOfService`.
+        version: 12 hex digits that name what it runs.
+        created: Seconds since the epoch.
+        origin: The cells or directory its code came from; empty where that is not known.
+        url: Address for HTTP clients; empty for SageMaker.
+        cost_per_hour: US dollars while nobody calls it; None where it is not known.
+        detail: One line on what is special (why it failed, whose process it ends with).
+    """
+
+    name: str
+    endpoint_type: EndpointType
+    status: str
+    version: str
+    created: float
+    origin: str
+    url: str
+    cost_per_hour: float | None
+    detail: str = ""
+
+
+class Target(Protocol):
+    """Endpoints of one kind. Every method raises EndpointError for a name that is not there."""
+
+    def list(self) -> list[EndpointDescription]:
+        """All endpoints of this kind, sorted by name."""
+
+    def describe(self, name: str) -> EndpointDescription:
+        """One endpoint."""
+
+    def logs(self, name: str) -> Iterator[str]:
+        """The lines that its servers wrote so far, oldest first, without line ends."""
+
+    def follow(self, name: str) -> Iterator[str]:
+        """The same, and then new lines as they come, until its server ends."""
+
+    def invoke(
+        self, name: str, body: bytes, *, content_type: str, accept: str | None, timeout_s: float
+    ) -> Prediction:
+        """Send one request and wait for the answer. Raises InvocationError."""
+
+    def delete(self, name: str) -> None:
+        """End and remove the endpoint; finishes what an interrupted delete began."""

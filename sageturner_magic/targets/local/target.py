@@ -1,0 +1,207 @@
+"""Local endpoints after they were deployed: describe, invoke, logs, delete."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import urllib3
+
+from sageturner_magic.errors import EndpointError, InvocationError
+from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.local.process import state_of, stop
+from sageturner_magic.targets.local.state import LocalRecord, LocalState
+from sageturner_magic.targets.payload import JSON, decode
+from sageturner_magic.targets.prediction import Prediction
+
+STATUS = {
+    "loading": "Creating",
+    "ready": "InService",
+    "draining": "Deleting",
+    "failed": "Failed",
+}
+"""The server's own state -> SageMaker's EndpointStatus."""
+
+TAIL_LINES = 20
+POLL_SECONDS = 0.1
+
+
+@lru_cache(maxsize=8)
+def _pool(port: int) -> urllib3.HTTPConnectionPool:
+    return urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=64, retries=False)
+
+
+class LocalTarget:
+    """Model servers on this machine, of this user (see `endpoint.Target`)."""
+
+    def __init__(self, state: LocalState | None = None) -> None:
+        self.state = state or LocalState()
+
+    def record(self, name: str) -> LocalRecord:
+        """What is written down of endpoint `name`. Raises EndpointError."""
+        record = self.state.read(name)
+        if record is None:
+            others = ", ".join(f"`{other}`" for other in self.state.names())
+            raise EndpointError(
+                f"There is no local endpoint `{name}`",
+                why=f"there are {others}" if others else "",
+                do="`sageturner list` shows all endpoints; `sageturner deploy` makes one",
+            )
+        return record
+
+    def list(self) -> list[EndpointDescription]:
+        return [
+            self._describe(record)
+            for name in self.state.names()
+            if (record := self.state.read(name)) is not None
+        ]
+
+    def describe(self, name: str) -> EndpointDescription:
+        return self._describe(self.record(name))
+
+    def _describe(self, record: LocalRecord) -> EndpointDescription:
+        if record.server() is None:
+            status, detail = "OutOfService", "its server has ended; deploy it again"
+        else:
+            answer = state_of(record.control)
+            status = STATUS.get(answer.state, "Failed") if answer else "Failed"
+            detail = "" if answer else "its server runs but does not answer"
+            if not detail and not record.detached:
+                detail = f"ends with process {record.owner}"
+        return EndpointDescription(
+            name=record.name,
+            endpoint_type="local",
+            status=status,
+            version=record.version,
+            created=record.created,
+            origin=record.origin,
+            url=record.url,
+            cost_per_hour=0.0,
+            detail=detail,
+        )
+
+    def logs(self, name: str) -> Iterator[str]:
+        path = Path(self.record(name).log)
+        if path.exists():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                for line in file:
+                    yield line.rstrip("\r\n")
+
+    def follow(self, name: str) -> Iterator[str]:
+        record = self.record(name)
+        yield from follow_file(Path(record.log), lambda: record.server() is not None)
+
+    def tail(self, name: str, lines: int = TAIL_LINES) -> str:
+        """The last `lines` lines of the log, with the notebook's cells in place of our file."""
+        record = self.record(name)
+        return with_cells("\n".join(deque(self.logs(name), lines)), record.lines)
+
+    def invoke(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        accept: str | None = None,
+        timeout_s: float = 70.0,
+    ) -> Prediction:
+        record = self.record(name)
+        headers = {"Authorization": f"token {record.token}", "Content-Type": content_type}
+        if accept:
+            headers["Accept"] = accept
+        begin = time.perf_counter()
+        try:
+            answer = _pool(record.port).request(
+                "POST", "/invocations", body=body, headers=headers, timeout=timeout_s
+            )
+        except urllib3.exceptions.ReadTimeoutError:
+            raise InvocationError(
+                f"Endpoint `{name}` did not answer within {timeout_s:g} s",
+                do=f"look at `sageturner logs {name}`",
+                details=self.tail(name),
+            ) from None
+        except urllib3.exceptions.HTTPError as error:
+            ended = record.server() is None
+            raise InvocationError(
+                f"Endpoint `{name}` cannot be reached",
+                why="its server has ended" if ended else str(error),
+                do="deploy it again" if ended else f"look at `sageturner logs {name}`",
+                where=record.url,
+                details=self.tail(name),
+            ) from None
+        latency = (time.perf_counter() - begin) * 1000
+        if answer.status >= 400:
+            raise self._refusal(record, answer.status, answer.data, answer.headers)
+        return Prediction(
+            endpoint=name,
+            body=answer.data,
+            content_type=answer.headers.get("Content-Type", JSON),
+            status=answer.status,
+            latency_ms=latency,
+            headers={key.lower(): value for key, value in answer.headers.items()},
+        )
+
+    def _refusal(
+        self, record: LocalRecord, status: int, body: bytes, headers: urllib3.HTTPHeaderDict
+    ) -> InvocationError:
+        said = decode(body, headers.get("Content-Type", ""))
+        error = said.get("error", {}) if isinstance(said, dict) else {}
+        kind, message = error.get("type", ""), error.get("message", body.decode("utf-8", "replace"))
+        frames = with_cells("\n".join(error.get("traceback") or ()), record.lines)
+        if frames:
+            return InvocationError(
+                f"predict raised {kind}",
+                where=f"endpoint {record.name}, HTTP {status}",
+                why=message,
+                do="mend the cell and deploy again",
+                details=frames,
+                status=status,
+            )
+        return InvocationError(
+            f"Endpoint `{record.name}` refused the request",
+            where=f"HTTP {status}",
+            why=f"{kind}: {message}" if kind else message,
+            do=f"see `sageturner logs {record.name}`" if status >= 500 else "change the request",
+            details=self.tail(record.name) if status >= 500 else "",
+            status=status,
+        )
+
+    def delete(self, name: str) -> None:
+        record = self.record(name)
+        with self.state.changing(name):
+            if server := record.server():
+                stop(server, record.control)
+            self.state.remove(name)
+
+
+def follow_file(path: Path, alive: Callable[[], bool]) -> Iterator[str]:
+    """The lines of a growing file, until `alive` says no and the rest is read."""
+    pending = ""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        while True:
+            running = alive()
+            while chunk := file.read(65536):
+                *lines, pending = (pending + chunk).split("\n")
+                yield from (line.rstrip("\r") for line in lines)
+            if not running:
+                break
+            time.sleep(POLL_SECONDS)
+    if pending:
+        yield pending
+
+
+_OUR_FILE = re.compile(r'(?:File ")?[^\s"]*sageturner\.py"?, line (\d+)')
+
+
+def with_cells(text: str, lines: dict[int, tuple[int, int]]) -> str:
+    """`text` with `sageturner.py, line n` replaced by the cell and line it was captured from."""
+
+    def cell(match: re.Match[str]) -> str:
+        place = lines.get(int(match[1]))
+        return f"In[{place[0]}], line {place[1]}" if place else match[0]
+
+    return _OUR_FILE.sub(cell, text) if lines else text

@@ -1,0 +1,174 @@
+"""Python values to request bodies, and answers back to Python values."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from typing import Any, Protocol
+
+from sageturner_magic.errors import InvocationError
+
+JSON = "application/json"
+NPY = "application/x-npy"
+OCTETS = "application/octet-stream"
+
+IMAGE_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+}
+
+
+def guess_content_type(data: bytes) -> str:
+    """The media type of raw bytes, from the signatures of pictures and NumPy files."""
+    for signature, content_type in IMAGE_SIGNATURES.items():
+        if data.startswith(signature):
+            return content_type
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "image/webp"
+    if data.startswith(b"\x93NUMPY"):
+        return NPY
+    return OCTETS
+
+
+def encode(payload: object, content_type: str | None = None) -> tuple[bytes, str]:
+    """A request body and its Content-Type.
+
+    Bytes are sent as they are; a str under a text type (`text/csv`, …) too. Everything else is
+    JSON, with numpy, pandas, dates and dataclasses written as the model server writes them.
+
+    Raises:
+        InvocationError: The payload cannot be written in that type.
+    """
+    if isinstance(payload, (bytes, bytearray, memoryview)):
+        data = bytes(payload)
+        return data, content_type or guess_content_type(data)
+    content_type = content_type or JSON
+    media = content_type.partition(";")[0].strip().lower()
+    if media == NPY:
+        return _npy(payload), content_type
+    if isinstance(payload, str) and (media.startswith("text/") or media == "application/jsonlines"):
+        return payload.encode(), content_type
+    if media != JSON:
+        raise InvocationError(
+            f"The payload is a {type(payload).__name__}, which cannot be sent as {media}",
+            why="only JSON, NPY, text and bytes are encoded for you",
+            do="pass bytes, or leave --content-type out to send JSON",
+        )
+    try:
+        text = json.dumps(payload, default=plain, allow_nan=False)
+    except ValueError:
+        raise InvocationError(
+            f"The payload has a number that JSON does not know{_where_not_finite(payload)}",
+            why="JSON has no NaN and no Infinity",
+            do="replace it (for instance by None) before you send it",
+        ) from None
+    except TypeError as error:
+        raise InvocationError(
+            f"The payload cannot be written as JSON: {error}",
+            do="convert it to lists, dicts, numbers and strings first",
+        ) from None
+    return text.encode(), content_type
+
+
+class _Tolist(Protocol):
+    def tolist(self) -> Any: ...
+
+
+def plain(value: object) -> object:
+    """What JSON can hold in place of `value`; for `json.dumps(default=…)`.
+
+    Raises:
+        TypeError: There is no such form.
+    """
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "pandas" and hasattr(value, "to_dict"):
+        if kind.__name__ == "DataFrame":
+            return value.to_dict(orient="records")
+        if kind.__name__ == "Series":
+            return value.to_list() if hasattr(value, "to_list") else value.to_dict()
+    if hasattr(value, "detach") and hasattr(value, "tolist"):
+        return value.detach().tolist()
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a value of type {kind.__name__}")
+
+
+def _where_not_finite(value: object, path: str = "") -> str:
+    if isinstance(value, float) and not math.isfinite(value):
+        return f" at payload{path}"
+    if isinstance(value, Mapping):
+        pairs: Any = ((f"[{key!r}]", item) for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        pairs = ((f"[{index}]", item) for index, item in enumerate(value))
+    else:
+        try:
+            return _where_not_finite(plain(value), path)
+        except TypeError:
+            return ""
+    for step, item in pairs:
+        if isinstance(item, (str, bytes, int)):
+            continue
+        if found := _where_not_finite(item, path + step):
+            return found
+    return ""
+
+
+def _npy(payload: object) -> bytes:
+    try:
+        import numpy
+    except ImportError:
+        raise InvocationError(
+            f"{NPY} needs numpy", do="install numpy, or send JSON instead"
+        ) from None
+    buffer = io.BytesIO()
+    try:
+        numpy.save(buffer, numpy.asarray(payload), allow_pickle=False)
+    except ValueError as error:
+        raise InvocationError(
+            f"The payload cannot be sent as {NPY}", why=str(error), do="pass a numeric array"
+        ) from None
+    return buffer.getvalue()
+
+
+def decode(body: bytes, content_type: str) -> Any:
+    """The Python value of an answer: JSON and NPY decoded, text as str, the rest as bytes."""
+    media, _, parameters = content_type.partition(";")
+    media = media.strip().lower()
+    if media == JSON or media.endswith("+json"):
+        try:
+            return json.loads(body)
+        except ValueError:
+            return body.decode("utf-8", "replace")
+    if media == "application/jsonlines":
+        try:
+            return [json.loads(line) for line in body.splitlines() if line.strip()]
+        except ValueError:
+            return body.decode("utf-8", "replace")
+    if media == NPY:
+        try:
+            import numpy
+
+            return numpy.load(io.BytesIO(body), allow_pickle=False)
+        except (ImportError, ValueError):
+            return body
+    if media.startswith("text/"):
+        charset = parameters.partition("charset=")[2].strip().strip('"') or "utf-8"
+        try:
+            return body.decode(charset, "replace")
+        except LookupError:
+            return body.decode("utf-8", "replace")
+    return body
