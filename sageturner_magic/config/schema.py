@@ -176,6 +176,12 @@ class Local(Section):
         description="`process` runs the model with this Python; `container` runs the image, in "
         "Docker where there is one.",
     )
+    startup_timeout_s: int = Field(
+        480,
+        ge=1,
+        le=3600,
+        description="Seconds that load() may take, 1 to 3600; 480 is what SageMaker gives it.",
+    )
 
 
 class Serverless(Section):

@@ -1,0 +1,103 @@
+"""What a deployment says while it runs. Every face (widget, terminal, JSON) shows these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sageturner_magic.errors import Finding, SageturnerError
+from sageturner_magic.values import EndpointType
+
+Outcome = Literal["done", "reused", "failed", "cancelled"]
+
+
+@dataclass(frozen=True)
+class StepTitle:
+    """A step as it is announced: its key and what a person reads."""
+
+    key: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Announced:
+    """The steps that follow, in order; later ones replace earlier ones that did not start."""
+
+    steps: tuple[StepTitle, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Warnings and notes that do not stop the deployment."""
+
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    """`at` is a reading of time.monotonic(), as in all events."""
+
+    step: str
+    at: float
+
+
+@dataclass(frozen=True)
+class StepProgressed:
+    """See `Reporter.progress`."""
+
+    step: str
+    done: float
+    total: float | None
+    unit: str
+    part: str = ""
+
+
+@dataclass(frozen=True)
+class StepLogged:
+    step: str
+    line: str
+
+
+@dataclass(frozen=True)
+class StepEnded:
+    """`note` says in a few words what came of it."""
+
+    step: str
+    outcome: Outcome
+    at: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment that ended well.
+
+    Attributes:
+        version: 12 hex digits that name what is served.
+        url: Address for HTTP clients; empty for SageMaker.
+        token: What HTTP clients send as `Authorization: token …`; empty for SageMaker.
+        origin: The cells or directory that the code came from.
+        seconds: How long it took.
+        unchanged: Nothing had to be done.
+    """
+
+    name: str
+    endpoint_type: EndpointType
+    version: str
+    url: str
+    token: str
+    origin: str
+    seconds: float
+    unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The last event. `error` is None when it ended well."""
+
+    at: float
+    deployment: Deployment | None
+    error: SageturnerError | None
+
+
+Event = Announced | Found | StepStarted | StepProgressed | StepLogged | StepEnded | Ended

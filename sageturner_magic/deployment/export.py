@@ -1,0 +1,77 @@
+"""A folder that a shell or CI/CD deploys: code, configuration, pinned packages and artefact."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sageturner_magic.capture import prepare_artefact
+from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.errors import SageturnerError
+from sageturner_magic.values import CapturedModule, Reporter
+
+HEADER = "# Deploy this folder with: sageturner deploy -c sageturner.yaml -e serverless\n"
+
+
+def export_folder(asked: DeployRequest, folder: Path, reporter: Reporter) -> list[Path]:
+    """Write the folder, whole or not at all, and return its files.
+
+    Raises:
+        SageturnerError: It is there already, or what belongs into it is not right.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise SageturnerError(
+            f"{folder} is not empty", do="name a new folder, or empty this one first"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
+        made, staging = Path(temporary, "export"), Path(temporary, "staging")
+        made.mkdir()
+        staging.mkdir()
+        _write(asked, made, staging, reporter)
+        if folder.exists():
+            folder.rmdir()
+        made.rename(folder)
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) -> None:
+    config = asked.config
+    found = Collector()
+    captured = found.attempt(asked.code.module)
+    artefact = found.attempt(
+        lambda: prepare_artefact(
+            config.artefact, config.resolve("."), asked.namespace, staging, reporter
+        )
+    )
+    found.finish()
+    assert captured is not None
+    module, _ = captured
+    data = yaml.safe_load(config.to_yaml())
+    container: dict[str, Any] = data.setdefault("container", {})
+    generate: dict[str, Any] = container.setdefault("generate_container", {})
+    module.write(made / "code")
+    generate["code_dir"] = "./code"
+    if config.container.generate_container.python_packages == "auto":
+        (made / "requirements.txt").write_text("".join(f"{pin}\n" for pin in _pins(module)))
+        generate["python_packages"] = ["-r requirements.txt"]
+    if artefact is not None:
+        shutil.copytree(artefact.folder, made / "model")
+        data["artefact"] = "./model"
+    if asked.config.docker_dir and asked.config.docker_dir.is_dir():
+        shutil.copytree(asked.config.docker_dir, made / "docker")
+        container["provide_container"]["docker_dir"] = "./docker"
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10_000)
+    (made / "sageturner.yaml").write_text(HEADER + text, encoding="utf-8")
+
+
+def _pins(module: CapturedModule) -> list[str]:
+    """`name==version` for each distribution that the code imports, at this process's versions."""
+    distributions = metadata.packages_distributions()
+    names = {name for package in module.imports for name in distributions.get(package, ())}
+    return sorted(f"{name}=={metadata.version(name)}" for name in names)

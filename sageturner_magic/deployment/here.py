@@ -1,0 +1,37 @@
+"""The notebook that this process runs, if it runs one: where the verbs find cells and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sageturner_magic.capture import Notebook
+
+
+class Here(Protocol):
+    """A notebook's recorded cells and its live variables."""
+
+    @property
+    def notebook(self) -> Notebook: ...
+
+    @property
+    def namespace(self) -> Mapping[str, object]: ...
+
+
+_here: list[Here] = []
+
+
+def enter_notebook(notebook: Here) -> None:
+    """Let the verbs use this notebook from now on."""
+    _here[:] = [notebook]
+
+
+def leave_notebook() -> None:
+    """Undo `enter_notebook`."""
+    _here.clear()
+
+
+def here() -> Here | None:
+    """The notebook of this process."""
+    return _here[0] if _here else None

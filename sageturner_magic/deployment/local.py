@@ -1,0 +1,146 @@
+"""The plan of a local endpoint."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from sageturner_magic.capture import check_module, prepare_artefact
+from sageturner_magic.deployment import words
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
+from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.errors import Finding
+from sageturner_magic.targets.local import LocalDeployer, LocalRecord, LocalSpec, LocalState
+from sageturner_magic.values import Artefact, CapturedModule, Reporter
+
+CONTAINER_MODEL_DIR = "/opt/ml/model"
+
+
+def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
+    """Check everything that a local endpoint needs, and say what will be done.
+
+    Raises:
+        SageturnerError: All that stands in the way, at once.
+    """
+    config = request.config
+    found = Collector()
+    found.add(config.check(request.endpoint_type, request.container_mode))
+    captured = found.attempt(request.code.module)
+    artefact = found.attempt(
+        lambda: prepare_artefact(
+            config.artefact, config.resolve("."), request.namespace, workspace, reporter
+        )
+    )
+    reporter.checkpoint()
+    if captured is not None:
+        module, notes = captured
+        found.add(notes)
+        found.add(_remarks(module, request))
+        found.attempt(lambda: check_module(module, request.python, reporter))
+    findings = found.finish()
+    assert captured is not None
+    return _plan(request, captured[0], artefact, findings)
+
+
+def _plan(
+    request: DeployRequest,
+    module: CapturedModule,
+    artefact: Artefact | None,
+    findings: tuple[Finding, ...],
+) -> Plan:
+    config = request.config
+    spec = LocalSpec(
+        name=config.name,
+        module=module,
+        artefact=artefact,
+        serving=config.serving.model_dump(mode="json", exclude_none=True),
+        environment=config.environment,
+        python=request.python,
+        tied=not request.detach,
+        startup_timeout_s=config.compute.local.startup_timeout_s,
+    )
+    deployer = LocalDeployer(spec, LocalState())
+    running = deployer.running()
+    facts = (
+        Fact("Endpoint", f"{config.name} (local, a process of this machine)"),
+        Fact("Code", module.origin),
+        Fact("Artefact", _artefact_fact(artefact)),
+        Fact("Python", f"{request.python} ({sys.version.split()[0]})"),
+        Fact("Cost", "none"),
+        Fact("Version", f"{deployer.version}{', already running' if running else ''}"),
+    )
+    records: list[LocalRecord] = [running] if running else []
+
+    def switch(reporter: Reporter) -> Done:
+        records.append(deployer.switch(reporter))
+        return Done()
+
+    def result() -> Deployment:
+        record = records[0]
+        request.code.deployed(config.name)
+        return Deployment(
+            name=record.name,
+            endpoint_type="local",
+            version=record.version,
+            url=record.url,
+            token=record.token,
+            origin=module.origin,
+            seconds=record.seconds,
+            unchanged=running is not None,
+        )
+
+    def step(work: Callable[[Reporter], str]) -> Callable[[Reporter], Done]:
+        return lambda reporter: Done(work(reporter))
+
+    steps = (
+        Step("write", "Write code and model", step(deployer.write)),
+        Step("start", "Start the server", step(deployer.start), needs=("write",)),
+        Step("load", "Load the model", step(deployer.load), needs=("start",)),
+        Step("switch", "Switch over", switch, needs=("load",)),
+    )
+    return Plan(
+        name=config.name,
+        endpoint_type="local",
+        version=deployer.version,
+        module=module,
+        facts=facts,
+        findings=findings,
+        steps=() if running else steps,
+        session=deployer.session,
+        result=result,
+    )
+
+
+def _artefact_fact(artefact: Artefact | None) -> str:
+    if artefact is None:
+        return "none"
+    files = "1 file" if artefact.files == 1 else f"{artefact.files} files"
+    return f"{files}, {words.size(artefact.size)}"
+
+
+def _remarks(module: CapturedModule, request: DeployRequest) -> list[Finding]:
+    found: list[Finding] = []
+    if CONTAINER_MODEL_DIR in module.source:
+        found.append(
+            Finding(
+                f"The code has {CONTAINER_MODEL_DIR} written in it",
+                why="that folder exists in containers only; a local process gets `model_dir`",
+                do="use the argument of load(model_dir), or os.environ['SM_MODEL_DIR']",
+                where=module.origin,
+                severity="warning",
+            )
+        )
+    wanted = request.config.container.generate_container.python_version
+    here = ".".join(map(str, sys.version_info[:2]))
+    if wanted and wanted != here:
+        found.append(
+            Finding(
+                f"The configuration asks for Python {wanted}, this process has {here}",
+                why="a local process runs on the interpreter that deploys it",
+                where=request.config.where("container.generate_container.python_version"),
+                severity="note",
+            )
+        )
+    return found

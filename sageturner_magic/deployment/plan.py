@@ -1,0 +1,67 @@
+"""A plan: what a deployment will do, decided and checked before anything is done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.errors import Finding
+from sageturner_magic.values import CapturedModule, EndpointType, Reporter
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of a step: `note` in a few words, `reused` when there was nothing to do."""
+
+    note: str = ""
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """One piece of work.
+
+    Attributes:
+        key: Short and unique within the plan.
+        needs: Keys of the steps that must have ended before this one starts.
+        run: Does it; called at most once, on any thread. May raise SageturnerError.
+    """
+
+    key: str
+    title: str
+    run: Callable[[Reporter], Done]
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A line of a plan for people: `Code: In[3], In[4]`."""
+
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a deployment will do.
+
+    Attributes:
+        version: 12 hex digits that name what will be served.
+        facts: What is shown of it, in order.
+        findings: Warnings and notes; errors are raised before there is a plan.
+        steps: In an order in which every step comes after those that it needs.
+        session: Entered around the steps; holds locks, and undoes on failure.
+        result: Called once all steps have ended; makes the deployment known.
+    """
+
+    name: str
+    endpoint_type: EndpointType
+    version: str
+    module: CapturedModule
+    facts: tuple[Fact, ...]
+    findings: tuple[Finding, ...]
+    steps: tuple[Step, ...]
+    session: Callable[[], AbstractContextManager[None]]
+    result: Callable[[], Deployment]

@@ -1,0 +1,120 @@
+"""What a caller asks to be deployed, before anything is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from sageturner_magic.capture import Notebook, from_folder
+from sageturner_magic.config import Config
+from sageturner_magic.errors import CaptureError, Finding, SageturnerError
+from sageturner_magic.values import CapturedModule, ContainerMode, EndpointType
+
+Value = TypeVar("Value")
+
+
+class CodeSource(Protocol):
+    """Where load() and predict() come from."""
+
+    def module(self) -> tuple[CapturedModule, list[Finding]]:
+        """The module, and notes on what was left out. Raises CaptureError."""
+
+    def deployed(self, endpoint: str) -> None:
+        """Told when endpoint `endpoint` runs this code."""
+
+
+@dataclass(frozen=True)
+class NotebookCode:
+    """The cells that are captured under the endpoint's name, or the unnamed pair."""
+
+    notebook: Notebook
+    name: str
+
+    def module(self) -> tuple[CapturedModule, list[Finding]]:
+        return self.notebook.module(self.name), []
+
+    def deployed(self, endpoint: str) -> None:
+        self.notebook.deployed(self.name, endpoint)
+
+
+@dataclass(frozen=True)
+class FolderCode:
+    """A code directory with a sageturner.py."""
+
+    folder: Path
+
+    def module(self) -> tuple[CapturedModule, list[Finding]]:
+        return from_folder(self.folder)
+
+    def deployed(self, endpoint: str) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class DeployRequest:
+    """Everything that a plan is made from.
+
+    Attributes:
+        namespace: Live objects that `artefact: {file: variable}` may name.
+        detach: A local endpoint outlives the process that deploys it.
+        python: The interpreter that runs a local process endpoint.
+    """
+
+    config: Config
+    endpoint_type: EndpointType
+    container_mode: ContainerMode
+    code: CodeSource
+    namespace: Mapping[str, object] = field(repr=False)
+    detach: bool
+    python: str
+
+
+def code_source(config: Config, notebook: Notebook | None) -> CodeSource:
+    """The code directory that the configuration names, otherwise the notebook's cells.
+
+    Raises:
+        CaptureError: There is neither.
+    """
+    folder = config.code_dir
+    if folder is not None:
+        return FolderCode(folder)
+    if notebook is not None:
+        return NotebookCode(notebook, config.name)
+    raise CaptureError(
+        "There is no code to deploy",
+        where=config.where("container.generate_container"),
+        why="outside a notebook there are no captured cells, and `code_dir` is not set",
+        do="set container.generate_container.code_dir to the folder that holds sageturner.py",
+    )
+
+
+class Collector:
+    """Runs checks one after the other and keeps what each finds, so that all is shown at once."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self._errors: list[SageturnerError] = []
+
+    def attempt(self, check: Callable[[], Value]) -> Value | None:
+        """The result of `check`, or None when it raised; what it raised is kept."""
+        try:
+            return check()
+        except SageturnerError as error:
+            self._errors.append(error)
+            return None
+
+    def add(self, findings: list[Finding]) -> None:
+        """Keep findings of any severity."""
+        self.findings += findings
+
+    def finish(self) -> tuple[Finding, ...]:
+        """The warnings and notes. Raises everything else as one error."""
+        errors = [finding for finding in self.findings if finding.severity == "error"]
+        errors += [finding for error in self._errors for finding in error.findings]
+        if errors:
+            kinds = {type(error) for error in self._errors}
+            kind = kinds.pop() if len(kinds) == 1 and len(self._errors) else SageturnerError
+            raise kind.of(dict.fromkeys(errors))
+        return tuple(finding for finding in self.findings if finding.severity != "error")

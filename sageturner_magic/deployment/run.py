@@ -1,0 +1,287 @@
+"""Running a plan: order, concurrency, cancelling; and the handle that a caller holds."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Literal
+
+from sageturner_magic.deployment.events import (
+    Announced,
+    Deployment,
+    Ended,
+    Event,
+    Found,
+    StepEnded,
+    StepLogged,
+    StepProgressed,
+    StepStarted,
+    StepTitle,
+)
+from sageturner_magic.deployment.plan import Done, Plan, Step
+from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.errors import DeploymentCancelled, SageturnerError
+from sageturner_magic.values import Reporter
+
+Listener = Callable[[Event], None]
+CONCURRENCY = 4
+
+REDRAWS = 5
+"""How often a second a renderer draws."""
+
+CHECK = StepTitle("check", "Check everything")
+"""The step in which the plan itself is made."""
+
+
+class _StepReporter:
+    """A step's view of the run: its events carry the step's key."""
+
+    def __init__(self, key: str, emit: Listener, cancelled: threading.Event) -> None:
+        self._key = key
+        self._emit = emit
+        self._cancelled = cancelled
+
+    def log(self, line: str) -> None:
+        self._emit(StepLogged(self._key, line))
+
+    def progress(self, done: float, total: float | None, unit: str, part: str = "") -> None:
+        self._emit(StepProgressed(self._key, done, total, unit, part))
+
+    def checkpoint(self) -> None:
+        if self._cancelled.is_set():
+            raise DeploymentCancelled("The deployment was stopped")
+
+
+class _Run:
+    def __init__(self, emit: Listener, cancelled: threading.Event) -> None:
+        self._emit = emit
+        self._cancelled = cancelled
+
+    def step(self, key: str, work: Callable[[Reporter], Done]) -> None:
+        reporter = _StepReporter(key, self._emit, self._cancelled)
+        self._emit(StepStarted(key, time.monotonic()))
+        try:
+            reporter.checkpoint()
+            done = work(reporter)
+        except DeploymentCancelled:
+            self._emit(StepEnded(key, "cancelled", time.monotonic()))
+            raise
+        except BaseException:
+            self._emit(StepEnded(key, "failed", time.monotonic()))
+            raise
+        outcome: Literal["reused", "done"] = "reused" if done.reused else "done"
+        self._emit(StepEnded(key, outcome, time.monotonic(), done.note))
+
+    def steps(self, steps: tuple[Step, ...]) -> None:
+        """Each step as soon as those that it needs have ended. The first error stops the rest."""
+        waiting = {step.key: step for step in steps}
+        ended = {CHECK.key}
+        running: dict[Future[None], str] = {}
+        errors: list[BaseException] = []
+        with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sageturner-step") as pool:
+            while waiting or running:
+                if not errors:
+                    ready = [step for step in waiting.values() if ended.issuperset(step.needs)]
+                    for step in ready:
+                        del waiting[step.key]
+                        running[pool.submit(self.step, step.key, step.run)] = step.key
+                if not running:
+                    break
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    key = running.pop(future)
+                    if error := future.exception():
+                        errors.append(error)
+                        self._cancelled.set()
+                    else:
+                        ended.add(key)
+        if errors:
+            # What was cancelled because something else failed is not the cause.
+            causes = [error for error in errors if not isinstance(error, DeploymentCancelled)]
+            raise (causes or errors)[0]
+
+
+def execute(
+    make_plan: Callable[[Reporter, Path], Plan], emit: Listener, stop: threading.Event
+) -> Plan:
+    """Make the plan and run it, telling `emit` of everything; blocks until it has ended.
+
+    Args:
+        make_plan: Checks everything and decides; raises SageturnerError with all it found.
+            The folder that it gets is deleted when the run has ended.
+        emit: Called from several threads, one at a time.
+        stop: Set it to cancel.
+
+    Raises:
+        SageturnerError: What went wrong; DeploymentCancelled when it was stopped.
+    """
+    lock = threading.Lock()
+
+    def tell(event: Event) -> None:
+        with lock:
+            emit(event)
+
+    run = _Run(tell, stop)
+    plans: list[Plan] = []
+    deployment: Deployment | None = None
+    error: SageturnerError | None = None
+    try:
+        with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
+
+            def check(reporter: Reporter) -> Done:
+                plans.append(make_plan(reporter, Path(workspace)))
+                return Done(f"version {plans[0].version}")
+
+            tell(Announced((CHECK,)))
+            run.step(CHECK.key, check)
+            plan = plans[0]
+            tell(Announced(tuple(StepTitle(step.key, step.title) for step in plan.steps)))
+            tell(Found(plan.findings))
+            with plan.session():
+                run.steps(plan.steps)
+                deployment = plan.result()
+            return plan
+    except SageturnerError as raised:
+        error = raised
+        raise
+    except Exception as raised:
+        error = unexpected(raised)
+        raise error from raised
+    finally:
+        tell(Ended(time.monotonic(), deployment, error))
+
+
+def unexpected(error: BaseException) -> SageturnerError:
+    """An error of ours that no room translated, said as plainly as that can be."""
+    where = ""
+    if frames := traceback.extract_tb(error.__traceback__):
+        where = f"{frames[-1].filename}:{frames[-1].lineno}"
+    return SageturnerError(
+        f"Something went wrong that should not: {type(error).__name__}: {error}",
+        where=where,
+        do="please report it with this message; running the same thing again is safe",
+    )
+
+
+class DeploymentHandle:
+    """A deployment that runs in a thread of its own.
+
+    `await handle` or `handle.wait()` gives the Deployment or raises what went wrong.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make_plan: Callable[[Reporter, Path], Plan],
+        listener: Listener | None = None,
+    ) -> None:
+        self.progress = Progress(name)
+        self._listener = listener
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._error: SageturnerError | None = None
+        self._thread = threading.Thread(
+            target=self._work, args=(make_plan,), name=f"sageturner-{name}", daemon=True
+        )
+        self._thread.start()
+
+    def _work(self, make_plan: Callable[[Reporter, Path], Plan]) -> None:
+        try:
+            execute(make_plan, self._tell, self._stop)
+        except SageturnerError as error:
+            self._error = error
+        finally:
+            self._done.set()
+
+    def _tell(self, event: Event) -> None:
+        self.progress.apply(event)
+        if self._listener:
+            self._listener(event)
+
+    @property
+    def status(self) -> Literal["running", "done", "failed", "cancelled"]:
+        """Where it is."""
+        if not self._done.is_set():
+            return "running"
+        if self._error is None:
+            return "done"
+        return "cancelled" if isinstance(self._error, DeploymentCancelled) else "failed"
+
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._done.is_set()
+
+    def wait(self, timeout_s: float | None = None) -> Deployment:
+        """Block until it has ended.
+
+        Args:
+            timeout_s: Seconds to wait; None waits for ever.
+
+        Raises:
+            SageturnerError: What went wrong.
+            TimeoutError: It still runs.
+        """
+        # An interrupt during Thread.join marks a live thread as dead on Python 3.10 to 3.12
+        # (gh-90882), and a wait without a time-out cannot be interrupted everywhere.
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        while not self._done.wait(0.1):
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(f"the deployment still runs after {timeout_s:g} s")
+        return self.result()
+
+    def watch(self, redraw: Callable[[], None]) -> None:
+        """Call `redraw` at most `REDRAWS` times a second until the deployment has ended.
+
+        The first interrupt cancels the deployment and waits for its clean-up; a second leaves.
+
+        Raises:
+            DeploymentCancelled: It was interrupted a second time.
+        """
+        interrupted = False
+        while True:
+            try:
+                while not self._done.wait(1 / REDRAWS):
+                    redraw()
+                break
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise DeploymentCancelled(
+                        "The deployment was left before it had cleaned up",
+                        do="run it again to finish, or delete the endpoint",
+                    ) from None
+                interrupted = True
+                self.cancel()
+        redraw()
+
+    def result(self) -> Deployment:
+        """The deployment that has ended well. Raises what went wrong, or that it still runs."""
+        if self._error:
+            raise self._error
+        if self.progress.deployment is None:
+            raise SageturnerError("The deployment still runs", do="wait() for it")
+        return self.progress.deployment
+
+    def cancel(self) -> None:
+        """Ask it to stop; what it started is ended and removed. Safe to call at any time."""
+        self._stop.set()
+
+    def logs(self) -> list[str]:
+        """The last log lines of all steps, in the order of the steps."""
+        return [line for step in self.progress.steps() for line in self.progress.log(step)]
+
+    def __await__(self) -> Generator[object, None, Deployment]:
+        return self._poll().__await__()
+
+    async def _poll(self) -> Deployment:
+        while not self._done.is_set():
+            await asyncio.sleep(0.1)
+        return self.result()
+
+    def __repr__(self) -> str:
+        return f"<DeploymentHandle {self.progress.name}: {self.status}>"

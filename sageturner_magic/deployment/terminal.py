@@ -1,0 +1,92 @@
+"""A deployment in a terminal (redrawn in place), and as plain lines where there is none."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from sageturner_magic.deployment import words
+from sageturner_magic.deployment.events import (
+    Announced,
+    Event,
+    Found,
+    StepEnded,
+    StepLogged,
+    StepStarted,
+)
+from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.deployment.run import DeploymentHandle
+
+STYLE = {"done": "green", "reused": "green", "failed": "red", "cancelled": "yellow"}
+LOG_LINES = 8
+
+
+def draw(progress: Progress) -> Group:
+    """The steps, and the log tail of those that run."""
+    table = Table.grid(padding=(0, 1))
+    tails: list[Text] = []
+    for step in progress.steps():
+        state = words.state(step)
+        measure = step.measure() if step.outcome is None else None
+        bar: ProgressBar | str = ""
+        if measure and measure.total:
+            bar = ProgressBar(total=measure.total, completed=measure.done, width=20)
+        table.add_row(
+            Text(words.STATE_SIGN[state], STYLE.get(state or "", "")),
+            Text(step.title, "" if state else "dim"),
+            Text(words.duration(step.seconds()) if state else "", "dim"),
+            bar,
+            Text(words.remark(step), "dim"),
+        )
+        if state == "running":
+            tails += [
+                Text("  │ " + line, "dim", no_wrap=True, overflow="ellipsis")
+                for line in progress.log(step)[-LOG_LINES:]
+            ]
+    return Group(Text(words.headline(progress), "bold"), table, *tails)
+
+
+def follow(handle: DeploymentHandle, out: TextIO | None = None) -> None:
+    """Show a deployment until it has ended; the user's interrupt cancels it.
+
+    Raises:
+        DeploymentCancelled: It was interrupted a second time.
+    """
+    console = Console(file=out or sys.stderr)
+    with Live(console=console, auto_refresh=False, transient=False) as live:
+        handle.watch(lambda: live.update(draw(handle.progress), refresh=True))
+
+
+class PlainLines:
+    """Writes events as lines: for CI logs and pipes. Call it with each event."""
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._out = out or sys.stderr
+        self._titles: dict[str, str] = {}
+        self._started: dict[str, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Announced(steps):
+                self._titles |= {step.key: step.title for step in steps}
+            case Found(findings):
+                for finding in findings:
+                    self._line(f"{finding.severity}: {finding}")
+            case StepStarted(step, at):
+                self._started[step] = at
+                self._line(f"{self._titles[step]} …")
+            case StepLogged(step, line):
+                self._line(f"  | {line}")
+            case StepEnded(step, outcome, at, note):
+                seconds = words.duration(at - self._started.get(step, at))
+                remark = f" ({note})" if note else ""
+                self._line(f"{self._titles[step]}: {outcome} in {seconds}{remark}")
+
+    def _line(self, text: str) -> None:
+        print(text, file=self._out, flush=True)

@@ -1,0 +1,306 @@
+"""The verbs, as plain functions: what the magics, the command line and Python code call.
+
+`config` is a path (default: ./sageturner.yaml) or a Config that was read already. In a notebook
+with the extension loaded, captured cells and live variables are found by themselves.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import mimetypes
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from sageturner_magic.config import (
+    Config,
+    Origin,
+    commented_example,
+    parse_config,
+    read_config,
+)
+from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endpoints
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.export import export_folder
+from sageturner_magic.deployment.here import here
+from sageturner_magic.deployment.local import plan_local
+from sageturner_magic.deployment.plan import Plan
+from sageturner_magic.deployment.request import DeployRequest, code_source
+from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
+from sageturner_magic.errors import ConfigError, DeploymentCancelled, SageturnerError, UsageError
+from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.payload import guess_content_type
+from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.values import ContainerMode, EndpointType, Reporter
+
+DEFAULT_CONFIG = "sageturner.yaml"
+
+
+def find_config(config: Config | str | Path | None) -> Config:
+    """The configuration that is meant. Raises ConfigError."""
+    if isinstance(config, Config):
+        return config
+    if config is not None:
+        return read_config(Path(config).expanduser())
+    default = Path(DEFAULT_CONFIG)
+    if not default.exists():
+        raise ConfigError(
+            "There is no configuration",
+            why=f"none was named, and {Path.cwd()} has no {DEFAULT_CONFIG}",
+            do="write the YAML below `%%sageturner deploy`, pass `-c PATH`, or run"
+            " `sageturner init`",
+        )
+    return read_config(default)
+
+
+def _request(
+    config: Config | str | Path | None,
+    endpoint_type: EndpointType,
+    container_mode: ContainerMode,
+    detach: bool = False,
+) -> DeployRequest:
+    found = find_config(config)
+    notebook = here()
+    return DeployRequest(
+        config=found,
+        endpoint_type=endpoint_type,
+        container_mode=container_mode,
+        code=code_source(found, notebook.notebook if notebook else None),
+        namespace=notebook.namespace if notebook else {},
+        detach=detach,
+        python=sys.executable,
+    )
+
+
+def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
+    if asked.endpoint_type == "local":
+        return plan_local(asked, reporter, workspace)
+    raise UsageError(
+        f"Deploying to a {asked.endpoint_type} endpoint is not part of this version",
+        why="only local endpoints can be deployed",
+        do="use `--endpoint-type local`",
+    )
+
+
+class _Silent:
+    """A Reporter for those who only want the result."""
+
+    def log(self, line: str) -> None:
+        pass
+
+    def progress(self, done: float, total: float | None, unit: str, part: str = "") -> None:
+        pass
+
+    def checkpoint(self) -> None:
+        pass
+
+
+def plan(
+    config: Config | str | Path | None = None,
+    *,
+    endpoint_type: EndpointType = "local",
+    container_mode: ContainerMode = "generate",
+) -> Plan:
+    """Check everything and say what a deployment would do, without doing it.
+
+    Raises:
+        SageturnerError: Everything that stands in its way, at once.
+    """
+    asked = _request(config, endpoint_type, container_mode)
+    try:
+        with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
+            return _make_plan(asked, _Silent(), Path(workspace))
+    except KeyboardInterrupt:
+        raise DeploymentCancelled("The plan was stopped") from None
+    except SageturnerError:
+        raise
+    except Exception as error:
+        raise unexpected(error) from error
+
+
+def start_deployment(
+    config: Config | str | Path | None = None,
+    *,
+    endpoint_type: EndpointType = "local",
+    container_mode: ContainerMode = "generate",
+    detach: bool = False,
+    listener: Listener | None = None,
+) -> DeploymentHandle:
+    """Begin a deployment in a thread of its own.
+
+    Args:
+        detach: A local endpoint outlives this process.
+        listener: Called with each event, on the deployment's threads, one at a time.
+
+    Raises:
+        ConfigError: The configuration cannot be used.
+        CaptureError: There is no code to deploy.
+    """
+    asked = _request(config, endpoint_type, container_mode, detach)
+    return DeploymentHandle(
+        asked.config.name,
+        lambda reporter, workspace: _make_plan(asked, reporter, workspace),
+        listener,
+    )
+
+
+def deploy(
+    config: Config | str | Path | None = None,
+    *,
+    endpoint_type: EndpointType = "local",
+    container_mode: ContainerMode = "generate",
+    detach: bool = False,
+) -> Deployment:
+    """Put a model behind an endpoint; returns when it answers. An interrupt cancels it.
+
+    Raises:
+        SageturnerError: What went wrong.
+    """
+    handle = start_deployment(
+        config, endpoint_type=endpoint_type, container_mode=container_mode, detach=detach
+    )
+    handle.watch(lambda: None)
+    return handle.result()
+
+
+def init(path: str | Path | None = None) -> Path:
+    """Write a commented sageturner.yaml and return where.
+
+    Raises:
+        ConfigError: The file exists already, or cannot be written.
+    """
+    target = Path(path or DEFAULT_CONFIG).expanduser()
+    if target.is_dir():
+        target /= DEFAULT_CONFIG
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(commented_example())
+    except FileExistsError:
+        raise ConfigError(
+            f"{target} exists already", do="name another path, or move it away first"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written", why=error.strerror or "") from None
+    return target
+
+
+def export(folder: str | Path, config: Config | str | Path | None = None) -> list[Path]:
+    """Write code, configuration, pinned packages and artefact as a folder to deploy from.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        SageturnerError: The folder is not empty, or what belongs into it is not right.
+    """
+    asked = _request(config, "local", "generate")
+    return export_folder(asked, Path(folder).expanduser().absolute(), _Silent())
+
+
+def code(config: Config | str | Path | None = None, *, name: str | None = None) -> str:
+    """The text of the sageturner.py that would be deployed.
+
+    Args:
+        name: The captured name, in place of a configuration; may be left out as well where the
+            notebook has captured only one.
+
+    Raises:
+        CaptureError: There is no code, or it cannot be captured.
+    """
+    return _code_request(config, name).code.module()[0].source
+
+
+def code_diff(config: Config | str | Path | None = None, *, name: str | None = None) -> str:
+    """What would change in sageturner.py, as a unified diff; empty when nothing would.
+
+    Raises:
+        CaptureError: There is no code, or it cannot be captured.
+        EndpointError: The endpoint is not there.
+    """
+    asked = _code_request(config, name)
+    endpoint = asked.config.name
+    return "".join(
+        difflib.unified_diff(
+            Endpoint(endpoint).source().splitlines(keepends=True),
+            asked.code.module()[0].source.splitlines(keepends=True),
+            f"{endpoint} (deployed)",
+            f"{endpoint} (captured)",
+        )
+    )
+
+
+def _code_request(config: Config | str | Path | None, name: str | None) -> DeployRequest:
+    notebook = here()
+    if config is None and name is None and notebook is not None:
+        names = [captured.name for captured in notebook.notebook.names() if captured.name]
+        if len(names) == 1:
+            name = names[0]
+    if config is None and name is not None:
+        config = parse_config(
+            f"name: {json.dumps(name)}", folder=Path.cwd(), origin=Origin.file("")
+        )
+    return _request(config, "local", "generate")
+
+
+def status(name: str) -> EndpointDescription:
+    """One endpoint. Raises EndpointError when it is not there."""
+    return Endpoint(name).describe()
+
+
+def list_endpoints() -> list[EndpointDescription]:
+    """All endpoints, sorted by name."""
+    return endpoints()
+
+
+def logs(name: str, *, last: int | None = None) -> Iterator[str]:
+    """The lines that an endpoint's server wrote so far, or the `last` of them.
+
+    Raises:
+        EndpointError: There is no such endpoint.
+    """
+    lines = Endpoint(name).logs()
+    return lines if last is None else iter(deque(lines, max(last, 0)))
+
+
+def follow_logs(name: str) -> Iterator[str]:
+    """The lines so far, then new ones as they come, until the server ends."""
+    return Endpoint(name).follow()
+
+
+def invoke(
+    name: str,
+    payload: object,
+    *,
+    content_type: str | None = None,
+    accept: str | None = None,
+    timeout_s: float = REQUEST_SECONDS,
+) -> Prediction:
+    """Send one request; see `Endpoint.invoke`."""
+    return Endpoint(name).invoke(
+        payload, content_type=content_type, accept=accept, timeout_s=timeout_s
+    )
+
+
+def read_payload(path: str | Path, content_type: str | None) -> tuple[bytes, str]:
+    """The content of a file and its media type (guessed from its name and content).
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    file = Path(path).expanduser()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"`{path}` cannot be read", why=error.strerror or "", do="name a file that exists"
+        ) from None
+    guessed = mimetypes.guess_type(file.name)[0] or guess_content_type(data)
+    return data, content_type or guessed
+
+
+def delete(name: str) -> None:
+    """End an endpoint and remove what was made for it. Raises EndpointError."""
+    Endpoint(name).delete()

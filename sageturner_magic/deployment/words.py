@@ -1,0 +1,217 @@
+"""How durations, sizes, steps and results are put into words, the same in every renderer."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.plan import Plan
+from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
+from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.prediction import Prediction
+
+STATE_SIGN = {
+    None: "·",
+    "running": "▸",
+    "done": "✓",
+    "reused": "✓",
+    "failed": "✗",
+    "cancelled": "■",
+}
+
+TEXT_LENGTH = 2000
+"""Characters that are shown of one value."""
+
+ENDPOINT_HEAD = ("Name", "Type", "Status", "Version", "Age", "Cost", "Code", "")
+
+
+def clip(text: str, length: int = TEXT_LENGTH) -> str:
+    """At most `length` characters, and how many were left out."""
+    if len(text) <= length:
+        return text
+    return f"{text[:length]}… ({len(text) - length:,} more characters)"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 5 s`, `1 h 2 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: float) -> str:
+    """Bytes as `512 B`, `3.4 MB`, `1.2 GB` (powers of 1000, as registries and S3 show them)."""
+    if count < 1000:
+        return f"{count:.0f} B"
+    units = ("kB", "MB", "GB")
+    power = min(int(math.log10(count * 1.0005) // 3), len(units))
+    count /= 1000**power
+    return f"{count:.1f} {units[power - 1]}" if count < 99.95 else f"{count:.0f} {units[power - 1]}"
+
+
+def measure(value: Measure) -> str:
+    """`3.4 of 12.0 MB`, `2 of 3 instances`."""
+    if value.unit == "B":
+        done, total = size(value.done), size(value.total) if value.total is not None else ""
+    else:
+        done = f"{value.done:g}"
+        total = f"{value.total:g}" if value.total is not None else ""
+    text = f"{done} of {total}" if total else done
+    return text if value.unit == "B" else f"{text} {value.unit}"
+
+
+def state(step: StepProgress) -> str | None:
+    """`running`, the outcome, or None for a step that has not started."""
+    if step.outcome:
+        return step.outcome
+    return "running" if step.started is not None else None
+
+
+def remark(step: StepProgress) -> str:
+    """What stands behind a step's title: how far it is, or what came of it."""
+    if step.outcome is None:
+        bar = step.measure()
+        return measure(bar) if bar else ""
+    if step.outcome in ("failed", "cancelled"):
+        return step.outcome
+    return f"unchanged, {step.note}" if step.outcome == "reused" and step.note else step.note
+
+
+def headline(progress: Progress) -> str:
+    """The deployment in one line."""
+    if progress.error:
+        return f"{progress.name}: {progress.error.findings[0].what}"
+    if deployment := progress.deployment:
+        return outcome(deployment)
+    return f"Deploying {progress.name}"
+
+
+def outcome(deployment: Deployment) -> str:
+    """What has come of a deployment that ended well."""
+    what = f"{deployment.name} answers at {deployment.url}" if deployment.url else deployment.name
+    if deployment.unchanged:
+        return f"{what} (nothing has changed, nothing was done)"
+    return f"{what}, deployed in {duration(deployment.seconds)}"
+
+
+def curl(deployment: Deployment) -> str:
+    """A command that sends a request to a local endpoint."""
+    return (
+        f"curl {deployment.url}/invocations -H 'Authorization: token {deployment.token}'"
+        " -H 'Content-Type: application/json' -d '{…}'"
+    )
+
+
+def deployment_text(progress: Progress) -> str:
+    """A deployment that has ended: its steps, and what came of it."""
+    lines = [headline(progress)]
+    for step in progress.steps():
+        took = duration(step.seconds()) if step.started is not None else ""
+        line = f"  {STATE_SIGN[state(step)]} {step.title:<24} {took:>10}  {remark(step)}"
+        lines.append(line.rstrip())
+    lines += [f"{finding.severity}: {finding}" for finding in progress.findings]
+    if progress.error:
+        lines.append(progress.error.report())
+    elif progress.deployment and progress.deployment.url:
+        lines += [f"code: {progress.deployment.origin}", curl(progress.deployment)]
+    return "\n".join(lines)
+
+
+def plan_facts(plan: Plan) -> list[tuple[str, str]]:
+    """Label and value of everything that a plan says."""
+    steps = ", ".join(step.title for step in plan.steps) or "nothing: it runs already"
+    return [*((fact.label, fact.value) for fact in plan.facts), ("Steps", steps)]
+
+
+def plan_text(plan: Plan) -> str:
+    """A plan, a line a fact."""
+    return "\n".join(
+        [
+            *(f"{label:<10} {value}" for label, value in plan_facts(plan)),
+            *(f"{finding.severity}: {finding}" for finding in plan.findings),
+        ]
+    )
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """A plan for programs."""
+    return {
+        "name": plan.name,
+        "endpoint_type": plan.endpoint_type,
+        "version": plan.version,
+        "facts": {fact.label.lower(): fact.value for fact in plan.facts},
+        "steps": [step.key for step in plan.steps],
+        "findings": [
+            {"severity": finding.severity, "message": str(finding)} for finding in plan.findings
+        ],
+    }
+
+
+def _cost(endpoint: EndpointDescription) -> str:
+    if endpoint.cost_per_hour is None:
+        return "?"
+    return f"${endpoint.cost_per_hour:.3f}/h" if endpoint.cost_per_hour else "free"
+
+
+def endpoint_row(endpoint: EndpointDescription, now: float) -> list[str]:
+    """The cells of an endpoint's row, under `ENDPOINT_HEAD`. `now`: seconds since the epoch."""
+    return [
+        endpoint.name,
+        endpoint.endpoint_type,
+        endpoint.status,
+        endpoint.version,
+        duration(now - endpoint.created),
+        _cost(endpoint),
+        endpoint.origin,
+        endpoint.detail,
+    ]
+
+
+def endpoints_text(endpoints: Sequence[EndpointDescription], now: float) -> str:
+    """Endpoints as a table. `now`: seconds since the epoch."""
+    if not endpoints:
+        return "No endpoints. `sageturner deploy` makes one."
+    rows = [list(ENDPOINT_HEAD), *(endpoint_row(endpoint, now) for endpoint in endpoints)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(ENDPOINT_HEAD))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def as_json(value: object) -> str:
+    """A decoded answer on one line."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def value_text(value: object) -> str:
+    """A decoded answer: text as it is, the rest as JSON or as it prints."""
+    if isinstance(value, str):
+        return value
+    return str(value) if hasattr(value, "tolist") else as_json(value)
+
+
+def prediction_summary(prediction: Prediction) -> str:
+    """How a request was answered, in a line."""
+    return (
+        f"{prediction.endpoint} · HTTP {prediction.status} · {prediction.latency_ms:.1f} ms"
+        f" · {size(len(prediction.body))}"
+    )
+
+
+def prediction_text(prediction: Prediction) -> str:
+    """The value, then how it was answered."""
+    value = prediction.value
+    if isinstance(value, bytes):
+        shown = f"{len(value):,} bytes of {prediction.content_type}"
+    else:
+        shown = clip(value_text(value))
+    return f"{shown}\n{prediction_summary(prediction)}"

@@ -1,0 +1,41 @@
+"""How figures read."""
+
+import pytest
+
+from sageturner_magic.deployment import words
+from sageturner_magic.deployment.progress import Measure
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.6, "1 min 0 s"), (185, "3 min 5 s"),
+     (3720, "1 h 2 min")],
+)  # fmt: skip
+def test_durations(seconds, text):
+    assert words.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_949, "99.9 kB"), (123_456, "123 kB"),
+     (999_700, "1.0 MB"), (3_400_000, "3.4 MB"), (1.2e9, "1.2 GB"), (2.5e12, "2500 GB")],
+)  # fmt: skip
+def test_sizes(count, text):
+    assert words.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("measure", "text"),
+    [
+        (Measure(1_000_000, 2_000_000, "B"), "1.0 MB of 2.0 MB"),
+        (Measure(1_000_000, None, "B"), "1.0 MB"),
+        (Measure(1, 3, "instances"), "1 of 3 instances"),
+        (Measure(2, None, "files"), "2 files"),
+    ],
+)
+def test_measures(measure, text):
+    assert words.measure(measure) == text
+
+
+def test_long_text_is_cut_and_says_by_how_much():
+    assert words.clip("x" * 3000, 10) == "xxxxxxxxxx… (2,990 more characters)"
