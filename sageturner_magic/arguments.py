@@ -1,1 +1,270 @@
 """The verbs and their arguments, the same for the magics and the command line."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from sageturner_magic.errors import UsageError
+
+ENDPOINT_TYPES = ("local", "serverless", "server")
+CONTAINER_MODES = ("generate", "provide")
+
+
+class HelpShown(Exception):
+    """`--help` was asked for and has been printed."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(
+            f"`{self.prog}`: {message}", do=f"`{self.prog} --help` shows what it takes"
+        )
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise HelpShown
+
+    def options(self) -> dict[str, bool]:
+        """Every flag, and whether it takes a value."""
+        return {
+            flag: action.nargs != 0 for action in self._actions for flag in action.option_strings
+        }
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb: what it does in a line, and its arguments."""
+
+    name: str
+    summary: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+
+
+def _container_mode(text: str) -> str:
+    return "provide" if text == "provided" else text
+
+
+def _config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c",
+        "--config-path",
+        metavar="PATH",
+        help="the YAML configuration (default: ./sageturner.yaml)",
+    )
+
+
+def _deployment(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-e",
+        "--endpoint-type",
+        choices=ENDPOINT_TYPES,
+        default="local",
+        help="where the model runs (default: local)",
+    )
+    parser.add_argument(
+        "-m",
+        "--container-mode",
+        choices=CONTAINER_MODES,
+        type=_container_mode,
+        default="generate",
+        help="generate the image from the code, or build the Dockerfile that you provide",
+    )
+    _config(parser)
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
+
+
+def _name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help="the endpoint")
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", metavar="PATH", nargs="?", help="the file to write (default: ./sageturner.yaml)"
+    )
+
+
+def _plan(parser: argparse.ArgumentParser) -> None:
+    _deployment(parser)
+    _json(parser)
+
+
+def _deploy(parser: argparse.ArgumentParser) -> None:
+    _deployment(parser)
+    parser.add_argument(
+        "--no-wait",
+        action="store_true",
+        help="return at once with a handle (status, wait(), cancel(), logs())",
+    )
+    parser.add_argument(
+        "--detach",
+        action="store_true",
+        help="let a local endpoint outlive the notebook or command that deploys it",
+    )
+    _json(parser)
+
+
+def _list(parser: argparse.ArgumentParser) -> None:
+    _json(parser)
+
+
+def _status(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    _json(parser)
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument("-f", "--follow", action="store_true", help="wait for new lines")
+    parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
+
+
+def _invoke(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", metavar="PATH", help="send this file as it is")
+    parser.add_argument("--content-type", metavar="TYPE", help="media type of the request")
+    parser.add_argument("--accept", metavar="TYPE", help="media type wanted for the answer")
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", default=70.0, help="how long to wait"
+    )
+    _json(parser)
+    _name(parser)
+    parser.add_argument(
+        "payload",
+        metavar="PAYLOAD",
+        nargs="?",
+        help="a Python expression in a notebook; JSON, @FILE or - (standard input) in a shell",
+    )
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="an empty or new folder")
+    _config(parser)
+
+
+def _code(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="the captured name (default: the configuration's)"
+    )
+    parser.add_argument("--diff", action="store_true", help="against what is deployed")
+    _config(parser)
+
+
+VERBS = {
+    verb.name: verb
+    for verb in (
+        Verb("init", "write a commented sageturner.yaml", _init),
+        Verb("plan", "check everything and show what deploy would do", _plan),
+        Verb("deploy", "put the model behind an endpoint", _deploy),
+        Verb("status", "show one endpoint", _status),
+        Verb("list", "show all endpoints", _list),
+        Verb("logs", "show what an endpoint wrote", _logs),
+        Verb("invoke", "send a request and show the prediction", _invoke),
+        Verb("delete", "end an endpoint and remove what was made for it", _status),
+        Verb("export", "write code, configuration and artefact as a folder to deploy", _export),
+        Verb("code", "show the module that is deployed", _code),
+    )
+}
+
+
+def parser(verb: str, prog: str) -> Parser:
+    """The parser of one verb. Raises UsageError for a verb that does not exist."""
+    if verb not in VERBS:
+        near = difflib.get_close_matches(verb, VERBS, 1)
+        raise UsageError(
+            f"There is no verb `{verb}`",
+            do=(f"did you mean `{near[0]}`? " if near else "")
+            + f"the verbs are {', '.join(VERBS)}",
+        )
+    made = Parser(
+        prog=f"{prog} {verb}",
+        description=VERBS[verb].summary[0].upper() + VERBS[verb].summary[1:] + ".",
+        allow_abbrev=False,
+    )
+    VERBS[verb].add_arguments(made)
+    return made
+
+
+def parse(verb: str, argv: Sequence[str], prog: str) -> argparse.Namespace:
+    """The arguments of one verb.
+
+    Raises:
+        UsageError: A verb, flag or value that does not fit, with the nearest that does.
+        HelpShown: `--help` was printed.
+    """
+    made = parser(verb, prog)
+    arguments, unknown = made.parse_known_args(list(argv))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].partition("=")[0], made.options(), 1)
+        raise UsageError(
+            f"`{made.prog}` does not take `{unknown[0]}`",
+            do=f"did you mean `{near[0]}`?"
+            if near
+            else f"`{made.prog} --help` shows what it takes",
+        )
+    return arguments
+
+
+def split(line: str) -> list[str]:
+    """Words of a line as a shell splits them. Raises UsageError for an open quote."""
+    try:
+        return shlex.split(line)
+    except ValueError:
+        raise UsageError(f"A quote is not closed in `{line}`", do="close it") from None
+
+
+def split_payload(line: str, options: dict[str, bool]) -> tuple[list[str], str]:
+    """The words up to the payload, and the payload exactly as written.
+
+    The first word that is neither a flag nor a flag's value is the endpoint's name; the payload
+    begins with the next such word.
+
+    Args:
+        options: Flag -> whether it takes a value.
+    """
+    words: list[str] = []
+    rest = line.strip()
+    named = False
+    while rest:
+        head, tail = _first_word(rest)
+        flag, equals, _ = head.partition("=")
+        if flag.startswith("--") or flag in options:
+            words.append(head)
+            if options.get(flag) and not equals:
+                value, tail = _first_word(tail)
+                words.append(value)
+        elif named:
+            break
+        else:
+            words.append(head)
+            named = True
+        rest = tail
+    return words, rest
+
+
+_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+(?=\s|$)""", re.DOTALL)
+
+
+def _first_word(text: str) -> tuple[str, str]:
+    """The first word as a shell reads it, and the rest as written."""
+    text = text.lstrip()
+    match = _WORD.match(text)
+    if match is None:
+        # An open quote: part of a payload, which is not ours to split.
+        return text, ""
+    return "".join(shlex.split(match[0])), text[match.end() :].lstrip()
+
+
+def overview(prog: str) -> str:
+    """The verbs, a line each."""
+    width = max(map(len, VERBS))
+    lines = [f"  {verb.name:<{width}}  {verb.summary}" for verb in VERBS.values()]
+    return "\n".join([f"{prog} VERB", "", *lines, "", f"`{prog} VERB --help` says more."])

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from sageturner_magic.config.rules import SERVERLESS_MEMORY
 
 from sageturner_magic.config import Config, Origin, parse_config
+from sageturner_magic.config.rules import SERVERLESS_MEMORY
 from tests.unit.config.helpers import FOLDER, finding, findings, read
 
 ORIGINAL_CPU = """\

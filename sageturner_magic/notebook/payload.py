@@ -1,0 +1,33 @@
+"""The payload of `%sageturner invoke`: a Python expression, or JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from sageturner_magic.errors import UsageError
+
+
+def evaluate(text: str, namespace: Mapping[str, object]) -> object:
+    """The value of `text` as a Python expression in the notebook, otherwise as JSON.
+
+    Raises:
+        UsageError: It is neither; says what Python and JSON make of it.
+    """
+    text = text.strip()
+    try:
+        return eval(compile(text, "<payload>", "eval"), dict(namespace))
+    except Exception as raised:
+        problem = raised
+    try:
+        return json.loads(text)
+    except ValueError as json_error:
+        raise UsageError(
+            f"The payload is neither a Python expression that works nor JSON: `{_short(text)}`",
+            why=f"as Python: {type(problem).__name__}: {problem}; as JSON: {json_error}",
+            do='write it like `{"pixels": list(image)}` with names of this notebook, or as JSON',
+        ) from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "…"

@@ -1,0 +1,140 @@
+"""The live view of a deployment: a widget in a notebook, drawn text in a terminal.
+
+The widget is built once and its traits are changed; when the deployment has ended, the cell's
+output is replaced by static HTML and text, which a notebook can keep.
+"""
+
+from __future__ import annotations
+
+import threading
+from html import escape
+from typing import Any
+
+import ipywidgets
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
+from sageturner_magic.deployment import terminal, words
+from sageturner_magic.deployment.progress import Progress, StepProgress
+from sageturner_magic.deployment.run import DeploymentHandle
+from sageturner_magic.notebook.html import deployment_html
+
+LOG_LINES = 100
+
+STYLE = """<style>
+.sageturner-progress{font-family:var(--jp-ui-font-family,sans-serif);
+ color:var(--jp-ui-font-color1,inherit);font-size:var(--jp-ui-font-size1,13px);line-height:1.5}
+.sageturner-progress table{border-collapse:collapse;background:none}
+.sageturner-progress td{padding:1px 12px 1px 0;text-align:left;vertical-align:middle;
+ border:none;background:none;color:inherit;overflow-wrap:anywhere}
+.sageturner-progress .dim{color:var(--jp-ui-font-color2,#616161)}
+.sageturner-progress .done,.sageturner-progress .reused{color:var(--jp-success-color1,#2e7d32)}
+.sageturner-progress .failed{color:var(--jp-error-color1,#c62828)}
+.sageturner-progress .cancelled{color:var(--jp-warn-color1,#b26a00)}
+.sageturner-progress .running{color:var(--jp-brand-color1,#1565c0)}
+.sageturner-progress progress{width:140px;height:8px;accent-color:var(--jp-brand-color1,#1976d2)}
+.sageturner-log pre{max-height:14em;overflow:auto;margin:0;font-size:12px;line-height:1.4;
+ color:var(--jp-content-font-color1,inherit);background:var(--jp-layout-color2,#f5f5f5);
+ padding:6px 8px;white-space:pre-wrap;overflow-wrap:anywhere}
+</style>"""
+
+
+class DeploymentView:
+    """The widget of one deployment. Use it from one thread at a time."""
+
+    def __init__(self, handle: DeploymentHandle, cancel: ipywidgets.Widget) -> None:
+        self._handle = handle
+        self._drawn = (-1, -1)
+        self._announced = ""
+        self._steps = ipywidgets.HTML()
+        self._log = ipywidgets.HTML().add_class("sageturner-log")
+        self._fold = ipywidgets.Accordion([self._log], titles=("Log",), selected_index=None)
+        self._status = ipywidgets.HTML()
+        self._output: Any = display(  # type: ignore[no-untyped-call]
+            ipywidgets.VBox([self._steps, self._fold, cancel, self._status]), display_id=True
+        )
+
+    def draw(self) -> None:
+        """Bring the widget up to date; when the deployment has ended, leave the static result."""
+        progress = self._handle.progress
+        if self._handle.done():
+            self._output.update(
+                {
+                    "text/html": deployment_html(progress),
+                    "text/plain": words.deployment_text(progress),
+                },
+                raw=True,
+            )
+            return
+        # Durations change by themselves, so the steps are drawn once a second at the least.
+        now = (progress.version, int(progress.seconds()))
+        if now == self._drawn:
+            return
+        self._drawn = now
+        steps = progress.steps()
+        self._steps.value = STYLE + _steps_html(progress, steps)
+        running = [step for step in steps if words.state(step) == "running"]
+        lines = [line for step in running for line in progress.log(step)][-LOG_LINES:]
+        self._log.value = f"<pre>{escape(chr(10).join(lines)) or 'nothing yet'}</pre>"
+        said = ", ".join(step.title for step in running)
+        if said != self._announced:
+            self._announced = said
+            self._status.value = (
+                '<div role="status" aria-live="polite" style="position:absolute;width:1px;'
+                f'height:1px;overflow:hidden;clip-path:inset(50%)">{escape(said)}</div>'
+            )
+
+
+def _steps_html(progress: Progress, steps: list[StepProgress]) -> str:
+    rows = []
+    for step in steps:
+        state = words.state(step)
+        took = words.duration(step.seconds()) if state else ""
+        measure = step.measure() if state == "running" else None
+        bar = ""
+        if measure and measure.total:
+            bar = (
+                f'<progress value="{measure.done}" max="{measure.total}"'
+                f' aria-label="{escape(step.title)}"></progress> '
+            )
+        rows.append(
+            f'<tr><td class="{state or "dim"}">{words.STATE_SIGN[state]}</td>'
+            f'<td class="{"" if state else "dim"}">{escape(step.title)}</td>'
+            f'<td class="dim">{took}</td>'
+            f'<td class="dim">{bar}{escape(words.remark(step))}</td></tr>'
+        )
+    head = f"<b>{escape(words.headline(progress))}</b>"
+    total = f'<span class="dim"> · {words.duration(progress.seconds())}</span>'
+    return f'<div class="sageturner-progress">{head}{total}<table>{"".join(rows)}</table></div>'
+
+
+def has_widgets(shell: InteractiveShell) -> bool:
+    """Whether the shell is a notebook's kernel (a terminal would print a widget's repr)."""
+    return hasattr(shell, "kernel")
+
+
+def show_blocking(shell: InteractiveShell, handle: DeploymentHandle) -> None:
+    """Show a deployment until it has ended; the stop button cancels it."""
+    if not has_widgets(shell):
+        terminal.follow(handle)
+        return
+    hint = ipywidgets.HTML("<small>press ■ to cancel</small>")
+    view = DeploymentView(handle, hint)
+    handle.watch(view.draw)
+
+
+def show_in_background(shell: InteractiveShell, handle: DeploymentHandle) -> None:
+    """Show a deployment while the kernel goes on, with a Cancel button."""
+    if not has_widgets(shell):
+        return
+    button = ipywidgets.Button(description="Cancel", icon="stop")
+
+    def cancel(_: ipywidgets.Button) -> None:
+        # This may be called on any thread: nothing but setting the event.
+        handle.cancel()
+
+    button.on_click(cancel)
+    view = DeploymentView(handle, button)
+    threading.Thread(
+        target=handle.watch, args=(view.draw,), name="sageturner-view", daemon=True
+    ).start()

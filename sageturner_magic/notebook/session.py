@@ -1,0 +1,90 @@
+"""One notebook's session: its cells as they run, and the code that was captured from them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+if TYPE_CHECKING:
+    from sageturner_magic.capture import Notebook
+
+
+class Session:
+    """Feeds what happens in a shell to the capture room."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self._cell_id = ""
+        self._ran: list[tuple[int, str, str]] = []
+
+    @cached_property
+    def notebook(self) -> Notebook:
+        """What the capture room knows of this notebook.
+
+        It is loaded when it is first asked for: most cells of most notebooks never need it.
+        """
+        from sageturner_magic.capture import Cell, Notebook
+
+        notebook = Notebook(self.namespace)
+        for number, source, cell_id in self._ran:
+            notebook.record(Cell(number, source, cell_id=cell_id))
+        self._ran.clear()
+        return notebook
+
+    @property
+    def namespace(self) -> dict[str, object]:
+        """The notebook's variables."""
+        namespace: dict[str, object] = self._shell.user_ns
+        return namespace
+
+    @property
+    def number(self) -> int:
+        """The number of the cell that runs, n of `In[n]`."""
+        # Newer IPythons count up before they run a cell, older ones after; the list of inputs
+        # has the cell in both.
+        count = int(self._shell.execution_count)
+        history = self._shell.history_manager
+        last = len(history.input_hist_parsed) - 1 if history else count
+        return last if last in (count, count - 1) else count
+
+    def begin(self, info: ExecutionInfo) -> None:
+        """Remember which cell runs (the shell calls this before each cell)."""
+        self._cell_id = info.cell_id or ""
+
+    def record(self, result: ExecutionResult) -> None:
+        """Remember a cell that ran without error (the shell calls this after each cell)."""
+        source = result.info.raw_cell if result.info else None
+        if not source or not result.success or result.execution_count is None:
+            return
+        if "notebook" not in self.__dict__:
+            self._ran.append((result.execution_count, source, self._cell_id))
+            return
+        from sageturner_magic.capture import Cell
+
+        self.notebook.record(Cell(result.execution_count, source, cell_id=self._cell_id))
+
+    def capture(self, role: Literal["load", "predict"], name: str, body: str) -> str:
+        """Check the body of a cell, run it in the notebook and remember it; says what was done.
+
+        Raises:
+            CaptureError: The cell cannot be captured; it was not run.
+            Exception: What the cell's own code raises.
+        """
+        __tracebackhide__ = True
+        from sageturner_magic.capture import Cell
+        from sageturner_magic.capture.checks import check_name
+
+        shell = self._shell
+        cell = Cell(self.number, body, first_line=2, cell_id=self._cell_id)
+        if name:
+            check_name(name)
+        self.notebook.check(role, cell)
+        # The magic's own line is line 1 of the cell that a person sees.
+        source = "\n" + body
+        file = shell.compile.cache(source, cell.number, raw_code=source)
+        exec(shell.compile(source, file, "exec"), shell.user_ns)
+        self.notebook.capture(role, name, cell)
+        named = f"`{name}`" if name else "the unnamed model"
+        return f"{role}() of {named} is captured from In[{cell.number}]"

@@ -1,0 +1,120 @@
+"""Results are plain semantic HTML, and nothing in them can run."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sageturner_magic.deployment.events import (
+    Announced,
+    Deployment,
+    Ended,
+    StepEnded,
+    StepLogged,
+    StepStarted,
+    StepTitle,
+)
+from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.deployment.words import deployment_text
+from sageturner_magic.errors import EndpointError
+from sageturner_magic.notebook.html import deployment_html, endpoints_shown, prediction_html, tree
+from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.prediction import Prediction
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+
+
+class Tags(HTMLParser):
+    """The tags and attributes of a piece of HTML."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.seen = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append((tag, dict(attributes)))
+
+
+def tags(html):
+    return [tag for tag, _ in Tags(html).seen]
+
+
+def prediction(value, content_type="application/json"):
+    body = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return Prediction("digits", body, content_type, 200, 3.21)
+
+
+@pytest.mark.parametrize("value", [HOSTILE, {HOSTILE: HOSTILE}, [HOSTILE], [{HOSTILE: HOSTILE}]])
+def test_hostile_predictions_are_text(value):
+    assert "img" not in tags(prediction_html(prediction(value)))
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_any_value_becomes_a_tree_without_foreign_tags(value):
+    assert set(tags(tree(value))) <= {"details", "summary", "ul", "li", "code", "b"}
+
+
+def test_records_are_a_table():
+    html = prediction_html(prediction([{"label": "cat", "p": 0.9}, {"label": "dog", "p": 0.1}]))
+    assert tags(html).count("tr") == 3
+
+
+def test_latency_and_status_are_shown():
+    assert "HTTP 200 · 3.2 ms" in prediction_html(prediction({"digit": 4}))
+
+
+def test_a_huge_answer_is_cut_and_counted():
+    html = prediction_html(prediction(list(range(100_000))))
+    assert len(html) < 50_000
+    assert "99,800 more" in html
+
+
+def ended_progress(error=None):
+    progress = Progress("digits")
+    progress.apply(Announced((StepTitle("load", "Load the model"),)))
+    progress.apply(StepStarted("load", 1.0))
+    progress.apply(StepLogged("load", HOSTILE))
+    progress.apply(StepEnded("load", "failed" if error else "done", 2.0, HOSTILE))
+    deployment = Deployment(
+        "digits", "local", "abc", "http://127.0.0.1:5000", "secret", "In[3], In[4]", 2.0
+    )
+    progress.apply(Ended(3.0, None if error else deployment, error))
+    return progress
+
+
+def test_a_finished_deployment_shows_address_code_and_how_to_call_it():
+    html = deployment_html(ended_progress())
+    assert "<code>http://127.0.0.1:5000</code>" in html
+    assert "In[3], In[4]" in html
+    assert "curl http://127.0.0.1:5000/invocations" in html
+    assert "img" not in tags(html)
+
+
+def test_a_failed_deployment_shows_cause_remedy_and_log():
+    error = EndpointError(
+        "load() raised", why=HOSTILE, do="mend it", where="In[3], line 4", details=HOSTILE
+    )
+    html = deployment_html(ended_progress(error))
+    assert "mend it" in html and "In[3], line 4" in html
+    assert "img" not in tags(html)
+    text = deployment_text(ended_progress(error))
+    assert "Do: mend it" in text
+
+
+def test_results_need_no_style_script_or_handler():
+    for html in (deployment_html(ended_progress()), prediction_html(prediction({"a": [1]}))):
+        for tag, attributes in Tags(html).seen:
+            assert tag not in ("script", "style", "iframe")
+            assert not any(name.startswith("on") or name == "style" for name in attributes)
+
+
+def test_endpoints_are_a_table_and_none_says_what_to_do():
+    one = EndpointDescription(
+        "digits", "local", "InService", "abc", 0.0, HOSTILE, "http://127.0.0.1:1", 0.0
+    )
+    html = endpoints_shown([one], 60.0)._repr_html_()
+    assert "InService" in html and "1 min 0 s" in html and "img" not in tags(html)
+    assert "deploy" in repr(endpoints_shown([], 0.0))
