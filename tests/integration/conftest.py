@@ -1,0 +1,43 @@
+"""Every test has a state folder of its own, and may leave no server behind."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+STATE = "SAGETURNER_STATE_DIR"
+
+
+def servers_of(state: Path) -> list[psutil.Process]:
+    """The model servers whose records lie in `state`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+            if environment.get(STATE) == str(state) and "SAGETURNER_CONTROL" in environment:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def wait_until(condition, seconds: float = 30.0, what: str = "the condition") -> None:
+    """Wait for something that happens in another process."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come true within {seconds} s"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Iterator[Path]:
+    """A state folder; servers that a test leaves behind are ended, and fail the test."""
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv(STATE, str(folder))
+    yield folder
+    left = servers_of(folder)
+    for process in left:
+        process.kill()
+    assert not left, f"servers were left behind: {left}"
