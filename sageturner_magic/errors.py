@@ -78,6 +78,10 @@ class SageturnerError(Exception):
             finding if finding.where else replace(finding, where=where) for finding in self.findings
         )
 
+    def brief(self) -> SageturnerError:
+        """The same error without details, for where these have been shown already."""
+        return type(self).of(replace(finding, details="") for finding in self.findings)
+
     def __str__(self) -> str:
         if len(self.findings) == 1:
             return str(self.findings[0])

@@ -46,10 +46,16 @@ class Shown:
         return self._html
 
 
+# Jupyter aligns the cells of tables to the right, which suits figures but not words.
+LEFT = ' style="text-align:left"'
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table; the cells are HTML already."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    top = "".join(f"<th{LEFT}>{escape(cell)}</th>" for cell in head)
+    body = "".join(
+        "<tr>" + "".join(f"<td{LEFT}>{cell}</td>" for cell in row) + "</tr>" for row in rows
+    )
     top = f"<thead><tr>{top}</tr></thead>" if head else ""
     return f"<table>{top}<tbody>{body}</tbody></table>"
 
@@ -156,6 +162,8 @@ def prediction_html(prediction: Prediction) -> str:
         shown = f"<pre>{escape(clip(value))}</pre>"
     elif _is_records(value):
         shown = _records_html(value)
+    elif isinstance(value, dict) and 0 < len(value) <= TABLE_ROWS and _is_flat(value):
+        shown = table((), [[f"<b>{escape(key)}</b>", _scalar(item)] for key, item in value.items()])
     else:
         shown = tree(value)
     summary = escape(words.prediction_summary(prediction))
@@ -174,9 +182,12 @@ def _is_records(value: object) -> bool:
     return (
         isinstance(value, list)
         and len(value) > 0
-        and all(isinstance(row, dict) and row for row in value)
-        and not any(isinstance(cell, (dict, list)) for row in value for cell in row.values())
+        and all(isinstance(row, dict) and row and _is_flat(row) for row in value)
     )
+
+
+def _is_flat(row: dict[str, Any]) -> bool:
+    return not any(isinstance(cell, (dict, list)) for cell in row.values())
 
 
 def _records_html(records: list[dict[str, Any]]) -> str:

@@ -177,7 +177,11 @@ class SageturnerMagics(Magics):
             show_in_background(self._shell, handle)
             return handle
         show_blocking(self._shell, handle)
-        handle.result()
+        try:
+            handle.result()
+        except SageturnerError as error:
+            # The details stand in the deployment's own output, right above.
+            raise error.brief() from None
         return None
 
     def _status(self, arguments: Namespace, cell: None) -> Any:

@@ -33,9 +33,10 @@ STYLE = """<style>
 .sageturner-progress .cancelled{color:var(--jp-warn-color1,#b26a00)}
 .sageturner-progress .running{color:var(--jp-brand-color1,#1565c0)}
 .sageturner-progress progress{width:140px;height:8px;accent-color:var(--jp-brand-color1,#1976d2)}
-.sageturner-log pre{max-height:14em;overflow:auto;margin:0;font-size:12px;line-height:1.4;
- color:var(--jp-content-font-color1,inherit);background:var(--jp-layout-color2,#f5f5f5);
- padding:6px 8px;white-space:pre-wrap;overflow-wrap:anywhere}
+.sageturner-tail{max-height:14em;overflow:auto;display:flex;flex-direction:column-reverse;
+ background:var(--jp-layout-color2,#f5f5f5)}
+.sageturner-tail pre{margin:0;font-size:12px;line-height:1.4;padding:6px 8px;background:none;
+ color:var(--jp-content-font-color1,inherit);white-space:pre-wrap;overflow-wrap:anywhere}
 </style>"""
 
 
@@ -47,7 +48,7 @@ class DeploymentView:
         self._drawn = (-1, -1)
         self._announced = ""
         self._steps = ipywidgets.HTML()
-        self._log = ipywidgets.HTML().add_class("sageturner-log")
+        self._log = ipywidgets.HTML()
         self._fold = ipywidgets.Accordion([self._log], titles=("Log",), selected_index=None)
         self._status = ipywidgets.HTML()
         self._output: Any = display(  # type: ignore[no-untyped-call]
@@ -75,7 +76,9 @@ class DeploymentView:
         self._steps.value = STYLE + _steps_html(progress, steps)
         running = [step for step in steps if words.state(step) == "running"]
         lines = [line for step in running for line in progress.log(step)][-LOG_LINES:]
-        self._log.value = f"<pre>{escape(chr(10).join(lines)) or 'nothing yet'}</pre>"
+        # A column in reverse keeps the newest line in sight without a script.
+        tail = escape("\n".join(lines)) or "nothing yet"
+        self._log.value = f'<div class="sageturner-tail"><pre>{tail}</pre></div>'
         said = ", ".join(step.title for step in running)
         if said != self._announced:
             self._announced = said

@@ -34,3 +34,7 @@ def test_a_notebook_shows_the_message_and_no_traceback():
 def test_a_place_is_filled_in_only_where_there_is_none():
     error = SageturnerError.of([Finding("a", where="here"), Finding("b")]).located("there")
     assert [finding.where for finding in error.findings] == ["here", "there"]
+
+
+def test_an_error_can_be_told_briefly():
+    assert SageturnerError("a", do="b", details="many lines").brief().report() == "a. Do: b."

@@ -108,7 +108,8 @@ class LocalDeployer:
         self.spec.module.write(folder / "program")
         if self.spec.artefact:
             _copy(self.spec.artefact, folder / "model", reporter)
-        return f"{len(self.spec.module.files)} files of code"
+        beside = len(self.spec.module.files) - 1
+        return "sageturner.py" + (f" and {beside} more" if beside else "")
 
     def start(self, reporter: Reporter) -> str:
         """Start the server; says where it listens."""
@@ -221,8 +222,7 @@ class LocalDeployer:
     def _failure(self, error: Mapping[str, Any]) -> EndpointError:
         lines = "\n".join(error.get("traceback") or ())
         return EndpointError(
-            f"load() raised {error.get('type', 'an error')}",
-            why=str(error.get("message", "")),
+            str(error.get("message", "load() failed")),
             do="mend load() and deploy again",
             details=self._with_cells(lines) or self._tail(),
         )
