@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     work = Work(code, model, config.program_dir, config.serving.nan, log)
 
     def announce() -> None:
-        ready = {"load_seconds": round(loaded, 3), "kind": code.kind, "example": work.example}
+        ready = {"load_seconds": round(loaded, 6), "kind": code.kind, "example": work.example}
         channel.sendall(frames.pack(frames.READY, 0, json.dumps(ready).encode()))
 
     if code.kind == "async":
