@@ -32,7 +32,14 @@ def start() -> int:
     package = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = package
     spec.loader.exec_module(package)
-    part = importlib.import_module(f"{PACKAGE}.{'front' if front else 'worker'}")
+    try:
+        part = importlib.import_module(f"{PACKAGE}.{'front' if front else 'worker'}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith(PACKAGE):
+            raise
+        place = packages or "this Python"
+        print(f"sageturner: the server needs {error.name}, which {place} lacks", file=sys.stderr)
+        return 2
     status: int = part.main() if front else part.main(arguments)
     return status
 

@@ -1,0 +1,118 @@
+"""The server's packages and the user's never meet."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from .conftest import SERVER, Server, listening_socket
+
+OWN = (
+    "httptools", "uvloop", "orjson", "fastapi", "starlette", "pydantic", "pydantic_core",
+    "annotated_types", "annotated_doc", "typing_extensions", "typing_inspection", "anyio", "idna",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's own dependencies in a folder, as an image has them."""
+    folder = tmp_path_factory.mktemp("packages")
+    for name in OWN:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            origin = Path(spec.origin)
+            source = origin.parent if origin.name == "__init__.py" else origin
+            (folder / source.name).symlink_to(source)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hostile_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's interpreter whose packages of the same names are of no use to the server."""
+    root = tmp_path_factory.mktemp("venv")
+    venv.create(root, with_pip=False, symlinks=True)
+    (site,) = root.glob("lib/python3*/site-packages")
+    for name in OWN:
+        (site / f"{name}.py").write_text(f"mine = 'the {name} of the user'\n")
+    (site / "user.pth").write_text("import os; os.environ['USER_PTH'] = 'ran'\n")
+    return root / "bin" / "python"
+
+
+PROGRAM = """
+import os, sys
+import pydantic, starlette, orjson
+
+def load():
+    return [pydantic.mine, starlette.mine, orjson.mine, os.environ["USER_PTH"]]
+
+def predict(model, request):
+    own = [name for name in sys.modules if name in ("fastapi", "uvicorn", "httptools", "uvloop")]
+    return {"model": model, "path": sys.path, "own": own}
+"""
+
+
+def run(
+    python: Path, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> Server:
+    monkeypatch.setattr(sys, "executable", str(python))
+    (tmp_path / "sageturner.py").write_text(program)
+    with listening_socket() as listener:
+        environment = {"SAGETURNER_PACKAGES": str(packages)}
+        return Server(tmp_path, tmp_path / "log", listener, environment, SERVER)
+
+
+def test_any_version_of_a_package_that_the_server_uses_works_in_user_code(
+    hostile_python: Path, packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = run(hostile_python, packages, tmp_path, monkeypatch, PROGRAM)
+    try:
+        server.ready()
+        said = server.invoke({}).json
+        assert said["model"] == [
+            "the pydantic of the user", "the starlette of the user", "the orjson of the user",
+            "ran",
+        ]  # fmt: skip
+        assert str(packages) not in said["path"]
+        assert said["own"] == []
+        assert server.request("GET", "/openapi.json").status == 200
+        front = Path(f"/proc/{server.process.pid}/environ")
+        if front.exists():
+            assert b"USER_PTH=ran" not in front.read_bytes()
+    finally:
+        server.close()
+
+
+def test_a_worker_takes_orjson_from_the_servers_packages_and_nothing_else(
+    packages: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "venv"
+    venv.create(root, with_pip=False, symlinks=True)
+    program = """
+import importlib.util, sys
+def load(): return None
+def predict(model, request):
+    return ["orjson" in sys.modules, importlib.util.find_spec("fastapi") is None]
+"""
+    server = run(root / "bin" / "python", packages, tmp_path, monkeypatch, program)
+    try:
+        assert server.ready().invoke({}).json == [True, True]
+    finally:
+        server.close()
+
+
+def test_the_server_needs_nothing_but_the_standard_library_to_say_what_is_wrong(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "venv"
+    venv.create(root, with_pip=False, symlinks=True)
+    command = [root / "bin" / "python", SERVER / "__main__.py", "serve"]
+    environment = {**os.environ, "SAGETURNER_PORT": "0", "SAGETURNER_PROGRAM_DIR": str(tmp_path)}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert result.returncode == 2
+    assert "httptools" in result.stderr and "Traceback" not in result.stderr
