@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 import venv
@@ -13,22 +14,36 @@ import pytest
 
 from .conftest import SERVER, Server, listening_socket
 
-OWN = (
-    "httptools", "uvloop", "orjson", "fastapi", "starlette", "pydantic", "pydantic_core",
-    "annotated_types", "annotated_doc", "typing_extensions", "typing_inspection", "anyio", "idna",
-)  # fmt: skip
+OWN = ("httptools", "uvloop", "orjson", "fastapi", "starlette", "pydantic", "anyio")
+
+
+def closure(names: tuple[str, ...]) -> set[str]:
+    """The distributions `names` and all that they require here."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        try:
+            required = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue  # Of another platform or Python.
+        if name not in found:
+            found.add(name)
+            plain = [line for line in required if "extra ==" not in line]
+            waiting += [re.split(r"[^\w.-]", line)[0] for line in plain]
+    return found
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The server's own dependencies in a folder, as an image has them."""
     folder = tmp_path_factory.mktemp("packages")
-    for name in OWN:
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            origin = Path(spec.origin)
-            source = origin.parent if origin.name == "__init__.py" else origin
-            (folder / source.name).symlink_to(source)
+    for name in closure(OWN):
+        for file in importlib.metadata.files(name) or []:
+            top = file.parts[0]
+            if top not in ("..", "__pycache__") and not (folder / top).exists():
+                root = str(file.locate())[: -len(str(file))]
+                (folder / top).symlink_to(Path(root) / top)
     return folder
 
 
@@ -81,9 +96,6 @@ def test_any_version_of_a_package_that_the_server_uses_works_in_user_code(
         assert str(packages) not in said["path"]
         assert said["own"] == []
         assert server.request("GET", "/openapi.json").status == 200
-        front = Path(f"/proc/{server.process.pid}/environ")
-        if front.exists():
-            assert b"USER_PTH=ran" not in front.read_bytes()
     finally:
         server.close()
 
