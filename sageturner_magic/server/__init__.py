@@ -15,6 +15,11 @@ ran, and the socket answers from the first moment.
     frames.py     what goes over the socket pair between the front and a worker
     page.py       shared memory that says what a worker that died was doing
     worker.py     the worker process: receive, predict, answer
+    plain.py      a worker that runs one call at a time, of predict or predict_batch
+    asynchronous.py  a worker that runs async predicts side by side
+    work.py       what both do with one request
+    batching.py   when a batch is worth waiting for
+    streams.py    what a generator yields -> bytes
     program.py    the user's sageturner.py: import, signatures, tracebacks
     requests.py   bytes of a request -> the value that predict gets
     answers.py    the value that predict returned -> bytes

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import collections
+import select
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 from . import frames
+from .batching import BatchRule
 from .page import Page
 from .requests import Context
 from .streams import ChunkEncoder
@@ -32,14 +35,14 @@ class PlainWorker:
         work: The program.
         channel: The worker's end of the socket pair, blocking.
         page: Shared with the front.
-        batch_size: Requests in one call of predict_batch at most.
+        rule: Says how requests are gathered for predict_batch.
     """
 
-    def __init__(self, work: Work, channel: socket.socket, page: Page, batch_size: int) -> None:
+    def __init__(self, work: Work, channel: socket.socket, page: Page, rule: BatchRule) -> None:
         self._work = work
         self._channel = channel
         self._page = page
-        self._batch_size = batch_size
+        self._rule = rule
         self._reader = frames.FrameReader()
         # Requests by number, in the order in which they came; None once nobody wants them.
         self._waiting: dict[int, bytes | None] = {}
@@ -89,6 +92,7 @@ class PlainWorker:
         if not data:
             self._open = False
             return
+        before = len(self._waiting)
         for kind, number, payload in self._reader.feed(data):
             if kind == frames.REQUEST:
                 self._waiting[number] = payload
@@ -99,6 +103,8 @@ class PlainWorker:
                     self._unwanted = True
             elif kind == frames.ACKNOWLEDGE and number == self._streaming:
                 self._ahead -= frames.unpack_acknowledge(payload)
+        if (arrived := len(self._waiting) - before) > 0:
+            self._rule.arrived(arrived, time.monotonic())
 
     def _take(self, count: int) -> list[tuple[int, bytes]]:
         # The first `count` requests that are still wanted.
@@ -193,9 +199,19 @@ class PlainWorker:
             except BaseException as error:
                 self._work.problem(error, context)
 
+    def _gather(self) -> None:
+        # Wait for more requests as long as that pays.
+        began = time.monotonic()
+        while self._open:
+            pause = self._rule.wait(len(self._waiting), time.monotonic() - began)
+            if pause <= 0 or not select.select([self._channel], [], [], pause)[0]:
+                return
+            self._receive(wait=False)
+
     def _serve_batch(self) -> None:
+        self._gather()
         jobs = []
-        for number, payload in self._take(self._batch_size):
+        for number, payload in self._take(self._rule.size()):
             context, body = self._work.open(payload)
             try:
                 jobs.append((number, self._work.decode(context, body), context))
@@ -209,6 +225,7 @@ class PlainWorker:
         # A request that makes its batch fail is found by halving, so that it fails alone.
         call = self._work.program.predict_batch
         assert call is not None
+        began = time.monotonic()
         try:
             values = list(call(self._work.model, [request for _, request, _ in jobs]))
             if len(values) != len(jobs):
@@ -225,6 +242,7 @@ class PlainWorker:
                 problem = self._work.problem(error, context)
                 self._send(self._work.refusal(number, problem))
             return
+        self._rule.ran(len(jobs), time.monotonic() - began)
         for (number, _, context), value in zip(jobs, values, strict=True):
             self._send(self._work.answer(number, value, context))
 

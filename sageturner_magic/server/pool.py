@@ -179,7 +179,7 @@ class Worker(asyncio.Protocol):
         """How many more jobs this worker should be sent now."""
         if not self.ready or self.gone:
             return 0
-        if not alone and self.kind != "async":
+        if not alone and self.kind == "plain":
             depth = min(depth, max(2, int(SPREAD_SECONDS / self.pace)))
         return depth - len(self.jobs)
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import asynchronous, fastjson, frames, plain, settings
+from .batching import BatchRule
 from .logs import Log
 from .page import Page
 from .program import ProgramError, import_program, user_traceback
@@ -59,7 +60,9 @@ def main(arguments: Sequence[str]) -> int:
     if code.kind == "async":
         asyncio.run(asynchronous.serve(work, channel, page, announce))
     else:
-        worker = plain.PlainWorker(work, channel, page, config.serving.batch.max_size)
+        batch = config.serving.batch
+        rule = BatchRule(batch.max_size, batch.max_wait_ms / 1000)
+        worker = plain.PlainWorker(work, channel, page, rule)
         worker.warm_up()
         announce()
         worker.serve()
