@@ -9,10 +9,12 @@ Needs pip >= 24.1 in the Python that runs it; the index is the one that pip is c
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
 import urllib.request
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,10 @@ def fetch(wheel: str) -> dict[str, Any]:
     }
 
 
+def _natural(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
 def main(path: Path, wheels: list[str]) -> int:
     facts = {}
     if path.exists():
@@ -65,8 +71,10 @@ def main(path: Path, wheels: list[str]) -> int:
         except (subprocess.CalledProcessError, OSError) as error:
             print(f"{wheel}: {error}", file=sys.stderr)
             failed += 1
-    lines = ",\n".join(json.dumps(fact) for fact in facts.values())
-    path.write_text(f'{{"wheels": [\n{lines}\n]}}\n', encoding="utf-8")
+    ordered = sorted(facts.values(), key=lambda fact: (fact["name"], _natural(fact["version"])))
+    lines = ",\n".join(json.dumps(fact) for fact in ordered)
+    text = f'{{"as_of": "{date.today()}", "wheels": [\n{lines}\n]}}\n'
+    path.write_text(text, encoding="utf-8")
     return 1 if failed else 0
 
 

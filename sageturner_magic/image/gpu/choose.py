@@ -102,11 +102,22 @@ def covers(option: Option, capability: Capability) -> bool:
     )
 
 
+def _knows(driver: int, capability: Capability) -> bool:
+    first = facts.FIRST_DRIVER.get(capability[0], driver)
+    return first <= driver <= facts.LAST_DRIVER.get(capability, driver)
+
+
 def judge(option: Option, gpu: facts.Family, setup: Setup) -> Judgement:
     """Whether a build runs on a GPU with a driver."""
     cuda = option.need.cuda
     if cuda is None:
         return Judgement(Verdict.FITS)
+    ami = setup.ami or "the default AMI"
+    if setup.driver and gpu.capability and not _knows(setup.driver, gpu.capability):
+        return Judgement(
+            Verdict.MISFIT,
+            f"driver {setup.driver}, which {ami} has, does not support the {gpu.gpu}",
+        )
     if gpu.capability and not covers(option, gpu.capability):
         return Judgement(
             Verdict.MISFIT,
@@ -114,11 +125,10 @@ def judge(option: Option, gpu: facts.Family, setup: Setup) -> Judgement:
             f"(compute capability {dotted(gpu.capability)})",
         )
     least = floor(cuda[0])
-    if setup.driver is not None and setup.driver < least:
-        name = setup.ami or "the default AMI"
+    if setup.driver and setup.driver < least:
         return Judgement(
             Verdict.MISFIT,
-            f"CUDA {cuda[0]} needs driver {least} or newer, and {name} has {setup.driver}",
+            f"CUDA {cuda[0]} needs driver {least} or newer, and {ami} has {setup.driver}",
         )
     if cuda[0] not in facts.FLOORS:
         return Judgement(Verdict.UNKNOWN, f"the driver that CUDA {cuda[0]} needs is not known")
@@ -133,8 +143,8 @@ def judge(option: Option, gpu: facts.Family, setup: Setup) -> Judgement:
     if setup.driver is None and facts.FIRST_DRIVER.get(gpu.capability[0], 0) < least:
         return Judgement(
             Verdict.UNKNOWN,
-            f"CUDA {cuda[0]} needs driver {least} or newer, and the driver of "
-            f"{setup.ami or 'the default AMI'} is not documented",
+            f"CUDA {cuda[0]} needs driver {least} or newer, and the driver of {ami} is not "
+            "documented",
         )
     return Judgement(Verdict.FITS)
 

@@ -130,6 +130,7 @@ def _on_gpu(
         ami=chosen.setup.ami,
         driver=chosen.setup.driver,
         base=base,
+        environment=facts.GPU_ENVIRONMENT,
         replacements=replacements,
         needs=needs,
         reasons=(*reasons, base_reason),
@@ -201,11 +202,11 @@ def _base(world: World, chosen: Choice) -> tuple[BaseImage, str]:
     needs = {name: option.need.cuda for name, option in chosen.options.items()}
     cuda = needs.get("torch") or next(filter(None, needs.values()), None)
     if compiled and cuda:
-        base = _cuda_base("cuda-devel", cuda, chosen.setup)
+        base = _cuda_base("cuda-devel", cuda)
         return base, f"{label(compiled[0])} has to be compiled: {_built_on(base)}"
     for option in chosen.options.values():
         if option.system_cuda and option.need.cuda:
-            base = _cuda_base("cuda-runtime", option.need.cuda, chosen.setup)
+            base = _cuda_base("cuda-runtime", option.need.cuda)
             return base, f"{option.need.framework} loads the system's CUDA: {_built_on(base)}"
     return BaseImage(), "CUDA comes with the wheels, so the base image stays slim"
 
@@ -214,15 +215,13 @@ def _built_on(base: BaseImage) -> str:
     return f"the image is built on {base.reference}, which fits the driver"
 
 
-def _cuda_base(kind: BaseKind, cuda: Cuda, setup: Setup) -> BaseImage:
-    """NVIDIA's image for a CUDA major, the newest that is newer neither than it nor the driver."""
-    released = {ami.driver: ami.cuda for ami in facts.AMIS.values()}.get(setup.driver or 0, cuda)
-    newest = min(cuda, released) if released[0] == cuda[0] else cuda
+def _cuda_base(kind: BaseKind, cuda: Cuda) -> BaseImage:
+    """NVIDIA's image of a CUDA, or of the next minor version that there is an image of.
+
+    Every driver that runs one minor version of a CUDA runs the others.
+    """
     same_major = [known for known in facts.CUDA_IMAGES if known[0] == cuda[0]]
-    # Where all images are newer, the oldest still runs: minor versions are compatible.
-    version = max(
-        (known for known in same_major if known <= newest),
-        default=min(same_major, default=max(facts.CUDA_IMAGES)),
-    )
+    newest = max(same_major or facts.CUDA_IMAGES)
+    version = min((known for known in same_major if known >= cuda), default=newest)
     tag = facts.CUDA_IMAGES[version].format(kind=kind.removeprefix("cuda-"))
     return BaseImage(kind, version, f"{facts.CUDA_IMAGE_REPOSITORY}:{tag}")

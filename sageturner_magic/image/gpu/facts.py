@@ -37,8 +37,12 @@ FLOORS: Mapping[int, str] = MappingProxyType({11: "450.80.02", 12: "525.60.13", 
 FIRST_DRIVER: Mapping[int, int] = MappingProxyType({10: 570, 12: 570})
 """Major compute capability -> the first driver branch that knows such a GPU [toolkit].
 
-It bounds a driver that is not documented: a Blackwell instance cannot have an older one.
+Also a bound for a driver that is not documented: a Blackwell instance cannot have an older one.
+GPUs that every driver in these tables knows are left out.
 """
+
+LAST_DRIVER: Mapping[Capability, int] = MappingProxyType({(3, 7): 470, (7, 0): 580})
+"""Compute capability -> the last driver branch that supports such a GPU [toolkit]."""
 
 LEAST_CAPABILITY: Mapping[int, Capability] = MappingProxyType({11: (3, 5), 12: (5, 0), 13: (7, 5)})
 """CUDA major -> the oldest GPU that its libraries support [toolkit]."""
@@ -139,18 +143,27 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 )
 """Instance family -> its GPU [gpus]. Known-good AMIs are from [drivers] and [ami]."""
 
-NEURON_FAMILIES: Mapping[str, str] = MappingProxyType(
+OTHER_ACCELERATORS: Mapping[str, str] = MappingProxyType(
     {
         "inf1": "AWS Inferentia",
         "inf2": "AWS Inferentia2",
         "trn1": "AWS Trainium",
         "trn1n": "AWS Trainium",
         "trn2": "AWS Trainium2",
-        "trn3": "AWS Trainium3",
         "dl1": "Intel Gaudi",
     }
 )
 """Instance family -> an accelerator that CUDA wheels cannot use."""
+
+GPU_ENVIRONMENT = (
+    ("NVIDIA_VISIBLE_DEVICES", "all"),
+    ("NVIDIA_DRIVER_CAPABILITIES", "compute,utility"),
+)
+"""What an image has to say for NVIDIA's container runtime to bring GPU and driver into it.
+
+NVIDIA's own base images say it, a slim Python image does not (NVIDIA Container Toolkit,
+"Specialized Configurations").
+"""
 
 RUNTIME_OVERHEAD_GB = 1.0
 """GPU memory in GB that CUDA's context, cuBLAS and cuDNN take before a model's first byte.
@@ -223,7 +236,7 @@ NEWEST: Mapping[str, str] = MappingProxyType(
     {
         "torch": "2.15",
         "tensorflow": "2.21",
-        "jax": "0.10",
+        "jax": "0.12",
         "onnxruntime-gpu": "1.31",
         "cupy-cuda12x": "14.2",
         "vllm": "0.33",
@@ -249,9 +262,12 @@ JAX_EXTRAS: Mapping[int, tuple[int, int, int]] = MappingProxyType({12: (0, 4, 22
 """CUDA major -> the first jax with the extra `cudaNN` that takes CUDA from wheels [jax]."""
 
 ONNXRUNTIME_CUDA: Mapping[tuple[int, int], Cuda] = MappingProxyType(
-    {(1, 15): (11, 8), (1, 19): (12, 0), (1, 27): (13, 0)}
+    {(1, 15): (11, 8), (1, 19): (12, 4), (1, 27): (13, 0)}
 )
-"""First minor version of onnxruntime-gpu -> CUDA of its wheel on the package index [ort]."""
+"""First minor version of onnxruntime-gpu -> CUDA of its wheel on the package index [ort].
+
+1.19 and 1.20 run with any CUDA 12, but want cuDNN 9, which NVIDIA's images have from 12.3 on.
+"""
 
 CUDA_IMAGES: Mapping[Cuda, str] = MappingProxyType(
     {

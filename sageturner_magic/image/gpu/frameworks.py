@@ -224,8 +224,6 @@ def _torch(world: World, package: Package) -> tuple[Option, ...]:
                 _torch_family(world, name),
             )
         )
-    if resolved.need.cuda is None and others:
-        return (*others, resolved)
     return (resolved, *others)
 
 

@@ -9,6 +9,7 @@ from sageturner_magic.image.gpu import facts
 from sageturner_magic.image.gpu.values import Architecture
 
 _GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*")
+_NEURON = re.compile(r"(inf|trn)\d.*")
 _GPU = re.compile(r"[gp]\d.*")
 _UNKNOWN_GPU = facts.Family("", None, None, None)
 
@@ -45,8 +46,9 @@ def family_of(instance_type: str) -> str:
 def machine_of(instance_type: str) -> Machine:
     """The machine behind an instance type such as `ml.g5.xlarge`."""
     family = family_of(instance_type)
-    if accelerator := facts.NEURON_FAMILIES.get(family):
-        return Machine(instance_type, family, accelerator=accelerator)
+    accelerator = facts.OTHER_ACCELERATORS.get(family)
+    if accelerator or _NEURON.fullmatch(family):
+        return Machine(instance_type, family, accelerator=accelerator or "an AWS Neuron device")
     if gpu := facts.FAMILIES.get(family):
         size = instance_type.rpartition(".")[2]
         count = gpu.gpus.get(size, 1)

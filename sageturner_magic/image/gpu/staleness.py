@@ -24,6 +24,7 @@ OLD_AFTER_DAYS = 180
 
 _SOURCE = "sageturner_magic/image/gpu/facts.py"
 _TIMEOUT_S = 60
+_PYTHON = "3.13"
 
 
 class IndexUnreachable(Exception):
@@ -42,14 +43,14 @@ def age(today: date) -> list[Finding]:
 def families(known_to_aws: Iterable[str]) -> list[Finding]:
     """Instance families with a GPU or another accelerator that one side does not have."""
     offered = set(known_to_aws)
-    tabled = {*facts.FAMILIES, *facts.NEURON_FAMILIES}
+    tabled = {*facts.FAMILIES, *facts.OTHER_ACCELERATORS}
     accelerated = {name for name in offered if re.match(r"(g|p|inf|trn|dl|vt)\d", name)}
     return [
         *(
             _stale(
                 f"The instance family {name} is not in the tables",
                 "an endpoint can have it",
-                "add it to FAMILIES or NEURON_FAMILIES",
+                "add it to FAMILIES or OTHER_ACCELERATORS",
             )
             for name in sorted(accelerated - tabled)
         ),
@@ -115,10 +116,11 @@ def newest_on_index(name: str) -> str:
     """
     if uv := shutil.which("uv"):
         command = [uv, "pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate"]
-        output = _run([*command, "--universal", "--upgrade", "-"], name)
+        output = _run([*command, "--universal", "--python-version", _PYTHON, "-"], name)
         found = re.search(rf"^{re.escape(name)}==(\S+)", output, re.MULTILINE | re.IGNORECASE)
     else:
-        output = _run([sys.executable, "-m", "pip", "index", "versions", name], "")
+        pip = [sys.executable, "-m", "pip", "index", "versions"]
+        output = _run([*pip, "--python-version", _PYTHON, name], "")
         found = re.search(r"\((\S+)\)", output)
     if found is None:
         raise IndexUnreachable(f"no version of {name} in the answer `{output.strip()[:200]}`")
@@ -147,7 +149,8 @@ def _stale(what: str, why: str, do: str, severity: str = "error") -> Finding:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print what is out of date; the exit code is 1 if anything is."""
     parser = argparse.ArgumentParser(
-        prog="python -m sageturner_magic.image.gpu.staleness", description=(__doc__ or "").splitlines()[0]
+        prog="python -m sageturner_magic.image.gpu.staleness",
+        description=(__doc__ or "").splitlines()[0],
     )
     parser.add_argument("--offline", action="store_true", help="leave the package index alone")
     offline = parser.parse_args(arguments).offline

@@ -122,6 +122,7 @@ class Decision:
         driver: Branch of the NVIDIA driver that will be found, None where that is not known
             or there is no GPU.
         base: The base image.
+        environment: Variables that the image has to set.
         replacements: Packages to resolve again; empty when the resolution can stay.
         needs: What each framework needs after the replacements.
         saved_bytes: Bytes of CUDA wheels (compressed) that the image does without.
@@ -133,6 +134,7 @@ class Decision:
     ami: str = ""
     driver: int | None = None
     base: BaseImage = BaseImage()
+    environment: tuple[tuple[str, str], ...] = ()
     replacements: tuple[Replacement, ...] = ()
     needs: tuple[Need, ...] = ()
     saved_bytes: int = 0
