@@ -232,6 +232,9 @@ TORCH: Mapping[tuple[int, int], TorchMinor] = MappingProxyType(
 )
 """Minor version of torch -> its wheels [torch]."""
 
+TORCH_ARM64_CUDA = (2, 11)
+"""The first torch whose arm64 wheel on the package index is a CUDA build [index]."""
+
 NEWEST: Mapping[str, str] = MappingProxyType(
     {
         "torch": "2.15",

@@ -7,7 +7,7 @@ takes its place where there is no GPU. Neither knows drivers or instances.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -176,31 +176,39 @@ def _torch_family(world: World, name: str) -> tuple[Replacement, ...]:
 
 
 def _torch_resolved(world: World, package: Package) -> Option:
-    known = facts.TORCH.get(minor_version(package.version))
     name = variant(package.version, package.index)
     if name == "cpu":
         return _cpu(package, "its version" if "+" in package.version else "its index")
     cuda = cuda_of_variant(name)
-    evidence = CudaEvidence(cuda, name) if cuda else world.cuda_of(package)
-    if evidence is None and not package.requires:
-        evidence = world.resolved_cuda or (
-            CudaEvidence(known.cuda, f"torch {package.version}'s wheel on the package index")
-            if known and world.architecture == "amd64"
-            else None
-        )
+    evidence = (
+        CudaEvidence(cuda, name)
+        if cuda
+        else world.cuda_of(package)
+        if package.requires
+        else world.resolved_cuda or _torch_by_table(world, package)
+    )
+    known = minor_version(package.version) in facts.TORCH
     if evidence is None:
-        return _cpu(package, "its metadata asks for no CUDA")
-    capabilities = facts.TORCH_CAPABILITIES.get(evidence.cuda)
+        assumed = "" if known else "it is a CPU build, because its metadata names no CUDA"
+        return replace(_cpu(package, "its metadata names no CUDA"), assumed=assumed)
     assumed = ""
-    if capabilities is None:
-        capabilities = facts.TORCH_CAPABILITIES[max(facts.TORCH_CAPABILITIES)]
+    if evidence.cuda not in facts.TORCH_CAPABILITIES:
         assumed = (
             f"{label(package)} with CUDA {dotted(evidence.cuda)} covers the same GPUs as the "
-            "newest wheels that are known"
+            "nearest build that is known"
         )
-    elif known is None:
-        assumed = f"{label(package)} needs nothing but the CUDA that its metadata names"
+    elif not known:
+        assumed = f"{label(package)} needs nothing but CUDA {dotted(evidence.cuda)}"
+    capabilities = _nearest(facts.TORCH_CAPABILITIES, evidence.cuda)
     return Option(_need(package, evidence), capabilities, assumed=assumed)
+
+
+def _torch_by_table(world: World, package: Package) -> CudaEvidence | None:
+    """The CUDA of the wheel on the package index, for a torch without metadata."""
+    minor = minor_version(package.version)
+    if world.architecture == "arm64" and minor < facts.TORCH_ARM64_CUDA:
+        return None
+    return CudaEvidence(_nearest(facts.TORCH, minor).cuda, "the wheels of the package index")
 
 
 def _torch(world: World, package: Package) -> tuple[Option, ...]:
@@ -237,7 +245,7 @@ def _tensorflow(world: World, package: Package) -> tuple[Option, ...]:
         need = _need(package, CudaEvidence(facts.TENSORFLOW_SYSTEM_CUDA, "its release notes"))
         return (Option(need, system_cuda=True),)
     evidence = world.cuda_of(package, ("and-cuda",)) or CudaEvidence(
-        _newest_known(facts.TENSORFLOW_CUDA, package.version), "its extra and-cuda"
+        _nearest(facts.TENSORFLOW_CUDA, minor_version(package.version)), "its extra and-cuda"
     )
     if "and-cuda" in package.extras:
         return (Option(_need(package, evidence)),)
@@ -284,7 +292,7 @@ def _jax_has_extra(world: World, package: Package, major: int) -> bool:
 def _onnxruntime(world: World, package: Package) -> tuple[Option, ...]:
     if canonicalize_name(package.name) == "onnxruntime":
         return (_cpu(package, "its name"),)
-    cuda = _newest_known(facts.ONNXRUNTIME_CUDA, package.version)
+    cuda = _nearest(facts.ONNXRUNTIME_CUDA, minor_version(package.version))
     extras = world.cuda_of(package, ("cuda", "cudnn"))
     evidence = extras or CudaEvidence(cuda, "the requirements of its CUDA provider")
     need = _need(package, evidence)
@@ -347,10 +355,9 @@ def cpu_build(world: World, name: str) -> tuple[Replacement, ...] | None:
     return ()
 
 
-def _newest_known(table: Mapping[tuple[int, int], _Entry], version: str) -> _Entry:
+def _nearest(table: Mapping[tuple[int, int], _Entry], version: tuple[int, int]) -> _Entry:
     """The entry of the newest key that is not above `version`; the oldest entry otherwise."""
-    minor = minor_version(version)
-    return table[max((key for key in table if key <= minor), default=min(table))]
+    return table[max((key for key in table if key <= version), default=min(table))]
 
 
 def cuda_bytes(world: World, name: str) -> int:
@@ -363,7 +370,7 @@ def cuda_bytes(world: World, name: str) -> int:
     total = 0
     for key in (name, *(f"{name}[{extra}]" for extra in _cuda_extras(world, package))):
         if table := facts.CUDA_WHEELS_BYTES.get(key):
-            total += _newest_known(table, package.version)
+            total += _nearest(table, minor_version(package.version))
     return total
 
 

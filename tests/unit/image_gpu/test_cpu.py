@@ -170,6 +170,13 @@ def test_graviton_leaves_out_the_cuda_that_torch_brings_from_2_11_on():
     assert [r.index for r in decision.replacements] == [CPU_INDEX]
 
 
+@pytest.mark.parametrize(("version", "replaced"), [("2.10.0", False), ("2.11.0", True)])
+def test_graviton_does_so_without_metadata_too(version: str, replaced: bool):
+    target = ComputeTarget("server", "ml.c7g.large")
+    decision = decided(fit([Package("torch", version)], target, "3.11"))
+    assert bool(decision.replacements) == replaced
+
+
 def test_graviton_keeps_tensorflow_which_has_no_cpu_package_there():
     target = ComputeTarget("server", "ml.c7g.large")
     decision = decided(fit([wheel("tensorflow", "2.16.2")], target, "3.11"))

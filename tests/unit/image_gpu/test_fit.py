@@ -148,10 +148,13 @@ def test_a_pinned_build_that_cannot_run_is_an_error_that_says_how_to_unpin_it():
     assert "write `torch==2.7.1` without an index and a local version" in answer.findings[0].do
 
 
-def test_an_extra_index_with_an_older_torch_is_pointed_out():
+def test_the_clip_example_of_the_original_becomes_an_endpoint_that_starts():
     package = wheel("torch", "2.15.0", entry=f"--extra-index-url {CU118} torch")
-    answer = on("ml.g4dn.xlarge", package, wheel("torchvision", "0.26.0"))
+    answer = on("ml.g4dn.xlarge", package, Package("transformers", "5.0.0"))
     assert decided(answer).ami == GPU_4_1
+    assert "torch 2.15 needs CUDA 13: ml.g4dn.xlarge's default driver 470 cannot run it" in (
+        explain(decided(answer))
+    )
     (note,) = answer.findings
     assert note.severity == "note"
     assert "torch 2.15.0 does not come from the index" in note.what
@@ -249,6 +252,26 @@ def test_an_unknown_version_of_torch_is_a_warning_with_what_was_assumed():
     answer = on("ml.g5.xlarge", package)
     assert decided(answer).ami == GPU_4_1
     assert "torch 2.99.0 is not known: it is assumed" in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("version", "cuda"), [("1.13.0", (11, 7)), ("2.9.0", (12, 8)), ("2.99.0", (13, 2))]
+)
+def test_torch_without_metadata_is_taken_for_the_nearest_known(version: str, cuda: Any):
+    answer = on("ml.g5.xlarge", Package("torch", version))
+    assert decided(answer).needs[0].cuda == cuda
+    assert ("is not known" in text(answer)) == (version != "2.9.0")
+
+
+def test_the_runtime_beside_a_torch_without_metadata_tells_its_cuda():
+    runtime = Package("nvidia-cuda-runtime-cu12", "12.6.77")
+    assert decided(on("ml.g5.xlarge", Package("torch", "2.9.0"), runtime)).needs[0].cuda == (12, 6)
+
+
+def test_a_new_torch_whose_metadata_names_no_cuda_is_a_warning():
+    answer = on("ml.g5.xlarge", Package("torch", "2.99.0", ("filelock",)))
+    assert decided(answer).needs[0].cuda is None
+    assert "it is assumed that it is a CPU build" in text(answer)
 
 
 def test_an_unknown_cuda_major_is_a_warning():
