@@ -138,24 +138,28 @@ def pinned(package: Package) -> bool:
 
 def gpu_options(world: World) -> dict[str, tuple[Option, ...]]:
     """Canonical name of each framework that uses the GPU -> its builds, the resolved one first."""
-    options: dict[str, tuple[Option, ...]] = {}
-    for name, package in world.packages.items():
-        if name == "torch":
-            options[name] = _torch(world, package)
-        elif name in ("tensorflow", "tensorflow-cpu"):
-            options[name] = _tensorflow(world, package)
-        elif name == "jax":
-            options[name] = _jax(world, package)
-        elif name in ("onnxruntime", "onnxruntime-gpu"):
-            options[name] = _onnxruntime(world, package)
-        elif name.startswith("cupy-cuda"):
-            options[name] = _cupy(world, package)
-        elif name not in _FOLLOWERS and not name.startswith(_CUDA_PARTS):
-            evidence = world.cuda_of(package)
-            if evidence:
-                assumed = f"{label(package)} needs nothing but the CUDA that its metadata names"
-                options[name] = (Option(_need(package, evidence), assumed=assumed),)
+    options = {name: _builds(world, name, package) for name, package in world.packages.items()}
     return {name: builds for name, builds in options.items() if builds}
+
+
+def _builds(world: World, name: str, package: Package) -> tuple[Option, ...]:
+    if name == "torch":
+        return _torch(world, package)
+    if name in ("tensorflow", "tensorflow-cpu"):
+        return _tensorflow(world, package)
+    if name == "jax":
+        return _jax(world, package)
+    if name in ("onnxruntime", "onnxruntime-gpu"):
+        return _onnxruntime(world, package)
+    if name.startswith("cupy-cuda"):
+        return _cupy(world, package)
+    if name in _FOLLOWERS or name.startswith(_CUDA_PARTS):
+        return ()
+    evidence = world.cuda_of(package)
+    if evidence is None:
+        return ()
+    assumed = f"{label(package)} needs nothing but the CUDA that its metadata names"
+    return (Option(_need(package, evidence), assumed=assumed),)
 
 
 def _need(package: Package, evidence: CudaEvidence) -> Need:
@@ -168,10 +172,13 @@ def _cpu(package: Package, evidence: str) -> Option:
 
 def _torch_family(world: World, name: str) -> tuple[Replacement, ...]:
     index = facts.TORCH_INDEX + name
+    torch = minor_version(world.packages["torch"].version)
     return tuple(
         Replacement(member, f"{member}=={public_version(package.version)}", index, name)
         for member in TORCH_FAMILY
         if (package := world.packages.get(member))
+        # torchaudio 2.11 is the last; with a newer torch it needs no build of its own.
+        and (member != "torchaudio" or minor_version(package.version) == torch)
     )
 
 
@@ -179,14 +186,7 @@ def _torch_resolved(world: World, package: Package) -> Option:
     name = variant(package.version, package.index)
     if name == "cpu":
         return _cpu(package, "its version" if "+" in package.version else "its index")
-    cuda = cuda_of_variant(name)
-    evidence = (
-        CudaEvidence(cuda, name)
-        if cuda
-        else world.cuda_of(package)
-        if package.requires
-        else world.resolved_cuda or _torch_by_table(world, package)
-    )
+    evidence = _torch_evidence(world, package, name)
     known = minor_version(package.version) in facts.TORCH
     if evidence is None:
         assumed = "" if known else "it is a CPU build, because its metadata names no CUDA"
@@ -203,8 +203,14 @@ def _torch_resolved(world: World, package: Package) -> Option:
     return Option(_need(package, evidence), capabilities, assumed=assumed)
 
 
-def _torch_by_table(world: World, package: Package) -> CudaEvidence | None:
-    """The CUDA of the wheel on the package index, for a torch without metadata."""
+def _torch_evidence(world: World, package: Package, name: str) -> CudaEvidence | None:
+    """The CUDA of the resolved torch: its variant, its metadata, its neighbours, the table."""
+    if cuda := cuda_of_variant(name):
+        return CudaEvidence(cuda, name)
+    if package.requires:
+        return world.cuda_of(package)
+    if world.resolved_cuda:
+        return world.resolved_cuda
     minor = minor_version(package.version)
     if world.architecture == "arm64" and minor < facts.TORCH_ARM64_CUDA:
         return None
@@ -253,8 +259,11 @@ def _tensorflow(world: World, package: Package) -> tuple[Option, ...]:
 
 
 def _extras(package: Package, extras: str) -> Replacement:
+    """The same package with extras that bring CUDA, in place of others that do."""
     name = str(canonicalize_name(package.name))
-    return Replacement(name, f"{name}[{extras}]=={package.version}", "", extras)
+    kept = [extra for extra in package.extras if "cuda" not in extra]
+    wanted = ",".join([*kept, extras])
+    return Replacement(name, f"{name}[{wanted}]=={package.version}", "", extras)
 
 
 def _jax(world: World, package: Package) -> tuple[Option, ...]:
@@ -355,11 +364,6 @@ def cpu_build(world: World, name: str) -> tuple[Replacement, ...] | None:
     return ()
 
 
-def _nearest(table: Mapping[tuple[int, int], _Entry], version: tuple[int, int]) -> _Entry:
-    """The entry of the newest key that is not above `version`; the oldest entry otherwise."""
-    return table[max((key for key in table if key <= version), default=min(table))]
-
-
 def cuda_bytes(world: World, name: str) -> int:
     """Bytes of wheels (compressed) that only the resolved GPU build of a framework needs.
 
@@ -367,15 +371,21 @@ def cuda_bytes(world: World, name: str) -> int:
     measured.
     """
     package = world.packages[name]
-    total = 0
-    for key in (name, *(f"{name}[{extra}]" for extra in _cuda_extras(world, package))):
-        if table := facts.CUDA_WHEELS_BYTES.get(key):
-            total += _nearest(table, minor_version(package.version))
-    return total
+    extras = set(package.extras)
+    if name == "jax":
+        extras |= {
+            f"cuda{major}"
+            for major in facts.JAX_EXTRAS
+            if f"jax-cuda{major}-plugin" in world.packages
+        }
+    keys = [f"{name}[{extra}]" for extra in extras]
+    # A tensorflow that another package requires stays, without its extra.
+    if name != "tensorflow" or not world.is_required(name):
+        keys.append(name)
+    tables = [facts.CUDA_WHEELS_BYTES[key] for key in keys if key in facts.CUDA_WHEELS_BYTES]
+    return sum(_nearest(table, minor_version(package.version)) for table in tables)
 
 
-def _cuda_extras(world: World, package: Package) -> set[str]:
-    plugins = {
-        f"cuda{major}" for major in facts.JAX_EXTRAS if f"jax-cuda{major}-plugin" in world.packages
-    }
-    return {*package.extras, *(plugins if package.name == "jax" else ())}
+def _nearest(table: Mapping[tuple[int, int], _Entry], version: tuple[int, int]) -> _Entry:
+    """The entry of the newest key that is not above `version`; the oldest entry otherwise."""
+    return table[max((key for key in table if key <= version), default=min(table))]

@@ -29,8 +29,8 @@ class Package:
         requires: The `Requires-Dist` lines of its metadata; empty where they were not read.
         extras: The extras that were asked for (`and-cuda`, `cuda12`).
         index: The URL of the index it was found on; empty for the default index.
-        entry: The user's own requirement line that asks for it, flags included; empty for a
-            dependency and for what was found from imports.
+        entry: The user's own requirement line that asks for it, or that names the index it was
+            found on, flags included; empty where no line of the user's did.
         from_source: There is no wheel of it for the target: it has to be compiled.
     """
 

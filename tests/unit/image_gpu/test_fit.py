@@ -70,6 +70,12 @@ def test_another_build_is_taken_when_the_resolved_one_has_no_code_for_the_gpu():
     )
 
 
+def test_a_torchaudio_older_than_torch_stays_as_it_is():
+    packages = [wheel("torch", "2.14.1"), wheel("torchaudio", "2.11.0")]
+    decision = decided(on("ml.p3.2xlarge", *packages))
+    assert [r.requirement for r in decision.replacements] == ["torch==2.14.1"]
+
+
 def test_a_gpu_without_any_build_is_an_error_with_what_would_run():
     answer = on("ml.p3.2xlarge", wheel("torch", "2.15.0"))
     assert answer.decision is None

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.requirements import Requirement
 
-from sageturner_magic.image.gpu import ComputeTarget, Package, catalogue, facts, fit
+from sageturner_magic.image.gpu import ComputeTarget, Decision, Package, catalogue, facts, fit
 from sageturner_magic.image.gpu.metadata import cuda_of_variant, minor_version
 from tests.unit.image_gpu.wheels import versions, wheel
 
@@ -142,3 +145,44 @@ def test_a_replacement_of_torch_exists_on_the_index_it_names(
             version = replacement.requirement.partition("==")[2]
             assert cuda in facts.TORCH[minor_version(version)].indexes
             assert replacement.index == facts.TORCH_INDEX + replacement.variant
+
+
+def resolved_again(packages: list[Package], decision: Decision) -> list[Package]:
+    """The resolution with the decision's replacements made."""
+    again = {package.name: package for package in packages}
+    for replacement in decision.replacements:
+        package = again.pop(replacement.package)
+        if not replacement.requirement:
+            continue
+        wanted = Requirement(replacement.requirement)
+        version = package.version.partition("+")[0]
+        local = f"+{replacement.variant}" if replacement.index else ""
+        again[wanted.name] = replace(
+            package,
+            name=wanted.name,
+            version=version + local,
+            extras=tuple(wanted.extras),
+            index=replacement.index,
+        )
+    return list(again.values())
+
+
+@settings(deadline=None)
+@given(packages, instances, amis, st.booleans())
+def test_resolving_what_was_decided_leads_to_the_same_decision(
+    packages: list[Package], instance: str, ami: str, install_cuda: bool
+):
+    target = ComputeTarget("server", instance, ami, install_cuda)
+    first = fit(packages, target, "3.12").decision
+    if first is None:
+        return
+    second = fit(resolved_again(packages, first), target, "3.12").decision
+    assert second is not None
+    assert second.replacements == ()
+    assert (second.ami, second.base, second.architecture) == (
+        first.ami,
+        first.base,
+        first.architecture,
+    )
+    cuda = {need.framework: need.cuda for need in first.needs}
+    assert {need.framework: need.cuda for need in second.needs} == cuda
