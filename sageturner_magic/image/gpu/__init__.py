@@ -7,6 +7,7 @@ metadata stands in `facts`, dated and sourced.
 from __future__ import annotations
 
 from sageturner_magic.image.gpu.decide import fit
+from sageturner_magic.image.gpu.facts import MISFIT_MARKER
 from sageturner_magic.image.gpu.render import Choice, choices, doctor_table, explain
 from sageturner_magic.image.gpu.values import (
     BaseImage,
@@ -19,6 +20,7 @@ from sageturner_magic.image.gpu.values import (
 )
 
 __all__ = [
+    "MISFIT_MARKER",
     "BaseImage",
     "Choice",
     "ComputeTarget",

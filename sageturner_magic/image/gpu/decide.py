@@ -109,6 +109,7 @@ def _on_gpu(
     chosen = best(options, gpu, target.ami)
     found = [
         *findings.misfits(world, machine, gpu, target, options, chosen),
+        *findings.several_system_cudas(chosen),
         *findings.configured_ami(machine, gpu, target),
         *findings.doubts(machine, target, chosen),
         *findings.idle_gpu(world, machine, chosen),
@@ -199,9 +200,7 @@ def _base(world: World, chosen: Choice) -> tuple[BaseImage, str]:
         for name, package in world.packages.items()
         if name in _NO_WHEELS or (package.from_source and name in _COMPILED_WITH_CUDA)
     ]
-    needs = {name: option.need.cuda for name, option in chosen.options.items()}
-    cuda = needs.get("torch") or next(filter(None, needs.values()), None)
-    if compiled and cuda:
+    if compiled and (cuda := _cuda_to_compile_with(chosen)):
         base = _cuda_base("cuda-devel", cuda)
         return base, f"{label(compiled[0])} has to be compiled: {_built_on(base)}"
     for option in chosen.options.values():
@@ -209,6 +208,16 @@ def _base(world: World, chosen: Choice) -> tuple[BaseImage, str]:
             base = _cuda_base("cuda-runtime", option.need.cuda)
             return base, f"{option.need.framework} loads the system's CUDA: {_built_on(base)}"
     return BaseImage(), "CUDA comes with the wheels, so the base image stays slim"
+
+
+def _cuda_to_compile_with(chosen: Choice) -> Cuda | None:
+    """Torch's CUDA, whose extensions are what is compiled; else the newest that has an image."""
+    torch = chosen.options.get("torch")
+    if torch and torch.need.cuda:
+        return torch.need.cuda
+    needed = [option.need.cuda for option in chosen.options.values() if option.need.cuda]
+    majors = {cuda[0] for cuda in facts.CUDA_IMAGES}
+    return max((cuda for cuda in needed if cuda[0] in majors), default=max(needed, default=None))
 
 
 def _built_on(base: BaseImage) -> str:

@@ -195,6 +195,26 @@ def _nearest_torch(
     return ""
 
 
+def several_system_cudas(chosen: Choice) -> list[Finding]:
+    """Frameworks that load different CUDA majors from a base image, which has one."""
+    loading = [option for option in chosen.options.values() if option.system_cuda]
+    if len({option.need.cuda and option.need.cuda[0] for option in loading}) < 2:
+        return []
+    named = " and ".join(
+        f"{option.need.framework} (CUDA {option.need.cuda[0]})"
+        for option in loading
+        if option.need.cuda
+    )
+    return [
+        Finding(
+            f"{named} cannot be in one image",
+            "each loads another CUDA from the system, and an image has one",
+            "choose versions that were built for the same CUDA",
+            _PACKAGES_KEY,
+        )
+    ]
+
+
 def configured_ami(machine: Machine, gpu: facts.Family, target: ComputeTarget) -> list[Finding]:
     """The user's AMI, where it is wrong for the instance or not known to be right."""
     ami = target.ami

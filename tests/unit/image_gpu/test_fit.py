@@ -235,6 +235,14 @@ def test_a_framework_that_loads_the_systems_cuda_gets_a_runtime_base():
     assert decision.base.reference.startswith("nvcr.io/nvidia/cuda:11.8.0-cudnn8-runtime")
 
 
+def test_two_frameworks_that_load_different_cudas_from_the_system_are_refused():
+    answer = on("ml.g5.xlarge", wheel("onnxruntime-gpu", "1.20.2"), wheel("cupy-cuda11x", "13.6.0"))
+    assert answer.decision is None
+    assert (
+        "onnxruntime-gpu 1.20.2 (CUDA 12) and cupy-cuda11x 13.6.0 (CUDA 11) cannot be in one image"
+    ) in text(answer)
+
+
 def test_what_has_to_be_compiled_gets_a_devel_base_of_torchs_cuda():
     decision = decided(on("ml.g5.xlarge", wheel("torch", "2.9.1"), Package("flash-attn", "2.8.3")))
     assert (decision.base.kind, decision.base.cuda) == ("cuda-devel", (12, 8))

@@ -147,7 +147,8 @@ def test_the_drivers_tried_are_those_of_the_tables():
     assert known == set(DRIVERS)
 
 
-def test_floors_and_newest_ami_are_those_of_the_tables():
+def test_floors_marker_and_newest_ami_are_those_of_the_tables():
+    assert gpu_check.MARKER == facts.MISFIT_MARKER
     assert dict(facts.FLOORS) == gpu_check.FLOORS
     assert max(facts.AMIS, key=lambda name: facts.AMIS[name].driver) == gpu_check.NEWEST_AMI
 
