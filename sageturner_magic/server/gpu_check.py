@@ -95,8 +95,12 @@ def needs(distributions: Iterable[metadata.Distribution]) -> list[Need]:
     """What the installed frameworks need, by name; CPU builds need nothing and are left out."""
     found: dict[str, Need] = {}
     for distribution in distributions:
-        # Broken metadata has no name.
-        name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
+        try:
+            given = distribution.metadata["Name"] or ""
+        except (KeyError, TypeError):
+            # Broken metadata: a missing name is None in some versions of Python only.
+            continue
+        name = re.sub(r"[-_.]+", "-", given).lower()
         cuda = _cuda(name, distribution)
         if cuda and name not in found:
             found[name] = Need(f"{name} {distribution.version}", cuda)
