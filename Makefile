@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo demo-lab test check unit integration format clean
+.PHONY: help demo demo-lab test check unit integration screenshots format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -13,6 +13,7 @@ help:
 	@echo "make check     ruff, mypy, import-linter"
 	@echo "make unit      unit tests on every Python from 3.10 that is present"
 	@echo "make integration  the tests against real parts"
+	@echo "make screenshots  take the pictures of docs/images with a real browser"
 	@echo "make format    let ruff format and mend the code"
 
 $(BIN)/python:
@@ -46,6 +47,9 @@ unit: $(VENV)/.dev
 
 integration: $(VENV)/.dev
 	$(BIN)/python -m pytest tests --ignore=tests/unit
+
+screenshots: $(VENV)/.dev
+	$(BIN)/python -m tests.browser.screenshots
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

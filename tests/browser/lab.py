@@ -111,9 +111,14 @@ def open_notebook(page: Page, lab: Lab, name: str, *, kernel: bool) -> None:
         )
 
 
+def start_all(page: Page) -> None:
+    """Begin to run every cell, without waiting."""
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
+
+
 def run_all(page: Page) -> None:
     """Run every cell, wait until all have ended, and save."""
-    page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    start_all(page)
     page.wait_for_function(
         """() => {
             const notebook = window.jupyterapp.shell.currentWidget.content;
