@@ -27,6 +27,9 @@ CHUNK = 14
 END = 15
 BROKEN = 16
 DROPPED = 17
+# From a template, about the worker that it was asked for under that number.
+FORKED = 20
+ENDED = 21
 
 WINDOW = 262_144
 """Bytes of a stream that a worker sends ahead of what the client has taken."""
@@ -65,6 +68,12 @@ def pack_request(number: int, head: bytes, body: bytes) -> bytes:
     return b"".join(
         (_HEADER.pack(size, number, REQUEST), len(head).to_bytes(2, "little"), head, body)
     )
+
+
+def renumber(frame: bytes, number: int) -> bytes:
+    """The same frame for another request's number."""
+    size, _, kind = _HEADER.unpack_from(frame)
+    return _HEADER.pack(size, number, kind) + frame[_HEADER.size :]
 
 
 def request_head(request_id: str, headers: list[tuple[bytes, bytes]]) -> bytes:

@@ -17,7 +17,8 @@ from . import settings
 from .control import Control
 from .http import Connection
 from .logs import Log
-from .pool import Failure, Pool
+from .pool import Pool
+from .processes import Failure
 from .routes import Routes, State
 
 BACKLOG = 2048

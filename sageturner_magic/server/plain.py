@@ -54,17 +54,6 @@ class PlainWorker:
         self._unwanted = False
         self._ahead = 0
 
-    def warm_up(self) -> None:
-        """Run the program's example request, if it has one."""
-        program, model = self._work.program, self._work.model
-        with self._work.warm_up() as examples:
-            if examples and program.predict_batch is not None:
-                list(program.predict_batch(model, examples))
-            elif examples:
-                value = program.predict(model, examples[0], Context())
-                if isinstance(value, Iterator):
-                    collections.deque(value, maxlen=0)
-
     def serve(self) -> None:
         """Answer requests until the front closes the channel."""
         signal.signal(INTERRUPT, self._interrupt)
@@ -245,6 +234,18 @@ class PlainWorker:
         self._rule.ran(len(jobs), time.monotonic() - began)
         for (number, _, context), value in zip(jobs, values, strict=True):
             self._send(self._work.answer(number, value, context))
+
+
+def warm_up(work: Work) -> None:
+    """Run the program's example request, if it has one."""
+    program, model = work.program, work.model
+    with work.warm_up() as examples:
+        if examples and program.predict_batch is not None:
+            list(program.predict_batch(model, examples))
+        elif examples:
+            value = program.predict(model, examples[0], Context())
+            if isinstance(value, Iterator):
+                collections.deque(value, maxlen=0)
 
 
 class BatchError(Exception):

@@ -9,30 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from . import frames, page
+from . import frames
 from .http import Exchange
 from .logs import Log
 from .problems import Problem
+from .processes import Failure, Job, Worker, describe_status
 from .settings import Settings
 
 DEPTH = 64
 """Requests that a worker has at most before it has answered them: enough that it finds several
 at each look at its socket, and no more than what can go back to the queue when it ends."""
-
-SPREAD_SECONDS = 0.002
-"""With several workers, how much work one may have at hand while another may become idle."""
 
 STRIKES = 3
 """Ends of workers in a row, without an answer between them, after which /ping is unhealthy."""
@@ -46,207 +37,11 @@ LONGEST_PAUSE = 30.0
 CANCEL_SECONDS = 1.0
 """What an async predict gets to end after it was cancelled for taking too long."""
 
-INTERRUPT = signal.SIGURG
+TELL_SECONDS = 0.1
+"""For what a worker said before it ended to be read."""
 
-
-class Job:
-    """One request on its way to an answer.
-
-    Attributes:
-        number: Names it on the socket pair; counted from 1.
-        frame: The whole REQUEST frame, kept for another worker.
-        exchange: Where the answer goes; None once nobody wants it.
-        arrived: time.monotonic() when the request was whole.
-        deadline: time.monotonic() at which its answer is too late.
-        position: Its place among all jobs that its worker was sent, from 1; 0 while it waits.
-        streaming: Whether the answer has begun, in chunks.
-        cancelled: Whether its time is over and its worker was told.
-        unacknowledged: Bytes of a stream that were written and not yet acknowledged.
-    """
-
-    __slots__ = (
-        "arrived", "cancelled", "deadline", "exchange", "frame", "name", "number", "position",
-        "streaming", "unacknowledged", "worker",
-    )  # fmt: skip
-
-    def __init__(
-        self, number: int, name: str, frame: bytes, exchange: Exchange, timeout: float
-    ) -> None:
-        self.number = number
-        self.name = name
-        self.frame = frame
-        self.exchange: Exchange | None = exchange
-        self.arrived = time.monotonic()
-        self.deadline = self.arrived + timeout
-        self.position = 0
-        self.streaming = False
-        self.cancelled = False
-        self.unacknowledged = 0
-        self.worker: Worker | None = None
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why load failed: the class of the exception, what happened, the user's frames."""
-
-    kind: str
-    message: str
-    traceback: tuple[str, ...] = ()
-
-
-class Worker(asyncio.Protocol):
-    """One worker process and the front's end of its socket pair."""
-
-    def __init__(self, pool: Pool) -> None:
-        self.pool = pool
-        self.ready = False
-        self.gone = False
-        self.kind = "plain"
-        self.failure: Failure | None = None
-        self.jobs: dict[int, Job] = {}
-        self.sent = 0
-        self.started = time.monotonic()
-        self.ready_since = 0.0
-        self.ended_at: float | None = None
-        # Seconds for one job, smoothed.
-        self.pace = 0.001
-        self._last_answer = 0.0
-        self._reader = frames.FrameReader()
-        self._transport: asyncio.Transport | None = None
-        self._outgoing: list[bytes] = []
-        mine, theirs = socket.socketpair()
-        descriptor = page.create()
-        end, self._lifeline = os.pipe()
-        try:
-            self.page = page.Page(descriptor)
-            self.channel = mine
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    os.path.join(os.path.dirname(__file__), "__main__.py"),  # noqa: PTH118, PTH120
-                    "worker",
-                    *map(str, (theirs.fileno(), descriptor, end)),
-                ],
-                pass_fds=(theirs.fileno(), descriptor, end),
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
-        finally:
-            theirs.close()
-            os.close(descriptor)
-            os.close(end)
-
-    async def connect(self) -> None:
-        """Begin to listen to the worker."""
-        loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(lambda: self, sock=self.channel)
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.pool.worker_gone(self)
-
-    def data_received(self, data: bytes) -> None:
-        for kind, number, payload in self._reader.feed(data):
-            if kind == frames.READY:
-                self._ready(json.loads(payload))
-            elif kind == frames.FAILED:
-                said = json.loads(payload)
-                self.failure = Failure(said["type"], said["message"], tuple(said["traceback"]))
-            else:
-                self.pool.from_worker(self, kind, number, payload)
-
-    def _ready(self, said: dict[str, Any]) -> None:
-        self.ready = True
-        self.ready_since = time.monotonic()
-        self.kind = said["kind"]
-        self.pool.worker_ready(self, said)
-
-    def send(self, data: bytes) -> None:
-        """Send a frame, together with others of the same turn of the loop."""
-        if not self._outgoing:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._outgoing.append(data)
-
-    def _flush(self) -> None:
-        data, self._outgoing = b"".join(self._outgoing), []
-        if self._transport is not None and not self.gone:
-            self._transport.write(data)
-
-    def room(self, depth: int, alone: bool) -> int:
-        """How many more jobs this worker should be sent now."""
-        if not self.ready or self.gone:
-            return 0
-        if not alone and self.kind == "plain":
-            depth = min(depth, max(2, int(SPREAD_SECONDS / self.pace)))
-        return depth - len(self.jobs)
-
-    def measure(self) -> None:
-        """A job was answered: learn how long one takes."""
-        now = time.monotonic()
-        if self._last_answer:
-            self.pace += 0.1 * (now - self._last_answer - self.pace)
-        self._last_answer = now if self.jobs else 0.0
-
-    def interrupt(self, job: Job) -> None:
-        """Nobody wants the answer of a job any more that this worker was sent."""
-        self.send(frames.pack(frames.CANCEL, job.number))
-        if self.kind == "plain" and job.position <= self.page.taken:
-            self.page.unwanted = job.number
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, INTERRUPT)
-
-    def stop(self) -> None:
-        """Let the worker end in its own time: it sees the end of its input."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def kill(self) -> None:
-        """End the worker and everything that it started, now."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-
-    def bury(self) -> str:
-        """Wait for the ended process, give back what it held, and say how it ended."""
-        self.gone = True
-        try:
-            status = self.process.wait(timeout=0.5)
-        except subprocess.TimeoutExpired:
-            # It closed its socket and went on, so it is of no use any more.
-            self.kill()
-            status = self.process.wait()
-        self.kill()
-        if self._transport is not None:
-            self._transport.abort()
-        with contextlib.suppress(OSError):
-            os.close(self._lifeline)
-        self.page.close()
-        return describe_status(status)
-
-
-def describe_status(status: int) -> str:
-    """How a process ended, in words: `exit status 3`, `killed by SIGSEGV (...)`."""
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    hints = {
-        "SIGKILL": " (out of memory?)",
-        "SIGSEGV": " (a crash in compiled code)",
-        "SIGABRT": " (an abort in compiled code)",
-        "SIGILL": " (compiled for another processor?)",
-    }
-    return f"killed by {name}{hints.get(name, '')}"
-
-
-def _environment() -> dict[str, str]:
-    hidden = ("SAGETURNER_TOKEN", "SAGETURNER_LISTEN_FD", "SAGETURNER_LIFELINE_FD",
-              "SAGETURNER_CONTROL", "SAGETURNER_ACCEPT")  # fmt: skip
-    return {name: value for name, value in os.environ.items() if name not in hidden}
+END_SECONDS = 1.0
+"""How long the status of a worker is waited for that has closed its socket."""
 
 
 class Pool:
@@ -288,7 +83,10 @@ class Pool:
         self._connecting: set[asyncio.Task[None]] = set()
         self.load_seconds: float | None = None
         self.example: Any = None
-        self.workers = [Worker(self) for _ in range(self._size)]
+        self.restarts = 0
+        self._template: Worker | None = None
+        # The first tells whether the others can be forked off it.
+        self.workers = [Worker.spawn(self, self._size, may_fork=self._size > 1)]
 
     async def connect(self) -> None:
         """Begin to listen to the workers, which were started already."""
@@ -326,8 +124,7 @@ class Pool:
             raise Problem(429, "Overloaded", message)
         if not self.healthy and self._was_ready and not any(w.ready for w in self.workers):
             raise Problem(503, "Unhealthy", "the workers keep ending; see the log")
-        self._last = self._last % 0xFFFFFFFF + 1
-        number = self._last
+        number = self._next_number()
         frame = frames.pack_request(number, head, body)
         job = Job(number, name, frame, exchange, self._timeout)
         self._jobs[number] = job
@@ -342,10 +139,11 @@ class Pool:
             self._too_late(job, now)
         for worker in list(self.workers):
             # Its socket tells sooner, but not where a child of its own holds the other end too.
-            if worker.process.poll() is not None and worker.ended_at is None:
-                worker.ended_at = now
-            elif worker.ended_at is not None:
-                self.worker_gone(worker)
+            if worker.process.poll() is not None:
+                asyncio.get_running_loop().call_later(TELL_SECONDS, self.worker_gone, worker)
+        stalled = [worker for worker in self.workers if worker.stalled()]
+        if stalled and not self._waiting:
+            self._share(stalled)
         if self._strikes and not self._closing:
             calm = all(w.ready and now - w.ready_since > CALM_SECONDS for w in self.workers)
             if calm and len(self.workers) == self._size:
@@ -356,31 +154,39 @@ class Pool:
         self._closing = True
         for restart in self._restarts:
             restart.cancel()
-        for worker in self.workers:
+        everyone = self._everyone()
+        for worker in everyone:
             worker.stop()
         deadline = time.monotonic() + seconds
-        while any(w.process.poll() is None for w in self.workers) and time.monotonic() < deadline:
+        while any(w.process.poll() is None for w in everyone) and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         self.kill()
 
     def kill(self) -> None:
         """End the workers now."""
         self._closing = True
-        for worker in self.workers:
+        for worker in self._everyone():
             worker.kill()
-        for worker in self.workers:
-            worker.process.wait()
 
     # From workers.
 
     def worker_ready(self, worker: Worker, said: dict[str, Any]) -> None:
         self.load_seconds = said["load_seconds"]
         self.example = said["example"]
-        if self._was_ready:
-            self._log.info(f"worker {worker.process.pid} is ready again")
-        elif all(each.ready for each in self.workers):
-            self._was_ready = True
-            self._on_ready()
+        if worker.template:
+            self.workers.remove(worker)
+            self._template = worker
+            self._log.info(f"the model is loaded; {self._size} workers share its memory")
+        elif said["why_not"]:
+            self._log.info(f"each worker loads the model for itself: {said['why_not']}")
+        if not self._was_ready:
+            while len(self.workers) < self._size:
+                self._add_worker()
+            if all(each.ready for each in self.workers):
+                self._was_ready = True
+                self._on_ready()
+        elif not worker.template:
+            self._log.info(f"worker {worker.process.pid} is ready")
         self._pump()
 
     def from_worker(self, worker: Worker, kind: int, number: int, payload: bytes) -> None:
@@ -422,20 +228,53 @@ class Pool:
             self._pump()
 
     def worker_gone(self, worker: Worker) -> None:
-        if worker.gone:
+        if worker.ending or self._closing:
+            return
+        worker.ending = True
+        worker.kill()
+        self._when_ended(worker, time.monotonic() + END_SECONDS)
+
+    # Its own.
+
+    def _everyone(self) -> list[Worker]:
+        return [*self.workers, *([self._template] if self._template else [])]
+
+    def _when_ended(self, worker: Worker, deadline: float) -> None:
+        # The status of a process comes a moment after the end of its socket.
+        status = worker.process.poll()
+        if status is None and time.monotonic() < deadline:
+            asyncio.get_running_loop().call_later(0.005, self._when_ended, worker, deadline)
             return
         taken = worker.page.taken
-        how = worker.bury()
+        worker.bury()
+        if worker is self._template:
+            self._template = None
+            if not self._closing:
+                self._log.warning(
+                    f"the process that forks workers ended: {describe_status(status)}"
+                )
+            return
         self.workers.remove(worker)
         if self._closing:
             return
-        if not self._was_ready:
-            self._load_failed(worker, how)
-            return
+        if self._was_ready:
+            self._replace(worker, describe_status(status), taken)
+        else:
+            self._load_failed(worker, describe_status(status))
+
+    def _load_failed(self, worker: Worker, how: str) -> None:
+        failure = worker.failure or Failure(
+            "WorkerDied", f"the worker process ended while it loaded the model: {how}"
+        )
+        self.kill()
+        self._on_failed(failure)
+
+    def _replace(self, worker: Worker, how: str, taken: int) -> None:
         self._strikes += 1
+        self.restarts += 1
         doing = "while it ran predict" if worker.ready else "while it loaded the model"
         self._log.error(f"worker {worker.process.pid} ended {doing}: {how}; it is replaced")
-        message = f"the worker process ended while it ran predict: {how}"
+        problem = Problem(500, "WorkerDied", f"the worker process ended {doing}: {how}")
         for job in reversed(worker.jobs.values()):
             job.worker = None
             if job.exchange is None:
@@ -445,43 +284,39 @@ class Pool:
                 self._waiting.appendleft(job)
             else:
                 del self._jobs[job.number]
-                self._fail(job, Problem(500, "WorkerDied", message))
-        worker.jobs.clear()
-        self._restart()
-
-    # Its own.
-
-    def _load_failed(self, worker: Worker, how: str) -> None:
-        failure = worker.failure or Failure(
-            "WorkerDied", f"the worker process ended while it loaded the model: {how}"
-        )
-        self.kill()
-        self._on_failed(failure)
-
-    def _restart(self) -> None:
-        loop = asyncio.get_running_loop()
-        pause = (
-            0.0 if self._strikes < STRIKES else min(2.0 ** (self._strikes - STRIKES), LONGEST_PAUSE)
-        )
-
-        def start() -> None:
-            self._restarts.discard(handle)
-            if self._closing:
-                return
-            worker = Worker(self)
-            self.workers.append(worker)
-            task = loop.create_task(worker.connect())
-            self._connecting.add(task)
-            task.add_done_callback(self._connecting.discard)
-
-        handle = loop.call_later(pause, start)
-        self._restarts.add(handle)
-        if self._strikes >= STRIKES:
-            problem = Problem(503, "Unhealthy", "the workers keep ending; see the log")
-            while self._waiting and not any(w.ready for w in self.workers):
-                job = self._waiting.popleft()
-                del self._jobs[job.number]
                 self._fail(job, problem)
+        worker.jobs.clear()
+        pause = 0.0
+        if self._strikes >= STRIKES:
+            pause = min(2.0 ** (self._strikes - STRIKES), LONGEST_PAUSE)
+            self._give_up_waiting()
+        loop = asyncio.get_running_loop()
+        self._restarts.add(loop.call_later(pause, self._add_worker))
+        self._restarts = {each for each in self._restarts if each.when() > loop.time()}
+        self._pump()
+
+    def _give_up_waiting(self) -> None:
+        if any(worker.ready for worker in self.workers):
+            return
+        problem = Problem(503, "Unhealthy", "the workers keep ending; see the log")
+        while self._waiting:
+            job = self._waiting.popleft()
+            del self._jobs[job.number]
+            self._fail(job, problem)
+
+    def _add_worker(self) -> None:
+        if self._closing:
+            return
+        worker = None
+        if self._template is not None:
+            with contextlib.suppress(OSError):
+                worker = self._template.fork()
+        if worker is None:
+            worker = Worker.spawn(self, self._size, may_fork=False)
+        self.workers.append(worker)
+        task = asyncio.get_running_loop().create_task(worker.connect())
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     def _pump(self) -> None:
         alone = self._size == 1
@@ -493,17 +328,27 @@ class Pool:
             if job.exchange is None:
                 del self._jobs[job.number]
                 continue
-            worker.sent += 1
-            job.position = worker.sent
-            job.worker = worker
-            worker.jobs[job.number] = job
-            worker.send(job.frame)
+            worker.give(job)
+
+    def _share(self, stalled: list[Worker]) -> None:
+        # What waits behind a slow request goes to a worker that has nothing to do.
+        if any(worker.ready and not worker.jobs for worker in self.workers):
+            for worker in stalled:
+                for job in reversed(worker.take_back()):
+                    del self._jobs[job.number]
+                    job.renumber(self._next_number())
+                    self._jobs[job.number] = job
+                    self._waiting.appendleft(job)
+            self._pump()
+
+    def _next_number(self) -> int:
+        self._last = self._last % 0xFFFFFFFF + 1
+        return self._last
 
     def _done(self, job: Job) -> None:
         assert job.worker is not None
-        del job.worker.jobs[job.number]
+        job.worker.finish(job)
         del self._jobs[job.number]
-        job.worker.measure()
 
     def _acknowledge(self, job: Job) -> None:
         taken, job.unacknowledged = job.unacknowledged, 0

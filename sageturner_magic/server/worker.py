@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import asynchronous, fastjson, frames, plain, settings
+from . import asynchronous, fastjson, frames, plain, settings, template
 from .batching import BatchRule
 from .logs import Log
 from .page import Page
@@ -24,7 +24,7 @@ from .work import Work, describe
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run a worker: `worker SOCKET PAGE LIFELINE`, three inherited file descriptors.
+    """Run a worker: `worker SOCKET PAGE LIFELINE [may-fork]`, with three inherited descriptors.
 
     Returns the exit status: 0 when the front closed the socket, 1 when load failed.
     """
@@ -52,31 +52,46 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     loaded = time.monotonic() - started
     work = Work(code, model, config.program_dir, config.serving.nan, log)
+    batch = config.serving.batch
+    rule = BatchRule(batch.max_size, batch.max_wait_ms / 1000)
+    if code.kind != "async":
+        plain.warm_up(work)
+    ready = {"load_seconds": round(loaded, 6), "kind": code.kind, "forks": False, "why_not": ""}
 
     def announce() -> None:
-        ready = {"load_seconds": round(loaded, 6), "kind": code.kind, "example": work.example}
-        channel.sendall(frames.pack(frames.READY, 0, json.dumps(ready).encode()))
+        said = json.dumps({**ready, "example": work.example})
+        channel.sendall(frames.pack(frames.READY, 0, said.encode()))
 
+    if "may-fork" in arguments:
+        ready["why_not"] = template.why_not()
+        if not ready["why_not"]:
+            ready["forks"] = True
+            announce()
+            descriptors = template.Template(channel).run()
+            if descriptors is None:
+                return 0
+            channel = socket.socket(fileno=descriptors[0])
+            page = Page(descriptors[1])
+            os.close(descriptors[1])
+            end_with_the_front(descriptors[2])
+            log = work.log = Log(config.log, worker=os.getpid())
+            ready["forks"] = False
     if code.kind == "async":
         asyncio.run(asynchronous.serve(work, channel, page, announce))
     else:
-        batch = config.serving.batch
-        rule = BatchRule(batch.max_size, batch.max_wait_ms / 1000)
-        worker = plain.PlainWorker(work, channel, page, rule)
-        worker.warm_up()
         announce()
-        worker.serve()
+        plain.PlainWorker(work, channel, page, rule).serve()
     return 0
 
 
 def end_with_the_front(lifeline: int) -> None:
-    """End this process when the other end of the pipe `lifeline` closes, whatever it is doing.
+    """End this process, and what it started, when the pipe `lifeline` loses its other end.
 
-    On Linux the kernel sends SIGIO then, whose default is to end the process: this needs no
+    On Linux the kernel sends SIGIO then, whose default is to end a process: this needs no
     thread and no GIL. Elsewhere SIGIO is ignored by default, and a thread has to do.
     """
     if sys.platform == "linux":
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
         with contextlib.suppress(BlockingIOError):

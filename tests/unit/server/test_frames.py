@@ -40,6 +40,7 @@ def test_a_request_arrives_as_it_was_sent(
     assert (kind, number) == (frames.REQUEST, 7)
     head = frames.RequestHead(request_id, headers)
     assert frames.unpack_request(payload) == (head, body)
+    assert list(frames.FrameReader().feed(frames.renumber(frame, 8))) == [(kind, 8, payload)]
 
 
 @given(st.integers(100, 599), st.binary(max_size=300), st.sampled_from(["", "a=b; c"]))

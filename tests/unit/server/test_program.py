@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.server.pool import describe_status
+from sageturner_magic.server.processes import describe_status
 from sageturner_magic.server.program import ProgramError, describe, user_traceback
 
 
