@@ -321,9 +321,10 @@ class Pool:
     def _pump(self) -> None:
         alone = self._size == 1
         while self._waiting:
-            worker = max(self.workers, key=lambda w: w.room(self._depth, alone), default=None)
-            if worker is None or worker.room(self._depth, alone) <= 0:
+            free = [each for each in self.workers if each.room(self._depth, alone) > 0]
+            if not free:
                 return
+            worker = min(free, key=lambda each: len(each.jobs))
             job = self._waiting.popleft()
             if job.exchange is None:
                 del self._jobs[job.number]

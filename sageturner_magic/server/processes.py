@@ -178,6 +178,7 @@ class Worker(asyncio.Protocol):
         self._pace = 1.0
         self._since = 0.0
         self._taken_before = -1
+        self._stuck = False
         self._reader = frames.FrameReader()
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
@@ -266,7 +267,7 @@ class Worker(asyncio.Protocol):
 
     def room(self, depth: int, alone: bool) -> int:
         """How many more jobs this worker should be sent now."""
-        if not self.ready or self.gone or self.template:
+        if not self.ready or self.gone or self.template or self._stuck:
             return 0
         if not alone and self.kind == "plain":
             depth = min(depth, max(1, int(SPREAD_SECONDS / self._pace)))
@@ -285,15 +286,20 @@ class Worker(asyncio.Protocol):
     def finish(self, job: Job) -> None:
         """A job was answered: forget it, and learn how long one takes."""
         del self.jobs[job.number]
+        self._stuck = False
         now = time.monotonic()
         self._pace += 0.2 * (now - self._since - self._pace)
         self._since = now
 
     def stalled(self) -> bool:
-        """Whether the worker has taken no job since the last call, though it has some."""
+        """Whether the worker has taken no job since the last call, though it has some.
+
+        If so, it is given no others before it answers.
+        """
         taken, before = self.page.taken, self._taken_before
         self._taken_before = taken
-        return taken == before and bool(self.jobs)
+        self._stuck = taken == before and bool(self.jobs) and self.kind == "plain"
+        return self._stuck
 
     def take_back(self) -> list[Job]:
         """The jobs that the worker has not begun, which it is told to drop."""
