@@ -37,11 +37,12 @@ _POSITIONAL: Mapping[str, tuple[int, int]] = {
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 """What an endpoint, and so a capture, may be called."""
 
-_NOTEBOOK_ONLY: Mapping[str, str] = {
+NOTEBOOK_ONLY: Mapping[str, str] = {
     "get_ipython": "there is no IPython where the model runs",
     "display": "there is no notebook to show it in where the model runs",
     "input": "nobody is there to answer where the model runs",
 }
+"""Names that only a notebook has: why they are of no use in a server."""
 
 
 def check_name(name: str) -> None:
@@ -307,13 +308,13 @@ def _notebook_only(tree: ast.Module, place: Place) -> list[Finding]:
         names = names_of(statement)
         bound |= names.binds.keys()
         for name, line in names.needed().items():
-            if name in _NOTEBOOK_ONLY:
+            if name in NOTEBOOK_ONLY:
                 used.setdefault(name, line)
     return [
         Finding(
             f"`{name}` is used",
             where=place(line),
-            why=_NOTEBOOK_ONLY[name],
+            why=NOTEBOOK_ONLY[name],
             do="take it out of the captured cell (print() and logging reach the endpoint's logs)",
         )
         for name, line in sorted(used.items(), key=lambda item: item[1])

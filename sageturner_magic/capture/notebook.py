@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import Role, check_cell, check_name, raise_for
+from sageturner_magic.capture.history import Origin, Run
 from sageturner_magic.capture.rendering import render
+from sageturner_magic.capture.secrets import secret_findings
 from sageturner_magic.capture.slicing import last_imports, slice_of
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.values import CapturedModule, SourceFile
@@ -54,6 +56,7 @@ class Notebook:
     def __init__(self, namespace: Mapping[str, object]) -> None:
         self._namespace = namespace
         self._ran: list[Cell] = []
+        self._recovered: list[Cell] = []
         self._captured: dict[str, dict[Role, Cell]] = {}
         self._deployed: dict[str, dict[Role, Cell]] = {}
 
@@ -61,6 +64,14 @@ class Notebook:
         """Remember a cell that ran without error. It is looked into only when a module is made."""
         if not cell.magic.startswith("sageturner"):
             self._ran.append(cell)
+
+    def recover(self, cells: Iterable[Cell]) -> None:
+        """Remember cells of the history that ran before the extension was loaded.
+
+        Nobody knows which of them failed: what they made is used only where the notebook's
+        variables show that it is what their source says.
+        """
+        self._recovered = [cell for cell in cells if not cell.magic.startswith("sageturner")]
 
     def check(self, role: Role, cell: Cell) -> None:
         """What can be said of a cell before it runs. Raises CaptureError with every finding."""
@@ -111,9 +122,9 @@ class Notebook:
         something that a module cannot hold, with every such finding.
         """
         halves = self._captured[self.capture_name(name)]
-        cells = tuple(dict.fromkeys(halves[role] for role in ROLES))
-        chosen = slice_of(cells, self._ran, self._namespace)
+        chosen = slice_of(halves, self._runs(halves), self._namespace)
         rendered = render(_header(self.capture_name(name)), chosen.imports, chosen.statements)
+        raise_for(secret_findings(rendered.source, lambda line: str(rendered.lines[line])))
         numbers = {place.cell for place in rendered.lines.values()}
         return CapturedModule(
             origin=", ".join(f"In[{number}]" for number in sorted(numbers)),
@@ -122,6 +133,20 @@ class Notebook:
             imports=chosen.packages(),
             lines=rendered.lines,
         )
+
+    def _runs(self, own: Mapping[Role, Cell]) -> list[Run]:
+        captured = [cell for halves in self._captured.values() for cell in halves.values()]
+        return [Run(cell, Origin.RECOVERED) for cell in self._recovered] + [
+            Run(
+                cell,
+                Origin.OWN
+                if any(cell is each for each in own.values())
+                else Origin.FOREIGN
+                if any(cell is each for each in captured)
+                else Origin.OTHER,
+            )
+            for cell in self._ran
+        ]
 
     def _require_both(self, name: str) -> None:
         halves = self._captured[name]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sageturner_magic.capture.scopes import FUNCTIONS
 from sageturner_magic.capture.statements import ImportedName, Statement
 from sageturner_magic.values import CellLine
+
+_WIDTH = 88
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,9 @@ def render(
         page.add(f"# {line}".rstrip())
     for group in _grouped(imports):
         page.space(1)
-        for kept in group:
-            page.add(str(kept.imported), kept.place)
+        for place, lines in _import_lines(group):
+            for line in lines:
+                page.add(line, place)
     previous: Statement | None = None
     for statement in statements:
         page.space(_blank_lines(previous, statement))
@@ -65,6 +69,32 @@ class _Page:
     def space(self, count: int) -> None:
         if self.text:
             self.text.extend([""] * count)
+
+
+def _import_lines(group: Sequence[KeptImport]) -> Iterator[tuple[CellLine, list[str]]]:
+    """The import statements of a group: what comes from one module stands in one statement."""
+    for (module, from_module), same in groupby(
+        group, key=lambda kept: (kept.imported.module, bool(kept.imported.name))
+    ):
+        members = list(same)
+        if not from_module:
+            for kept in members:
+                yield kept.place, [str(kept.imported)]
+            continue
+        names = [_as_written(kept.imported) for kept in members]
+        line = f"from {module} import {', '.join(names)}"
+        if len(line) <= _WIDTH:
+            yield members[0].place, [line]
+        else:
+            yield (
+                members[0].place,
+                [f"from {module} import (", *(f"    {name}," for name in names), ")"],
+            )
+
+
+def _as_written(imported: ImportedName) -> str:
+    renamed = imported.bound != imported.name
+    return f"{imported.name} as {imported.bound}" if renamed else imported.name
 
 
 def _grouped(imports: Iterable[KeptImport]) -> list[list[KeptImport]]:

@@ -26,8 +26,10 @@ class Names:
         binds: Bound when the statement runs.
         reads: Read when the statement runs, from what earlier statements bound.
         later: Read when a function that the statement defines is called.
-        soft: Named only in string annotations: of use to whoever resolves them, never needed
-            to run.
+        annotated: Read by annotations when the statement runs, unless `from __future__ import
+            annotations` holds.
+        soft: Named only where nothing is evaluated, in string annotations and those of local
+            variables: of use to whoever resolves them, never needed to run.
         writes_later: Rebound by a function's `global` declaration.
         deletes: Unbound by `del`.
         changes: Names whose value is changed in place: `x[0] = …`, `x.y = …`, `x += …`, `del x[0]`.
@@ -36,6 +38,7 @@ class Names:
     binds: dict[str, int]
     reads: dict[str, int]
     later: dict[str, int]
+    annotated: dict[str, int]
     soft: dict[str, int]
     writes_later: dict[str, int]
     deletes: dict[str, int]
@@ -64,11 +67,12 @@ class _Walker(ast.NodeVisitor):
     """Walks in evaluation order, so that what is bound so far is known at every read."""
 
     def __init__(self) -> None:
-        self.names = Names({}, {}, {}, {}, {}, {}, {})
+        self.names = Names({}, {}, {}, {}, {}, {}, {}, {})
         self._scopes: list[_Scope] = [_Scope("module")]
         self._classes: list[str] = []
         self._deferred = 0
         self._soft = 0
+        self._annotating = 0
 
     # --- names ---
 
@@ -101,6 +105,8 @@ class _Walker(ast.NodeVisitor):
                 return
         if self._soft:
             into = self.names.soft
+        elif self._annotating and not self._deferred:
+            into = self.names.annotated
         elif self._deferred:
             into = self.names.later
         else:
@@ -161,7 +167,10 @@ class _Walker(ast.NodeVisitor):
         self.visit(node.target)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        unused = self._scopes[-1].kind == "function"
+        self._soft += unused
         self._annotation(node.annotation)
+        self._soft -= unused
         if node.value is not None:
             self.visit(node.value)
             self.visit(node.target)
@@ -323,6 +332,11 @@ class _Walker(ast.NodeVisitor):
     # --- annotations ---
 
     def _annotation(self, node: ast.expr) -> None:
+        self._annotating += 1
+        self._annotated(node)
+        self._annotating -= 1
+
+    def _annotated(self, node: ast.expr) -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             try:
                 parsed = ast.parse(node.value.strip(), mode="eval")
@@ -339,13 +353,13 @@ class _Walker(ast.NodeVisitor):
             self.visit(node.value)
             inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             for each in inner:
-                self._annotation(each)
+                self._annotated(each)
         elif isinstance(node, ast.BinOp):
-            self._annotation(node.left)
-            self._annotation(node.right)
+            self._annotated(node.left)
+            self._annotated(node.right)
         elif isinstance(node, (ast.List, ast.Tuple)):
             for each in node.elts:
-                self._annotation(each)
+                self._annotated(each)
         else:
             self.visit(node)
 

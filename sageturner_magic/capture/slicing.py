@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from sageturner_magic.capture import refusals
 from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.checks import NOTEBOOK_ONLY, SIGNATURES, Role
+from sageturner_magic.capture.history import History, Origin, Run, Step
+from sageturner_magic.capture.liveness import importable
+from sageturner_magic.capture.ordering import in_order
 from sageturner_magic.capture.rendering import KeptImport
-from sageturner_magic.capture.scopes import BUILTINS
-from sageturner_magic.capture.statements import (
-    ImportedName,
-    Statement,
-    imported_names,
-    statements_of,
-)
+from sageturner_magic.capture.safety import SETTINGS, Judge, listed
+from sageturner_magic.capture.scopes import BUILTINS, FUNCTIONS
+from sageturner_magic.capture.staleness import stale_findings
+from sageturner_magic.capture.statements import ImportedName, Statement, imported_names
 from sageturner_magic.errors import CaptureError, Finding
 
 
@@ -26,115 +27,283 @@ class Slice:
     imports: tuple[KeptImport, ...]
     statements: tuple[Statement, ...]
 
-    def packages(self) -> tuple[str, ...]:
-        """The top-level packages that the slice imports, anywhere in it, sorted."""
-        found = {kept.imported.package for kept in self.imports}
+    def imported(self) -> tuple[ImportedName, ...]:
+        """Everything that the slice imports, anywhere in it."""
+        found = [kept.imported for kept in self.imports]
         for statement in self.statements:
             for node in ast.walk(statement.node):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    found |= {imported.package for imported in imported_names(node)}
-        return tuple(sorted(found - {"", "__future__"}))
+                    found += imported_names(node)
+        return tuple(dict.fromkeys(found))
+
+    def packages(self) -> tuple[str, ...]:
+        """The top-level packages that the slice imports, sorted."""
+        return tuple(sorted({each.package for each in self.imported()} - {"", "__future__"}))
 
 
 def slice_of(
-    captured: Sequence[Cell], ran: Sequence[Cell], namespace: Mapping[str, object]
+    captured: Mapping[Role, Cell], runs: Sequence[Run], namespace: Mapping[str, object]
 ) -> Slice:
-    """The captured cells and every import that they use from other cells.
+    """What load and predict of the captured cells need to run, from all cells that ran.
 
     Args:
-        captured: The cells that hold load and predict, in the order to write them.
-        ran: Every cell that ran without error, in the order of execution.
-        namespace: The notebook's variables, to tell what a missing name is.
+        captured: The cells that hold load and predict; they are among `runs`.
+        runs: Every cell that ran without error, in the order of execution.
+        namespace: The notebook's variables, to see whether they still are what the source says.
 
     Raises:
-        CaptureError: A name is needed that the module cannot get, with every such name.
+        CaptureError: Something is needed that no module can hold, with every such finding.
     """
-    own = [statement for cell in captured for statement in statements_of(cell)]
-    statements = [each for each in own if not isinstance(each.node, (ast.Import, ast.ImportFrom))]
-    findings = [_star(each) for each in own if _is_star(each)]
-    imports = [kept for each in own if not _is_star(each) for kept in _imports(each)]
-    findings += _conflicts(imports)
-    bound = {name for each in own for name in each.names.binds} | BUILTINS
-    bound |= {name for each in own for name in each.names.writes_later}
-    others = _last_bindings(cell for cell in ran if cell not in captured)
-    missing: dict[str, Statement] = {}
-    for statement in statements:
-        for name in statement.names.needed():
-            if name not in bound:
-                missing.setdefault(name, statement)
-    for name, user in missing.items():
-        binding = others.get(name)
-        found = _import_of(binding, name) if binding else None
-        if found is not None:
-            imports.append(found)
+    slicer = _Slicer(History(runs), namespace)
+    slicer.begin(captured)
+    return slicer.result()
+
+
+class _Slicer:
+    """Follows names from the roots until nothing new is needed."""
+
+    def __init__(self, history: History, namespace: Mapping[str, object]) -> None:
+        self._history = history
+        self._namespace = namespace
+        self._kept: dict[int, Step] = {}
+        self._names: dict[int, set[str]] = {}
+        self._imports: dict[str, tuple[KeptImport, Step | None]] = {}
+        self._dotted: dict[str, int | None] = {}
+        self._probing: set[int] = set()
+        self._findings: dict[tuple[str, str], Finding] = {}
+        self._absent: dict[str, Finding] = {}
+        self._set_by_load: set[str] = set()
+        self._waiting: list[Step] = []
+        self._seen: set[tuple[str, int | None]] = set()
+
+    # --- roots ---
+
+    def begin(self, captured: Mapping[Role, Cell]) -> None:
+        for role, cell in captured.items():
+            for step in self._history.steps:
+                if step.statement.cell is not cell or step.origin is not Origin.OWN:
+                    continue
+                names = set(step.statement.names.binds)
+                optional = names & (SIGNATURES.keys() - {"load", "predict"})
+                if "load" in names and role == "load":
+                    self._set_by_load |= step.statement.names.writes_later.keys()
+                if role in names or optional:
+                    self._keep(step, role if role in names else min(optional))
+        self._follow()
+        self._keep_settings()
+        self._keep_features()
+
+    def _keep_settings(self) -> None:
+        """Calls that set up a library which the code uses: they act on all that follows."""
+        for step in self._history.steps:
+            if step.origin is Origin.FOREIGN or step.index in self._kept:
+                continue
+            root = _root_of_effect(step.node)
+            if root is None or root not in self._imports:
+                continue
+            judge = self._judge(step)
+            called = step.node.value if isinstance(step.node, ast.Expr) else None
+            qualified = judge.qualified(called.func) if isinstance(called, ast.Call) else ""
+            wanted = listed(qualified, SETTINGS) or step.origin is Origin.OWN
+            if wanted and self._set_up(step, judge):
+                self._keep(step, root)
+        self._follow()
+
+    def _set_up(self, step: Step, judge: Judge) -> bool:
+        node = step.node
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+            parts = [*node.value.args, *(each.value for each in node.value.keywords)]
+            return bool(judge.qualified(node.value.func)) and all(map(judge.value, parts))
+        return judge.statement(node)
+
+    def _keep_features(self) -> None:
+        """A `__future__` import holds for all cells that run after it."""
+        last = max(self._kept, default=-1)
+        for step in self._history.steps[: last + 1]:
+            if isinstance(step.node, ast.ImportFrom) and step.node.module == "__future__":
+                for imported in imported_names(step.node):
+                    kept = KeptImport(imported, step.statement.place)
+                    self._imports.setdefault(f"__future__ {imported.name}", (kept, step))
+
+    # --- following names ---
+
+    def _follow(self) -> None:
+        while self._waiting:
+            step = self._waiting.pop()
+            names = step.statement.names
+            for name, line in self._now(step).items():
+                self._require(name, step, line, at=step.index)
+            for name, line in {**names.later, **names.writes_later}.items():
+                written = name in names.writes_later and name not in names.later
+                self._require(name, step, line, at=None, optional=written)
+            for name, line in {**names.soft, **names.annotated}.items():
+                self._require(name, step, line, at=None, optional=True)
+
+    def _now(self, step: Step) -> dict[str, int]:
+        """Names that must exist when the statement runs, through functions that it calls."""
+        names = step.statement.names
+        found = dict(names.reads)
+        if self._history.evaluates_annotations(step):
+            found.update(names.annotated)
+        found.update(names.changes)
+        for name, line in names.binds.items():
+            if self._history.before(name, step) is not None:
+                found.setdefault(name, line)
+        if not _calls_when_it_runs(step.node):
+            return found
+        waiting = list(names.reads)
+        while waiting:
+            binder = self._history.binder(waiting.pop(), step.index)
+            if binder is None or not binder.is_definition:
+                continue
+            for name in binder.statement.names.later:
+                if name not in found:
+                    found[name] = step.node.lineno
+                    waiting.append(name)
+        return found
+
+    def _require(
+        self, name: str, user: Step, line: int, *, at: int | None, optional: bool = False
+    ) -> None:
+        if (name, at) in self._seen:
+            return
+        self._seen.add((name, at))
+        binder = self._history.binder(name, at)
+        if binder is None:
+            if name not in BUILTINS or self._history.deleter(name, at):
+                self._missing(name, user, line, optional=optional)
+            return
+        if binder.is_import:
+            self._import(name, binder, at)
+            return
+        self._keep(binder, name)
+        for change in self._history.changes(name, binder):
+            if change.origin is not Origin.FOREIGN and self._judge(change).statement(change.node):
+                self._keep(change, name)
+
+    def _missing(self, name: str, user: Step, line: int, *, optional: bool) -> None:
+        where = user.statement.cell.line(line)
+        live = self._namespace.get(name)
+        found = importable(name, live) if name in self._namespace else ""
+        if name in NOTEBOOK_ONLY:
+            self._find(name, refusals.notebook_only(name, where))
+        elif (star := refusals.star_that_has(name, live, self._history.stars)) is not None:
+            self._find(name, refusals.star(name, star))
+        elif found and self._history.deleter(name) is None:
+            node = ast.parse(found).body[0]
+            assert isinstance(node, (ast.Import, ast.ImportFrom))
+            self._imports[name] = (KeptImport(imported_names(node)[0], where), None)
+        elif not optional:
+            deleter = self._history.deleter(name)
+            self._absent.setdefault(
+                name, refusals.missing(name, where, name in self._namespace, deleter)
+            )
+
+    def _import(self, name: str, binder: Step, at: int | None) -> None:
+        if isinstance(binder.node, ast.Import):
+            self._dotted[name] = at
+        for imported in imported_names(_as_import(binder.node)):
+            if imported.bound == name:
+                self._add_import(name, KeptImport(imported, binder.statement.place), binder)
+
+    def _add_import(self, name: str, kept: KeptImport, step: Step) -> None:
+        before = self._imports.get(name)
+        if before is not None and not _same_object(before[0].imported, kept.imported):
+            self._find(name, refusals.two_imports(name, before[0], kept))
+        elif kept.imported.module.startswith("."):
+            self._find(name, refusals.relative_import(kept))
         else:
-            findings.append(_cannot_get(name, user, binding, namespace))
-    if findings:
-        raise CaptureError.of(findings)
-    return Slice(tuple(imports), tuple(statements))
+            self._imports[name] = (kept, step)
+
+    def _keep(self, step: Step, name: str) -> None:
+        self._names.setdefault(step.index, set()).add(name)
+        if step.index in self._kept:
+            return
+        judge = self._judge(step)
+        if not judge.statement(step.node) and not (
+            step.origin is Origin.OWN and self._set_up(step, judge)
+        ):
+            # What load() sets by `global` is there before any request.
+            if name not in self._set_by_load:
+                self._find(name, refusals.not_source(name, step, self._namespace))
+            return
+        if judge.probes:
+            self._probing.add(step.index)
+        shell = set(step.statement.cell.shell_lines)
+        if shell & set(range(step.statement.start, step.statement.end + 1)):
+            self._find(name, refusals.shell_line(name, step))
+        self._kept[step.index] = step
+        self._waiting.append(step)
+
+    def _judge(self, step: Step) -> Judge:
+        return Judge(lambda name: self._history.qualified(name, step.index))
+
+    def _find(self, name: str, finding: Finding) -> None:
+        self._findings.setdefault((name, finding.what), finding)
+
+    # --- the end ---
+
+    def result(self) -> Slice:
+        self._complete_dotted_imports()
+        steps = in_order(list(self._kept.values()), self._history)
+        for name, finding in stale_findings(
+            steps, self._names, self._history, self._namespace, self._probing, self._imports
+        ):
+            if name not in self._set_by_load:
+                self._find(name, finding)
+        written = {name for step in steps for name in step.statement.names.writes_later}
+        for name, finding in self._absent.items():
+            if name not in written:
+                self._find(name, finding)
+        if self._findings:
+            raise CaptureError.of(self._findings.values())
+        imports = tuple(kept for kept, _ in self._imports.values())
+        return Slice(imports, tuple(step.statement for step in steps))
+
+    def _complete_dotted_imports(self) -> None:
+        """`import a.b` and `import a.c` both bind `a`: take those whose names are used."""
+        used = {
+            ast.unparse(node)
+            for step in self._kept.values()
+            for node in ast.walk(step.node)
+            if isinstance(node, ast.Attribute) and _is_dotted(node)
+        }
+        for name, at in self._dotted.items():
+            found: dict[str, tuple[KeptImport, Step | None]] = {}
+            for step in self._history.steps[:at]:
+                if not isinstance(step.node, ast.Import) or step.origin is Origin.FOREIGN:
+                    continue
+                for imported in imported_names(step.node):
+                    wanted = imported.bound == name and f"{name}." in imported.module
+                    if wanted and any(
+                        each == imported.module or each.startswith(imported.module + ".")
+                        for each in used
+                    ):
+                        kept = KeptImport(imported, step.statement.place)
+                        found[imported.module] = (kept, step)
+            if found:
+                # Under the modules' own paths: one name stands for several imports.
+                del self._imports[name]
+                self._imports.update(found)
 
 
-def last_imports(ran: Iterable[Cell]) -> dict[str, Cell]:
+def last_imports(cells: Iterable[Cell]) -> dict[str, Cell]:
     """Names whose latest binding in the notebook is an import, with the cell of the import."""
+    history = History([Run(cell, Origin.OTHER) for cell in cells])
+    names = {
+        name for step in history.steps if step.is_import for name in step.statement.names.binds
+    }
+    binders = {name: history.binder(name) for name in sorted(names)}
     return {
-        name: statement.cell
-        for name, statement in _last_bindings(ran).items()
-        if isinstance(statement.node, (ast.Import, ast.ImportFrom))
+        name: step.statement.cell
+        for name, step in binders.items()
+        if step is not None and step.is_import
     }
 
 
-def _last_bindings(ran: Iterable[Cell]) -> dict[str, Statement]:
-    bindings: dict[str, Statement] = {}
-    for cell in ran:
-        for statement in statements_of(cell):
-            for name in statement.names.binds:
-                bindings[name] = statement
-            for name in statement.names.deletes:
-                bindings.pop(name, None)
-    return bindings
-
-
-def _is_star(statement: Statement) -> bool:
-    node = statement.node
-    return isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
-
-
-def _star(statement: Statement) -> Finding:
-    return Finding(
-        f"`{ast.unparse(statement.node)}` imports whatever the module holds",
-        where=str(statement.place),
-        why="it cannot be seen which names the code means",
-        do="name what the code uses: `from … import a, b`",
-    )
-
-
-def _imports(statement: Statement) -> list[KeptImport]:
-    node = statement.node
-    if not isinstance(node, (ast.Import, ast.ImportFrom)):
-        return []
-    return [KeptImport(imported, statement.place) for imported in imported_names(node)]
-
-
-def _import_of(statement: Statement, name: str) -> KeptImport | None:
-    return next((kept for kept in _imports(statement) if kept.imported.bound == name), None)
-
-
-def _conflicts(imports: Sequence[KeptImport]) -> list[Finding]:
-    first: dict[str, KeptImport] = {}
-    findings = []
-    for kept in imports:
-        bound = kept.imported.bound
-        before = first.setdefault(bound, kept)
-        if not _same_object(before.imported, kept.imported):
-            findings.append(
-                Finding(
-                    f"`{bound}` is imported twice, as two different things",
-                    where=f"{before.place} and {kept.place}",
-                    why=f"`{before.imported}` and `{kept.imported}` cannot stand in one module",
-                    do="rename one of them (`import … as …`)",
-                )
-            )
-    return findings
+def _as_import(node: ast.stmt) -> ast.Import | ast.ImportFrom:
+    assert isinstance(node, (ast.Import, ast.ImportFrom))
+    return node
 
 
 def _same_object(one: ImportedName, other: ImportedName) -> bool:
@@ -144,49 +313,28 @@ def _same_object(one: ImportedName, other: ImportedName) -> bool:
     return not one.name and not other.name and one.bound == one.package == other.package
 
 
-def _cannot_get(
-    name: str, user: Statement, binding: Statement | None, namespace: Mapping[str, object]
-) -> Finding:
-    where = str(user.cell.line(user.names.needed()[name]))
-    if binding is not None:
-        kind = type(namespace[name]).__name__ if name in namespace else ""
-        made = f"`{name}` is made in {binding.cell.line(binding.names.binds[name])}"
-        if kind and kind not in _PLAIN:
-            made = f"`{name}` is {_article(kind)} {kind} made in " + str(
-                binding.cell.line(binding.names.binds[name])
-            )
-        return Finding(
-            f"`{name}` is not in the captured cells",
-            where=where,
-            why=f"{made}, which is not captured",
-            do="move it into this cell"
-            if kind in _PLAIN
-            else f"make it inside load(), or ship it: `artefact: {{{name}.joblib: {name}}}`",
-        )
-    if name in namespace:
-        return Finding(
-            f"`{name}` is not in the captured cells",
-            where=where,
-            why="it exists in the notebook, but no cell that ran since the extension was loaded"
-            " makes it",
-            do="run the cell that makes it again, or define it in this cell",
-        )
-    return Finding(
-        f"`{name}` is not defined in any executed cell",
-        where=where,
-        do=f"define `{name}` in this cell, or run the cell that does",
-    )
+def _is_dotted(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name)
 
 
-_PLAIN = frozenset(
-    {"function", "type", "str", "int", "float", "bool", "list", "dict", "tuple", "set", "NoneType"}
-)
+def _calls_when_it_runs(node: ast.stmt) -> bool:
+    if isinstance(node, FUNCTIONS):
+        return bool(node.decorator_list)
+    if isinstance(node, ast.ClassDef):
+        return True
+    return any(isinstance(each, ast.Call) for each in ast.walk(node))
 
 
-def _article(noun: str) -> str:
-    return "an" if noun[0].lower() in "aeiou" else "a"
-
-
-def is_standard_library(package: str) -> bool:
-    """Whether `package` comes with Python."""
-    return package in sys.stdlib_module_names
+def _root_of_effect(node: ast.stmt) -> str | None:
+    """The name on which a call or an assignment for its effect works: `torch.set_…(…)`."""
+    target: ast.AST | None = None
+    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+        target = node.value.func
+    elif isinstance(node, (ast.Assign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        target = targets[0] if isinstance(targets[0], (ast.Attribute, ast.Subscript)) else None
+    while isinstance(target, (ast.Attribute, ast.Subscript)):
+        target = target.value
+    return target.id if isinstance(target, ast.Name) else None

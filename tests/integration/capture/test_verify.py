@@ -12,18 +12,14 @@ import pytest
 from sageturner_magic.capture import check_module, from_folder, user_frames
 from sageturner_magic.errors import CaptureError, DeploymentCancelled
 from sageturner_magic.values import CapturedModule, CellLine, SourceFile
-from tests.unit.capture.helpers import Session
 
 FUNCTIONS = "\ndef load(): ...\ndef predict(model, request): ...\n"
 
 
-def module_of(load_cell: str) -> CapturedModule:
-    session = Session()
-    session.notebook.record(session._cell("import json"))
-    for role, source in (("load", load_cell + FUNCTIONS[:17]), ("predict", FUNCTIONS[17:])):
-        cell = session._cell(source, first_line=2)
-        session.notebook.capture(role, "", cell)
-    return session.notebook.module("digits")
+def module_of(cell: str) -> CapturedModule:
+    source = cell + FUNCTIONS
+    lines = {n: CellLine(2, n + 1) for n in range(1, source.count("\n") + 1)}
+    return CapturedModule("In[2]", (SourceFile("sageturner.py", source.encode()),), lines=lines)
 
 
 def failure(module: CapturedModule, **options) -> CaptureError:

@@ -1,6 +1,7 @@
 """A notebook of cells, run as a kernel runs them."""
 
 from __future__ import annotations
+import __future__
 
 from textwrap import dedent
 
@@ -10,6 +11,8 @@ from sageturner_magic.capture.checks import Role
 LOAD = "def load():\n    return None\n"
 PREDICT = "def predict(model, request):\n    return request\n"
 
+_FEATURES = sum({getattr(__future__, name).compiler_flag for name in __future__.all_feature_names})
+
 
 class Session:
     """Runs cells in a namespace and tells a `Notebook` about them, as the magics do."""
@@ -18,20 +21,17 @@ class Session:
         self.namespace: dict[str, object] = {"__name__": "__main__"}
         self.notebook = Notebook(self.namespace)
         self._count = 0
+        self._flags = 0
 
     def run(self, source: str) -> None:
         cell = self._cell(source)
-        exec(
-            compile(cell.source, f"<In[{cell.number}]>", "exec", dont_inherit=True), self.namespace
-        )
+        self._execute(cell)
         self.notebook.record(cell)
 
     def capture(self, role: Role, source: str, name: str = "", cell_id: str = "") -> None:
         cell = self._cell(source, first_line=2, cell_id=cell_id)
         self.notebook.check(role, cell)
-        exec(
-            compile(cell.source, f"<In[{cell.number}]>", "exec", dont_inherit=True), self.namespace
-        )
+        self._execute(cell)
         self.notebook.capture(role, name, cell)
 
     def load(self, source: str = LOAD, name: str = "", cell_id: str = "") -> None:
@@ -45,7 +45,10 @@ class Session:
         self.predict(predict, name)
 
     def _execute(self, cell: Cell) -> None:
-        code = compile(cell.source, f"<In[{cell.number}]>", "exec", dont_inherit=True)
+        name = f"<In[{cell.number}]>"
+        code = compile(cell.source, name, "exec", flags=self._flags, dont_inherit=True)
+        # As in IPython, a `__future__` import holds for the cells that follow.
+        self._flags |= code.co_flags & _FEATURES
         exec(code, self.namespace)
 
     def _cell(self, source: str, first_line: int = 1, cell_id: str = "") -> Cell:

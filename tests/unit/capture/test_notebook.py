@@ -36,13 +36,12 @@ def test_the_module_holds_the_cells_and_the_imports_that_they_use_from_other_cel
         import re
         from pathlib import Path as P
 
+        SPACES = re.compile(r" +")  # one or more
+
 
         # Reads the model.
         def load(model_dir):
             return json.loads(P(model_dir, "m.json").read_text())
-
-
-        SPACES = re.compile(r" +")  # one or more
 
 
         def predict(model, request):
@@ -89,44 +88,6 @@ def test_future_imports_come_first_and_the_standard_library_before_the_rest():
         "import os.path\nimport re",
         "import numpy as np",
     ]
-
-
-def test_a_missing_name_is_named_with_the_cell_that_has_it_and_the_remedy():
-    session = Session()
-    session.run("class Net: pass\nclassifier = Net()\nLABELS = ['cat']")
-    session.load("def load():\n    return classifier")
-    session.predict("def predict(model, request):\n    return LABELS, nope")
-    with pytest.raises(CaptureError) as raised:
-        session.notebook.module("digits")
-    text = str(raised.value)
-    assert "`classifier` is not in the captured cells (In[2], line 3)" in text
-    assert "`classifier` is a Net made in In[1], line 2" in text
-    assert "artefact: {classifier.joblib: classifier}" in text
-    assert "`LABELS` is made in In[1], line 3" in text
-    assert "`nope` is not defined in any executed cell (In[3], line 3)" in text
-
-
-def test_a_name_from_before_the_extension_is_told_apart_from_one_that_never_was():
-    session = Session()
-    session.namespace["early"] = 3
-    session.pair(load="def load():\n    return early")
-    with pytest.raises(CaptureError, match="run the cell that makes it again"):
-        session.notebook.module("digits")
-
-
-def test_one_name_for_two_imports_is_refused():
-    session = Session()
-    session.load("import json as j\ndef load():\n    return j")
-    session.predict("import math as j\ndef predict(model, request):\n    return j")
-    with pytest.raises(CaptureError, match="`j` is imported twice, as two different things"):
-        session.notebook.module("digits")
-
-
-def test_a_star_import_is_refused():
-    session = Session()
-    session.pair(load="from math import *\ndef load():\n    return 1")
-    with pytest.raises(CaptureError, match="imports whatever the module holds"):
-        session.notebook.module("digits")
 
 
 def test_capturing_again_under_the_same_name_replaces():

@@ -1,0 +1,268 @@
+"""Every statement that ran, in order, and which of them gave a name its value."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.safety import CALLABLE, CHANGING_METHODS, RECORD, SETTINGS, listed
+from sageturner_magic.capture.scopes import FUNCTIONS
+from sageturner_magic.capture.statements import (
+    Import,
+    Statement,
+    imported_names,
+    statements_of,
+)
+
+
+class Origin(Enum):
+    """How a cell came to run, which decides how far its names are trusted.
+
+    OWN: captured for this module. OTHER: any cell of the notebook. FOREIGN: captured for another
+    model, whose names count only where nobody else has them. RECOVERED: found in the history from
+    before the extension was loaded; it may have failed half-way, so what it made must be seen.
+    """
+
+    OWN = "own"
+    OTHER = "other"
+    FOREIGN = "foreign"
+    RECOVERED = "recovered"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a cell."""
+
+    cell: Cell
+    origin: Origin
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One statement at its place in the order of execution."""
+
+    index: int
+    statement: Statement
+    origin: Origin
+
+    @property
+    def node(self) -> ast.stmt:
+        return self.statement.node
+
+    @property
+    def is_import(self) -> bool:
+        return isinstance(self.node, (ast.Import, ast.ImportFrom))
+
+    @property
+    def is_definition(self) -> bool:
+        return isinstance(self.node, (*FUNCTIONS, ast.ClassDef))
+
+
+@dataclass
+class _Events:
+    binds: list[Step] = field(default_factory=list)
+    deletes: list[Step] = field(default_factory=list)
+    changes: list[Step] = field(default_factory=list)
+
+
+class History:
+    """The runs of a session, looked at from one captured module."""
+
+    def __init__(self, runs: Sequence[Run]) -> None:
+        self.steps: list[Step] = []
+        self.stars: list[Step] = []
+        self._events: dict[str, _Events] = {}
+        for run in runs:
+            for statement in statements_of(run.cell):
+                self._add(Step(len(self.steps), statement, run.origin))
+        self._horizon = self._first_of_another_model()
+
+    def _add(self, step: Step) -> None:
+        self.steps.append(step)
+        names = step.statement.names
+        for name in names.binds:
+            self._of(name).binds.append(step)
+        for name in names.deletes:
+            self._of(name).deletes.append(step)
+        for name in {**names.changes, **_called_to_change(step.node)}:
+            if name not in names.binds:
+                self._of(name).changes.append(step)
+        if isinstance(step.node, ast.ImportFrom) and step.node.names[0].name == "*":
+            self.stars.append(step)
+
+    def _first_of_another_model(self) -> int:
+        """Where the next model's load or predict takes the place of this one's.
+
+        What the notebook makes from there on is made for that model.
+        """
+        own = [step.index for step in self.steps if step.origin is Origin.OWN]
+        for step in self.steps[max(own, default=len(self.steps)) :]:
+            names = step.statement.names.binds
+            if step.origin is Origin.FOREIGN and ("load" in names or "predict" in names):
+                return step.index
+        return len(self.steps)
+
+    def _of(self, name: str) -> _Events:
+        return self._events.setdefault(name, _Events())
+
+    def binder(self, name: str, before: int | None = None) -> Step | None:
+        """The statement that gave `name` its value, at step `before` or at the end.
+
+        None when nothing did, or when it was deleted since.
+        """
+        events = self._events.get(name)
+        if events is None:
+            return None
+        until = self._horizon if before is None else before
+        bound = [step for step in events.binds if step.index < until]
+        if not bound and before is None:
+            bound, until = events.binds, len(self.steps)
+        trusted = [step for step in bound if step.origin is not Origin.FOREIGN]
+        chosen = (trusted or bound)[-1:]
+        gone = self.deleter(name, until)
+        if not chosen or (gone is not None and gone.index > chosen[0].index):
+            return None
+        return chosen[0]
+
+    def deleter(self, name: str, until: int | None = None) -> Step | None:
+        """The last `del` of `name` before step `until`, or at all."""
+        events = self._events.get(name, _Events())
+        found = [step for step in events.deletes if until is None or step.index < until]
+        return found[-1] if found else None
+
+    def is_final(self, name: str, binder: Step) -> bool:
+        """Whether no later statement of any cell gave `name` another value."""
+        events = self._of(name)
+        return not any(step.index > binder.index for step in [*events.binds, *events.deletes])
+
+    def changes(self, name: str, binder: Step) -> list[Step]:
+        """What changed in place the value that `binder` gave to `name`."""
+        events = self._of(name)
+        rebound = [step.index for step in events.binds if step.index > binder.index]
+        until = min(rebound, default=len(self.steps))
+        return [step for step in events.changes if binder.index < step.index < until]
+
+    def before(self, name: str, binder: Step) -> Step | None:
+        """The value that `name` keeps where `binder` only perhaps binds it, or reads it first."""
+        if surely_binds(binder.node, name) and not isinstance(binder.node, ast.AugAssign):
+            return None
+        return self.binder(name, binder.index)
+
+    def evaluates_annotations(self, step: Step) -> bool:
+        """Whether the annotations of `step` are evaluated when it runs."""
+        if sys.version_info >= (3, 14):
+            return False
+        return not any(
+            isinstance(each.node, ast.ImportFrom)
+            and each.node.module == "__future__"
+            and any(alias.name == "annotations" for alias in each.node.names)
+            for each in self.steps[: step.index]
+        )
+
+    def qualified(self, name: str, before: int) -> str | None:
+        """What `name` stands for at step `before`, as `safety.Qualify` has it."""
+        step = self.binder(name, before)
+        if step is None:
+            return None
+        node = step.node
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            return _imported_as(node, name)
+        if isinstance(node, ast.ClassDef):
+            return RECORD if _is_record(node, self, step.index) else CALLABLE
+        if isinstance(node, FUNCTIONS):
+            return CALLABLE
+        value = getattr(node, "value", None)
+        if isinstance(value, ast.Lambda):
+            return CALLABLE
+        if isinstance(value, ast.Name):
+            # `g = f` is whatever f is.
+            return self.qualified(value.id, step.index) or ""
+        if isinstance(node, (ast.Try, ast.If)):
+            return _from_branches(node, name)
+        if isinstance(value, ast.AST) and any(
+            isinstance(each, ast.Lambda)
+            or (isinstance(each, ast.Name) and self._is_callable(each.id, step.index))
+            for each in ast.walk(value)
+        ):
+            # A container of functions hands them on.
+            return CALLABLE
+        return ""
+
+    def _is_callable(self, name: str, before: int) -> bool:
+        return self.qualified(name, before) == CALLABLE
+
+
+def _imported_as(node: Import, name: str) -> str:
+    for imported in imported_names(node):
+        if imported.bound == name:
+            if imported.name:
+                return f"{imported.module}.{imported.name}"
+            renamed = imported.bound != imported.package
+            return imported.module if renamed else imported.package
+    return ""
+
+
+def _from_branches(node: ast.stmt, name: str) -> str:
+    for each in ast.walk(node):
+        if isinstance(each, (ast.Import, ast.ImportFrom)):
+            found = _imported_as(each, name)
+            if found:
+                return found
+        if isinstance(each, (*FUNCTIONS, ast.ClassDef)) and each.name == name:
+            return CALLABLE
+    return ""
+
+
+def _is_record(node: ast.ClassDef, history: History, before: int) -> bool:
+    own = {each.name for each in node.body if isinstance(each, FUNCTIONS)}
+    if own & {"__init__", "__new__", "__post_init__", "__init_subclass__", "_missing_"}:
+        return False
+    marks = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
+    named = {ast.unparse(each).rpartition(".")[2] for each in [*marks, *node.bases]}
+    return bool(named & {"dataclass", "NamedTuple", "Enum", "IntEnum", "StrEnum", "Flag"})
+
+
+def _called_to_change(node: ast.stmt) -> dict[str, int]:
+    """Names whose methods the statement calls in order to change them: `labels.append("bird")`."""
+    found: dict[str, int] = {}
+    bodies = [node] if isinstance(node, (ast.Expr, ast.For, ast.If, ast.While, ast.With)) else []
+    for body in bodies:
+        for each in ast.walk(body):
+            if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute):
+                root: ast.expr = each.func.value
+                while isinstance(root, (ast.Attribute, ast.Subscript)):
+                    root = root.value
+                if each.func.attr in CHANGING_METHODS and isinstance(root, ast.Name):
+                    found.setdefault(root.id, each.lineno)
+    return found
+
+
+def sets_up(node: ast.stmt, qualified: str) -> bool:
+    """Whether the statement is a call that sets up a library for all that follows."""
+    return isinstance(node, ast.Expr) and listed(qualified, SETTINGS)
+
+
+def surely_binds(node: ast.stmt, name: str) -> bool:
+    """Whether `name` has a new value after `node`, whatever way it went."""
+    if isinstance(node, ast.If):
+        return _block_binds(node.body, name) and _block_binds(node.orelse, name)
+    if isinstance(node, ast.Try):
+        if _block_binds(node.finalbody, name):
+            return True
+        fails = all(_block_binds(each.body, name) or _ends(each.body) for each in node.handlers)
+        return fails and (_block_binds(node.body, name) or _block_binds(node.orelse, name))
+    return not isinstance(node, (ast.For, ast.While, ast.AsyncFor))
+
+
+def _block_binds(body: Sequence[ast.stmt], name: str) -> bool:
+    from sageturner_magic.capture.scopes import names_of
+
+    return any(name in names_of(each).binds and surely_binds(each, name) for each in body)
+
+
+def _ends(body: Sequence[ast.stmt]) -> bool:
+    return bool(body) and isinstance(body[-1], ast.Raise)

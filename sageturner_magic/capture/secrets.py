@@ -1,0 +1,127 @@
+"""Finds keys and tokens in source, which an image would carry wherever it goes."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from sageturner_magic.errors import Finding
+
+ALLOWED = "not a secret"
+"""A comment with these words on the line says that what looks like a secret is none."""
+
+# Published formats of the services themselves.
+_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("an AWS access key id", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
+    ("a GitHub token", re.compile(r"\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{22,})")),
+    ("a GitLab token", re.compile(r"\bglpat-[\w-]{20,}")),
+    ("a Hugging Face token", re.compile(r"\bhf_[0-9A-Za-z]{30,}\b")),
+    ("a Slack token", re.compile(r"\bxox[abeoprs]-[0-9A-Za-z-]{10,}")),
+    ("a Google API key", re.compile(r"\bAIza[0-9A-Za-z_-]{35}")),
+    ("an API key", re.compile(r"\bsk-(?:[a-z]+-)*[0-9A-Za-z_-]{20,}")),
+    ("a Stripe key", re.compile(r"\b[rs]k_live_[0-9A-Za-z]{16,}")),
+    ("a PyPI token", re.compile(r"\bpypi-[0-9A-Za-z_-]{40,}")),
+    ("a JSON web token", re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")),
+    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")),
+    ("a password in a URL", re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@'\"{}]+:[^\s/:@'\"{}]{3,}@")),
+)
+
+_NAMED = re.compile(
+    r"(?:^|_)(?:password|passwd|passphrase|secret|token|api_?key|access_?key|secret_?key|auth_?key"
+    r"|private_?key|credentials?)(?:$|_(?:id|value|key)$)",
+    re.IGNORECASE,
+)
+_PLACEHOLDER = re.compile(
+    r"[<>{}\s*]|^(?:your|my|x+$|dummy|example|changeme|none$|test)|\.\.\.", re.I
+)
+
+_LEAST_NAMED_BITS = 2.5
+_LEAST_RANDOM_BITS = 4.3
+_RANDOM = re.compile(r"[0-9A-Za-z+/_=-]{32,128}")
+"""Bits of entropy a character: English words have about 2.5 to 4 in strings of this length, random
+base64 of 40 characters about 4.9. Hexadecimal digests are at most 4.0 and are left alone."""
+
+
+def secret_findings(source: str, place: Callable[[int], str]) -> list[Finding]:
+    """What in `source` looks like a secret; `place` names one of its lines."""
+    found: dict[int, tuple[str, str]] = {}
+    lines = source.split("\n")
+    for number, line in enumerate(lines, 1):
+        for what, pattern in _PATTERNS:
+            match = pattern.search(line)
+            if match:
+                found.setdefault(number, (what, match[0]))
+    for number, what, text in _in_constants(source):
+        found.setdefault(number, (what, text))
+    return [
+        Finding(
+            f"The code holds {what}: `{masked(text)}`",
+            where=place(number),
+            why="whoever can read the image can read it",
+            do="read it from os.environ and set it under `environment:`, or write"
+            f" `# {ALLOWED}` on the line if it is none",
+        )
+        for number, (what, text) in sorted(found.items())
+        if ALLOWED not in lines[number - 1]
+    ]
+
+
+def masked(text: str) -> str:
+    """The beginning of a secret, enough to find it by."""
+    return text[:4] + "…"
+
+
+def _in_constants(source: str) -> Iterator[tuple[int, str, str]]:
+    for node in ast.walk(ast.parse(source)):
+        for name, line, value in _named_strings(node):
+            if _NAMED.search(name) and _looks_real(value):
+                yield line, f"a value for `{name}`", value
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _random(node.value):
+            yield node.lineno, "a random string, as keys are", node.value
+
+
+def _named_strings(node: ast.AST) -> Iterator[tuple[str, int, str]]:
+    pairs: list[tuple[ast.AST | None, ast.AST | None]] = []
+    if isinstance(node, ast.Assign):
+        pairs = [(target, node.value) for target in node.targets]
+    elif isinstance(node, ast.AnnAssign):
+        pairs = [(node.target, node.value)]
+    elif isinstance(node, ast.Dict):
+        pairs = list(zip(node.keys, node.values, strict=True))
+    elif isinstance(node, ast.keyword):
+        pairs = [(ast.Name(node.arg or ""), node.value)]
+    for target, value in pairs:
+        name = getattr(target, "id", None) or getattr(target, "attr", None)
+        if isinstance(target, ast.Constant):
+            name = target.value
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+            name = target.slice.value
+        if isinstance(name, str) and isinstance(value, ast.Constant):
+            text = value.value
+            if isinstance(text, str):
+                yield name, value.lineno, text
+
+
+def _looks_real(value: str) -> bool:
+    if len(value) < 8 or _PLACEHOLDER.search(value):
+        return False
+    # `token = "input_ids"` and `secret_key = "model-name"` are words.
+    return _entropy(value) >= _LEAST_NAMED_BITS and bool(re.search(r"\d", value))
+
+
+def _random(value: str) -> bool:
+    if not _RANDOM.fullmatch(value) or _entropy(value) < _LEAST_RANDOM_BITS:
+        return False
+    kinds = (r"[a-z]", r"[A-Z]", r"[0-9]")
+    if not all(len(re.findall(kind, value)) >= 3 for kind in kinds):
+        return False
+    # An alphabet, as tokenisers and codecs have one, repeats nothing; keys of this length do.
+    return len(set(value)) < len(value)
+
+
+def _entropy(value: str) -> float:
+    counts = Counter(value)
+    return -sum(n / len(value) * math.log2(n / len(value)) for n in counts.values())
