@@ -117,8 +117,10 @@ class _Reader:
         self.findings: list[Finding] = []
         self._open: list[Path] = []
         self._constraining = 0
+        self._last_of_line = ""
 
     def read(self, text: str, folder: Path, where: str) -> None:
+        self._last_of_line = ""
         try:
             for option, value in _items(_expanded(text)):
                 self._take(option, value, folder)
@@ -162,7 +164,9 @@ class _Reader:
                 location = Location.parse(requirement.url)
                 requirement.url = location.url
                 self._keep_secret(location)
-            self._add(**{"constraints" if self._constraining else "requirements": str(requirement)})
+            self._last_of_line = str(requirement)
+            kind = "constraints" if self._constraining else "requirements"
+            self._add(**{kind: self._last_of_line})
         elif urlsplit(value).scheme in ("http", "https") or value.startswith("git+"):
             location = Location.parse(value)
             self._keep_secret(location)
@@ -179,9 +183,9 @@ class _Reader:
             self.arguments = replace(self.arguments, secrets=secrets)
 
     def _allow(self, value: str) -> None:
-        if not self.arguments.requirements:
+        last = self._last_of_line
+        if not last:
             raise _Unreadable("--hash belongs to the requirement before it, and there is none")
-        last = self.arguments.requirements[-1]
         allowed = (*self.arguments.hashes.get(last, ()), value)
         self.arguments = replace(self.arguments, hashes={**self.arguments.hashes, last: allowed})
 
@@ -239,7 +243,7 @@ def _items(text: str) -> Iterator[tuple[str, str]]:
     """(option, its value or "") and ("", requirement), in order."""
     words = _words(text)
     while words:
-        if not words[0].startswith("-"):
+        if not _is_option(words[0]):
             taken, requirement = _leading_requirement(words)
             del words[:taken]
             yield "", requirement
@@ -268,6 +272,10 @@ def _words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
+def _is_option(word: str) -> bool:
+    return _unquoted(word).startswith("-")
+
+
 def _unquoted(word: str) -> str:
     return _QUOTED.sub(
         lambda match: next(part for part in match.groups() if part is not None), word
@@ -290,7 +298,7 @@ def _leading_requirement(words: list[str]) -> tuple[int, str]:
     `numpy >= 2` and `tomli; python_version < "3.11"` are one each although no shell would
     keep them together, so the longest run of words that is a requirement is taken.
     """
-    end = next((n for n, word in enumerate(words) if word.startswith("-")), len(words))
+    end = next((n for n, word in enumerate(words) if _is_option(word)), len(words))
     for taken in range(end, 1, -1):
         run = " ".join(words[:taken])
         if _requirement(run):

@@ -296,7 +296,7 @@ def _ask(
         (folder / "constraints.in").write_text("\n".join(arguments.constraints) + "\n")
         command = [
             *(uv.find_uv_bin(), "pip", "compile", asked.name, "--no-header", "--no-progress"),
-            *("--color=never", "--no-python-downloads", "--constraints=constraints.in"),
+            *("--color=never", f"--python={sys.executable}", "--constraints=constraints.in"),
             *("--index-strategy=unsafe-best-match", f"--python-version={target.python_version}"),
             f"--python-platform={target.uv_platform}",
             *sorted(set(arguments.options)),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class SourceBuilder:
             done = run(
                 [
                     *(uv.find_uv_bin(), "build", "--wheel", "--no-progress", "--color=never"),
-                    *("--no-python-downloads", f"--out-dir={work}/out", *indexes, str(source)),
+                    *(f"--python={sys.executable}", f"--out-dir={work}/out", *indexes, str(source)),
                 ],
                 # The project's own code runs here: it gets a home without anybody's secrets.
                 environment={

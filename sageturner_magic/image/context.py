@@ -1,0 +1,121 @@
+"""The build context of an image: every file that a Docker engine is given, as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from docker.utils.build import exclude_paths
+
+import sageturner_magic
+from sageturner_magic.errors import ImageError
+from sageturner_magic.image import dockerfile, tar
+from sageturner_magic.image.files import FileStore
+from sageturner_magic.image.requirements import Requirements
+from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, tag_of
+from sageturner_magic.image.tar import Entry
+from sageturner_magic.values import Reporter
+
+
+@dataclass(frozen=True)
+class BuildContext:
+    """A tar archive for `docker build`.
+
+    Attributes:
+        tag: `<name>-<12 hex>` over everything in it.
+        entries: What is in it, in order. Files are opened as they are sent.
+        dockerfile: The Dockerfile's path in it.
+    """
+
+    tag: str
+    entries: tuple[Entry, ...]
+    dockerfile: str = "Dockerfile"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files. Raises OSError."""
+        return sum(entry.size for entry in self.entries)
+
+    def stream(self) -> Iterator[bytes]:
+        """The archive. Raises OSError, and ImageError if a file changes meanwhile."""
+        return tar.stream(self.entries)
+
+
+def server_entries(below: str) -> tuple[Entry, ...]:
+    """The model server's files, to lie in the folder `below`."""
+    folder = Path(sageturner_magic.__file__).parent / "server"
+    return tuple(
+        Entry(f"{below}/{path.relative_to(folder).as_posix()}", path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+
+
+def program_entries(spec: BuildSpec, below: str) -> tuple[Entry, ...]:
+    """The user's files, to lie in the folder `below`, sorted by path."""
+    return tuple(
+        Entry(
+            f"{below}/{file.path}",
+            file.content,
+            executable=isinstance(file.content, Path) and bool(file.content.stat().st_mode & 0o100),
+        )
+        for file in sorted(spec.module.files, key=lambda file: file.path)
+    )
+
+
+def image_tag(spec: BuildSpec) -> str:
+    """`<name>-<12 hex>` over all inputs of the image, the same for every builder."""
+    return tag_of(
+        spec.name,
+        dockerfile.render(spec),
+        spec.requirements.text(),
+        spec.server_requirements.text(),
+        tar.digest(server_entries("server")),
+        tar.digest(program_entries(spec, "program")),
+    )
+
+
+def generated(spec: BuildSpec, files: FileStore, reporter: Reporter) -> BuildContext:
+    """The context of a generated image; files that are handed over are fetched into `files`.
+
+    Raises ImageError.
+    """
+    wheels: dict[str, Entry] = {}
+    for requirements in (spec.server_requirements, spec.requirements):
+        wheels |= {entry.path: entry for entry in _wheels(requirements, files, reporter)}
+    return BuildContext(
+        image_tag(spec),
+        (
+            Entry("Dockerfile", dockerfile.render(spec).encode()),
+            Entry("requirements.txt", spec.requirements.text().encode()),
+            Entry("server-requirements.txt", spec.server_requirements.text().encode()),
+            *(wheels[path] for path in sorted(wheels)),
+            *server_entries("server"),
+            *program_entries(spec, "program"),
+        ),
+    )
+
+
+def _wheels(requirements: Requirements, files: FileStore, reporter: Reporter) -> Iterator[Entry]:
+    for package in requirements.handed_over:
+        path = files.fetch(package, requirements.credentials, reporter)
+        yield Entry(f"wheels/{package.file}", path)
+
+
+def provided(spec: ProvidedSpec) -> BuildContext:
+    """The user's own folder, less what its .dockerignore names. Raises ImageError."""
+    if not (spec.folder / "Dockerfile").is_file():
+        raise ImageError(
+            f"{spec.folder} has no Dockerfile",
+            do="name the folder that has it as container.provide_container.docker_dir",
+        )
+    ignore = spec.folder / ".dockerignore"
+    lines = ignore.read_text().splitlines() if ignore.is_file() else []
+    patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    names = sorted(exclude_paths(str(spec.folder), patterns, dockerfile="Dockerfile"))
+    paths = ((spec.folder / name, Path(name).as_posix()) for name in names)
+    entries = tuple(
+        tar.from_disk(path, name) for path, name in paths if path.is_symlink() or path.is_file()
+    )
+    return BuildContext(tag_of(spec.name, spec.architecture, tar.digest(entries)), entries)

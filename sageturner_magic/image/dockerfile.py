@@ -1,0 +1,113 @@
+"""The Dockerfile of a generated image.
+
+It needs no BuildKit. Credentials never reach it: files from guarded or local places are
+fetched on the machine that builds and are copied into a stage that the image does not
+contain; everything else comes from public indexes by hash.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+
+import jinja2
+
+from sageturner_magic._version import __version__
+from sageturner_magic.errors import Finding, ImageError
+from sageturner_magic.image.requirements import Requirements
+from sageturner_magic.image.spec import BuildSpec, default_base_image
+
+# Debian Policy 5.6.1, with apt's optional `:architecture` and `=version`.
+_SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.\-]+(:[a-z0-9\-]+)?(=[A-Za-z0-9.+\-:~]+)?")
+# The grammar of image references, without its finer points.
+_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-/:@]*")
+
+_PIP_OPTIONS = " ".join(
+    (
+        "--no-deps --require-hashes --no-cache-dir --no-compile",
+        "--disable-pip-version-check --root-user-action=ignore",
+    )
+)
+# Bytecode is checked by hash, not by time, and never again when a container starts.
+_COMPILEALL = "python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash"
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sageturner_magic.image"),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+    )
+    environment.filters["json_list"] = json.dumps
+    environment.filters["quoted"] = _quoted
+    return environment.get_template("Dockerfile.j2")
+
+
+def _quoted(value: str) -> str:
+    """A value of ENV or LABEL, in which Docker would replace `$NAME`."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
+
+
+def render(spec: BuildSpec) -> str:
+    """The Dockerfile. Raises ImageError where a name in `spec` is not one."""
+    _check(spec)
+    return _template().render(
+        platform=spec.target.platform,
+        base_image=spec.base,
+        check_python=spec.base != default_base_image(spec.target.python_version),
+        python_version=spec.target.python_version,
+        system_packages=sorted(set(spec.system_packages)),
+        server_wheels=_wheels(spec.server_requirements),
+        wheels=_wheels(spec.requirements),
+        has_packages=bool(spec.requirements.packages),
+        pip_options=_PIP_OPTIONS,
+        compileall=_COMPILEALL,
+        environment=sorted(spec.environment.items()),
+        labels=sorted(labels(spec).items()),
+    )
+
+
+def labels(spec: BuildSpec) -> dict[str, str]:
+    """What an image says about its making."""
+    return {
+        "sageturner.version": __version__,
+        "sageturner.requirements": spec.requirements.digest,
+        "sageturner.server-requirements": spec.server_requirements.digest,
+    }
+
+
+def _wheels(requirements: Requirements) -> list[str]:
+    return [f"wheels/{package.file}" for package in requirements.handed_over]
+
+
+def _check(spec: BuildSpec) -> None:
+    findings = [
+        Finding(
+            f"`{name}` is not a Debian package's name",
+            do="write the name as `apt-get install` takes it, one package an entry",
+            where=f"system_packages[{number}]",
+        )
+        for number, name in enumerate(spec.system_packages)
+        if not _SYSTEM_PACKAGE.fullmatch(name)
+    ]
+    if not _REFERENCE.fullmatch(spec.base):
+        findings.append(
+            Finding(
+                f"`{spec.base}` is not an image's name",
+                do="write it as `docker pull` takes it",
+                where="base_image",
+            )
+        )
+    findings += [
+        Finding(f"the image's variable {name} has a value of several lines", do="use one line")
+        for name, value in spec.environment.items()
+        if len(value.splitlines()) > 1
+    ]
+    if findings:
+        raise ImageError.of(findings)

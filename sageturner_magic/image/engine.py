@@ -1,0 +1,117 @@
+"""The Docker engine of this machine, as far as building and pushing need it."""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import docker
+import requests
+from docker.context import ContextAPI
+from docker.errors import DockerException
+
+from sageturner_magic.errors import ImageError
+from sageturner_magic.values import Reporter
+
+Message = dict[str, Any]
+"""One JSON object of the engine's stream (`stream`, `status`, `error`, `aux`, …)."""
+
+
+def connect() -> docker.APIClient:
+    """The engine that `docker` on the command line would talk to.
+
+    That is DOCKER_HOST's, else the current Docker context's. Raises ImageError if none answers.
+    """
+    try:
+        if "DOCKER_HOST" in os.environ:
+            client = docker.from_env(timeout=None).api  # type: ignore[arg-type]
+        else:
+            context = ContextAPI.get_current_context()
+            client = docker.APIClient(base_url=context.Host if context else None, version="auto")
+        client.timeout = None  # type: ignore[assignment]
+        client.ping()
+    except (DockerException, requests.RequestException, OSError) as error:
+        raise ImageError(
+            "no Docker engine answers",
+            why=_cause(error),
+            do="start Docker (Docker Desktop, or `systemctl start docker`), or set"
+            " `builder: layers`, which needs no Docker",
+        ) from None
+    return client
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, which is the one that helps ("Permission denied")."""
+    text = str(error)
+    for known in ("Permission denied", "No such file or directory", "Connection refused"):
+        if known in text:
+            return known.lower()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def messages(
+    client: docker.APIClient, call: Callable[[], Iterator[Message]], reporter: Reporter
+) -> Iterator[Message]:
+    """What `call` streams, asking `reporter` often whether to stop, also while it is silent.
+
+    Stopping hangs up on the engine, which ends a build or a push. Raises what the call and
+    `reporter.checkpoint()` raise.
+    """
+    received: queue.Queue[Message | BaseException | None] = queue.Queue(maxsize=1000)
+    answers: list[requests.Response] = []
+
+    def note(answer: requests.Response, *_: object, **__: object) -> None:
+        answers.append(answer)
+
+    def read() -> None:
+        try:
+            for message in call():
+                received.put(message)
+        except BaseException as error:
+            received.put(error)
+        else:
+            received.put(None)
+
+    client.hooks["response"].append(note)
+    reader = threading.Thread(target=read, name="docker-engine", daemon=True)
+    reader.start()
+    try:
+        while True:
+            reporter.checkpoint()
+            try:
+                message = received.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            if message is None:
+                return
+            if isinstance(message, BaseException):
+                raise message
+            yield message
+    finally:
+        client.hooks["response"].remove(note)
+        if reader.is_alive():
+            _hang_up(answers)
+
+
+def _hang_up(answers: list[requests.Response]) -> None:
+    for answer in answers:
+        connection = getattr(answer.raw, "connection", None)
+        if connection is not None and connection.sock is not None:
+            try:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                # The engine was faster.
+                continue
+
+
+def inspect(client: docker.APIClient, reference: str) -> dict[str, Any] | None:
+    """What the engine knows of an image, or None if it has none of that name."""
+    try:
+        found: dict[str, Any] = client.inspect_image(reference)  # type: ignore[no-untyped-call]
+    except docker.errors.ImageNotFound:
+        return None
+    return found

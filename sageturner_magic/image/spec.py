@@ -1,0 +1,120 @@
+"""What is built and what comes of it: the values between a deployment and a builder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from sageturner_magic.image.requirements import Architecture, Requirements, Target
+from sageturner_magic.image.urls import Credentials
+from sageturner_magic.values import CapturedModule, ImageRef, Reporter
+
+LOCAL_REPOSITORY = "sageturner-sagemaker"
+"""What images are called in this machine's Docker engine, as in the registry."""
+
+
+def default_base_image(python_version: str) -> str:
+    """The base image where none is named: Docker's official one, without Docker Hub's limits."""
+    return f"public.ecr.aws/docker/library/python:{python_version}-slim"
+
+
+@dataclass(frozen=True)
+class BuildSpec:
+    """An image that is generated around a module.
+
+    Attributes:
+        name: The endpoint's name.
+        module: The code that serves.
+        requirements: The model's packages.
+        server_requirements: The model server's, for the same target.
+        base_image: Reference of an image with Python and pip; empty for the default.
+        system_packages: Debian packages, each with an optional `=version`.
+        environment: Variables that the image itself sets.
+    """
+
+    name: str
+    module: CapturedModule
+    requirements: Requirements
+    server_requirements: Requirements
+    base_image: str = ""
+    system_packages: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def target(self) -> Target:
+        """What the image runs on."""
+        return self.requirements.target
+
+    @property
+    def base(self) -> str:
+        """The base image's reference."""
+        return self.base_image or default_base_image(self.target.python_version)
+
+
+@dataclass(frozen=True)
+class ProvidedSpec:
+    """An image that the user's own Dockerfile describes.
+
+    Attributes:
+        name: The endpoint's name.
+        folder: With the Dockerfile, and a .dockerignore if there is one.
+        architecture: The image's.
+    """
+
+    name: str
+    folder: Path
+    architecture: Architecture = "amd64"
+
+
+Spec = BuildSpec | ProvidedSpec
+
+
+@dataclass(frozen=True)
+class BuiltImage:
+    """An image that a builder holds and can push.
+
+    Attributes:
+        tag: `<name>-<12 hex of the build's inputs>`.
+        reference: What the builder knows it by (a Docker engine's `repository:tag`).
+        architecture: `amd64` or `arm64`.
+        size: Bytes, unpacked.
+        reused: Whether it was there already, so that nothing was built.
+    """
+
+    tag: str
+    reference: str
+    architecture: Architecture
+    size: int
+    reused: bool
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A repository in a registry.
+
+    Attributes:
+        repository: Registry host and repository, without a tag.
+        credentials: Called for a user and password whenever the registry wants them, and again
+            when those it gave have expired; None for an open registry.
+    """
+
+    repository: str
+    credentials: Callable[[], Credentials] | None = None
+
+
+class Builder(Protocol):
+    """Makes images and puts them into registries."""
+
+    def build(self, spec: Spec, reporter: Reporter) -> BuiltImage:
+        """Build `spec`, or find it unchanged. Raises ImageError."""
+
+    def push(self, image: BuiltImage, destination: Destination, reporter: Reporter) -> ImageRef:
+        """Put `image` there unless it is there already. Raises ImageError."""
+
+
+def tag_of(name: str, *inputs: str) -> str:
+    """`<name>-<12 hex>` over all inputs of a build."""
+    return f"{name}-{hashlib.sha256(chr(0).join(inputs).encode()).hexdigest()[:12]}"

@@ -1,0 +1,39 @@
+# Written by sageturner-magic; change the YAML, not this file.
+FROM --platform=linux/arm64 public.ecr.aws/docker/library/python:3.11-slim AS system
+
+# The model server and its packages, in a folder of their own: they never meet the model's.
+FROM system AS server
+WORKDIR /build
+COPY ["server-requirements.txt", "./"]
+RUN python -m pip install --no-deps --require-hashes --no-cache-dir --no-compile --disable-pip-version-check --root-user-action=ignore \
+        --target=/opt/sageturner/packages --requirement=server-requirements.txt \
+ && rm -rf /opt/sageturner/packages/bin \
+ && { python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash /opt/sageturner/packages || true; }
+COPY server /opt/sageturner/server
+RUN python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash /opt/sageturner/server
+
+# The model's packages, exactly as they were resolved.
+FROM system AS packages
+WORKDIR /build
+RUN python -m venv --without-pip --system-site-packages /opt/venv
+COPY ["requirements.txt", "./"]
+RUN /opt/venv/bin/python -m pip install --no-deps --require-hashes --no-cache-dir --no-compile --disable-pip-version-check --root-user-action=ignore \
+        --ignore-installed --requirement=requirements.txt \
+ && { python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash /opt/venv/lib || true; }
+
+FROM system
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SAGETURNER_PACKAGES=/opt/sageturner/packages
+WORKDIR /opt/program
+EXPOSE 8080
+ENTRYPOINT ["python", "/opt/sageturner/server/__main__.py"]
+CMD ["serve"]
+COPY --from=server /opt/sageturner /opt/sageturner
+COPY --from=packages /opt/venv /opt/venv
+LABEL sageturner.requirements="2b42e977b084043353dc24de19eeecdf43a0b89d7f91b720d0e642f156d7a65e"
+LABEL sageturner.server-requirements="4cbf38d763e04e4387904521ca0fcf4b10b4cc93f5d3225dd08277fb59d9e1e1"
+LABEL sageturner.version="1.2.3"
+COPY program /opt/program
+RUN python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash /opt/program || true

@@ -1,0 +1,35 @@
+# Written by sageturner-magic; change the YAML, not this file.
+FROM --platform=linux/amd64 public.ecr.aws/docker/library/python:3.12-slim AS system
+
+# The model server and its packages, in a folder of their own: they never meet the model's.
+FROM system AS server
+WORKDIR /build
+COPY ["server-requirements.txt", "./"]
+RUN python -m pip install --no-deps --require-hashes --no-cache-dir --no-compile --disable-pip-version-check --root-user-action=ignore \
+        --target=/opt/sageturner/packages --requirement=server-requirements.txt \
+ && rm -rf /opt/sageturner/packages/bin \
+ && { python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash /opt/sageturner/packages || true; }
+COPY server /opt/sageturner/server
+RUN python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash /opt/sageturner/server
+
+# The model's packages, exactly as they were resolved.
+FROM system AS packages
+WORKDIR /build
+RUN python -m venv --without-pip --system-site-packages /opt/venv
+
+FROM system
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SAGETURNER_PACKAGES=/opt/sageturner/packages
+WORKDIR /opt/program
+EXPOSE 8080
+ENTRYPOINT ["python", "/opt/sageturner/server/__main__.py"]
+CMD ["serve"]
+COPY --from=server /opt/sageturner /opt/sageturner
+COPY --from=packages /opt/venv /opt/venv
+LABEL sageturner.requirements="f7cc5b0149eb9d583e49933ac7f1d519adea392e909776000ff8b08de04aafa7"
+LABEL sageturner.server-requirements="56d0b734ba857eb0139e124e1fa50cb0519600c421d478579007df2430a2cc2c"
+LABEL sageturner.version="1.2.3"
+COPY program /opt/program
+RUN python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash /opt/program || true
