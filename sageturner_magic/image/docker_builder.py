@@ -98,6 +98,7 @@ def _build(
             yield chunk
 
     step: list[str] = []
+    lines = engine.Lines()
     try:
         for message in engine.messages(
             client,
@@ -113,25 +114,26 @@ def _build(
             ),
             reporter,
         ):
-            if "error" in message:
-                raise docker_errors.explain("the build", message["error"], step)
-            for line in _lines(message):
+            failed = message.get("error")
+            for line in lines.end() if failed else lines.feed(_text(message)):
                 if match := _STEP.match(line):
                     step.clear()
                     reporter.progress(int(match[1]) - 1, int(match[2]), "steps")
                 step.append(line)
                 reporter.log(line)
+            if failed:
+                raise docker_errors.explain("the build", failed, step)
             if "progressDetail" in message:
                 _report(message, reporter)
     except APIError as error:
         raise docker_errors.explain("the build", str(error.explanation or error), step) from None
 
 
-def _lines(message: engine.Message) -> list[str]:
-    text = message.get("stream") or ""
-    if "status" in message and "progressDetail" not in message:
-        text = message["status"]
-    return [line.rstrip() for line in text.splitlines() if line.strip()]
+def _text(message: engine.Message) -> str:
+    if "status" in message:
+        # The pull of a base image; layers that only progress are measured, not logged.
+        return "" if message.get("progressDetail") else f"{message['status']}\n"
+    return str(message.get("stream", ""))
 
 
 def _report(message: engine.Message, reporter: Reporter) -> None:

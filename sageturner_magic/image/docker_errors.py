@@ -111,6 +111,9 @@ _PROBLEMS = (
 )
 
 
+_COMMAND = re.compile(r"Step \d+/\d+ : |The command '.*' returned a non-zero code", re.DOTALL)
+
+
 def explain(action: str, complaint: str, log: Sequence[str] = ()) -> ImageError:
     """The error for the engine's `complaint` while it did `action` ("the build").
 
@@ -118,8 +121,10 @@ def explain(action: str, complaint: str, log: Sequence[str] = ()) -> ImageError:
     """
     complaint = without_credentials(complaint.strip())
     lines = [without_credentials(line) for line in log]
+    # The engine repeats the command, whose text is not a complaint.
+    said = [line for line in (*lines, complaint) if not _COMMAND.match(line)]
     for problem in _PROBLEMS:
-        for line in (*lines, complaint):
+        for line in said:
             if re.search(problem.pattern, line, re.IGNORECASE):
                 return ImageError(
                     f"{action} failed: {problem.what}",

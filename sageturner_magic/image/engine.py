@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -106,6 +107,24 @@ def _hang_up(answers: list[requests.Response]) -> None:
             except OSError:
                 # The engine was faster.
                 continue
+
+
+class Lines:
+    """Whole lines out of text that an engine sends in pieces, without colours."""
+
+    _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+
+    def __init__(self) -> None:
+        self._begun = ""
+
+    def feed(self, text: str) -> list[str]:
+        """The lines that `text` completes."""
+        *whole, self._begun = re.split(r"\r?\n|\r", self._begun + self._COLOUR.sub("", text))
+        return [line.rstrip() for line in whole if line.strip()]
+
+    def end(self) -> list[str]:
+        """The last line, if it is not empty."""
+        return self.feed("\n")
 
 
 def inspect(client: docker.APIClient, reference: str) -> dict[str, Any] | None:
