@@ -15,7 +15,7 @@ import platformdirs
 import urllib3
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.http import TIMEOUT, USER_AGENT, connections
+from sageturner_magic.image.http import TIMEOUT, USER_AGENT, authorization, connections
 from sageturner_magic.image.requirements import Package
 from sageturner_magic.image.urls import Credentials, Location, netrc_credentials
 from sageturner_magic.values import CHUNK, Reporter
@@ -104,9 +104,7 @@ def _download(
     # An index's own credentials go to its own host only.
     if package.index in credentials and Location(package.index).host == host:
         account = credentials[package.index]
-    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-    if account:
-        headers |= urllib3.make_headers(basic_auth=f"{account.user}:{account.password}")
+    headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **authorization(account)}
     try:
         answer = connections(package.url).request(
             "GET",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import ssl
 from functools import cache
@@ -11,6 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 
 from sageturner_magic._version import __version__
+from sageturner_magic.image.urls import Credentials
 
 TIMEOUT = urllib3.Timeout(connect=10, read=60)
 """Seconds to a connection and between two pieces of an answer."""
@@ -45,3 +47,26 @@ def connections(url: str) -> urllib3.PoolManager:
     if parts.hostname and proxy_bypass(parts.hostname):
         proxy = ""
     return _pool(proxy)
+
+
+def authorization(credentials: Credentials | None) -> dict[str, str]:
+    """The header that presents `credentials`, or none."""
+    if credentials is None:
+        return {}
+    account = f"{credentials.user}:{credentials.password}".encode()
+    return {"Authorization": f"Basic {base64.b64encode(account).decode()}"}
+
+
+def status_of(url: str, credentials: Credentials | None) -> int:
+    """The status that a GET of `url` gets, or 0 without an answer."""
+    try:
+        answer = connections(url).request(
+            "GET",
+            url,
+            headers={"User-Agent": USER_AGENT, **authorization(credentials)},
+            timeout=TIMEOUT,
+            retries=False,
+        )
+    except urllib3.exceptions.HTTPError:
+        return 0
+    return answer.status

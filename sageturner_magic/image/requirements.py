@@ -28,9 +28,10 @@ from packaging.utils import canonicalize_name
 
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import machine
+from sageturner_magic.image.http import status_of
 from sageturner_magic.image.pip_arguments import PipArguments
 from sageturner_magic.image.processes import run
-from sageturner_magic.image.resolution_errors import explain
+from sageturner_magic.image.resolution_errors import explain, missing_package
 from sageturner_magic.image.source_builds import SourceBuilder, sha256
 from sageturner_magic.image.urls import (
     Credentials,
@@ -313,13 +314,25 @@ def _ask(
                 reporter=reporter,
             )
             if done.status:
-                raise ImageError.of([explain(done.errors)])
+                raise ImageError.of([explain(done.errors, _refusing(arguments, done.errors))])
             return (folder / name).read_text()
 
         lock = tomllib.loads(compile_to("pylock.toml"))
         # The lock does not say which index offered a package, nor who needs it.
         notes = _notes(compile_to("notes.txt", "--emit-index-annotation"))
     return _requirements(lock, notes, arguments, target)
+
+
+def _refusing(arguments: PipArguments, errors: str) -> list[str]:
+    """The indexes that answer 401 or 403 for the package that was not found."""
+    name = missing_package(errors)
+    indexes = arguments.locations if name else ()
+    return [
+        location.url
+        for location in indexes
+        if location.url.startswith("http")
+        and status_of(f"{location.url.rstrip('/')}/{name}/", location.credentials) in (401, 403)
+    ]
 
 
 def _input(arguments: PipArguments) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sageturner_magic.errors import Finding
@@ -49,7 +50,7 @@ _CAUSES = (
         "choose a version that has a wheel, or another python_version",
     ),
     _Cause(
-        r"was not found in the package registry|was not found in the provided package locations",
+        r"was not found in the (?:package registry|provided package locations)",
         "a package is on none of the indexes",
         "correct its name, or add the index that has it (`--extra-index-url URL`)",
     ),
@@ -66,9 +67,29 @@ _CAUSES = (
 )
 
 
-def explain(errors: str) -> Finding:
-    """The finding for what uv printed when it refused."""
+_MISSING = re.compile(r"(\S+) was not found in the (?:package registry|provided package locations)")
+
+
+def missing_package(errors: str) -> str:
+    """The package that uv found on no index, or an empty string."""
+    match = _MISSING.search(errors)
+    return match[1] if match else ""
+
+
+def explain(errors: str, refusing: Sequence[str] = ()) -> Finding:
+    """The finding for what uv printed when it found no answer.
+
+    `refusing` are indexes that answer 401 or 403, which uv takes for not having a package.
+    """
     text = without_credentials(errors)
+    if refusing:
+        known = _CAUSES[0]
+        return Finding(
+            known.what,
+            why=f"{missing_package(text)} was not found, and {', '.join(refusing)} lets nobody in",
+            do=known.do,
+            details=text.strip(),
+        )
     cause = next(
         (known for known in _CAUSES if re.search(known.pattern, text, re.IGNORECASE)),
         _Cause("", "the packages cannot be resolved", "see the resolver's words below"),
