@@ -1,0 +1,136 @@
+"""What goes wrong on demand. Every field is a plain value that a test or a person sets."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from tests.stand.wire import AwsFault, DropConnection
+
+
+@dataclass
+class Faults:
+    """Faults to inject; with the defaults nothing goes wrong.
+
+    Attributes:
+        throttle_percent: This share of all calls, to AWS and to the registry, is throttled.
+        reset_percent: This share of all calls to AWS gets its connection reset.
+        stall_percent: This share of all calls to AWS is answered only after `stall_s`.
+        stall_s: Seconds that a stalled call waits.
+        services: Only these services (botocore's names, comma-separated) have the three above;
+            empty means all.
+        s3_fail_upload: The n-th body that is sent to S3 from now on breaks off half-way.
+        s3_fail_every_upload: Every n-th body that is sent to S3 breaks off half-way.
+        drop_every_upload: Every n-th upload to the registry breaks off half-way.
+        expire_token_after: After this many more requests to the registry, all ECR tokens given
+            out until then are expired.
+        token_lifetime_s: How long an ECR token is valid; AWS's is 12 hours.
+        role_delay_s: A role younger than this cannot be assumed yet.
+        config_delay_s: An endpoint configuration younger than this is not seen yet.
+        endpoint_failure: The next deployment of an endpoint fails with this FailureReason.
+        no_capacity: Instance types (comma-separated) that cannot be had.
+        cold_starts: So many invocations are answered with ModelNotReadyException.
+        transition_s: Seconds that every change of an endpoint takes on top.
+        seed: Makes the share that is hit repeatable.
+    """
+
+    throttle_percent: float = 0
+    reset_percent: float = 0
+    stall_percent: float = 0
+    stall_s: float = 5
+    services: str = ""
+    s3_fail_upload: int = 0
+    s3_fail_every_upload: int = 0
+    drop_every_upload: int = 0
+    expire_token_after: int = 0
+    token_lifetime_s: float = 12 * 3600
+    role_delay_s: float = 0
+    config_delay_s: float = 0
+    endpoint_failure: str = ""
+    no_capacity: str = ""
+    cold_starts: int = 0
+    transition_s: float = 0
+    seed: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _random: random.Random | None = field(default=None, repr=False)
+    _uploads: dict[str, int] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        return [item.name for item in fields(cls) if not item.name.startswith("_")]
+
+    def set(self, **values: Any) -> None:
+        """Set fields by name; text becomes the field's type. Raises ValueError."""
+        kinds = {"int": int, "float": float, "str": str}
+        types = {item.name: kinds.get(str(item.type)) for item in fields(self)}
+        for name, value in values.items():
+            kind = types.get(name)
+            if kind is None:
+                raise ValueError(f"no fault is called {name}; there are {', '.join(self.names())}")
+            setattr(self, name, kind(value))
+            if name in ("seed", "drop_every_upload", "s3_fail_upload", "s3_fail_every_upload"):
+                self._random, self._uploads = None, {}
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        self.set(**{name: getattr(_NONE, name) for name in self.names()})
+
+    def current(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.names()}
+
+    def strike(self, service: str) -> None:
+        """Called before every request. Raises AwsFault or DropConnection, or takes its time."""
+        if self.services and service not in self.services.split(","):
+            return
+        if self._hits(self.throttle_percent):
+            raise throttled(service)
+        if service == "registry":
+            return
+        if self._hits(self.reset_percent):
+            raise DropConnection
+        if self._hits(self.stall_percent):
+            time.sleep(self.stall_s)
+
+    def breaks_upload(self, service: str) -> bool:
+        """Whether the upload that starts now, to `s3` or `registry`, is to break off half-way."""
+        with self._lock:
+            count = self._uploads[service] = self._uploads.get(service, 0) + 1
+        if service == "s3":
+            every = self.s3_fail_every_upload
+            return count == self.s3_fail_upload or bool(every and count % every == 0)
+        return bool(self.drop_every_upload and count % self.drop_every_upload == 0)
+
+    def take(self, name: str) -> Any:
+        """The value of a fault that strikes once; it is spent. Counts go down by one."""
+        with self._lock:
+            value = getattr(self, name)
+            if value:
+                setattr(self, name, value - 1 if isinstance(value, int) else type(value)())
+            return value
+
+    def _hits(self, percent: float) -> bool:
+        if not percent:
+            return False
+        with self._lock:
+            if self._random is None:
+                self._random = random.Random(self.seed)
+            return self._random.random() * 100 < percent
+
+
+_NONE = Faults()
+
+
+def throttled(service: str) -> AwsFault:
+    """Throttling in the words of `service`."""
+    if service == "s3":
+        return AwsFault("SlowDown", "Please reduce your request rate.", 503)
+    if service == "registry":
+        return AwsFault("TOOMANYREQUESTS", "Rate exceeded", 429)
+    if service in ("iam", "sts"):
+        return AwsFault("Throttling", "Rate exceeded", 400)
+    if service == "sagemaker-runtime":
+        return AwsFault("ThrottlingException", "Rate exceeded", 429)
+    return AwsFault("ThrottlingException", "Rate exceeded", 400)

@@ -1,0 +1,253 @@
+"""AWS on this machine: `with Stand(folder) as stand:`; boto3 needs `stand.environment` only."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from moto.s3.models import s3_backends
+
+from tests.parts import engine
+from tests.parts.registry import registry
+from tests.stand.actions import repository_arn
+from tests.stand.ecr import Ecr
+from tests.stand.faults import Faults
+from tests.stand.front import Front
+from tests.stand.http import Server
+from tests.stand.iam import SAGEMAKER, Iam
+from tests.stand.moto_seams import seams
+from tests.stand.quotas import Quotas
+from tests.stand.registry import RegistryFront
+from tests.stand.sagemaker.api import SageMaker
+from tests.stand.sagemaker.containers import Containers
+from tests.stand.sagemaker.images import Limits
+from tests.stand.sagemaker.runtime import Runtime
+from tests.stand.sagemaker.transitions import Timing, Transitions
+from tests.stand.wire import ACCOUNT
+
+STRANGER = "999999999999"
+"""Another account, for buckets whose name is taken."""
+EVERYTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+}
+
+
+@dataclass(frozen=True)
+class Keys:
+    """An access key of an IAM user."""
+
+    access_key: str
+    secret_key: str
+
+
+@dataclass
+class Stand:
+    """AWS as far as a deployment meets it, with a real engine and registry behind.
+
+    One stand at a time runs in a process, because moto's state belongs to the process. Everything
+    listens on 127.0.0.1; state is in memory and below `folder`; leaving the block stops and
+    removes all of it, containers and pulled images included.
+
+    Attributes:
+        folder: An empty folder for what has to be on disk.
+        region: The region of `environment`.
+        faults: What goes wrong on demand.
+        timing: How long SageMaker takes.
+        limits: SageMaker's limits that a test may lower.
+        quotas: Service quotas.
+    """
+
+    folder: Path
+    region: str = "eu-west-1"
+    faults: Faults = field(default_factory=Faults)
+    timing: Timing = field(default_factory=Timing)
+    limits: Limits = field(default_factory=Limits)
+    quotas: Quotas = field(default_factory=Quotas)
+    account: str = ACCOUNT
+
+    def __enter__(self) -> Stand:
+        with ExitStack() as stack:
+            self.docker_host = engine.start()
+            self.ecr = Ecr(self.faults)
+            self.iam = Iam(self.faults, self._tags_of)
+            stack.enter_context(seams(lambda: self.ecr.host, self._sagemaker_tags))
+            behind = stack.enter_context(registry(self.folder / "registry"))
+            front = RegistryFront(behind, self.ecr, self.iam, self.faults)
+            stack.callback(front.server.stop)
+            self.containers = Containers(secrets.token_hex(6), self.docker_host)
+            stack.callback(self.containers.remove_all, front.host)
+            transitions = Transitions(
+                self.folder / "models",
+                self.containers,
+                self.ecr,
+                self.iam,
+                self.faults,
+                self.timing,
+                self.limits,
+            )
+            stack.callback(transitions.close)
+            self.sagemaker = SageMaker(transitions, self.quotas, self.ecr, self.iam, self.faults)
+            runtime = Runtime(self.sagemaker, self.faults, self.limits)
+            server = Server(
+                Front(self.iam, self.ecr, self.sagemaker, runtime, self.quotas, self.faults).handle
+            )
+            stack.callback(server.stop)
+            self.url = f"http://{server.host}"
+            self.registry_host = front.host
+            self.admin = self.create_user("admin", EVERYTHING)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to take the stand for AWS, with keys that may do everything."""
+        return self.environment_of(self.admin)
+
+    def environment_of(self, keys: Keys) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "DOCKER_HOST": self.docker_host,
+        }
+
+    def client(self, service: str, keys: Keys | None = None, **options: Any) -> Any:
+        """A boto3 client of a service, with the administrator's keys unless others are given."""
+        used = keys or self.admin
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.url,
+            aws_access_key_id=used.access_key,
+            aws_secret_access_key=used.secret_key,
+            **{"region_name": self.region, **options},
+        )
+
+    def create_user(self, name: str, policy: Mapping[str, Any] | str) -> Keys:
+        """A new IAM user who has exactly `policy`."""
+        return Keys(*self.iam.create_user(name, policy))
+
+    def create_role(self, name: str, bucket: str, repository: str) -> str:
+        """An execution role by the book for models in `bucket` and `repository`; its ARN."""
+        trust = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": SAGEMAKER},
+                    "Action": "sts:AssumeRole",
+                    "Condition": {"StringEquals": {"aws:SourceAccount": self.account}},
+                }
+            ],
+        }
+        iam = self.client("iam")
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))
+        policy = role_policy(self.region, bucket, repository)
+        iam.put_role_policy(RoleName=name, PolicyName="models", PolicyDocument=json.dumps(policy))
+        return str(role["Role"]["Arn"])
+
+    def create_strangers_bucket(self, name: str) -> None:
+        """A bucket of that name that belongs to another account."""
+        s3_backends[STRANGER]["aws"].create_bucket(name, self.region)
+
+    def expire_ecr_tokens(self) -> None:
+        """All ECR tokens that were given out so far are expired."""
+        self.ecr.expire_tokens()
+
+    def ping_failures(self, endpoint: str) -> list[str]:
+        """Where a container of the endpoint broke the two-second rule of /ping."""
+        found = self.sagemaker.store(self.region).endpoints[endpoint]
+        return [line for item in found.variants for line in item.container.ping_failures]
+
+    def inventory(self) -> dict[str, list[str]]:
+        """Everything that is there in the stand's region, by kind; kinds without any are left out.
+
+        The administrator and the account's service-linked roles do not count.
+        """
+        store = self.sagemaker.store(self.region)
+        s3, ecr = s3_backends[ACCOUNT]["aws"], self.client("ecr")
+        repositories = ecr.describe_repositories()["repositories"]
+        names = [item["repositoryName"] for item in repositories]
+        scaling = self.client("application-autoscaling")
+        targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")
+        groups = self.client("logs").describe_log_groups()["logGroups"]
+        roles = self.client("iam").list_roles()["Roles"]
+        found = {
+            "models": list(store.models),
+            "endpoint configurations": list(store.configs),
+            "endpoints": list(store.endpoints),
+            "containers": self.containers.names_left(),
+            "buckets": list(s3.buckets),
+            "objects": [
+                f"{name}/{key}" for name, bucket in s3.buckets.items() for key in bucket.keys
+            ],
+            "uploads": [
+                f"{name}/{item.key_name}"
+                for name, bucket in s3.buckets.items()
+                for item in bucket.multiparts.values()
+            ],
+            "repositories": names,
+            "images": [
+                f"{name}@{image['imageDigest']}"
+                for name in names
+                for image in ecr.describe_images(repositoryName=name)["imageDetails"]
+            ],
+            "roles": [
+                item["RoleName"] for item in roles if "/aws-service-role/" not in item["Arn"]
+            ],
+            "scalable targets": [item["ResourceId"] for item in targets["ScalableTargets"]],
+            "log groups": [item["logGroupName"] for item in groups],
+        }
+        return {kind: sorted(items) for kind, items in found.items() if items}
+
+    def _sagemaker_tags(self, region: str) -> Mapping[str, Mapping[str, str]]:
+        return self.sagemaker.store(region).tags
+
+    def _tags_of(self, arn: str) -> Mapping[str, str]:
+        """Tags of what conditions may ask about: SageMaker's resources, roles, repositories."""
+        service, region = (*arn.split(":"), "", "", "", "")[2:4]
+        if service == "sagemaker":
+            return self.sagemaker.store(region).tags_of(arn)
+        if service == "iam" and (role := self.iam.role(arn)):
+            return {tag["Key"]: tag["Value"] for tag in role.tags}
+        if service == "ecr":
+            return self.ecr.tags_of(region, arn)
+        return {}
+
+
+def role_policy(region: str, bucket: str, repository: str) -> dict[str, Any]:
+    """What an execution role needs: the least that SageMaker's documentation names."""
+    logs = f"arn:aws:logs:{region}:{ACCOUNT}:log-group:/aws/sagemaker/*"
+    statements: list[tuple[list[str], str]] = [
+        (["s3:GetObject"], f"arn:aws:s3:::{bucket}/*"),
+        (["s3:ListBucket"], f"arn:aws:s3:::{bucket}"),
+        (["ecr:GetAuthorizationToken"], "*"),
+        (
+            [
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:BatchCheckLayerAvailability",
+            ],
+            repository_arn(region, repository),
+        ),
+        (["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], logs),
+    ]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": actions, "Resource": resource}
+            for actions, resource in statements
+        ],
+    }
