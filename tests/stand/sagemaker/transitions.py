@@ -249,10 +249,14 @@ class Transitions:
         if serverless:
             # The three minutes of a serverless endpoint begin before the download.
             deadline -= time.monotonic() - started
-        while container.ping() != 200:
+        while True:
+            answers = container.ping() == 200
+            ended = not container.running()
+            # The port of a container that has ended may already be somebody else's.
+            if answers and not ended:
+                break
             # AWS would start a container that ended again and again until the time is over, with
             # the same result.
-            ended = not container.running()
             if ended or time.monotonic() > deadline or self._closing.is_set():
                 container.stop(grace_s=0)
                 raise Failed(_no_ping(name, too_slow=serverless is not None and not ended))
