@@ -1,0 +1,123 @@
+"""What things are called in AWS, and the tags that mark what is ours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sageturner_magic.aws.session import AwsSession
+
+ROLE_NAME = "sageturner-role-sagemaker"
+REPOSITORY_NAME = "sageturner-sagemaker"
+VARIANT = "AllTraffic"
+"""The one variant of an endpoint; UpdateEndpoint wants the name to stay the same."""
+
+TAG_ENDPOINT = "sageturner:endpoint"
+TAG_VERSION = "sageturner:version"
+TAG_CREATED_BY = "sageturner:created-by"
+TAG_CREATED_AT = "sageturner:created-at"
+TAG_SECONDS = "sageturner:seconds"
+TAG_PREVIOUS = "sageturner:previous"
+"""The version that served before the present one; what `rollback` goes back to."""
+
+_VERSIONED = re.compile(r"(?P<name>[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?)-(?P<version>[0-9a-f]{12})")
+# SageMaker, IAM and ECR allow these in a tag's value.
+_NOT_IN_TAGS = re.compile(r"[^\w\s.:/=+\-@]")
+
+
+@dataclass(frozen=True)
+class Names:
+    """Where an installation lives: the account and what its parts are called there.
+
+    Attributes:
+        account: Twelve digits.
+        region: For example `eu-west-1`.
+        partition: `aws`, `aws-cn` or `aws-us-gov`.
+        bucket: The bucket for artefacts.
+        role: The name of the execution role, without a path.
+        repository: The ECR repository for all models.
+    """
+
+    account: str
+    region: str
+    partition: str
+    bucket: str
+    role: str
+    repository: str
+
+    @property
+    def role_arn(self) -> str:
+        """The ARN of the role that setup makes (which has no path)."""
+        return f"arn:{self.partition}:iam::{self.account}:role/{self.role}"
+
+    @property
+    def bucket_arn(self) -> str:
+        return f"arn:{self.partition}:s3:::{self.bucket}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """The ARN of a resource of this account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+def names(
+    session: AwsSession,
+    *,
+    bucket: str | None = None,
+    role: str | None = None,
+    repository: str | None = None,
+) -> Names:
+    """The names in use: the user's own from `overrides:` where given, else the defaults.
+
+    Needs no permission (sts:GetCallerIdentity is always allowed). Raises AwsError when the
+    credentials do not work.
+    """
+    return Names(
+        account=session.account,
+        region=session.region,
+        partition=session.partition,
+        bucket=bucket or f"sageturner-sagemaker-models-{session.account}-{session.region}",
+        role=role or ROLE_NAME,
+        repository=repository or REPOSITORY_NAME,
+    )
+
+
+def log_group(endpoint: str) -> str:
+    """The CloudWatch log group that SageMaker writes an endpoint's output to."""
+    return f"/aws/sagemaker/Endpoints/{endpoint}"
+
+
+def versioned(name: str, version: str) -> str:
+    """What the model and the endpoint config of a version are called."""
+    return f"{name}-{version}"
+
+
+def split_versioned(resource: str) -> tuple[str, str] | None:
+    """(endpoint's name, version) of a model's or config's name; None if it is not ours."""
+    match = _VERSIONED.fullmatch(resource)
+    return (match["name"], match["version"]) if match else None
+
+
+def tag_value(text: str) -> str:
+    """`text` as a tag's value: characters that AWS refuses become `_`, 256 at most."""
+    return _NOT_IN_TAGS.sub("_", text)[:256]
+
+
+def own_tags(session: AwsSession, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The tags that everything we create carries, with `extra` (the user's own) below them."""
+    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    own = {TAG_CREATED_BY: tag_value(session.caller), TAG_CREATED_AT: now}
+    return {**(extra or {}), **own}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """`tags` in the form of most AWS calls."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def tag_map(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """The tags of an answer of AWS as a dictionary."""
+    return {tag["Key"]: tag["Value"] for tag in tags}
