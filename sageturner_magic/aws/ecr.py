@@ -1,0 +1,342 @@
+"""The image repository: made and mended, its images found and deleted, and its credentials."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sageturner_magic.aws.errors import unless
+from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.errors import AwsError
+from sageturner_magic.values import ImageRef
+
+UNTAGGED_DAYS = 14
+LIFECYCLE: dict[str, Any] = {
+    "rules": [
+        {
+            "rulePriority": 1,
+            "description": f"Untagged images expire after {UNTAGGED_DAYS} days",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": UNTAGGED_DAYS,
+            },
+            "action": {"type": "expire"},
+        }
+    ]
+}
+"""Only untagged images: one with a tag may be needed by a live endpoint that scales out."""
+
+_NO_REPOSITORY = r"^RepositoryNotFoundException"
+_RENEW_EARLY_S = 600
+
+
+@dataclass(frozen=True)
+class Repository:
+    """An ECR repository.
+
+    Attributes:
+        name: Within the registry.
+        uri: Host and name, as an image's address begins.
+        ours: Whether it carries our tag.
+    """
+
+    name: str
+    uri: str
+    ours: bool
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image in the repository.
+
+    Attributes:
+        digest: `sha256:…` of its manifest.
+        tags: All of them; may be none.
+        size: Compressed bytes.
+        pushed: Seconds since 1970.
+        media_type: Of its manifest.
+    """
+
+    digest: str
+    tags: tuple[str, ...]
+    size: int
+    pushed: float
+    media_type: str
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a registry client signs in with. Attributes: host (with port), username, password."""
+
+    host: str
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(host={self.host!r}, username={self.username!r})"
+
+
+class EcrCredentials:
+    """Credentials of the registry, renewed before they expire; may be used by many threads.
+
+    ECR's tokens last 12 hours. Permissions: ecr:GetAuthorizationToken.
+    """
+
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._credentials: Credentials | None = None
+        self._expires = 0.0
+
+    def get(self) -> Credentials:
+        """Valid credentials, those from last time if they last. Raises AwsError."""
+        with self._lock:
+            if self._credentials is None or time.time() > self._expires - _RENEW_EARLY_S:
+                self._fetch()
+            return self._current()
+
+    def renew(self, refused: Credentials) -> Credentials:
+        """New credentials, after the registry has answered 401 to `refused`. Raises AwsError."""
+        with self._lock:
+            # Several uploads fail at once when a token expires; one fetch serves them all.
+            if self._credentials == refused:
+                self._fetch()
+            return self._current()
+
+    def _current(self) -> Credentials:
+        if self._credentials is None:
+            self._fetch()
+        assert self._credentials is not None
+        return self._credentials
+
+    def _fetch(self) -> None:
+        with self._session.call("sign in to the image registry", "Amazon ECR"):
+            data = self._session.ecr.get_authorization_token()["authorizationData"][0]
+        username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        host = data["proxyEndpoint"].partition("://")[2].rstrip("/")
+        self._credentials = Credentials(host, username, password)
+        self._expires = data["expiresAt"].timestamp()
+
+
+def ensure_repository(session: AwsSession, names: Names) -> tuple[Repository, tuple[str, ...]]:
+    """Make the repository, or mend what has drifted on one that carries our tag.
+
+    A repository of the user's own is used as it is.
+
+    Permissions: ecr:DescribeRepositories, ecr:CreateRepository, ecr:TagResource,
+    ecr:ListTagsForResource, ecr:PutImageTagMutability, ecr:PutImageScanningConfiguration,
+    ecr:GetLifecyclePolicy, ecr:PutLifecyclePolicy.
+
+    Returns:
+        The repository, and a line for everything that was changed.
+
+    Raises:
+        AwsError: A call failed.
+    """
+    ecr, name = session.ecr, names.repository
+    notes: list[str] = []
+    with session.call("set up the image repository", f"repository {name}", resource=_arn(names)):
+        found = find_repository(session, names)
+        if found is None:
+            unless(
+                # Two first deploys may meet here.
+                r"^RepositoryAlreadyExistsException",
+                lambda: ecr.create_repository(
+                    repositoryName=name,
+                    imageTagMutability="IMMUTABLE",
+                    imageScanningConfiguration={"scanOnPush": True},
+                    encryptionConfiguration={"encryptionType": "AES256"},
+                    tags=tag_list(own_tags(session)),  # type: ignore[arg-type]
+                ),
+            )
+            notes.append(f"created repository {name}")
+            found = find_repository(session, names)
+        if found is None:
+            raise AwsError(
+                "The repository vanished while it was set up",
+                where=f"repository {name}",
+                do="run the same command again",
+            )
+        if found.ours:
+            notes += _mend(session, names)
+    return found, tuple(notes)
+
+
+def find_repository(session: AwsSession, names: Names) -> Repository | None:
+    """The repository, or None if it does not exist.
+
+    Permissions: ecr:DescribeRepositories, ecr:ListTagsForResource. Raises AwsError.
+    """
+    with session.call(
+        "look up the image repository", f"repository {names.repository}", resource=_arn(names)
+    ):
+        repository = _describe(session, names)
+        if repository is None:
+            return None
+        tags = session.ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])
+        return Repository(
+            name=names.repository,
+            uri=repository["repositoryUri"],
+            ours=TAG_CREATED_BY in tag_map(tags["tags"]),  # type: ignore[arg-type]
+        )
+
+
+def find_image(
+    session: AwsSession, names: Names, *, tag: str, architecture: str
+) -> ImageRef | None:
+    """The image that was pushed under `tag`, or None if there is none (nor a repository).
+
+    Permissions: ecr:DescribeRepositories, ecr:DescribeImages. Raises AwsError.
+
+    Args:
+        session: Who asks.
+        names: Which repository.
+        tag: It stands for the build's inputs, so what is there need not be pushed again.
+        architecture: `amd64` or `arm64`; ECR does not tell it.
+    """
+    with session.call("look for the image", f"{names.repository}:{tag}", resource=_arn(names)):
+        repository = _describe(session, names)
+        answer = unless(
+            rf"^ImageNotFoundException|{_NO_REPOSITORY}",
+            lambda: session.ecr.describe_images(
+                repositoryName=names.repository, imageIds=[{"imageTag": tag}]
+            ),
+        )
+    if repository is None or not answer or not answer["imageDetails"]:
+        return None
+    image = answer["imageDetails"][0]
+    return ImageRef(
+        repository=repository["repositoryUri"],
+        digest=image["imageDigest"],
+        tag=tag,
+        architecture=architecture,
+        size=image.get("imageSizeInBytes", 0),
+    )
+
+
+def list_images(session: AwsSession, names: Names) -> tuple[StoredImage, ...]:
+    """All images in the repository, oldest first; none where it does not exist.
+
+    Permissions: ecr:DescribeImages. Raises AwsError.
+    """
+    with session.call("list the images", f"repository {names.repository}", resource=_arn(names)):
+        pages = session.ecr.get_paginator("describe_images").paginate(
+            repositoryName=names.repository
+        )
+        images = unless(
+            _NO_REPOSITORY, lambda: [image for page in pages for image in page["imageDetails"]]
+        )
+    found = (
+        StoredImage(
+            digest=image["imageDigest"],
+            tags=tuple(image.get("imageTags", [])),
+            size=image.get("imageSizeInBytes", 0),
+            pushed=image["imagePushedAt"].timestamp(),
+            media_type=image.get("imageManifestMediaType", ""),
+        )
+        for image in images or []
+    )
+    return tuple(sorted(found, key=lambda image: (image.pushed, image.digest)))
+
+
+def delete_images(session: AwsSession, names: Names, digests: Iterable[str]) -> int:
+    """Delete images by digest, with all their tags. Those that are gone do not matter.
+
+    Permissions: ecr:BatchDeleteImage.
+
+    Returns:
+        How many were deleted.
+
+    Raises:
+        AwsError: A call failed, or an image could not be deleted.
+    """
+    wanted = list(dict.fromkeys(digests))
+    deleted: set[str] = set()
+    with session.call("delete images", f"repository {names.repository}", resource=_arn(names)):
+        for start in range(0, len(wanted), 100):
+            deleted |= _delete_batch(session, names, wanted[start : start + 100])
+    return len(deleted)
+
+
+def delete_repository(session: AwsSession, names: Names) -> tuple[str, ...]:
+    """Delete the repository with its images; nothing where it is gone or not ours.
+
+    Permissions: ecr:DescribeRepositories, ecr:ListTagsForResource, ecr:DeleteRepository.
+
+    Returns:
+        A line for what was done.
+    """
+    found = find_repository(session, names)
+    if found is None:
+        return ()
+    if not found.ours:
+        return (f"kept repository {found.name}, which sageturner did not make",)
+    with session.call("delete the repository", f"repository {found.name}", resource=_arn(names)):
+        unless(
+            _NO_REPOSITORY,
+            lambda: session.ecr.delete_repository(repositoryName=found.name, force=True),
+        )
+    return (f"deleted repository {found.name} and its images",)
+
+
+def _arn(names: Names) -> str:
+    return names.arn("ecr", f"repository/{names.repository}")
+
+
+def _describe(session: AwsSession, names: Names) -> Any:
+    answer = unless(
+        _NO_REPOSITORY,
+        lambda: session.ecr.describe_repositories(repositoryNames=[names.repository]),
+    )
+    return answer["repositories"][0] if answer else None
+
+
+def _delete_batch(session: AwsSession, names: Names, digests: list[str]) -> set[str]:
+    answer = unless(
+        _NO_REPOSITORY,
+        lambda: session.ecr.batch_delete_image(
+            repositoryName=names.repository,
+            imageIds=[{"imageDigest": digest} for digest in digests],
+        ),
+    )
+    if answer is None:
+        return set()
+    failures = [f for f in answer.get("failures", []) if f.get("failureCode") != "ImageNotFound"]
+    if failures:
+        raise AwsError(
+            f"Could not delete {len(failures)} images",
+            where=f"repository {names.repository}",
+            why=f"{failures[0].get('failureCode')}: {failures[0].get('failureReason')}",
+            do="run the same command again",
+        )
+    return {image["imageDigest"] for image in answer.get("imageIds", [])}
+
+
+def _mend(session: AwsSession, names: Names) -> list[str]:
+    ecr, name = session.ecr, names.repository
+    notes: list[str] = []
+    repository = _describe(session, names)
+    if repository["imageTagMutability"] != "IMMUTABLE":
+        ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability="IMMUTABLE")
+        notes.append("made the tags immutable")
+    if not repository.get("imageScanningConfiguration", {}).get("scanOnPush"):
+        ecr.put_image_scanning_configuration(
+            repositoryName=name, imageScanningConfiguration={"scanOnPush": True}
+        )
+        notes.append("switched on scanning of pushed images")
+    answer = unless(
+        r"^LifecyclePolicyNotFoundException",
+        lambda: ecr.get_lifecycle_policy(repositoryName=name),
+    )
+    if answer is None or json.loads(answer["lifecyclePolicyText"]) != LIFECYCLE:
+        ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(LIFECYCLE))
+        notes.append(f"set untagged images to expire after {UNTAGGED_DAYS} days")
+    return notes

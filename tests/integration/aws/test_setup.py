@@ -1,0 +1,246 @@
+"""What setup makes, mends and leaves alone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sageturner_magic.aws import ecr, iam, s3
+from sageturner_magic.aws.names import TAG_CREATED_BY, Names, names
+from sageturner_magic.aws.session import AwsSession, open_session
+from sageturner_magic.errors import AwsError
+
+
+class TestRole:
+    def test_is_made_with_least_privilege_for_this_account_only(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        role, notes = iam.ensure_role(session, ours)
+        assert role.ours and role.arn == ours.role_arn
+        assert len(notes) == 2
+        statement = role.trust["Statement"][0]
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ours.account}}
+        assert iam.role_policies(session, role.name) == (iam.execution_policy(ours),)
+        assert not session.iam.list_attached_role_policies(RoleName=role.name)["AttachedPolicies"]
+
+    def test_run_again_changes_nothing(self, session: AwsSession, ours: Names) -> None:
+        iam.ensure_role(session, ours)
+        assert iam.ensure_role(session, ours)[1] == ()
+
+    def test_drift_of_ours_is_mended_and_told(self, session: AwsSession, ours: Names) -> None:
+        iam.ensure_role(session, ours)
+        loose = {**iam.trust_policy(ours.account)}
+        loose["Statement"] = [{k: v for k, v in loose["Statement"][0].items() if k != "Condition"}]
+        session.iam.update_assume_role_policy(RoleName=ours.role, PolicyDocument=json.dumps(loose))
+        session.iam.delete_role_policy(RoleName=ours.role, PolicyName=iam.POLICY_NAME)
+        _, notes = iam.ensure_role(session, ours)
+        assert [note.split(" of ")[0] for note in notes] == [
+            "mended the trust policy",
+            "wrote the least-privilege policy",
+        ]
+        role = iam.resolve_role(session, ours)
+        assert role and role.trust == iam.trust_policy(ours.account)
+
+    def test_a_role_that_is_not_ours_is_not_touched(self, session: AwsSession, ours: Names) -> None:
+        foreign = json.dumps({"Version": "2012-10-17", "Statement": []})
+        session.iam.create_role(RoleName=ours.role, AssumeRolePolicyDocument=foreign)
+        with pytest.raises(AwsError, match=r"was not made by sageturner.*overrides: \{role_name"):
+            iam.ensure_role(session, ours)
+        assert session.iam.get_role(RoleName=ours.role)["Role"][
+            "AssumeRolePolicyDocument"
+        ] == json.loads(foreign)
+        assert iam.delete_role(session, ours) == (
+            f"kept role {ours.role}, which sageturner did not make",
+        )
+        assert iam.resolve_role(session, ours)
+
+    def test_role_arn_and_role_name_are_each_used_as_what_they_are(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        document = json.dumps(iam.trust_policy(ours.account))
+        made = session.iam.create_role(
+            RoleName="mine", Path="/team/", AssumeRolePolicyDocument=document
+        )["Role"]
+        by_name = iam.resolve_role(session, ours, role_name="mine")
+        by_arn = iam.resolve_role(session, ours, role_arn=made["Arn"])
+        assert by_name and by_name == by_arn and by_name.arn == made["Arn"]
+        assert iam.role_findings(by_name, ours) == ()
+        with pytest.raises(AwsError, match=r"role_name.*overrides\.role_arn"):
+            iam.resolve_role(session, ours, role_name=made["Arn"])
+        with pytest.raises(AwsError, match=r"belongs to account 999999999999"):
+            iam.resolve_role(session, ours, role_arn="arn:aws:iam::999999999999:role/mine")
+
+    def test_a_missing_role_is_a_finding(self, session: AwsSession, ours: Names) -> None:
+        role = iam.resolve_role(session, ours)
+        assert role is None
+        assert "sageturner setup" in str(iam.role_findings(role, ours)[0])
+
+    def test_teardown_removes_it_and_may_be_repeated(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        iam.ensure_role(session, ours)
+        assert iam.delete_role(session, ours) == (f"deleted role {ours.role}",)
+        assert iam.delete_role(session, ours) == ()
+        assert iam.resolve_role(session, ours) is None
+
+
+class TestBucket:
+    def test_is_made_hardened_and_tagged(self, session: AwsSession, ours: Names) -> None:
+        s3.ensure_bucket(session, ours)
+        client, bucket = session.s3, ours.bucket
+        assert client.get_bucket_location(Bucket=bucket)["LocationConstraint"] == "eu-west-1"
+        access = client.get_public_access_block(Bucket=bucket)
+        assert all(access["PublicAccessBlockConfiguration"].values())
+        owner = client.get_bucket_ownership_controls(Bucket=bucket)["OwnershipControls"]
+        assert owner["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+        assert client.get_bucket_encryption(Bucket=bucket)
+        policy = json.loads(client.get_bucket_policy(Bucket=bucket)["Policy"])
+        assert policy["Statement"] == [s3.tls_statement(ours)]
+        rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
+        tags = client.get_bucket_tagging(Bucket=bucket)["TagSet"]
+        assert TAG_CREATED_BY in {tag["Key"] for tag in tags}
+
+    def test_run_again_changes_nothing(self, session: AwsSession, ours: Names) -> None:
+        assert len(s3.ensure_bucket(session, ours)) >= 5
+        assert s3.ensure_bucket(session, ours) == ()
+
+    def test_in_us_east_1_the_region_is_not_named(self, session: AwsSession) -> None:
+        east = open_session(region="us-east-1")
+        theirs = names(east)
+        assert "created bucket" in s3.ensure_bucket(east, theirs)[0]
+        assert s3.bucket_region(east, theirs) == "us-east-1"
+
+    def test_drift_is_mended_and_what_the_user_added_stays(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        s3.ensure_bucket(session, ours)
+        extra = {
+            "Sid": "Mine",
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": "s3:GetObject",
+            "Resource": f"{ours.bucket_arn}/shared/*",
+        }
+        session.s3.put_bucket_policy(
+            Bucket=ours.bucket,
+            Policy=json.dumps({"Version": "2012-10-17", "Statement": [extra]}),
+        )
+        session.s3.delete_public_access_block(Bucket=ours.bucket)
+        rule = {
+            "ID": "old-shared",
+            "Status": "Enabled",
+            "Filter": {"Prefix": "shared/"},
+            "Expiration": {"Days": 30},
+        }
+        session.s3.put_bucket_lifecycle_configuration(
+            Bucket=ours.bucket,
+            LifecycleConfiguration={"Rules": [rule]},  # type: ignore[typeddict-item,list-item]
+        )
+        assert s3.ensure_bucket(session, ours) == (
+            "blocked public access",
+            "allowed access over TLS only",
+            "set unfinished uploads to be removed after 7 days",
+        )
+        policy = json.loads(session.s3.get_bucket_policy(Bucket=ours.bucket)["Policy"])
+        assert {s["Sid"] for s in policy["Statement"]} == {"Mine", s3.TLS_SID}
+        rules = session.s3.get_bucket_lifecycle_configuration(Bucket=ours.bucket)["Rules"]
+        assert {r["ID"] for r in rules} == {"old-shared", s3.RULE_ID}
+
+    def test_a_bucket_that_an_interrupted_setup_left_is_adopted(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        session.s3.create_bucket(
+            Bucket=ours.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        assert "blocked public access" in s3.ensure_bucket(session, ours)
+
+    def test_a_bucket_that_is_not_ours_is_not_touched(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        session.s3.create_bucket(
+            Bucket=ours.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        session.s3.put_object(Bucket=ours.bucket, Key="precious", Body=b"x")
+        with pytest.raises(AwsError, match=r"was not made by sageturner.*overrides: \{bucket_name"):
+            s3.ensure_bucket(session, ours)
+        assert "kept bucket" in s3.delete_bucket(session, ours)[0]
+        assert session.s3.get_object(Bucket=ours.bucket, Key="precious")
+
+    def test_teardown_empties_it_with_all_versions_and_may_be_repeated(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        s3.ensure_bucket(session, ours)
+        session.s3.put_bucket_versioning(
+            Bucket=ours.bucket, VersioningConfiguration={"Status": "Enabled"}
+        )
+        for body in (b"1", b"2"):
+            session.s3.put_object(Bucket=ours.bucket, Key="k", Body=body)
+        session.s3.delete_object(Bucket=ours.bucket, Key="k")
+        session.s3.create_multipart_upload(Bucket=ours.bucket, Key="unfinished")
+        assert "deleted bucket" in s3.delete_bucket(session, ours)[0]
+        assert s3.delete_bucket(session, ours) == ()
+        assert s3.bucket_region(session, ours) is None
+        assert "sageturner setup" in str(s3.bucket_findings(session, ours)[0])
+
+
+class TestRepository:
+    def test_is_made_immutable_scanned_and_only_untagged_images_expire(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        repository, notes = ecr.ensure_repository(session, ours)
+        assert repository.ours and "created" in notes[0]
+        found = session.ecr.describe_repositories(repositoryNames=[ours.repository])
+        described = found["repositories"][0]
+        assert described["imageTagMutability"] == "IMMUTABLE"
+        assert described["imageScanningConfiguration"] == {"scanOnPush": True}
+        policy = session.ecr.get_lifecycle_policy(repositoryName=ours.repository)
+        rules = json.loads(policy["lifecyclePolicyText"])["rules"]
+        assert [rule["selection"]["tagStatus"] for rule in rules] == ["untagged"]
+        assert ecr.ensure_repository(session, ours) == (repository, ())
+
+    def test_drift_is_mended(self, session: AwsSession, ours: Names) -> None:
+        ecr.ensure_repository(session, ours)
+        session.ecr.put_image_tag_mutability(
+            repositoryName=ours.repository, imageTagMutability="MUTABLE"
+        )
+        session.ecr.delete_lifecycle_policy(repositoryName=ours.repository)
+        _, notes = ecr.ensure_repository(session, ours)
+        assert notes == ("made the tags immutable", "set untagged images to expire after 14 days")
+
+    def test_one_of_the_users_own_is_used_as_it_is(self, session: AwsSession, ours: Names) -> None:
+        session.ecr.create_repository(repositoryName=ours.repository)
+        repository, notes = ecr.ensure_repository(session, ours)
+        assert not repository.ours and notes == ()
+        found = session.ecr.describe_repositories(repositoryNames=[ours.repository])
+        assert found["repositories"][0]["imageTagMutability"] == "MUTABLE"
+        assert "kept repository" in ecr.delete_repository(session, ours)[0]
+
+    def test_images_are_found_by_tag_listed_and_deleted(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        assert ecr.find_image(session, ours, tag="digits-1", architecture="amd64") is None
+        assert ecr.list_images(session, ours) == ()
+        ecr.ensure_repository(session, ours)
+        assert ecr.find_image(session, ours, tag="digits-1", architecture="amd64") is None
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {"mediaType": "x", "size": 1, "digest": "sha256:" + "0" * 64},
+            "layers": [],
+        }
+        session.ecr.put_image(
+            repositoryName=ours.repository, imageManifest=json.dumps(manifest), imageTag="digits-1"
+        )
+        image = ecr.find_image(session, ours, tag="digits-1", architecture="amd64")
+        assert image and image.pinned.endswith(image.digest)
+        assert image.repository.endswith("/" + ours.repository)
+        (listed,) = ecr.list_images(session, ours)
+        assert (listed.digest, listed.tags) == (image.digest, ("digits-1",))
+        assert ecr.delete_images(session, ours, [image.digest]) == 1
+        assert ecr.delete_images(session, ours, [image.digest]) == 0
+        assert ecr.list_images(session, ours) == ()
+        assert "deleted repository" in ecr.delete_repository(session, ours)[0]
+        assert ecr.delete_repository(session, ours) == ()
+        assert ecr.delete_images(session, ours, [image.digest]) == 0
