@@ -1,0 +1,103 @@
+"""Instances by load: application-autoscaling for the one variant of an endpoint."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sageturner_magic.aws.errors import unless
+from sageturner_magic.aws.names import VARIANT
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.spec import Autoscaling
+
+POLICY = "sageturner-invocations"
+_DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
+_METRIC: Final = "SageMakerVariantInvocationsPerInstance"
+_NONE = r"^ObjectNotFoundException"
+
+
+def describe(session: AwsSession, name: str) -> Autoscaling | None:
+    """How the endpoint scales; None where it does not.
+
+    Permissions: application-autoscaling:DescribeScalableTargets,
+    application-autoscaling:DescribeScalingPolicies. Raises AwsError.
+    """
+    with session.call("read the autoscaling", f"endpoint {name}"):
+        targets = session.autoscaling.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[_resource(name)]
+        )["ScalableTargets"]
+        if not targets:
+            return None
+        policies = session.autoscaling.describe_scaling_policies(
+            ServiceNamespace="sagemaker", ResourceId=_resource(name), ScalableDimension=_DIMENSION
+        )["ScalingPolicies"]
+    goals = [
+        policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
+        for policy in policies
+        if "TargetTrackingScalingPolicyConfiguration" in policy
+    ]
+    return Autoscaling(
+        min=targets[0]["MinCapacity"],
+        max=targets[0]["MaxCapacity"],
+        invocations_per_instance=goals[0] if goals else 0.0,
+    )
+
+
+def ensure(session: AwsSession, name: str, wanted: Autoscaling | None) -> str:
+    """Let the endpoint (InService) scale as `wanted`; None takes autoscaling off.
+
+    Permissions: application-autoscaling:RegisterScalableTarget,
+    application-autoscaling:PutScalingPolicy, iam:CreateServiceLinkedRole (the first time in an
+    account); those of `describe` and `remove`.
+
+    Returns:
+        What was changed, for people; empty if nothing was.
+    """
+    present = describe(session, name)
+    if present == wanted:
+        return ""
+    if wanted is None:
+        remove(session, name)
+        return "took autoscaling off"
+    with session.call("set up autoscaling", "compute.server.autoscaling"):
+        session.autoscaling.register_scalable_target(
+            ServiceNamespace="sagemaker",
+            ResourceId=_resource(name),
+            ScalableDimension=_DIMENSION,
+            MinCapacity=wanted.min,
+            MaxCapacity=wanted.max,
+        )
+        session.autoscaling.put_scaling_policy(
+            PolicyName=POLICY,
+            ServiceNamespace="sagemaker",
+            ResourceId=_resource(name),
+            ScalableDimension=_DIMENSION,
+            PolicyType="TargetTrackingScaling",
+            TargetTrackingScalingPolicyConfiguration={
+                "TargetValue": wanted.invocations_per_instance,
+                "PredefinedMetricSpecification": {"PredefinedMetricType": _METRIC},
+            },
+        )
+    return (
+        f"scales from {wanted.min} to {wanted.max} instances, at "
+        f"{wanted.invocations_per_instance:g} invocations a minute on each"
+    )
+
+
+def remove(session: AwsSession, name: str) -> None:
+    """Take autoscaling off, with its policies. Nothing where there is none.
+
+    Permissions: application-autoscaling:DeregisterScalableTarget. Raises AwsError.
+    """
+    with session.call("take autoscaling off", f"endpoint {name}"):
+        unless(
+            _NONE,
+            lambda: session.autoscaling.deregister_scalable_target(
+                ServiceNamespace="sagemaker",
+                ResourceId=_resource(name),
+                ScalableDimension=_DIMENSION,
+            ),
+        )
+
+
+def _resource(name: str) -> str:
+    return f"endpoint/{name}/variant/{VARIANT}"

@@ -1,0 +1,183 @@
+"""What endpoints write: CloudWatch logs, read with the two calls that SageMaker users have.
+
+AmazonSageMakerFullAccess grants DescribeLogStreams and GetLogEvents, and not FilterLogEvents.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sageturner_magic.aws.errors import unless
+from sageturner_magic.aws.names import TAG_CREATED_BY, TAG_ENDPOINT, log_group, own_tags
+from sageturner_magic.aws.session import AwsSession
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import OutputLogEventTypeDef
+
+_NO_GROUP = r"^ResourceNotFoundException"
+_POLL_S = 2.0
+_STREAMS = 50
+"""Streams that are read, the last written first; an instance writes one of each kind."""
+
+
+@dataclass(frozen=True, order=True)
+class LogLine:
+    """A line of a log. Attributes: time (seconds since 1970), stream, text."""
+
+    time: float
+    stream: str
+    text: str
+
+
+def tail(session: AwsSession, group: str, limit: int = 100) -> tuple[LogLine, ...]:
+    """The last `limit` lines over all streams of a group, oldest first; none if there is none.
+
+    Permissions: logs:DescribeLogStreams, logs:GetLogEvents. Raises AwsError.
+    """
+    with session.call("read the log", group):
+        lines: list[LogLine] = []
+        for stream in _streams(session, group):
+            lines += _last(session, group, stream, min(limit, 10_000))
+    return tuple(heapq.nlargest(limit, lines))[::-1]
+
+
+def follow(
+    session: AwsSession,
+    group: str,
+    *,
+    since: float = 0.0,
+    pause: Callable[[float], None] = time.sleep,
+) -> Iterator[LogLine]:
+    """Lines as they are written, each once, for ever; a group that does not exist yet may come.
+
+    Permissions and errors: as `tail`.
+
+    Args:
+        session: Who asks.
+        group: The log group.
+        since: Lines of this time (seconds since 1970) and later.
+        pause: Called with the seconds to wait when there is nothing new; what it raises ends
+            the following.
+    """
+    tokens: dict[str, str] = {}
+    while True:
+        found: list[LogLine] = []
+        with session.call("read the log", group):
+            for stream in _streams(session, group):
+                found += _new(session, group, stream, since, tokens)
+        yield from sorted(found)
+        if not found:
+            pause(_POLL_S)
+
+
+def claim_group(session: AwsSession, endpoint: str) -> None:
+    """Tag the log group of an endpoint of ours, which SageMaker has made, as ours too.
+
+    So teardown knows it after the endpoint is gone. Nothing where there is no group yet.
+
+    Permissions: logs:TagResource. Raises AwsError.
+    """
+    group = log_group(endpoint)
+    tags = {**own_tags(session), TAG_ENDPOINT: endpoint}
+    with session.call("tag the log", group, resource=_arn(session, group)):
+        unless(
+            _NO_GROUP,
+            lambda: session.logs.tag_resource(resourceArn=_arn(session, group), tags=tags),
+        )
+
+
+def our_groups(session: AwsSession) -> tuple[str, ...]:
+    """The log groups of endpoints, present and past, that sageturner made.
+
+    Permissions: logs:DescribeLogGroups, logs:ListTagsForResource. Raises AwsError.
+    """
+    with session.call("list the logs", "Amazon CloudWatch"):
+        pages = session.logs.get_paginator("describe_log_groups").paginate(
+            logGroupNamePrefix=log_group("")
+        )
+        found = [group["logGroupName"] for page in pages for group in page["logGroups"]]
+        return tuple(group for group in found if _is_ours(session, group))
+
+
+def delete_group(session: AwsSession, group: str) -> bool:
+    """Delete a log group; whether there was one. Permissions: logs:DeleteLogGroup."""
+    with session.call("delete the log", group, resource=_arn(session, group)):
+        answer = unless(_NO_GROUP, lambda: session.logs.delete_log_group(logGroupName=group))
+        return answer is not None
+
+
+def _is_ours(session: AwsSession, group: str) -> bool:
+    answer = unless(
+        _NO_GROUP,
+        lambda: session.logs.list_tags_for_resource(resourceArn=_arn(session, group)),
+    )
+    return answer is not None and TAG_CREATED_BY in answer["tags"]
+
+
+def _arn(session: AwsSession, group: str) -> str:
+    return f"arn:{session.partition}:logs:{session.region}:{session.account}:log-group:{group}"
+
+
+def _streams(session: AwsSession, group: str) -> list[str]:
+    answer = unless(
+        _NO_GROUP,
+        lambda: session.logs.describe_log_streams(
+            logGroupName=group, orderBy="LastEventTime", descending=True, limit=_STREAMS
+        ),
+    )
+    return [stream["logStreamName"] for stream in answer["logStreams"]] if answer else []
+
+
+def _last(session: AwsSession, group: str, stream: str, limit: int) -> list[LogLine]:
+    """The last page of a stream that holds anything."""
+    position: dict[str, str] = {}
+    while True:
+        answer = unless(
+            _NO_GROUP,
+            lambda position=position: session.logs.get_log_events(  # type: ignore[misc]
+                logGroupName=group, logStreamName=stream, limit=limit, **position
+            ),
+        )
+        if answer is None:
+            return []
+        if answer["events"] or answer.get("nextBackwardToken") in (None, position.get("nextToken")):
+            return _lines(stream, answer["events"])
+        # CloudWatch may answer with an empty page although there are older events.
+        position = {"nextToken": answer["nextBackwardToken"]}
+
+
+def _lines(stream: str, events: Iterable[OutputLogEventTypeDef]) -> list[LogLine]:
+    return [
+        LogLine(event["timestamp"] / 1000, stream, event["message"].rstrip("\n"))
+        for event in events
+    ]
+
+
+def _new(
+    session: AwsSession, group: str, stream: str, since: float, tokens: dict[str, str]
+) -> Iterator[LogLine]:
+    """The events of a stream after the token of last time, page by page."""
+    while True:
+        position = {"nextToken": tokens[stream]} if stream in tokens else {}
+        answer = unless(
+            _NO_GROUP,
+            lambda position=position: session.logs.get_log_events(  # type: ignore[misc]
+                logGroupName=group,
+                logStreamName=stream,
+                startFromHead=True,
+                startTime=int(since * 1000),
+                **position,
+            ),
+        )
+        if answer is None:
+            return
+        yield from _lines(stream, answer["events"])
+        token = answer.get("nextForwardToken", "")
+        # CloudWatch hands out the same token at the end of a stream; a page before it may be empty.
+        if not token or token == tokens.get(stream):
+            return
+        tokens[stream] = token

@@ -1,0 +1,95 @@
+"""What things cost, where AWS tells: None whenever it does not, and never an error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from sageturner_magic.aws.errors import is_aws
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.spec import Server, Serverless
+
+
+def hourly(session: AwsSession, compute: Serverless | Server) -> float | None:
+    """US dollars an hour that an endpoint costs whether it is used or not.
+
+    0 for serverless without provisioned concurrency. None where the Pricing API does not tell.
+
+    Permissions: pricing:GetProducts; without it there is no price.
+    """
+    if isinstance(compute, Server):
+        each = instance_hour(session, compute.instance_type)
+        return None if each is None else each * compute.initial_instance_count
+    if not compute.provisioned_concurrency:
+        return 0.0
+    second = _provisioned_second(session, compute.memory)
+    return None if second is None else second * 3600 * compute.provisioned_concurrency
+
+
+@lru_cache(maxsize=64)
+def instance_hour(session: AwsSession, instance_type: str) -> float | None:
+    """US dollars for an hour of an instance that hosts an endpoint. Permissions: as `hourly`."""
+    return _price(
+        session,
+        {"instanceName": instance_type, "component": "Hosting"},
+        lambda usage: f"Host:{instance_type}" in usage,
+    )
+
+
+@lru_cache(maxsize=8)
+def serverless_second(session: AwsSession, memory: int) -> float | None:
+    """US dollars for a second of work of a serverless endpoint. Permissions: as `hourly`.
+
+    Args:
+        session: Who asks.
+        memory: In MB.
+    """
+    size = f"Mem-{memory // 1024}GB"
+    return _price(
+        session,
+        {"component": "Serverless Inference"},
+        lambda usage: usage.endswith(size) and "Provisioned" not in usage,
+    )
+
+
+@lru_cache(maxsize=8)
+def _provisioned_second(session: AwsSession, memory: int) -> float | None:
+    size = f"Mem-{memory // 1024}GB"
+    return _price(
+        session,
+        {"component": "Serverless Inference"},
+        lambda usage: usage.endswith(size) and "Provisioned" in usage,
+    )
+
+
+def _price(session: AwsSession, attributes: Mapping[str, str], fits: Any) -> float | None:
+    """The price of the first product with these attributes whose usage type `fits`."""
+    filters: list[Any] = [
+        {"Type": "TERM_MATCH", "Field": field, "Value": value}
+        for field, value in {"regionCode": session.region, **attributes}.items()
+    ]
+    try:
+        pages = session.pricing.get_paginator("get_products").paginate(
+            ServiceCode="AmazonSageMaker", Filters=filters
+        )
+        for page in pages:
+            for text in page["PriceList"]:
+                product = json.loads(text)
+                if fits(product["product"]["attributes"].get("usagetype", "")):
+                    return dollars(product)
+    except Exception as error:
+        # A price is a courtesy: no permission, no network or another form of answer costs it.
+        if not (is_aws(error) or isinstance(error, (KeyError, ValueError, TypeError))):
+            raise
+    return None
+
+
+def dollars(product: Mapping[str, Any]) -> float | None:
+    """The on-demand price in US dollars of an entry of the price list; None if it has none."""
+    for term in product.get("terms", {}).get("OnDemand", {}).values():
+        for dimension in term.get("priceDimensions", {}).values():
+            if "USD" in dimension.get("pricePerUnit", {}):
+                return float(dimension["pricePerUnit"]["USD"])
+    return None
