@@ -314,15 +314,15 @@ ENDPOINT_LOG: tuple[Row, ...] = (
         "set `compute.server.inference_ami_version: al2023-ami-sagemaker-inference-gpu-4-1`",
     ),
     _row(
+        r"error while loading shared libraries: (?P<library>[^:]+)|"
+        r"(OSError|ImportError): (?P<library2>lib[\w.+\-]+): cannot open shared object",
+        "a system library is missing: {library}{library2}",
+        "add its apt package to `container.generate_container.system_packages`",
+    ),
+    _row(
         r"(ModuleNotFoundError|ImportError): (?P<error>.+)",
         "the code imports what the image does not have: {error}",
         "add the package to `container.generate_container.python_packages` and deploy again",
-    ),
-    _row(
-        r"error while loading shared libraries: (?P<library>[^:]+)|"
-        r"OSError: (?P<library2>lib[\w.+\-]+): cannot open shared object",
-        "a system library is missing: {library}{library2}",
-        "add its apt package to `container.generate_container.system_packages`",
     ),
     _row(
         r"MemoryError|out of memory|oom-kill|^\s*Killed\b|Cannot allocate memory|"

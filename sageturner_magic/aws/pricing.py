@@ -24,21 +24,10 @@ def hourly(session: AwsSession, compute: Serverless | Server) -> float | None:
         return None if each is None else each * compute.initial_instance_count
     if not compute.provisioned_concurrency:
         return 0.0
-    second = _provisioned_second(session, compute.memory)
+    second = _serverless(session, f"ProvisionedConcurrency:Mem-{compute.memory // 1024}GB")
     return None if second is None else second * 3600 * compute.provisioned_concurrency
 
 
-@lru_cache(maxsize=64)
-def instance_hour(session: AwsSession, instance_type: str) -> float | None:
-    """US dollars for an hour of an instance that hosts an endpoint. Permissions: as `hourly`."""
-    return _price(
-        session,
-        {"instanceName": instance_type, "component": "Hosting"},
-        lambda usage: f"Host:{instance_type}" in usage,
-    )
-
-
-@lru_cache(maxsize=8)
 def serverless_second(session: AwsSession, memory: int) -> float | None:
     """US dollars for a second of work of a serverless endpoint. Permissions: as `hourly`.
 
@@ -46,26 +35,22 @@ def serverless_second(session: AwsSession, memory: int) -> float | None:
         session: Who asks.
         memory: In MB.
     """
-    size = f"Mem-{memory // 1024}GB"
-    return _price(
-        session,
-        {"component": "Serverless Inference"},
-        lambda usage: usage.endswith(size) and "Provisioned" not in usage,
-    )
+    return _serverless(session, f"ServerlessInf:Mem-{memory // 1024}GB")
 
 
-@lru_cache(maxsize=8)
-def _provisioned_second(session: AwsSession, memory: int) -> float | None:
-    size = f"Mem-{memory // 1024}GB"
-    return _price(
-        session,
-        {"component": "Serverless Inference"},
-        lambda usage: usage.endswith(size) and "Provisioned" in usage,
-    )
+@lru_cache(maxsize=64)
+def instance_hour(session: AwsSession, instance_type: str) -> float | None:
+    """US dollars for an hour of an instance that hosts an endpoint. Permissions: as `hourly`."""
+    return _price(session, {"instanceName": instance_type}, f"Host:{instance_type}")
 
 
-def _price(session: AwsSession, attributes: Mapping[str, str], fits: Any) -> float | None:
-    """The price of the first product with these attributes whose usage type `fits`."""
+@lru_cache(maxsize=16)
+def _serverless(session: AwsSession, usage: str) -> float | None:
+    return _price(session, {"productFamily": "ML Serverless"}, usage)
+
+
+def _price(session: AwsSession, attributes: Mapping[str, str], usage: str) -> float | None:
+    """The price of the product with these attributes whose usage type ends in `usage`."""
     filters: list[Any] = [
         {"Type": "TERM_MATCH", "Field": field, "Value": value}
         for field, value in {"regionCode": session.region, **attributes}.items()
@@ -77,7 +62,7 @@ def _price(session: AwsSession, attributes: Mapping[str, str], fits: Any) -> flo
         for page in pages:
             for text in page["PriceList"]:
                 product = json.loads(text)
-                if fits(product["product"]["attributes"].get("usagetype", "")):
+                if product["product"]["attributes"]["usagetype"].endswith(usage):
                     return dollars(product)
     except Exception as error:
         # A price is a courtesy: no permission, no network or another form of answer costs it.
@@ -87,9 +72,14 @@ def _price(session: AwsSession, attributes: Mapping[str, str], fits: Any) -> flo
 
 
 def dollars(product: Mapping[str, Any]) -> float | None:
-    """The on-demand price in US dollars of an entry of the price list; None if it has none."""
-    for term in product.get("terms", {}).get("OnDemand", {}).values():
-        for dimension in term.get("priceDimensions", {}).values():
-            if "USD" in dimension.get("pricePerUnit", {}):
-                return float(dimension["pricePerUnit"]["USD"])
-    return None
+    """The on-demand price in US dollars of an entry of the price list; None if it has none.
+
+    Of several tiers the dearest: the first one may be free of charge for new accounts.
+    """
+    prices = [
+        float(dimension["pricePerUnit"]["USD"])
+        for term in product.get("terms", {}).get("OnDemand", {}).values()
+        for dimension in term.get("priceDimensions", {}).values()
+        if "USD" in dimension.get("pricePerUnit", {})
+    ]
+    return max(prices, default=None)

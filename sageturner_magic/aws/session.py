@@ -145,7 +145,8 @@ class AwsSession:
 
     @property
     def quotas(self) -> ServiceQuotasClient:
-        return self.client("service-quotas")  # type: ignore[no-any-return]
+        """As for prices: a plan does not wait for it."""
+        return self._client("quotas", "service-quotas", read_timeout=10, attempts=4)  # type: ignore[no-any-return]
 
     @property
     def pricing(self) -> PricingClient:

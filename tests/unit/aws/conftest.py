@@ -15,11 +15,17 @@ ACCOUNT = "123456789012"
 CALLER = f"arn:aws:sts::{ACCOUNT}:assumed-role/Ops/ann"
 
 
+@pytest.fixture(scope="session")
+def boto() -> Iterator[boto3.Session]:
+    """Shared, because reading the service models takes most of a test's time."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.delenv("AWS_PROFILE", raising=False)
+        yield boto3.Session("AKID", "SECRET", region_name="eu-west-1")
+
+
 @pytest.fixture
-def session(monkeypatch: pytest.MonkeyPatch) -> AwsSession:
+def session(boto: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> AwsSession:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    boto = boto3.Session("AKID", "SECRET", region_name="eu-west-1")
     session = AwsSession(None, "eu-west-1", "aws", boto)
     session.__dict__["identity"] = (ACCOUNT, CALLER)
     return session

@@ -1,0 +1,378 @@
+"""An endpoint becomes what it shall be, whatever state it is found in."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from sageturner_magic.aws import autoscaling, rollout, sagemaker
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Server, Serverless
+from sageturner_magic.errors import AwsError, DeploymentCancelled, EndpointError
+from tests.unit.aws.fake import PREFIX, Clock, FakeSageMaker
+
+ROLE = "arn:aws:iam::123456789012:role/sageturner-role-sagemaker"
+FIRST = EndpointSpec("digits", "repo@sha256:" + "1" * 64, ROLE, Server("ml.m5.large"), "s3://b/1")
+SECOND = dataclasses.replace(FIRST, image="repo@sha256:" + "2" * 64)
+THIRD = dataclasses.replace(FIRST, image="repo@sha256:" + "3" * 64)
+
+
+@pytest.fixture
+def aws(session: AwsSession) -> FakeSageMaker:
+    return FakeSageMaker(session)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def deploy(session: AwsSession, spec: EndpointSpec, clock: Clock) -> str:
+    deed = rollout.apply(session, spec, pause=clock.pause)
+    *_, last = rollout.watch(session, spec.name, pause=clock.pause, clock=clock.time)
+    rollout.settle(session, last.endpoint, spec.resource, 12.4)
+    return deed
+
+
+def test_a_new_endpoint_is_created_with_model_config_and_tags(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    assert deploy(session, FIRST, clock) == "created"
+    assert list(aws.models) == list(aws.configs) == [FIRST.resource]
+    found = sagemaker.find_endpoint(session, "digits")
+    assert found and found.ours and found.status == "InService"
+    assert found.version == found.tags["sageturner:version"] == FIRST.version
+    assert found.tags["sageturner:created-by"] == "assumed-role/Ops/ann"
+    assert found.tags["sageturner:seconds"] == "12"
+
+
+def test_the_same_again_does_nothing(session: AwsSession, aws: FakeSageMaker, clock: Clock) -> None:
+    deploy(session, FIRST, clock)
+    aws.calls.clear()
+    assert rollout.apply(session, FIRST) == "unchanged"
+    assert "UpdateEndpoint" not in aws.calls and "CreateEndpoint" not in aws.calls
+
+
+def test_new_tags_of_the_user_reach_an_unchanged_endpoint(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    deploy(session, FIRST, clock)
+    assert rollout.apply(session, dataclasses.replace(FIRST, tags={"team": "a"})) == "unchanged"
+    assert aws.tags[f"{PREFIX}endpoint/digits"]["team"] == "a"
+
+
+def test_a_change_updates_in_place_and_the_former_version_stays(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    deploy(session, FIRST, clock)
+    assert deploy(session, SECOND, clock) == "updated"
+    assert "DeleteEndpoint" not in aws.calls
+    found = sagemaker.our_endpoint(session, "digits")
+    assert found.version == SECOND.version
+    assert found.tags["sageturner:previous"] == FIRST.version
+    versions = sagemaker.list_versions(session, "digits")
+    assert [v.version for v in versions] == [SECOND.version, FIRST.version]
+    assert all(v.servable for v in versions)
+
+
+def test_an_interrupted_deployment_goes_on_where_it_was(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    rollout.apply(session, FIRST)  # and then the process was killed
+    assert deploy(session, FIRST, clock) == "under way"
+    rollout.apply(session, SECOND)
+    assert deploy(session, SECOND, clock) == "under way"
+    assert aws.calls.count("CreateEndpoint") == aws.calls.count("UpdateEndpoint") == 1
+
+
+@pytest.mark.parametrize("last", ["CreateModel", "CreateEndpointConfig"])
+def test_one_killed_before_the_endpoint_was_made_goes_on_too(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock, last: str
+) -> None:
+    following = {"CreateModel": "CreateEndpointConfig", "CreateEndpointConfig": "CreateEndpoint"}
+    aws.refuse[following[last]] = ["killed"]
+    with pytest.raises(AwsError):
+        rollout.apply(session, FIRST)
+    assert deploy(session, FIRST, clock) == "created"
+    assert len(aws.models) == len(aws.configs) == len(aws.endpoints) == 1
+
+
+def test_another_change_under_way_is_explained(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    aws.ticks = 99
+    rollout.apply(session, FIRST)
+    with pytest.raises(EndpointError, match=r"is being created.*sageturner status digits"):
+        rollout.apply(session, SECOND)
+    with pytest.raises(EndpointError, match="is being created"):
+        sagemaker.delete_endpoint(session, "digits")
+
+
+@pytest.mark.parametrize(("theirs", "result"), [(FIRST, "under way"), (SECOND, None)])
+def test_of_two_first_deployments_one_wins_and_the_other_says_so(
+    session: AwsSession, aws: FakeSageMaker, theirs: EndpointSpec, result: str | None
+) -> None:
+    def other(**_: Any) -> None:
+        session.sagemaker.meta.events.unregister(
+            "before-parameter-build.sagemaker.CreateEndpoint", other
+        )
+        rollout.apply(session, theirs)
+
+    session.sagemaker.meta.events.register("before-parameter-build.sagemaker.CreateEndpoint", other)
+    if result:
+        assert rollout.apply(session, FIRST) == result
+    else:
+        with pytest.raises(EndpointError, match="Another deployment of digits was faster"):
+            rollout.apply(session, FIRST)
+
+
+def test_of_two_updates_one_wins_and_the_other_says_so(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    deploy(session, FIRST, clock)
+    aws.refuse["UpdateEndpoint"] = [f'Cannot update in-progress endpoint "{PREFIX}endpoint/d".']
+    with pytest.raises(EndpointError, match="was faster"):
+        rollout.apply(session, SECOND)
+
+
+def test_a_failed_endpoint_of_ours_is_replaced(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    aws.fails.add(FIRST.resource)
+    with pytest.raises(EndpointError) as caught:
+        deploy(session, FIRST, clock)
+    (finding,) = caught.value.findings
+    assert "xgboost" in finding.why and "python_packages" in finding.do
+    assert "ping health check" in finding.details and "ModuleNotFoundError" in finding.details
+    assert deploy(session, SECOND, clock) == "replaced"
+    assert sagemaker.our_endpoint(session, "digits").version == SECOND.version
+
+
+def test_an_update_that_fails_says_that_the_former_version_serves(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    deploy(session, FIRST, clock)
+    aws.fails.add(SECOND.resource)
+    with pytest.raises(EndpointError, match="digits serves its former version again"):
+        deploy(session, SECOND, clock)
+    assert sagemaker.our_endpoint(session, "digits").version == FIRST.version
+    assert deploy(session, THIRD, clock) == "updated"
+
+
+def test_an_endpoint_that_is_not_ours_is_not_touched(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    deploy(session, FIRST, clock)
+    aws.tags[f"{PREFIX}endpoint/digits"] = {"team": "other"}
+    aws.calls.clear()
+    for touch in (
+        lambda: rollout.apply(session, SECOND),
+        lambda: rollout.rollback(session, "digits"),
+        lambda: sagemaker.delete_endpoint(session, "digits"),
+    ):
+        with pytest.raises(EndpointError, match="was not made by sageturner"):
+            touch()
+    assert {call for call in aws.calls if not call.startswith(("Describe", "List"))} == set()
+    assert sagemaker.list_endpoints(session) == ()
+
+
+def test_instances_do_not_become_serverless_but_the_reverse_works(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    serverless = dataclasses.replace(FIRST, compute=Serverless(2048, 5))
+    deploy(session, serverless, clock)
+    assert deploy(session, FIRST, clock) == "updated"
+    with pytest.raises(EndpointError, match=r"cannot become serverless.*sageturner delete digits"):
+        rollout.apply(session, serverless)
+
+
+class TestPatience:
+    ROLE = f"Could not assume role {ROLE}. Please ensure that the role exists."
+    CONFIG = f'Could not find endpoint configuration "{PREFIX}endpoint-config/x".'
+
+    def test_a_role_that_is_too_new_is_tried_again(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        aws.refuse = {"CreateModel": [self.ROLE] * 4, "CreateEndpoint": [self.CONFIG] * 2}
+        assert rollout.apply(session, FIRST, pause=clock.pause) == "created"
+        assert clock.pauses == [1, 2, 4, 8, 1, 2]
+
+    def test_for_a_minute_and_no_longer(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        aws.refuse = {"CreateModel": [self.ROLE] * 99}
+        with pytest.raises(AwsError, match=r"may not use the execution role.*sageturner setup"):
+            rollout.apply(session, FIRST, pause=clock.pause)
+        assert 60 <= clock.now < 80
+
+    def test_other_refusals_are_told_at_once(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        aws.refuse = {"CreateModel": ["The image is bad"]}
+        with pytest.raises(AwsError, match="The image is bad"):
+            rollout.apply(session, FIRST, pause=clock.pause)
+        assert clock.pauses == []
+
+
+class TestWatch:
+    def test_shows_each_second_and_asks_less_and_less(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        aws.ticks = 20
+        rollout.apply(session, FIRST)
+        aws.calls.clear()
+        updates = list(rollout.watch(session, "digits", pause=clock.pause, clock=clock.time))
+        assert [u.elapsed for u in updates] == [float(i) for i in range(len(updates))]
+        assert len(updates) > 3 * len(aws.calls)
+        assert {u.endpoint.status for u in updates} == {"Creating", "InService"}
+        assert updates[-1].endpoint.settled
+
+    def test_ends_with_what_the_pause_raises(self, session: AwsSession, aws: FakeSageMaker) -> None:
+        def cancel(now: float) -> None:
+            raise DeploymentCancelled("Cancelled")
+
+        clock = Clock(cancel)
+        rollout.apply(session, FIRST)
+        with pytest.raises(DeploymentCancelled):
+            list(rollout.watch(session, "digits", pause=clock.pause, clock=clock.time))
+
+    def test_an_endpoint_that_is_gone_ends_it(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        (update,) = rollout.watch(session, "none", pause=clock.pause, clock=clock.time)
+        assert update.endpoint.status == sagemaker.GONE
+        with pytest.raises(EndpointError, match="was deleted while"):
+            rollout.settle(session, update.endpoint, "none-1", 1)
+
+
+class TestRollback:
+    def test_goes_back_to_what_served_before_and_forth_again(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        for spec in (FIRST, SECOND, FIRST):
+            deploy(session, spec, clock)
+        for expected in (SECOND, FIRST, SECOND):
+            target = rollout.rollback(session, "digits", pause=clock.pause)
+            assert target.version == expected.version
+            *_, last = rollout.watch(session, "digits", pause=clock.pause, clock=clock.time)
+            rollout.settle(session, last.endpoint, target.resource, 1)
+        assert len(aws.endpoints) == 1
+
+    def test_goes_to_the_version_that_is_named(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        for spec in (FIRST, SECOND, THIRD):
+            deploy(session, spec, clock)
+        assert rollout.rollback(session, "digits", FIRST.version).image == FIRST.image
+
+    def test_says_which_versions_there_are(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        with pytest.raises(EndpointError, match="cannot go back to an earlier version"):
+            rollout.rollback(session, "digits")
+        deploy(session, SECOND, clock)
+        with pytest.raises(EndpointError, match=rf"back to ffff.*are: {FIRST.version}"):
+            rollout.rollback(session, "digits", "ffff")
+        with pytest.raises(EndpointError, match="There is no endpoint nothing"):
+            rollout.rollback(session, "nothing")
+
+
+class TestAutoscaling:
+    WANTED = Autoscaling(1, 4, 100.0)
+    LARGER = dataclasses.replace(SECOND, compute=Server("ml.m5.xlarge"))
+
+    def test_is_set_up_changed_and_taken_off(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        assert autoscaling.ensure(session, "digits", None) == ""
+        assert "from 1 to 4" in autoscaling.ensure(session, "digits", self.WANTED)
+        assert autoscaling.describe(session, "digits") == self.WANTED
+        assert autoscaling.ensure(session, "digits", self.WANTED) == ""
+        more = dataclasses.replace(self.WANTED, max=6)
+        assert "to 6" in autoscaling.ensure(session, "digits", more)
+        assert "off" in autoscaling.ensure(session, "digits", None)
+        assert autoscaling.describe(session, "digits") is None
+
+    def test_an_update_keeps_the_instances_that_it_has_reached(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        autoscaling.ensure(session, "digits", self.WANTED)
+        rollout.apply(session, SECOND)
+        assert aws.endpoints["digits"]["request"]["RetainAllVariantProperties"] is True
+        assert autoscaling.describe(session, "digits") == self.WANTED
+
+    def test_it_is_taken_off_before_the_instance_type_changes(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        autoscaling.ensure(session, "digits", self.WANTED)
+        rollout.apply(session, self.LARGER)
+        assert autoscaling.describe(session, "digits") is None
+        assert "RetainAllVariantProperties" not in aws.endpoints["digits"]["request"]
+
+    def test_deleting_the_endpoint_takes_it_off(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        autoscaling.ensure(session, "digits", self.WANTED)
+        sagemaker.delete_endpoint(session, "digits")
+        assert aws.targets == {}
+
+
+class TestDelete:
+    def test_removes_the_endpoint_and_its_versions_and_may_be_repeated(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        deploy(session, SECOND, clock)
+        versions = sagemaker.list_versions(session, "digits")
+        for _ in range(2):
+            sagemaker.delete_endpoint(session, "digits")
+            rollout.wait_until_gone(session, "digits", pause=clock.pause, clock=clock.time)
+            for version in versions:
+                sagemaker.delete_version(session, version)
+        assert (aws.endpoints, aws.configs, aws.models) == ({}, {}, {})
+
+    def test_a_version_that_serves_is_kept(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        (version,) = sagemaker.list_versions(session, "digits")
+        with pytest.raises(EndpointError, match="still serves version"):
+            sagemaker.delete_version(session, version)
+
+    def test_what_an_interruption_left_is_listed_and_deleted(
+        self, session: AwsSession, aws: FakeSageMaker
+    ) -> None:
+        aws.refuse["CreateEndpointConfig"] = ["killed"]
+        with pytest.raises(AwsError):
+            rollout.apply(session, FIRST)
+        (half,) = sagemaker.list_versions(session)
+        assert not half.servable and half.image == FIRST.image
+        sagemaker.delete_version(session, half)
+        assert sagemaker.list_versions(session) == ()
+
+    def test_versions_of_others_are_not_listed(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        deploy(session, dataclasses.replace(FIRST, name="digits-2"), clock)
+        session.sagemaker.create_model(ModelName="digits-0123456789ab", Tags=[])
+        session.sagemaker.create_model(ModelName="something-else", Tags=[])
+        assert [v.name for v in sagemaker.list_versions(session, "digits")] == ["digits"]
+        assert {v.name for v in sagemaker.list_versions(session)} == {"digits", "digits-2"}
+        assert [e.name for e in sagemaker.list_endpoints(session)] == ["digits", "digits-2"]
+
+    def test_one_that_does_not_go_is_told(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        aws.ticks = 10_000
+        sagemaker.delete_endpoint(session, "digits")
+        with pytest.raises(EndpointError, match=r"was not deleted.*Deleting"):
+            rollout.wait_until_gone(session, "digits", pause=clock.pause, clock=clock.time)
