@@ -199,7 +199,7 @@ SERVICE: tuple[Row, ...] = (
         "delete it first (`sageturner delete`) or deploy under another `name`",
     ),
     _row(
-        r"could not find endpoint",
+        r"could not find endpoint|^ValidationError: endpoint \S+ of account \d+ not found",
         "there is no such endpoint in {region}",
         "see `sageturner list` for those that exist, and check `--region` and `--profile`",
     ),

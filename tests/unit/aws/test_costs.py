@@ -1,0 +1,144 @@
+"""Prices and quotas: told where AWS tells them, and never in the way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from botocore.stub import Stubber
+
+from sageturner_magic.aws import pricing, quotas
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.spec import Autoscaling, Server, Serverless
+
+Stub = Callable[[object], Stubber]
+
+
+def product(usage: str, *prices: str) -> str:
+    dimensions = {str(i): {"pricePerUnit": {"USD": price}} for i, price in enumerate(prices)}
+    return json.dumps(
+        {
+            "product": {"attributes": {"usagetype": usage}},
+            "terms": {"OnDemand": {"t": {"priceDimensions": dimensions}}},
+        }
+    )
+
+
+def price_list(stubber: Stubber, *products: str) -> None:
+    stubber.add_response("get_products", {"PriceList": list(products)})
+
+
+class TestPrices:
+    def test_an_instance_costs_by_the_hour_and_number(
+        self, session: AwsSession, stub: Stub
+    ) -> None:
+        price_list(
+            stub(session.pricing),
+            product("EUW1-Train:ml.m5.large", "9"),
+            product("EUW1-Host:ml.m5.large", "0.128"),
+        )
+        assert pricing.hourly(session, Server("ml.m5.large", 3)) == pytest.approx(0.384)
+
+    def test_is_asked_for_once_a_session(self, session: AwsSession, stub: Stub) -> None:
+        price_list(stub(session.pricing), product("EUW1-Host:ml.m5.large", "0.1"))
+        for _ in range(3):
+            assert pricing.hourly(session, Server("ml.m5.large")) == 0.1
+
+    def test_serverless_costs_nothing_while_it_is_not_used(self, session: AwsSession) -> None:
+        assert pricing.hourly(session, Serverless(2048, 5)) == 0.0
+
+    def test_unless_concurrency_is_provisioned(self, session: AwsSession, stub: Stub) -> None:
+        price_list(
+            stub(session.pricing),
+            product("EUW1-ServerlessInf:Mem-2GB", "0.00004"),
+            product("EUW1-ProvisionedConcurrency:Mem-2GB", "0.00001"),
+        )
+        assert pricing.hourly(session, Serverless(2048, 5, 2)) == pytest.approx(0.072)
+
+    def test_the_free_tier_is_not_taken_for_the_price(
+        self, session: AwsSession, stub: Stub
+    ) -> None:
+        price_list(stub(session.pricing), product("EUW1-ServerlessInf:Mem-4GB", "0.0", "0.00008"))
+        assert pricing.serverless_second(session, 4096) == 0.00008
+
+    @pytest.mark.parametrize("answer", ["denied", "offline", "empty", "another form"])
+    def test_there_is_none_where_aws_does_not_tell(
+        self, session: AwsSession, stub: Stub, answer: str
+    ) -> None:
+        if answer == "denied":
+            stub(session.pricing).add_client_error("get_products", "AccessDeniedException", "no")
+        elif answer == "offline":
+
+            def fail(**_: Any) -> None:
+                raise EndpointConnectionError(endpoint_url="https://pricing")
+
+            session.pricing.meta.events.register("before-call", fail)
+        else:
+            price_list(stub(session.pricing), *(["{}"] if answer == "another form" else []))
+        assert pricing.hourly(session, Server("ml.m5.large")) is None
+
+
+def limits(session: AwsSession, **values: float) -> None:
+    def give(**_: Any) -> Any:
+        found = [{"QuotaName": name, "Value": value} for name, value in values.items()]
+        return SimpleNamespace(status_code=200), {"Quotas": found}
+
+    session.quotas.meta.events.register("before-call", give)
+
+
+class TestQuotas:
+    LARGE = "ml.m5.large for endpoint usage"
+    GPU = "ml.g5.xlarge for endpoint usage"
+
+    def test_no_quota_names_it_links_the_page_and_lists_types_that_have_some(
+        self, session: AwsSession
+    ) -> None:
+        limits(session, **{self.GPU: 0, self.LARGE: 4, "ml.g5.xlarge for training job usage": 9})
+        (finding,) = quotas.quota_findings(session, Server("ml.g5.xlarge"))
+        assert finding.severity == "error"
+        assert f"`{self.GPU}` is 0 in eu-west-1" in finding.why
+        assert "eu-west-1.console.aws.amazon.com/servicequotas" in finding.do
+        assert "ml.m5.large" in finding.do and "ml.g5" not in finding.do.split("quota: ")[1]
+
+    def test_enough_is_no_finding(self, session: AwsSession) -> None:
+        limits(session, **{self.LARGE: 2})
+        assert quotas.quota_findings(session, Server("ml.m5.large", 2)) == ()
+
+    @pytest.mark.parametrize(
+        ("wanted", "replaced", "why"),
+        [
+            (Server("ml.m5.large", 2), Server("ml.m5.large", 1), "side by side"),
+            (Server("ml.m5.large", autoscaling=Autoscaling(1, 5, 10)), None, "autoscaling"),
+        ],
+    )
+    def test_what_may_not_suffice_later_is_a_warning(
+        self, session: AwsSession, wanted: Server, replaced: Server | None, why: str
+    ) -> None:
+        limits(session, **{self.LARGE: 2})
+        (finding,) = quotas.quota_findings(session, wanted, replaced)
+        assert finding.severity == "warning" and why in finding.why
+
+    def test_serverless_memory_and_concurrency_are_checked(self, session: AwsSession) -> None:
+        limits(
+            session,
+            **{
+                "Memory size in MB for a serverless endpoint": 3072,
+                "Maximum total concurrency for serverless endpoints": 10,
+            },
+        )
+        assert quotas.quota_findings(session, Serverless(3072, 10)) == ()
+        findings = quotas.quota_findings(session, Serverless(6144, 20))
+        assert [f.where for f in findings] == [
+            "compute.serverless.memory",
+            "compute.serverless.max_concurrency",
+        ]
+
+    def test_not_being_able_to_look_is_a_note(self, session: AwsSession, stub: Stub) -> None:
+        stub(session.quotas).add_client_error("list_service_quotas", "AccessDeniedException", "no")
+        (finding,) = quotas.quota_findings(session, Server("ml.m5.large"))
+        assert finding.severity == "note"
+        assert "servicequotas:ListServiceQuotas" in finding.why

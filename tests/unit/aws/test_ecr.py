@@ -1,0 +1,67 @@
+"""Credentials of the registry, which last twelve hours or less."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from botocore.stub import Stubber
+
+from sageturner_magic.aws.ecr import EcrCredentials
+from sageturner_magic.aws.session import AwsSession
+
+Stub = Callable[[object], Stubber]
+
+
+def token(stubber: Stubber, password: str, lasts_s: float) -> None:
+    stubber.add_response(
+        "get_authorization_token",
+        {
+            "authorizationData": [
+                {
+                    "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
+                    "expiresAt": datetime.fromtimestamp(time.time() + lasts_s, timezone.utc),
+                    "proxyEndpoint": "https://127.0.0.1:5000",
+                }
+            ]
+        },
+    )
+
+
+def test_one_token_serves_until_it_is_about_to_expire(session: AwsSession, stub: Stub) -> None:
+    stubber = stub(session.ecr)
+    token(stubber, "one:with colon", 12 * 3600)
+    credentials = EcrCredentials(session)
+    first = credentials.get()
+    assert (first.host, first.username, first.password) == (
+        "127.0.0.1:5000",
+        "AWS",
+        "one:with colon",
+    )
+    assert credentials.get() is first
+
+
+def test_one_that_is_about_to_expire_is_replaced(session: AwsSession, stub: Stub) -> None:
+    stubber = stub(session.ecr)
+    token(stubber, "one", 60)
+    token(stubber, "two", 12 * 3600)
+    credentials = EcrCredentials(session)
+    assert [credentials.get().password for _ in range(3)] == ["one", "two", "two"]
+
+
+def test_one_that_the_registry_refuses_is_replaced_once_for_all_who_were_refused(
+    session: AwsSession, stub: Stub
+) -> None:
+    stubber = stub(session.ecr)
+    token(stubber, "one", 12 * 3600)
+    token(stubber, "two", 12 * 3600)
+    credentials = EcrCredentials(session)
+    refused = credentials.get()
+    assert [credentials.renew(refused).password for _ in range(4)] == ["two"] * 4
+
+
+def test_the_password_is_not_shown(session: AwsSession, stub: Stub) -> None:
+    token(stub(session.ecr), "secret", 12 * 3600)
+    assert "secret" not in repr(EcrCredentials(session).get())

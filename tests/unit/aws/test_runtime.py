@@ -1,0 +1,194 @@
+"""Asking a live endpoint, and what comes back when it does not work."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from botocore.exceptions import EventStreamError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from sageturner_magic.aws import runtime
+from sageturner_magic.aws.runtime import Request
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.errors import AwsError, InvocationError
+from tests.unit.aws.fake import Clock
+
+Stub = Callable[[object], Stubber]
+REQUEST = Request(b'{"x": 1}')
+
+
+def body(content: bytes) -> StreamingBody:
+    return StreamingBody(io.BytesIO(content), len(content))
+
+
+def log_shows(stubber: Stubber, *lines: str) -> None:
+    now = int(datetime(2026, 1, 1, tzinfo=timezone.utc).timestamp() * 1000)
+    stubber.add_response("describe_log_streams", {"logStreams": [{"logStreamName": "s"}]})
+    events = [{"timestamp": now + i, "message": line} for i, line in enumerate(lines)]
+    stubber.add_response("get_log_events", {"events": events, "nextBackwardToken": "b"})
+
+
+def test_headers_go_out_and_come_back(session: AwsSession, stub: Stub) -> None:
+    stub(session.runtime).add_response(
+        "invoke_endpoint",
+        {
+            "Body": body(b'{"digit": 3}'),
+            "ContentType": "application/json",
+            "CustomAttributes": "trace=1",
+            "InvokedProductionVariant": "AllTraffic",
+        },
+        {
+            "EndpointName": "digits",
+            "Body": b"1,2",
+            "ContentType": "text/csv",
+            "Accept": "application/json",
+            "CustomAttributes": "a=b",
+            "InferenceId": "id-1",
+        },
+    )
+    request = Request(b"1,2", "text/csv", "application/json", "a=b", "id-1")
+    response = runtime.invoke(session, "digits", request)
+    assert response == runtime.Response(
+        b'{"digit": 3}', "application/json", "trace=1", "AllTraffic"
+    )
+
+
+def test_a_model_error_shows_original_status_message_and_log(
+    session: AwsSession, stub: Stub
+) -> None:
+    stub(session.runtime).add_client_error(
+        "invoke_endpoint",
+        "ModelError",
+        "Received client error (422) from primary",
+        http_status_code=424,
+        modeled_fields={
+            "OriginalStatusCode": 422,
+            "OriginalMessage": '{"error": "pixels is missing"}',
+            "LogStreamArn": "arn:aws:logs:x",
+        },
+    )
+    log_shows(stub(session.logs), "KeyError: 'pixels'")
+    with pytest.raises(InvocationError) as caught:
+        runtime.invoke(session, "digits", REQUEST)
+    error = caught.value
+    assert error.status == 422
+    assert str(error).startswith("The model answered 422 (endpoint digits)")
+    assert "pixels is missing" in str(error)
+    assert "KeyError: 'pixels'" in error.report()
+
+
+def test_a_model_error_helps_without_permission_to_read_the_log(
+    session: AwsSession, stub: Stub
+) -> None:
+    stub(session.runtime).add_client_error(
+        "invoke_endpoint",
+        "ModelError",
+        "x",
+        modeled_fields={"OriginalStatusCode": 500, "OriginalMessage": "boom"},
+    )
+    stub(session.logs).add_client_error("describe_log_streams", "AccessDeniedException", "no")
+    with pytest.raises(InvocationError, match="boom") as caught:
+        runtime.invoke(session, "digits", REQUEST)
+    assert caught.value.status == 500
+
+
+def test_more_than_sixty_seconds_is_explained(session: AwsSession, stub: Stub) -> None:
+    stub(session.runtime).add_client_error(
+        "invoke_endpoint",
+        "ModelError",
+        "x",
+        modeled_fields={
+            "OriginalStatusCode": 0,
+            "OriginalMessage": "Your invocation timed out while waiting for a response from "
+            "container primary. Review the latency metrics for each container.",
+        },
+    )
+    log_shows(stub(session.logs))
+    with pytest.raises(InvocationError, match=r"gave no answer.*60 s.*generator") as caught:
+        runtime.invoke(session, "digits", REQUEST)
+    assert caught.value.status is None
+
+
+def test_a_cold_start_is_waited_for(session: AwsSession, stub: Stub) -> None:
+    stubber, clock = stub(session.runtime), Clock()
+    for _ in range(3):
+        stubber.add_client_error(
+            "invoke_endpoint", "ModelNotReadyException", "starting", http_status_code=429
+        )
+    stubber.add_response("invoke_endpoint", {"Body": body(b"1")})
+    assert runtime.invoke(session, "digits", REQUEST, pause=clock.pause).body == b"1"
+    assert clock.pauses == [0.5, 0.75, 1.125]
+
+
+def test_but_not_for_ever(session: AwsSession, stub: Stub) -> None:
+    stubber, clock = stub(session.runtime), Clock()
+    for _ in range(19):
+        stubber.add_client_error("invoke_endpoint", "ModelNotReadyException", "starting")
+    with pytest.raises(InvocationError, match="still starting"):
+        runtime.invoke(session, "digits", REQUEST, pause=clock.pause)
+    assert 120 <= clock.now < 135
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("ValidationError", "Request 1 has oversize body."),
+        ("413", "Request Entity Too Large"),
+    ],
+)
+def test_a_request_that_is_too_large_names_the_limits(
+    session: AwsSession, stub: Stub, code: str, message: str
+) -> None:
+    stub(session.runtime).add_client_error("invoke_endpoint", code, message)
+    with pytest.raises(InvocationError, match=r"25 MB, serverless 4 MB"):
+        runtime.invoke(session, "digits", REQUEST)
+
+
+def test_an_unknown_endpoint_is_an_error_of_aws(session: AwsSession, stub: Stub) -> None:
+    stub(session.runtime).add_client_error(
+        "invoke_endpoint", "ValidationError", "Endpoint digits of account 1 not found."
+    )
+    with pytest.raises(AwsError, match=r"no such endpoint.*sageturner list"):
+        runtime.invoke(session, "digits", REQUEST)
+
+
+class TestStream:
+    def answer(self, session: AwsSession, events: Any) -> None:
+        def give(**_: Any) -> Any:
+            from types import SimpleNamespace
+
+            return SimpleNamespace(status_code=200), {"Body": events}
+
+        session.runtime_stream.meta.events.register("before-call", give)
+
+    def test_yields_pieces_as_they_come(self, session: AwsSession) -> None:
+        self.answer(session, [{"PayloadPart": {"Bytes": b"a"}}, {"PayloadPart": {"Bytes": b"b"}}])
+        assert list(runtime.invoke_stream(session, "digits", REQUEST)) == [b"a", b"b"]
+
+    def test_an_event_in_its_middle_that_says_so_is_an_error(
+        self, session: AwsSession, stub: Stub
+    ) -> None:
+        failure = {"Message": "out of memory", "ErrorCode": "ModelInvocationTimeExceeded"}
+        self.answer(session, [{"PayloadPart": {"Bytes": b"a"}}, {"ModelStreamError": failure}])
+        log_shows(stub(session.logs), "last words")
+        pieces = runtime.invoke_stream(session, "digits", REQUEST)
+        assert next(pieces) == b"a"
+        with pytest.raises(InvocationError, match=r"broke off.*out of memory") as caught:
+            next(pieces)
+        assert "last words" in caught.value.report()
+
+    def test_as_is_what_botocore_raises_for_one(self, session: AwsSession, stub: Stub) -> None:
+        def events() -> Any:
+            yield {"PayloadPart": {"Bytes": b"a"}}
+            answer = {"Error": {"Code": "InternalStreamFailure", "Message": "lost"}}
+            raise EventStreamError(answer, "InvokeEndpointWithResponseStream")  # type: ignore[arg-type]
+
+        self.answer(session, events())
+        log_shows(stub(session.logs))
+        with pytest.raises(InvocationError, match=r"broke off.*lost"):
+            list(runtime.invoke_stream(session, "digits", REQUEST))
