@@ -12,7 +12,7 @@ from sageturner_magic.aws.spec import Autoscaling
 POLICY = "sageturner-invocations"
 _DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
 _METRIC: Final = "SageMakerVariantInvocationsPerInstance"
-_NONE = r"^ObjectNotFoundException"
+_NONE = r"^ObjectNotFoundException|no scalable target found"
 
 
 def describe(session: AwsSession, name: str) -> Autoscaling | None:

@@ -1,0 +1,69 @@
+"""Endpoints on moto, which knows them as far as their making, tags, listing and deleting."""
+
+from __future__ import annotations
+
+import time
+
+from sageturner_magic.aws import autoscaling, iam, logs, rollout, sagemaker
+from sageturner_magic.aws.names import Names, log_group
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Server, Serverless
+
+
+def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names) -> None:
+    role, _ = iam.ensure_role(session, ours)
+    spec = EndpointSpec(
+        "digits",
+        "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sageturner-sagemaker@sha256:" + "a" * 64,
+        role.arn,
+        Server("ml.m5.xlarge", volume_gb=20, startup_timeout_s=600),
+        f"s3://{ours.bucket}/artefacts/{'b' * 64}/model.tar.gz",
+        environment={"A": "1"},
+        tags={"team": "search"},
+    )
+    assert rollout.apply(session, spec) == "created"
+    *_, last = rollout.watch(session, spec.name)
+    assert last.endpoint.status == "InService"
+    rollout.settle(session, last.endpoint, spec.resource, 3.4)
+    assert rollout.apply(session, spec) == "unchanged"
+
+    (endpoint,) = sagemaker.list_endpoints(session)
+    assert endpoint == sagemaker.find_endpoint(session, "digits")
+    assert endpoint.version == spec.version and endpoint.instances == (1, 1)
+    assert endpoint.tags["team"] == "search" and endpoint.tags["sageturner:seconds"] == "3"
+    (version,) = sagemaker.list_versions(session, "digits")
+    assert (version.image, version.artefact_uri) == (spec.image, spec.artefact_uri)
+    assert version.role_arn == role.arn and version.servable
+
+    wanted = Autoscaling(1, 3, 100)
+    assert autoscaling.ensure(session, "digits", wanted)
+    assert autoscaling.describe(session, "digits") == wanted
+
+    session.logs.create_log_group(logGroupName=log_group("digits"))
+    session.logs.create_log_group(logGroupName=log_group("of-somebody-else"))
+    session.logs.create_log_stream(logGroupName=log_group("digits"), logStreamName="AllTraffic/i-1")
+    session.logs.put_log_events(
+        logGroupName=log_group("digits"),
+        logStreamName="AllTraffic/i-1",
+        logEvents=[{"timestamp": int(time.time() * 1000), "message": "ready\n"}],
+    )
+    assert [line.text for line in logs.tail(session, log_group("digits"))] == ["ready"]
+
+    for _ in range(2):
+        sagemaker.delete_endpoint(session, "digits")
+        rollout.wait_until_gone(session, "digits")
+        sagemaker.delete_version(session, version)
+    assert sagemaker.list_endpoints(session) == sagemaker.list_versions(session) == ()
+    assert autoscaling.describe(session, "digits") is None
+    assert logs.our_groups(session) == (log_group("digits"),)
+    assert logs.delete_group(session, log_group("digits"))
+    assert not logs.delete_group(session, log_group("digits"))
+    assert logs.our_groups(session) == ()
+
+
+def test_serverless_settings_come_back_as_they_were_given(session: AwsSession, ours: Names) -> None:
+    compute = Serverless(2048, 5, 1)
+    spec = EndpointSpec("small", "repo@sha256:" + "a" * 64, ours.role_arn, compute)
+    rollout.apply(session, spec)
+    (version,) = sagemaker.list_versions(session)
+    assert version.compute == compute and version.artefact_uri == ""
