@@ -133,7 +133,12 @@ SERVICE: tuple[Row, ...] = (
         "deploy again later, or choose another `compute.server.instance_type` or `--region`",
     ),
     _row(
-        r"could not access model data|could not (find|access) the model artifact|"
+        r"could not find model data|NoSuchKey",
+        "the artefact is not where the model looks for it: {message}",
+        "deploy again, which uploads it; an artefact of your own must exist under `artefact`",
+    ),
+    _row(
+        r"could not access (model data|the model artifact)|"
         r"does not grant s3:GetObject|permission.*s3:GetObject",
         "the execution role cannot read the artefact, or it lies in another region",
         "give the role s3:GetObject on the objects, and s3:ListBucket on the bucket for an "
@@ -301,7 +306,7 @@ ENDPOINT_LOG: tuple[Row, ...] = (
         "needs `--platform linux/amd64` (`linux/arm64` for Graviton)",
     ),
     _row(
-        r'exec: "serve": executable file not found|"serve": (no such file|permission denied)|'
+        r'CannotStartContainerError|exec: "serve": executable file not found|"serve": (no such file|permission denied)|'
         r"exec.*serve.*not found",
         "SageMaker starts the container as `docker run IMAGE serve`, and the image has no `serve`",
         "give the image an exec-form ENTRYPOINT that takes the argument, or a program `serve` on "
@@ -349,7 +354,12 @@ ENDPOINT_LOG: tuple[Row, ...] = (
     ),
 )
 
-PING = re.compile(r"did not pass the ping health check|failed to respond to ping", re.IGNORECASE)
+PING = re.compile(
+    r"did not pass the ping health check|failed to respond to ping|"
+    r"unable to successfully stand up your model within",
+    re.IGNORECASE,
+)
+"""The FailureReasons that say no more than that nothing answered; the log may say why."""
 
 TABLE: tuple[Row, ...] = (*CREDENTIALS, *NETWORK, *INVOCATION, *SERVICE)
 
@@ -490,6 +500,8 @@ def diagnose(
         for line in reversed(log_tail.splitlines()):
             if finding := look_up(ENDPOINT_LOG, line, **context):
                 break
+        else:
+            finding = look_up(ENDPOINT_LOG, failure_reason, **context)
     if finding is None and PING.search(failure_reason):
         finding = _no_ping(log_tail, instance_type)
     if finding is None:

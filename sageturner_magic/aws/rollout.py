@@ -53,7 +53,7 @@ CONSISTENCY_S = 60.0
 
 _NOT_YET = re.compile(
     r"could not assume role|cannot assume role|could not access model data|"
-    r"could not find (model|endpoint configuration)",
+    r"could not find (model|endpoint configuration) \"",
     re.IGNORECASE,
 )
 _EXISTS = r"already existing"
@@ -242,7 +242,7 @@ def settle(session: AwsSession, endpoint: Endpoint, wanted: str, seconds: float)
         raise EndpointError(
             f"{endpoint.name} was deleted while it was deployed", where=where, do="deploy again"
         )
-    finding = _why(session, endpoint, wanted)
+    finding = _why(session, endpoint, wanted, seconds)
     what, do = finding.what, finding.do
     if endpoint.status == "InService":
         what = f"The update failed, and {endpoint.name} serves its former version again"
@@ -257,9 +257,11 @@ def _target(present: Endpoint, others: list[Version], version: str | None) -> Ve
     return before or next(iter(others), None)
 
 
-def _why(session: AwsSession, endpoint: Endpoint, wanted: str) -> Finding:
+def _why(session: AwsSession, endpoint: Endpoint, wanted: str, seconds: float) -> Finding:
     version = find_version(session, wanted)
     compute = version.compute if version else None
+    # What former containers of the endpoint wrote would mislead.
+    began = endpoint.modified - seconds - 60
     try:
         lines = logs.tail(session, log_group(endpoint.name), 50)
     except AwsError:
@@ -267,7 +269,7 @@ def _why(session: AwsSession, endpoint: Endpoint, wanted: str) -> Finding:
         lines = ()
     return diagnose(
         endpoint.failure_reason,
-        "\n".join(line.text for line in lines if line.time >= endpoint.created),
+        "\n".join(line.text for line in lines if line.time >= began),
         instance_type=compute.instance_type if isinstance(compute, Server) else "",
         region=session.region,
     )

@@ -92,6 +92,12 @@ ANSWERS = [
         "autoscaling holds on",
         "deploy again",
     ),
+    (
+        "ValidationException",
+        "Could not find model data at s3://b/k.",
+        "not where the model looks",
+        "deploy again",
+    ),
     ("ValidationException", f'Could not find endpoint "{ARN}".', "no such endpoint", "list"),
     (
         "ValidationException",
@@ -324,6 +330,29 @@ FAILURES = [
         "again",
     ),
     ("CannotPullContainerError: image not found", "", "", "cannot get the image", "ecr:"),
+    (
+        "Unable to successfully stand up your model within the allotted 180 second timeout.",
+        "",
+        "",
+        "GET /ping",
+        "3 minutes",
+    ),
+    (
+        "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
+        "starts correctly when invoked with 'docker run <image> serve'.",
+        "",
+        "ml.m5.large",
+        "docker run IMAGE serve",
+        "ENTRYPOINT",
+    ),
+    (
+        "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
+        "starts correctly when invoked with 'docker run <image> serve'.",
+        "exec /opt/program/serve: exec format error",
+        "ml.m5.large",
+        "another processor",
+        "architecture",
+    ),
     ("Something that nobody has seen before", "", "", "Something that nobody", "log below"),
     ("", "", "", "gives no reason", "log below"),
 ]

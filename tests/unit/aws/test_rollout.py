@@ -207,11 +207,18 @@ class TestPatience:
             rollout.apply(session, FIRST, pause=clock.pause)
         assert 60 <= clock.now < 80
 
+    @pytest.mark.parametrize(
+        ("refusal", "told"),
+        [
+            ("The image is bad", "The image is bad"),
+            ("Could not find model data at s3://b/1.", "not where the model looks"),
+        ],
+    )
     def test_other_refusals_are_told_at_once(
-        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock, refusal: str, told: str
     ) -> None:
-        aws.refuse = {"CreateModel": ["The image is bad"]}
-        with pytest.raises(AwsError, match="The image is bad"):
+        aws.refuse = {"CreateModel": [refusal]}
+        with pytest.raises(AwsError, match=told):
             rollout.apply(session, FIRST, pause=clock.pause)
         assert clock.pauses == []
 
