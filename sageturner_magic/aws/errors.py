@@ -306,7 +306,8 @@ ENDPOINT_LOG: tuple[Row, ...] = (
         "needs `--platform linux/amd64` (`linux/arm64` for Graviton)",
     ),
     _row(
-        r'CannotStartContainerError|exec: "serve": executable file not found|"serve": (no such file|permission denied)|'
+        r'CannotStartContainerError|exec: "serve": executable file not found|'
+        r'"serve": (no such file|permission denied)|'
         r"exec.*serve.*not found",
         "SageMaker starts the container as `docker run IMAGE serve`, and the image has no `serve`",
         "give the image an exec-form ENTRYPOINT that takes the argument, or a program `serve` on "

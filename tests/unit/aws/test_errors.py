@@ -338,16 +338,20 @@ FAILURES = [
         "3 minutes",
     ),
     (
-        "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
-        "starts correctly when invoked with 'docker run <image> serve'.",
+        (
+            "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
+            "starts correctly when invoked with 'docker run <image> serve'."
+        ),
         "",
         "ml.m5.large",
         "docker run IMAGE serve",
         "ENTRYPOINT",
     ),
     (
-        "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
-        "starts correctly when invoked with 'docker run <image> serve'.",
+        (
+            "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
+            "starts correctly when invoked with 'docker run <image> serve'."
+        ),
         "exec /opt/program/serve: exec format error",
         "ml.m5.large",
         "another processor",
