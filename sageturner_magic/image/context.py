@@ -8,7 +8,6 @@ from pathlib import Path
 
 from docker.utils.build import exclude_paths
 
-import sageturner_magic
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import dockerfile, tar
 from sageturner_magic.image.files import FileStore
@@ -44,7 +43,7 @@ class BuildContext:
 
 def server_entries(below: str) -> tuple[Entry, ...]:
     """The model server's files, to lie in the folder `below`."""
-    folder = Path(sageturner_magic.__file__).parent / "server"
+    folder = Path(__file__).parents[1] / "server"
     return tuple(
         Entry(f"{below}/{path.relative_to(folder).as_posix()}", path)
         for path in sorted(folder.rglob("*"))
