@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from sageturner_magic.capture import prepare_artefact
+from sageturner_magic.deployment.packages import pinned_imports
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import SageturnerError
-from sageturner_magic.values import CapturedModule, Reporter
+from sageturner_magic.values import Reporter
 
 HEADER = "# Deploy this folder with: sageturner deploy -c sageturner.yaml -e serverless\n"
 
@@ -58,7 +58,9 @@ def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) 
     module.write(made / "code")
     generate["code_dir"] = "./code"
     if config.container.generate_container.python_packages == "auto":
-        (made / "requirements.txt").write_text("".join(f"{pin}\n" for pin in _pins(module)))
+        (made / "requirements.txt").write_text(
+            "".join(f"{pin}\n" for pin in pinned_imports(module))
+        )
         generate["python_packages"] = ["-r requirements.txt"]
     if artefact is not None:
         shutil.copytree(artefact.folder, made / "model")
@@ -68,10 +70,3 @@ def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) 
         container["provide_container"]["docker_dir"] = "./docker"
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10_000)
     (made / "sageturner.yaml").write_text(HEADER + text, encoding="utf-8")
-
-
-def _pins(module: CapturedModule) -> list[str]:
-    """`name==version` for each distribution that the code imports, at this process's versions."""
-    distributions = metadata.packages_distributions()
-    names = {name for package in module.imports for name in distributions.get(package, ())}
-    return sorted(f"{name}=={metadata.version(name)}" for name in names)
