@@ -23,6 +23,7 @@ ran, and the socket answers from the first moment.
     program.py    the user's sageturner.py: import, signatures, tracebacks
     requests.py   bytes of a request -> the value that predict gets
     answers.py    the value that predict returned -> bytes
+    metrics.py    /metrics and EMF lines
     front.py      the front process from its start to its end
 
 Environment:
@@ -38,6 +39,7 @@ Environment:
     SAGETURNER_PACKAGES     folder of the server's own dependencies: the front runs with it and
                             without the user's site-packages; a worker takes at most orjson from
                             it. Unset: the interpreter's own packages are used
+    SAGETURNER_ENDPOINT     name of the endpoint, the dimension of its EMF metrics
     SAGETURNER_LOG          json (default) or text: the form of the server's own lines (stderr);
                             what user code prints passes through unchanged
 Local endpoints also use:

@@ -17,6 +17,7 @@ from . import settings
 from .control import Control
 from .http import Connection
 from .logs import Log
+from .metrics import EMF_SECONDS, Metrics
 from .pool import Pool
 from .processes import Failure
 from .routes import Routes, State
@@ -109,9 +110,14 @@ class Front:
         self._acceptor: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         # The workers start first: what they import takes longest.
-        self._pool = Pool(config, log, self._on_ready, self._on_failed)
+        self._metrics = Metrics()
+        self._pool = Pool(config, log, self._on_ready, self._on_failed, self._metrics)
         self._routes = Routes(
-            self._pool, lambda: self._state, config.token, config.serving.max_body
+            self._pool,
+            lambda: self._state,
+            config.token,
+            config.serving.max_body,
+            self._metrics,
         )
 
     async def run(self) -> int:
@@ -134,6 +140,8 @@ class Front:
         if not self._config.accept_when_ready:
             await self._accept()
         tick = loop.create_task(self._tick())
+        if self._config.serving.metrics == "emf":
+            self._spawn(self._tell_metrics)
         await self._finished.wait()
         tick.cancel()
         if control is not None:
@@ -194,6 +202,16 @@ class Front:
                 connection.expire()
             self._pool.check()
 
+    async def _tell_metrics(self) -> None:
+        while True:
+            await asyncio.sleep(EMF_SECONDS)
+            self._write_metrics()
+
+    def _write_metrics(self) -> None:
+        line = self._metrics.emf(self._pool.gauges(), self._config.endpoint)
+        if line is not None:
+            self._log.raw(line)
+
     def _on_ready(self) -> None:
         if self._state != "loading":
             return
@@ -238,6 +256,8 @@ class Front:
         if was_ready:
             await self._finish_requests(began)
         self._close_listener()
+        if self._config.serving.metrics == "emf":
+            self._write_metrics()
         await self._pool.close(WORKER_END_SECONDS if was_ready else 0.0)
         self._finished.set()
 

@@ -70,6 +70,9 @@ class Application(Protocol):
     def check(self, head: Head) -> None:
         """Called when headers are complete. Raises Problem to refuse the request unread."""
 
+    def refused(self, problem: Problem) -> None:
+        """Called with the answer to a request that never becomes whole, or was refused unread."""
+
     def handle(self, head: Head, body: bytes, exchange: Exchange) -> None:
         """Called with a whole request; answers through `exchange`, now or later."""
 
@@ -425,6 +428,7 @@ class Connection(asyncio.Protocol):
     def _refuse_body(self, problem: Problem) -> None:
         # The body is read and thrown away, so that the client gets to read the answer.
         assert self._head is not None
+        self._application.refused(problem)
         self._body = []
         self._refused = True
         exchange = Exchange(self, self._head.method, False, self._chunks())
@@ -442,6 +446,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, problem: Problem) -> None:
         # After this nothing that the client sends can be trusted to be a request.
+        self._application.refused(problem)
         self._state = _CLOSED
         if self._exchange is not None:
             self.draining = True  # An earlier request is still being answered; that closes.

@@ -36,6 +36,10 @@ class Log:
         """Something that failed; `traceback` is a list of lines."""
         self._write("error", message, fields)
 
+    def raw(self, line: dict[str, Any]) -> None:
+        """A line that is meant for a machine, as JSON in any form."""
+        self._put(json.dumps(line))
+
     def _write(self, level: Level, message: str, fields: dict[str, Any]) -> None:
         now = datetime.now(timezone.utc)
         if self._form == "json":
@@ -47,6 +51,9 @@ class Log:
             text = f"{now.astimezone():%H:%M:%S} {mark}{message}"
             for detail in fields.get("traceback", ()):
                 text += f"\n    {detail}"
+        self._put(text)
+
+    def _put(self, text: str) -> None:
         # One write, so that lines of several processes do not run into each other.
         data = (text + "\n").encode("utf-8", "backslashreplace")
         # Where nobody reads the log any more, serving goes on.

@@ -12,10 +12,15 @@ import mmap
 import os
 import struct
 import tempfile
+from bisect import bisect_left
+
+BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""Upper bounds of the batch sizes that are counted apart."""
 
 _COUNT = struct.Struct("@Q")
 _TAKEN_AT = 0
 _UNWANTED_AT = 64
+_BATCHES_AT = 128
 SIZE = mmap.PAGESIZE
 
 
@@ -56,6 +61,19 @@ class Page:
     @unwanted.setter
     def unwanted(self, number: int) -> None:
         _COUNT.pack_into(self._memory, _UNWANTED_AT, number)
+
+    def count_batch(self, size: int) -> None:
+        """A call of predict_batch got `size` requests."""
+        self._increase(_BATCHES_AT, size)
+        self._increase(_BATCHES_AT + 8 * (1 + bisect_left(BATCH_BOUNDS, size)), 1)
+
+    def batches(self) -> tuple[list[int], int]:
+        """How many batches had which size, by BATCH_BOUNDS, and all their requests."""
+        total, *counts = struct.unpack_from(f"@{2 + len(BATCH_BOUNDS)}Q", self._memory, _BATCHES_AT)
+        return counts, total
+
+    def _increase(self, place: int, by: int) -> None:
+        _COUNT.pack_into(self._memory, place, _COUNT.unpack_from(self._memory, place)[0] + by)
 
     def close(self) -> None:
         """Give the memory back."""

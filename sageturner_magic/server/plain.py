@@ -232,6 +232,7 @@ class PlainWorker:
                 self._send(self._work.refusal(number, problem))
             return
         self._rule.ran(len(jobs), time.monotonic() - began)
+        self._page.count_batch(len(jobs))
         for (number, _, context), value in zip(jobs, values, strict=True):
             self._send(self._work.answer(number, value, context))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import time
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from typing import Any
 from . import frames
 from .http import Exchange
 from .logs import Log
+from .metrics import Gauges, Histogram, Metrics
+from .page import BATCH_BOUNDS
 from .problems import Problem
 from .processes import Failure, Job, Worker, describe_status
 from .settings import Settings
@@ -52,6 +55,7 @@ class Pool:
         log: Gets what happens to workers.
         on_ready: Called once, when all workers have loaded the model for the first time.
         on_failed: Called when load fails before that; the workers have ended then.
+        metrics: Counts what is answered.
 
     Attributes:
         load_seconds: Seconds from a worker's start to its model being loaded; None before.
@@ -64,6 +68,7 @@ class Pool:
         log: Log,
         on_ready: Callable[[], None],
         on_failed: Callable[[Failure], None],
+        metrics: Metrics,
     ) -> None:
         serving = settings.serving
         self._log = log
@@ -72,6 +77,9 @@ class Pool:
         self._limit = serving.queue
         self._on_ready = on_ready
         self._on_failed = on_failed
+        self._metrics = metrics
+        # Of workers that have ended.
+        self._batches = Histogram(BATCH_BOUNDS)
         self._waiting: deque[Job] = deque()
         self._jobs: dict[int, Job] = {}
         self._last = 0
@@ -107,6 +115,20 @@ class Pool:
     def outstanding(self) -> int:
         """Requests that wait or run."""
         return len(self._jobs)
+
+    def gauges(self) -> Gauges:
+        """How things stand now."""
+        batches = copy.deepcopy(self._batches)
+        for worker in self.workers:
+            batches.add_counts(*worker.page.batches())
+        return Gauges(
+            queued=len(self._waiting),
+            running=len(self._jobs) - len(self._waiting),
+            workers=sum(worker.ready for worker in self.workers),
+            restarts=self.restarts,
+            load_seconds=self.load_seconds,
+            batches=batches,
+        )
 
     def submit(self, name: str, head: bytes, body: bytes, exchange: Exchange) -> None:
         """Answer a request as soon as a worker can.
@@ -154,12 +176,13 @@ class Pool:
         self._closing = True
         for restart in self._restarts:
             restart.cancel()
-        everyone = self._everyone()
-        for worker in everyone:
-            worker.stop()
         deadline = time.monotonic() + seconds
-        while any(w.process.poll() is None for w in everyone) and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        # The template last: it tells how those that it forked end.
+        for some in (self.workers, [self._template] if self._template else []):
+            for worker in some:
+                worker.stop()
+            while any(w.process.poll() is None for w in some) and time.monotonic() < deadline:
+                await asyncio.sleep(0.01)
         self.kill()
 
     def kill(self) -> None:
@@ -198,6 +221,7 @@ class Pool:
             self._done(job)
             if exchange is not None:
                 head, body = frames.unpack_answer(payload)
+                self._metrics.answered(head.status, time.monotonic() - job.arrived)
                 exchange.answer(head.status, head.content_type, body, _headers(head))
             self._strikes = 0
         elif kind == frames.STREAM:
@@ -219,6 +243,7 @@ class Pool:
             if exchange is None:
                 pass
             elif kind == frames.END:
+                self._metrics.answered(200, time.monotonic() - job.arrived)
                 exchange.end()
             elif job.streaming:
                 exchange.cut()
@@ -246,6 +271,7 @@ class Pool:
             asyncio.get_running_loop().call_later(0.005, self._when_ended, worker, deadline)
             return
         taken = worker.page.taken
+        self._batches.add_counts(*worker.page.batches())
         worker.bury()
         if worker is self._template:
             self._template = None
@@ -369,6 +395,7 @@ class Pool:
         if exchange is None:
             return
         exchange.gone = None
+        self._metrics.answered(problem.status, time.monotonic() - job.arrived)
         if job.streaming:
             exchange.cut()
         else:

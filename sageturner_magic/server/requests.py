@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import time
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -30,11 +31,13 @@ class Context:
         headers: The headers that SageMaker lets through, with lower-case names.
         answer_attributes: Set it to send X-Amzn-SageMaker-Custom-Attributes back (visible ASCII,
             at most 1024 characters).
+        began: time.monotonic() when the worker took the request.
     """
 
     request_id: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     answer_attributes: str = ""
+    began: float = field(default_factory=time.monotonic, repr=False)
 
     @property
     def content_type(self) -> str:

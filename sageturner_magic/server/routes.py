@@ -13,6 +13,7 @@ from urllib.parse import parse_qs
 
 from . import docs, frames
 from .http import Exchange, Head
+from .metrics import Metrics
 from .pool import Pool
 from .problems import Problem
 
@@ -21,6 +22,7 @@ State = Literal["loading", "ready", "failed", "draining"]
 METHODS = {
     "/ping": ("GET", "HEAD"),
     "/invocations": ("POST",),
+    "/metrics": ("GET", "HEAD"),
     "/docs": ("GET", "HEAD"),
     "/openapi.json": ("GET", "HEAD"),
 }
@@ -45,10 +47,19 @@ class Routes:
         state: The server's state now.
         token: Required of everything but GET /ping, if not empty.
         max_body: Bytes of a body at most.
+        metrics: For /metrics.
     """
 
-    def __init__(self, pool: Pool, state: Callable[[], State], token: str, max_body: int) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        state: Callable[[], State],
+        token: str,
+        max_body: int,
+        metrics: Metrics,
+    ) -> None:
         self._pool = pool
+        self._metrics = metrics
         self._state = state
         self._token = token.encode()
         self.max_body = max_body
@@ -83,12 +94,19 @@ class Routes:
             if self._closing:
                 raise Problem(503, "Draining", "the server is about to end")
 
+    def refused(self, problem: Problem) -> None:
+        """Count a request that was refused."""
+        self._metrics.refused(problem.status)
+
     def handle(self, head: Head, body: bytes, exchange: Exchange) -> None:
         """Answer a whole request that `check` let through."""
         if head.path == "/invocations":
             self._invoke(head, body, exchange)
         elif head.path == "/ping":
             self._ping(exchange)
+        elif head.path == "/metrics":
+            text = self._metrics.prometheus(self._pool.gauges())
+            exchange.answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
         else:
             task = asyncio.get_running_loop().create_task(self._document(head.path, exchange))
             self._documents.add(task)
@@ -127,6 +145,7 @@ class Routes:
         try:
             self._pool.submit(name, frames.request_head(name, passed), body, exchange)
         except Problem as problem:
+            self.refused(problem)
             exchange.refuse(problem, RETRY_AFTER)
 
     async def _document(self, path: str, exchange: Exchange) -> None:

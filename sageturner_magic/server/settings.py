@@ -76,6 +76,7 @@ class Settings:
     listen_fd: int | None
     lifeline_fd: int | None
     control: str
+    endpoint: str
     accept_when_ready: bool
 
 
@@ -180,6 +181,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         listen_fd=_integer(environ, "SAGETURNER_LISTEN_FD", problems),
         lifeline_fd=_integer(environ, "SAGETURNER_LIFELINE_FD", problems),
         control=environ.get("SAGETURNER_CONTROL", ""),
+        endpoint=environ.get("SAGETURNER_ENDPOINT", ""),
         accept_when_ready=environ.get("SAGETURNER_ACCEPT") == "ready",
     )
     if problems:

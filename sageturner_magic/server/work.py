@@ -96,7 +96,11 @@ class Work:
         An exception of the user's with an attribute `status_code` (as FastAPI's HTTPException
         has) chooses its status; with one below 500 its traceback is nobody's concern.
         """
-        names = {"request_id": context.request_id, "inference_id": context.inference_id}
+        names = {
+            "request_id": context.request_id,
+            "inference_id": context.inference_id,
+            "seconds": round(time.monotonic() - context.began, 6),
+        }
         if isinstance(error, Problem):
             return error
         if isinstance(error, answers.AnswerError):
