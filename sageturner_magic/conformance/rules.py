@@ -1,0 +1,436 @@
+"""The rules, and how each is asked of a running server.
+
+Source of the required ones: AWS, "Custom inference code with hosting services". The advised ones
+are what callers of an endpoint run into.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+Outcome = Literal["passed", "failed", "skipped"]
+
+PING_SECONDS = 2.0
+"""SageMaker's limit for an answer to /ping."""
+
+ACCEPT_SECONDS = 0.25
+"""SageMaker's limit for a connection to be accepted."""
+
+ANSWER_SECONDS = 60.0
+"""SageMaker's limit for an answer to /invocations."""
+
+START_SECONDS = 480.0
+"""SageMaker's default limit for the first good ping."""
+
+LARGE = 6_000_000
+"""Bytes of a body that SageMaker passes on (its runtime's limit is 6,291,456)."""
+
+
+class Broken(Exception):
+    """A rule is broken; the message is the evidence."""
+
+
+class Skipped(Exception):
+    """A rule cannot be asked; the message says why."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one rule.
+
+    Attributes:
+        rule: Its short name.
+        text: What it asks for.
+        required: Whether SageMaker requires it; otherwise it is advised.
+        outcome: Whether it was kept.
+        evidence: What was seen.
+    """
+
+    rule: str
+    text: str
+    required: bool
+    outcome: Outcome
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers (lower case), body, and the seconds it took."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running server and a request that its model can answer.
+
+    Attributes:
+        host: Name or address.
+        port: Port.
+        prefix: Of the paths; empty in a container.
+        headers: Sent with everything, a token for example.
+        body: A good request to /invocations; None if none is known.
+        content_type: Of `body`.
+    """
+
+    host: str
+    port: int
+    prefix: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    content_type: str = "application/json"
+
+    @classmethod
+    def at(
+        cls,
+        url: str,
+        *,
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        headers: dict[str, str] | None = None,
+    ) -> Target:
+        """The server at `url`, http only. Raises ValueError for anything else."""
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname:
+            raise ValueError(f"{url} is not of the form http://host:port")
+        prefix = parts.path.rstrip("/")
+        return cls(parts.hostname, parts.port or 80, prefix, headers or {}, body, content_type)
+
+    def connect(self, timeout: float = ANSWER_SECONDS) -> http.client.HTTPConnection:
+        """A new connection, opened at the first request."""
+        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        connection: http.client.HTTPConnection | None = None,
+        timeout: float = ANSWER_SECONDS,
+    ) -> Answer:
+        """One request. Raises Broken when there is no answer."""
+        own = connection or self.connect(timeout)
+        began = time.monotonic()
+        try:
+            own.request(method, self.prefix + path, body, {**self.headers, **(headers or {})})
+            reply = own.getresponse()
+            data = reply.read()
+        except (OSError, http.client.HTTPException) as error:
+            kind = type(error).__name__
+            raise Broken(f"{method} {path} was not answered: {kind} {error}".strip()) from None
+        finally:
+            if connection is None:
+                own.close()
+        seconds = time.monotonic() - began
+        lower = {name.lower(): value for name, value in reply.getheaders()}
+        return Answer(reply.status, lower, data, seconds)
+
+    def ping(self, timeout: float = PING_SECONDS) -> Answer:
+        """GET /ping."""
+        return self.ask("GET", "/ping", timeout=timeout)
+
+    def invoke(
+        self,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        connection: http.client.HTTPConnection | None = None,
+    ) -> Answer:
+        """POST /invocations; with the good request if `body` is None."""
+        if body is None:
+            if self.body is None:
+                raise Skipped("no example request is known (--body)")
+            body = self.body
+        content = {"Content-Type": self.content_type, **(headers or {})}
+        return self.ask("POST", "/invocations", body, content, connection)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule and how it is asked: `ask` returns evidence or raises Broken or Skipped."""
+
+    name: str
+    text: str
+    required: bool
+    ask: Callable[[Target], str]
+
+
+RULES: list[Rule] = []
+"""All rules for a running server, in the order in which they are asked."""
+
+
+def rule(name: str, text: str, required: bool) -> Callable[[Callable[[Target], str]], Rule]:
+    """Adds a function to RULES."""
+
+    def add(ask: Callable[[Target], str]) -> Rule:
+        made = Rule(name, text, required, ask)
+        RULES.append(made)
+        return made
+
+    return add
+
+
+def _good(answer: Answer) -> Answer:
+    if not 200 <= answer.status < 300:
+        raise Broken(f"status {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
+    return answer
+
+
+def _alive(target: Target) -> None:
+    if target.ping().status != 200:
+        raise Broken("/ping is not 200 any more afterwards")
+
+
+@rule("ping", "GET /ping answers 200 within 2 s", required=True)
+def _ping(target: Target) -> str:
+    slowest = max(_good(target.ping()).seconds for _ in range(20))
+    return f"20 pings, the slowest {slowest * 1000:.1f} ms"
+
+
+@rule("accept", "connections are accepted within 250 ms", required=True)
+def _accept(target: Target) -> str:
+    slowest = 0.0
+    for _ in range(20):
+        began = time.monotonic()
+        try:
+            socket.create_connection((target.host, target.port), ACCEPT_SECONDS).close()
+        except OSError as error:
+            raise Broken(f"not accepted: {error}") from None
+        slowest = max(slowest, time.monotonic() - began)
+    return f"20 connections, the slowest {slowest * 1000:.1f} ms"
+
+
+@rule("invocations", "POST /invocations answers 200 within 60 s", required=True)
+def _invocations(target: Target) -> str:
+    answer = _good(target.invoke())
+    return f"{answer.status} after {answer.seconds * 1000:.1f} ms, {len(answer.body)} bytes"
+
+
+@rule("ping-while-busy", "/ping answers within 2 s while predictions run", required=True)
+def _ping_while_busy(target: Target) -> str:
+    if target.body is None:
+        raise Skipped("no example request is known (--body)")
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        running = [threads.submit(target.invoke) for _ in range(64)]
+        times = []
+        while not all(each.done() for each in running):
+            times.append(_good(target.ping()).seconds)
+        for each in running:
+            _answered(each.result())
+    slowest = max(times, default=0.0)
+    return f"{len(times)} pings beside 64 invocations, the slowest {slowest * 1000:.1f} ms"
+
+
+def _answered(answer: Answer) -> None:
+    # 429 and 503 say honestly that it is too much at once.
+    if answer.status not in (429, 503):
+        _good(answer)
+
+
+@rule("headers", "the headers that SageMaker passes on are accepted", required=True)
+def _headers(target: Target) -> str:
+    sent = {
+        "Accept": "*/*",
+        "X-Amzn-SageMaker-Custom-Attributes": "trace=1;" + "x" * 1000,
+        "X-Amzn-SageMaker-Inference-Id": "conformance-1",
+        "X-Amzn-SageMaker-Session-Id": "session-1",
+    }
+    return f"{_good(target.invoke(headers=sent)).status} with Custom-Attributes of 1,008 characters"
+
+
+@rule("keep-alive", "a connection serves several requests", required=False)
+def _keep_alive(target: Target) -> str:
+    with contextlib.closing(target.connect()) as connection:
+        for _ in range(3):
+            _good(target.invoke(connection=connection))
+            if connection.sock is None:
+                raise Broken("the server closed the connection after an answer")
+    return "3 requests on one connection"
+
+
+@rule("after-an-error", "a connection outlives a request that failed", required=False)
+def _after_an_error(target: Target) -> str:
+    if target.body is None:
+        raise Skipped("no example request is known (--body)")
+    with contextlib.closing(target.connect()) as connection:
+        failed = target.invoke(b"{", connection=connection)
+        if connection.sock is None:
+            raise Broken(f"the connection was closed after a {failed.status}")
+        _good(target.invoke(connection=connection))
+    return f"a {failed.status}, then a good answer"
+
+
+def _client_error(answer: Answer) -> str:
+    if not 400 <= answer.status < 500:
+        text = answer.body[:120].decode("utf-8", "replace")
+        raise Broken(f"status {answer.status}, not a 4xx: {text}")
+    return f"{answer.status}: {answer.body[:120].decode('utf-8', 'replace')}"
+
+
+@rule("bad-json", "a body that is not JSON is a 4xx", required=False)
+def _bad_json(target: Target) -> str:
+    evidence = _client_error(target.invoke(b'{"a": [1, 2', {"Content-Type": "application/json"}))
+    _alive(target)
+    return evidence
+
+
+@rule("empty-body", "an empty body is a 4xx", required=False)
+def _empty_body(target: Target) -> str:
+    return _client_error(target.invoke(b"", {"Content-Type": "application/json"}))
+
+
+@rule(
+    "content-type", "a content type that is not supported is a 415 (or another 4xx)", required=False
+)
+def _content_type(target: Target) -> str:
+    return _client_error(target.invoke(b"a", {"Content-Type": "application/x-nobody-knows"}))
+
+
+@rule("error-body", "an error has a JSON body that says what is wrong", required=False)
+def _error_body(target: Target) -> str:
+    answer = target.invoke(b"{", {"Content-Type": "application/json"})
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        raise Broken(f"{answer.status} with {answer.body[:120]!r}") from None
+    if not said or not isinstance(said, dict):
+        raise Broken(f"{answer.status} with {said!r}")
+    return f"{answer.status} with the keys {', '.join(said)}"
+
+
+@rule("valid-json", "an answer that calls itself JSON is JSON, without NaN", required=False)
+def _valid_json(target: Target) -> str:
+    answer = _good(target.invoke())
+    if "json" not in answer.headers.get("content-type", ""):
+        raise Skipped(f"the answer is {answer.headers.get('content-type', 'untyped')}")
+
+    def refuse(constant: str) -> None:
+        raise Broken(f"the answer contains {constant}")
+
+    try:
+        json.loads(answer.body, parse_constant=refuse)
+    except ValueError as error:
+        raise Broken(f"the answer is not JSON: {error}") from None
+    return f"{len(answer.body)} bytes of JSON"
+
+
+@rule("other-paths", "other paths and methods are 404 and 405, not errors", required=False)
+def _other_paths(target: Target) -> str:
+    nothing = target.ask("GET", "/no-such-path").status
+    method = target.ask("GET", "/invocations").status
+    if nothing != 404 or method not in (404, 405):
+        raise Broken(f"GET /no-such-path is {nothing}, GET /invocations is {method}")
+    return f"{nothing} and {method}"
+
+
+@rule("chunked", "a body with chunked transfer encoding is accepted", required=False)
+def _chunked(target: Target) -> str:
+    if target.body is None:
+        raise Skipped("no example request is known (--body)")
+    half = len(target.body) // 2
+    pieces = iter([piece for piece in (target.body[:half], target.body[half:]) if piece])
+    return f"{_good(target.invoke(pieces)).status}"
+
+
+@rule("concurrency", "16 requests at once are all answered", required=True)
+def _concurrency(target: Target) -> str:
+    with concurrent.futures.ThreadPoolExecutor(16) as threads:
+        answers = [each.result() for each in [threads.submit(target.invoke) for _ in range(64)]]
+    for answer in answers:
+        _answered(answer)
+    refused = sum(answer.status in (429, 503) for answer in answers)
+    return f"64 answers, {refused} of them refusals"
+
+
+@rule("large-body", "a body of 6 MB gets an answer", required=True)
+def _large_body(target: Target) -> str:
+    answer = target.invoke(b'"' + b"x" * LARGE + b'"', {"Content-Type": "application/json"})
+    if answer.status == 413:
+        raise Broken("413: SageMaker passes bodies of this size on")
+    return f"{answer.status} after {answer.seconds * 1000:.0f} ms"
+
+
+@rule("half-a-request", "a request that stops in the middle holds up nobody", required=False)
+def _half_a_request(target: Target) -> str:
+    path = f"{target.prefix}/invocations"
+    pieces = (
+        f"POST {path}",
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{",
+    )
+    with contextlib.ExitStack() as stack:
+        for piece in pieces * 8:
+            connection = socket.create_connection((target.host, target.port), PING_SECONDS)
+            stack.enter_context(connection)
+            connection.sendall(piece.encode())
+        slowest = max(_good(target.ping()).seconds for _ in range(5))
+    _alive(target)
+    return f"/ping beside 16 of them took {slowest * 1000:.1f} ms"
+
+
+@rule("gone-client", "clients that leave before their answer do no harm", required=False)
+def _gone_client(target: Target) -> str:
+    if target.body is None:
+        raise Skipped("no example request is known (--body)")
+    head = (
+        f"POST {target.prefix}/invocations HTTP/1.1\r\nHost: x\r\n"
+        f"Content-Type: {target.content_type}\r\nContent-Length: {len(target.body)}\r\n"
+        + "".join(f"{name}: {value}\r\n" for name, value in target.headers.items())
+        + "\r\n"
+    ).encode()
+    for _ in range(16):
+        with socket.create_connection((target.host, target.port), PING_SECONDS) as connection:
+            connection.sendall(head + target.body)
+    answer = _good(target.invoke())
+    return f"16 left; the next answer took {answer.seconds * 1000:.1f} ms"
+
+
+def check(target: Target, rules: Sequence[Rule] | None = None) -> tuple[Result, ...]:
+    """Ask a running server for every rule, in order. Never raises for what the server does."""
+    return tuple(_result(each, target) for each in (RULES if rules is None else rules))
+
+
+def _result(asked: Rule, target: Target) -> Result:
+    outcome: Outcome = "passed"
+    try:
+        evidence = asked.ask(target)
+    except Broken as broken:
+        outcome, evidence = "failed", str(broken)
+    except Skipped as skipped:
+        outcome, evidence = "skipped", str(skipped)
+    except OSError as error:
+        outcome, evidence = "failed", f"{type(error).__name__}: {error}"
+    return Result(asked.name, asked.text, asked.required, outcome, " ".join(evidence.split()))
+
+
+def wait_until_ready(target: Target, seconds: float = START_SECONDS) -> Result:
+    """Wait for the first good ping, as SageMaker does after it has started a container."""
+    began = time.monotonic()
+    statuses: list[str] = []
+    outcome: Outcome = "failed"
+    while time.monotonic() - began < seconds and outcome == "failed":
+        try:
+            said = str(target.ping().status)
+        except Broken:
+            said = "no answer"
+        if not statuses or statuses[-1] != said:
+            statuses.append(said)
+        if said == "200":
+            outcome = "passed"
+        else:
+            time.sleep(0.1)
+    took = time.monotonic() - began
+    evidence = f"{' -> '.join(statuses)} after {took:.1f} s"
+    text = f"the first good ping comes within {seconds:g} s"
+    return Result("start", text, True, outcome, evidence)
