@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -159,6 +160,32 @@ def test_more_requests_at_once_than_max_concurrency_are_throttled(account: Accou
     for thread in threads:
         thread.join()
     assert sorted(outcomes) == ["ThrottlingException", "answered"]
+
+
+def test_invocations_are_counted_in_cloudwatch(account: Account) -> None:
+    account.create("counted")
+    account.settled("counted")
+    invoke(account, "counted")
+    with pytest.raises(ClientError, match="ModelError"):
+        invoke(account, "counted", do="fail", status=500, message="no")
+    dimensions = [
+        {"Name": "EndpointName", "Value": "counted"},
+        {"Name": "VariantName", "Value": "AllTraffic"},
+    ]
+    now = datetime.now(timezone.utc)
+
+    def query(metric: str) -> dict[str, Any]:
+        about = {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": dimensions}
+        stat = {"Metric": about, "Period": 3600, "Stat": "Sum"}
+        return {"Id": metric.lower(), "MetricStat": stat}
+
+    found = account.stand.client("cloudwatch").get_metric_data(
+        MetricDataQueries=[query("Invocations"), query("Invocation5XXErrors")],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+    )
+    sums = {item["Label"]: sum(item["Values"]) for item in found["MetricDataResults"]}
+    assert sums == {"Invocations": 2, "Invocation5XXErrors": 1}
 
 
 def test_an_update_switches_over_and_a_failing_one_keeps_the_old_version(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import random
 import threading
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from werkzeug.datastructures import Headers
@@ -14,6 +16,7 @@ from werkzeug.wrappers import Response
 from tests.stand.faults import Faults
 from tests.stand.http import PIECE, respond
 from tests.stand.logs import group_of
+from tests.stand.sagemaker import metrics
 from tests.stand.sagemaker.api import SageMaker
 from tests.stand.sagemaker.images import Limits
 from tests.stand.sagemaker.store import Endpoint, Variant
@@ -60,17 +63,18 @@ class Runtime:
         self._limits = limits
         self._lock = threading.Lock()
         self._running: dict[str, int] = {}
-        self._turn = 0
 
     def handle(self, call: Call, body: bytes) -> Response:
         """The answer to an invocation. Raises AwsFault."""
         target = self._target(call)
         self._check(target, call.request.headers, body)
-        if call.operation == "InvokeEndpoint":
-            with self._slot(target):
-                return self._invoke(target, call, body)
-        if call.operation == "InvokeEndpointWithResponseStream":
-            return self._stream(target, call, body)
+        answers = {
+            "InvokeEndpoint": self._invoke,
+            "InvokeEndpointWithResponseStream": self._stream,
+        }
+        if answer := answers.get(call.operation):
+            with metrics.measured(call.region, target.endpoint.name, target.name):
+                return answer(target, call, body)
         raise AwsFault("UnknownOperationException", f"{call.operation} is not supported here")
 
     def _target(self, call: Call) -> _Target:
@@ -89,9 +93,8 @@ class Runtime:
             variants = [item for item in variants if item.settings["VariantName"] == wanted]
             if not variants:
                 raise AwsFault("ValidationError", f"Variant {wanted} of endpoint {name} not found.")
-        with self._lock:
-            self._turn += 1
-            return _Target(endpoint, variants[self._turn % len(variants)])
+        shares = [endpoint.weight(item) for item in variants]
+        return _Target(endpoint, random.choices(variants, shares)[0])
 
     def _check(self, target: _Target, headers: Headers, body: bytes) -> None:
         limits = self._limits
@@ -127,18 +130,13 @@ class Runtime:
                 self._running[key] -= 1
 
     def _invoke(self, target: _Target, call: Call, body: bytes) -> Response:
-        try:
-            with _request(target, call, body, self._limits.invocation_s) as answer:
-                content = answer.read()
-        except TimeoutError:
-            raise self._model_error(target, call.region, 0, TIMED_OUT) from None
-        except (OSError, http.client.HTTPException) as error:
-            # The container ended or broke off: AWS reports a server error of the model.
-            raise self._model_error(target, call.region, 500, str(error)) from None
-        if answer.status >= 400:
-            raise self._model_error(
-                target, call.region, answer.status, content.decode(errors="replace")
-            )
+        with (
+            self._slot(target),
+            self._translated(target, call.region),
+            _request(target, call, body, self._limits.invocation_s) as answer,
+        ):
+            content = answer.read()
+        self._refuse_failure(target, call.region, answer.status, content)
         limits = self._limits
         limit = limits.serverless_body_bytes if target.serverless else limits.server_body_bytes
         if len(content) > limit:
@@ -146,35 +144,45 @@ class Runtime:
         return respond(Answer(content, 200, _answer_headers(target, answer, "Content-Type")))
 
     def _stream(self, target: _Target, call: Call, body: bytes) -> Response:
-        slot = self._slot(target)
-        slot.__enter__()
-        request = _request(target, call, body, self._limits.invocation_s)
-        try:
-            answer = request.__enter__()
-            if answer.status >= 400:
-                content = answer.read().decode(errors="replace")
-                raise self._model_error(target, call.region, answer.status, content)
-        except BaseException as error:
-            slot.__exit__(None, None, None)
-            if isinstance(error, TimeoutError):
-                raise self._model_error(target, call.region, 0, TIMED_OUT) from None
-            if isinstance(error, OSError | http.client.HTTPException):
-                raise self._model_error(target, call.region, 500, str(error)) from None
-            raise
+        until = time.monotonic() + self._limits.stream_s
+        with ExitStack() as stack:
+            stack.enter_context(self._slot(target))
+            with self._translated(target, call.region):
+                answer = stack.enter_context(
+                    _request(target, call, body, self._limits.invocation_s)
+                )
+                failure = answer.read() if answer.status >= 400 else b""
+            self._refuse_failure(target, call.region, answer.status, failure)
+            held = stack.pop_all()
 
         def parts() -> Iterator[bytes]:
             try:
                 while data := answer.read1(PIECE):
                     yield payload_part(data)
+                    if time.monotonic() > until:
+                        raise TimeoutError("The stream was not complete in time.")
             except (OSError, http.client.HTTPException) as error:
                 yield stream_error("ModelStreamError", str(error), ErrorCode="ModelStreamError")
-            finally:
-                request.__exit__(None, None, None)
-                slot.__exit__(None, None, None)
 
         headers = _answer_headers(target, answer, f"{PREFIX}Content-Type")
         headers["Content-Type"] = "application/vnd.amazon.eventstream"
-        return Response(parts(), 200, headers)
+        response = Response(parts(), 200, headers)
+        response.call_on_close(held.close)
+        return response
+
+    @contextmanager
+    def _translated(self, target: _Target, region: str) -> Iterator[None]:
+        """Turns what goes wrong between here and the container into AWS's ModelError."""
+        try:
+            yield
+        except TimeoutError:
+            raise self._model_error(target, region, 0, TIMED_OUT) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise self._model_error(target, region, 500, str(error)) from None
+
+    def _refuse_failure(self, target: _Target, region: str, status: int, content: bytes) -> None:
+        if status >= 400:
+            raise self._model_error(target, region, status, content.decode(errors="replace"))
 
     def _model_error(self, target: _Target, region: str, status: int, message: str) -> AwsFault:
         side = "client" if 400 <= status < 500 else "server"

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from tests.stand.actions import sagemaker_arn
@@ -33,12 +34,14 @@ class Variant:
         image: As the model names it.
         resolved: The image by digest.
         container: What serves it.
+        folder: Its model data on this machine.
     """
 
     settings: dict[str, Any]
     image: str
     resolved: str
     container: Container
+    folder: Path
 
 
 @dataclass
@@ -66,6 +69,12 @@ class Endpoint:
     pending_since: float = 0
     weights: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+
+    def weight(self, variant: Variant) -> float:
+        """The variant's share of the traffic, relative to the others'."""
+        settings = variant.settings
+        initial = settings.get("InitialVariantWeight", 1.0)
+        return float(self.weights.get(settings["VariantName"], initial))
 
     def become(self, status: str, reason: str | None = None) -> None:
         self.status = status

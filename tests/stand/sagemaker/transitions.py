@@ -262,7 +262,7 @@ class Transitions:
                 raise Failed(_no_ping(name, too_slow=serverless is not None and not ended))
             time.sleep(PING_EVERY_S)
         container.watch()
-        return Variant(settings, definition["Image"], image, container)
+        return Variant(settings, definition["Image"], image, container, folder)
 
     def _shift(self, endpoint: Endpoint, deployment: Mapping[str, Any]) -> None:
         """Move the traffic over, with the policy's waits. Raises Failed where an alarm is on."""
@@ -286,6 +286,7 @@ class Transitions:
     def _stop(self, variants: list[Variant]) -> None:
         for variant in variants:
             variant.container.stop(self._timing.stop_grace_s)
+            shutil.rmtree(variant.folder, ignore_errors=True)
 
     def _wait(self, seconds: float) -> None:
         self._closing.wait(seconds)

@@ -67,7 +67,7 @@ def _variant(item: Endpoint, variant: Variant) -> dict[str, Any]:
         "ResolvedImage": variant.resolved,
         "ResolutionTime": item.modified,
     }
-    weight = item.weights.get(name, settings.get("InitialVariantWeight", 1.0))
+    weight = item.weight(variant)
     described = {
         "VariantName": name,
         "DeployedImages": [image],
