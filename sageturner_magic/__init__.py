@@ -31,6 +31,8 @@ _PUBLIC = {
     "list": "deployment.verbs.list_endpoints",
     "logs": "deployment.verbs.logs",
     "plan": "deployment.verbs.plan",
+    "rollback": "deployment.verbs.rollback",
+    "setup": "deployment.verbs.setup",
     "start_deployment": "deployment.verbs.start_deployment",
     "status": "deployment.verbs.status",
 }

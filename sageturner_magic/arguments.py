@@ -77,6 +77,12 @@ def _deployment(parser: argparse.ArgumentParser) -> None:
         help="generate the image from the code, or build the Dockerfile that you provide",
     )
     _config(parser)
+    _aws(parser)
+
+
+def _aws(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--profile", metavar="NAME", help="AWS profile")
+    parser.add_argument("--region", metavar="REGION", help="AWS region")
 
 
 def _json(parser: argparse.ArgumentParser) -> None:
@@ -114,11 +120,65 @@ def _deploy(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(parser: argparse.ArgumentParser) -> None:
+    _aws(parser)
     _json(parser)
 
 
 def _status(parser: argparse.ArgumentParser) -> None:
     _name(parser)
+    _aws(parser)
+    _json(parser)
+
+
+def _yes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do it without asking")
+
+
+def _delete(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the endpoint")
+    parser.add_argument(
+        "--orphans",
+        action="store_true",
+        help="instead of an endpoint: what is older than a day, yours, and used by none",
+    )
+    parser.add_argument(
+        "--everybody", action="store_true", help="with --orphans: also what others created"
+    )
+    _yes(parser)
+    _config(parser)
+    _aws(parser)
+    _json(parser)
+
+
+def _setup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--show-policy",
+        action="store_true",
+        help="print the minimal IAM policy of whoever uses the verbs, and change nothing",
+    )
+    parser.add_argument(
+        "--for",
+        dest="verbs",
+        metavar="VERB,…",
+        help="with --show-policy: only for these verbs (setup, plan, deploy, invoke, logs, list,"
+        " rollback, delete, teardown)",
+    )
+    _config(parser)
+    _aws(parser)
+
+
+def _teardown(parser: argparse.ArgumentParser) -> None:
+    _yes(parser)
+    _config(parser)
+    _aws(parser)
+
+
+def _rollback(parser: argparse.ArgumentParser) -> None:
+    _name(parser)
+    parser.add_argument(
+        "version", metavar="VERSION", nargs="?", help="12 hex digits (default: the one before)"
+    )
+    _aws(parser)
     _json(parser)
 
 
@@ -126,6 +186,7 @@ def _logs(parser: argparse.ArgumentParser) -> None:
     _name(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="wait for new lines")
     parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
+    _aws(parser)
 
 
 def _invoke(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +196,7 @@ def _invoke(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", default=70.0, help="how long to wait"
     )
+    _aws(parser)
     _json(parser)
     _name(parser)
     parser.add_argument(
@@ -162,13 +224,16 @@ VERBS = {
     verb.name: verb
     for verb in (
         Verb("init", "write a commented sageturner.yaml", _init),
+        Verb("setup", "make the execution role and the bucket on AWS, or mend them", _setup),
         Verb("plan", "check everything and show what deploy would do", _plan),
         Verb("deploy", "put the model behind an endpoint", _deploy),
         Verb("status", "show one endpoint", _status),
         Verb("list", "show all endpoints", _list),
         Verb("logs", "show what an endpoint wrote", _logs),
         Verb("invoke", "send a request and show the prediction", _invoke),
-        Verb("delete", "end an endpoint and remove what was made for it", _status),
+        Verb("rollback", "let an endpoint serve the version before again", _rollback),
+        Verb("delete", "end an endpoint and remove what was made for it", _delete),
+        Verb("teardown", "remove role, bucket, repository and logs from AWS", _teardown),
         Verb("export", "write code, configuration and artefact as a folder to deploy", _export),
         Verb("code", "show the module that is deployed", _code),
     )

@@ -12,11 +12,16 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sageturner_magic._version import __version__
 from sageturner_magic.arguments import HelpShown, overview, parse
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
+
+if TYPE_CHECKING:
+    from sageturner_magic.deployment.events import Deployment
+    from sageturner_magic.deployment.request import AwsOptions
+    from sageturner_magic.deployment.run import DeploymentHandle
 
 PROG = "sageturner"
 
@@ -59,6 +64,12 @@ def _unknown(arguments: Namespace) -> None:
     raise AssertionError("parse() refuses unknown verbs")
 
 
+def _aws(arguments: Namespace) -> AwsOptions:
+    from sageturner_magic.deployment.request import AwsOptions
+
+    return AwsOptions(arguments.profile, arguments.region)
+
+
 def _print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
@@ -76,6 +87,7 @@ def _plan(arguments: Namespace) -> None:
         arguments.config_path,
         endpoint_type=arguments.endpoint_type,
         container_mode=arguments.container_mode,
+        aws=_aws(arguments),
     )
     if arguments.json:
         _print_json(words.plan_data(plan))
@@ -83,8 +95,24 @@ def _plan(arguments: Namespace) -> None:
         print(words.plan_text(plan))
 
 
+def _show(handle: DeploymentHandle, drawn: bool, as_json: bool) -> Deployment:
+    """Show a deployment until it has ended, then what came of it. Raises what went wrong."""
+    from sageturner_magic.deployment import terminal, words
+
+    if drawn:
+        terminal.follow(handle)
+    else:
+        handle.watch(lambda: None)
+    deployment = handle.result()
+    if as_json:
+        _print_json(asdict(deployment))
+    else:
+        print(words.outcome(deployment))
+    return deployment
+
+
 def _deploy(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import terminal, verbs, words
+    from sageturner_magic.deployment import terminal, verbs
 
     if arguments.no_wait:
         raise UsageError(
@@ -97,17 +125,10 @@ def _deploy(arguments: Namespace) -> None:
         endpoint_type=arguments.endpoint_type,
         container_mode=arguments.container_mode,
         detach=arguments.detach,
+        aws=_aws(arguments),
         listener=None if drawn else terminal.PlainLines(),
     )
-    if drawn:
-        terminal.follow(handle)
-    else:
-        handle.watch(lambda: None)
-    deployment = handle.result()
-    if arguments.json:
-        _print_json(asdict(deployment))
-    else:
-        print(words.outcome(deployment))
+    deployment = _show(handle, drawn, arguments.json)
     if deployment.endpoint_type == "local" and not arguments.detach:
         print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
         _serve(deployment.name)
@@ -129,13 +150,16 @@ def _serve(name: str) -> None:
 def _status(arguments: Namespace) -> None:
     from sageturner_magic.deployment import verbs
 
-    _show_endpoints([verbs.status(arguments.name)], arguments.json)
+    _show_endpoints([verbs.status(arguments.name, aws=_aws(arguments))], arguments.json)
 
 
 def _list(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment.endpoint import endpoints
 
-    _show_endpoints(verbs.list_endpoints(), arguments.json)
+    found, notes = endpoints(_aws(arguments))
+    _show_endpoints(found, arguments.json)
+    for note in notes:
+        print(f"{note.severity}: {note}", file=sys.stderr)
 
 
 def _show_endpoints(endpoints: list[Any], as_json: bool) -> None:
@@ -151,9 +175,9 @@ def _logs(arguments: Namespace) -> None:
     from sageturner_magic.deployment import verbs
 
     if arguments.follow:
-        lines = verbs.follow_logs(arguments.name)
+        lines = verbs.follow_logs(arguments.name, aws=_aws(arguments))
     else:
-        lines = verbs.logs(arguments.name, last=arguments.lines)
+        lines = verbs.logs(arguments.name, last=arguments.lines, aws=_aws(arguments))
     for line in lines:
         print(line, flush=arguments.follow)
 
@@ -168,6 +192,7 @@ def _invoke(arguments: Namespace) -> None:
         content_type=content_type,
         accept=arguments.accept,
         timeout_s=arguments.timeout,
+        aws=_aws(arguments),
     )
     if arguments.json:
         _print_json(
@@ -211,14 +236,73 @@ def _payload(arguments: Namespace) -> tuple[object, str | None]:
         ) from None
 
 
+def _setup(arguments: Namespace) -> None:
+    from sageturner_magic.deployment import verbs
+
+    if arguments.show_policy:
+        print(verbs.show_policy(arguments.config_path, verbs=arguments.verbs, aws=_aws(arguments)))
+        return
+    changed = verbs.setup(arguments.config_path, aws=_aws(arguments))
+    print("\n".join(changed) or "everything is as it should be; nothing was changed")
+
+
+def _rollback(arguments: Namespace) -> None:
+    from sageturner_magic.deployment import terminal, verbs
+
+    drawn = sys.stderr.isatty() and not arguments.json
+    handle = verbs.rollback(
+        arguments.name,
+        arguments.version,
+        aws=_aws(arguments),
+        listener=None if drawn else terminal.PlainLines(),
+    )
+    _show(handle, drawn, arguments.json)
+
+
 def _delete(arguments: Namespace) -> None:
     from sageturner_magic.deployment import verbs
 
-    verbs.delete(arguments.name)
-    if arguments.json:
-        _print_json({"deleted": arguments.name})
+    if bool(arguments.name) == arguments.orphans:
+        raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
+    aws = _aws(arguments)
+    if arguments.name and verbs.is_local(arguments.name, aws=aws):
+        verbs.delete(arguments.name)
+        removed = [f"endpoint {arguments.name}"]
     else:
+        removal = verbs.plan_removal(
+            None if arguments.orphans else arguments.name,
+            arguments.config_path,
+            everybody=arguments.everybody,
+            aws=aws,
+        )
+        removed = removal.lines
+        _confirm(removed, arguments.yes)
+        removal.run(lambda line: print(line, file=sys.stderr, flush=True))
+    if arguments.json:
+        _print_json({"deleted": removed})
+    elif arguments.name:
         print(f"{arguments.name} is deleted; nothing of it is left")
+    elif not removed:
+        print("there are no orphans")
+
+
+def _teardown(arguments: Namespace) -> None:
+    from sageturner_magic.deployment import verbs
+
+    removal = verbs.plan_teardown(arguments.config_path, aws=_aws(arguments))
+    _confirm(removal.lines, arguments.yes)
+    removal.run(print)
+
+
+def _confirm(lines: list[str], yes: bool) -> None:
+    """Show what will be removed and ask. Raises UsageError where nobody can answer."""
+    if not lines or yes:
+        return
+    print("This will be removed:", *(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
+    if not sys.stdin.isatty():
+        raise UsageError("Nothing was removed", why="nobody can be asked here", do="add `--yes`")
+    if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise DeploymentCancelled("Nothing was removed")
 
 
 def _export(arguments: Namespace) -> None:
@@ -237,13 +321,16 @@ def _code(arguments: Namespace) -> None:
 
 VERBS: dict[str, Callable[[Namespace], None]] = {
     "init": _init,
+    "setup": _setup,
     "plan": _plan,
     "deploy": _deploy,
     "status": _status,
     "list": _list,
     "logs": _logs,
     "invoke": _invoke,
+    "rollback": _rollback,
     "delete": _delete,
+    "teardown": _teardown,
     "export": _export,
     "code": _code,
 }

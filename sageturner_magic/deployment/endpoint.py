@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from sageturner_magic.errors import EndpointError
-from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.deployment.request import AwsOptions
+from sageturner_magic.errors import AwsError, EndpointError, Finding
+from sageturner_magic.targets.endpoint import EndpointDescription, Target
 from sageturner_magic.targets.local import LocalTarget
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.targets.sagemaker import SageMakerTarget
 
 REQUEST_SECONDS = 70.0
 """How long a caller waits: a little more than the 60 s that SageMaker gives a model."""
@@ -24,14 +26,23 @@ class Endpoint:
         4
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, profile: str | None = None, region: str | None = None) -> None:
         """
+        Args:
+            name: Its name. A local endpoint comes before one on SageMaker.
+            profile: AWS profile; with it, or with a region, SageMaker alone is asked.
+            region: AWS region.
+
         Raises:
             EndpointError: There is no endpoint of that name.
         """
         self.name = name
-        self._target = LocalTarget()
-        self._target.record(name)
+        self._target, self._description = _find(name, AwsOptions(profile, region))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine."""
+        return isinstance(self._target, LocalTarget)
 
     def describe(self) -> EndpointDescription:
         """Its status, version, address and cost."""
@@ -39,8 +50,8 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Base address for HTTP clients."""
-        return self._target.record(self.name).url
+        """Base address for HTTP clients; empty on SageMaker, where AWS signs requests."""
+        return self._description.url
 
     def invoke(
         self,
@@ -77,7 +88,13 @@ class Endpoint:
         return self._target.follow(self.name)
 
     def source(self) -> str:
-        """The sageturner.py that it runs."""
+        """The sageturner.py that it runs. Raises EndpointError where that is not kept."""
+        if not isinstance(self._target, LocalTarget):
+            raise EndpointError(
+                f"The code of `{self.name}` is in its image only",
+                where=f"endpoint {self.name}",
+                do=f"compare versions: `sageturner status {self.name}` and `sageturner plan`",
+            )
         path = Path(self._target.record(self.name).folder) / "program" / "sageturner.py"
         try:
             return path.read_text(encoding="utf-8")
@@ -89,14 +106,36 @@ class Endpoint:
                 do="deploy it again",
             ) from None
 
-    def delete(self) -> None:
-        """End it and remove everything that was made for it. Raises EndpointError."""
-        self._target.delete(self.name)
-
     def __repr__(self) -> str:
         return f"Endpoint({self.name!r})"
 
 
-def endpoints() -> list[EndpointDescription]:
-    """All endpoints, sorted by name."""
-    return LocalTarget().list()
+def _find(name: str, aws: AwsOptions) -> tuple[Target, EndpointDescription]:
+    local = LocalTarget()
+    if aws == AwsOptions() and local.state.read(name) is not None:
+        return local, local.describe(name)
+    try:
+        target = SageMakerTarget(aws.open())
+        return target, target.describe(name)
+    except AwsError as error:
+        if aws != AwsOptions():
+            raise
+        known = ", ".join(f"`{each}`" for each in local.state.names())
+        raise EndpointError(
+            f"There is no local endpoint `{name}`",
+            why=(f"there are {known}; " if known else "")
+            + f"and AWS cannot be asked: {error.findings[0].what}",
+            do="`sageturner list` shows all endpoints; `sageturner deploy` makes one",
+        ) from None
+
+
+def endpoints(aws: AwsOptions) -> tuple[list[EndpointDescription], list[Finding]]:
+    """All endpoints, local ones first, and a note where AWS could not be asked."""
+    local = [] if aws != AwsOptions() else LocalTarget().list()
+    try:
+        return [*local, *SageMakerTarget(aws.open()).list()], []
+    except AwsError as error:
+        if aws != AwsOptions():
+            raise
+        what = "Endpoints on SageMaker are not listed"
+        return local, [Finding(what, why=error.findings[0].what, severity="note")]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from sageturner_magic.aws.session import AwsSession, open_session
 from sageturner_magic.capture import Notebook, from_folder
 from sageturner_magic.config import Config
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError
@@ -53,6 +54,18 @@ class FolderCode:
 
 
 @dataclass(frozen=True)
+class AwsOptions:
+    """Which AWS account and region; None takes what the environment says."""
+
+    profile: str | None = None
+    region: str | None = None
+
+    def open(self) -> AwsSession:
+        """A session with them. Raises AwsError when there are no credentials or no region."""
+        return open_session(self.profile, self.region)
+
+
+@dataclass(frozen=True)
 class DeployRequest:
     """Everything that a plan is made from.
 
@@ -69,6 +82,7 @@ class DeployRequest:
     namespace: Mapping[str, object] = field(repr=False)
     detach: bool
     python: str
+    aws: AwsOptions = AwsOptions()
 
 
 def code_source(config: Config, notebook: Notebook | None) -> CodeSource:

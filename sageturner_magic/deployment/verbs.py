@@ -11,10 +11,15 @@ import json
 import mimetypes
 import sys
 import tempfile
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
+from sageturner_magic.aws import policies
+from sageturner_magic.aws.names import Names, names
+from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import (
     Config,
     Origin,
@@ -22,21 +27,33 @@ from sageturner_magic.config import (
     parse_config,
     read_config,
 )
+from sageturner_magic.deployment import removal
 from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endpoints
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.export import export_folder
 from sageturner_magic.deployment.here import here
 from sageturner_magic.deployment.local import plan_local
 from sageturner_magic.deployment.plan import Plan
-from sageturner_magic.deployment.request import DeployRequest, code_source
+from sageturner_magic.deployment.request import AwsOptions, DeployRequest, code_source
 from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
-from sageturner_magic.errors import ConfigError, DeploymentCancelled, SageturnerError, UsageError
+from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
+from sageturner_magic.errors import (
+    AwsError,
+    ConfigError,
+    DeploymentCancelled,
+    SageturnerError,
+    UsageError,
+)
 from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.local import LocalTarget
 from sageturner_magic.targets.payload import guess_content_type
 from sageturner_magic.targets.prediction import Prediction
 from sageturner_magic.values import ContainerMode, EndpointType, Reporter
 
 DEFAULT_CONFIG = "sageturner.yaml"
+
+HERE = AwsOptions()
+"""The account and region that the environment says."""
 
 
 def find_config(config: Config | str | Path | None) -> Config:
@@ -61,6 +78,7 @@ def _request(
     endpoint_type: EndpointType,
     container_mode: ContainerMode,
     detach: bool = False,
+    aws: AwsOptions = HERE,
 ) -> DeployRequest:
     found = find_config(config)
     notebook = here()
@@ -72,17 +90,14 @@ def _request(
         namespace=notebook.namespace if notebook else {},
         detach=detach,
         python=sys.executable,
+        aws=aws,
     )
 
 
 def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
     if asked.endpoint_type == "local":
         return plan_local(asked, reporter, workspace)
-    raise UsageError(
-        f"Deploying to a {asked.endpoint_type} endpoint is not part of this version",
-        why="only local endpoints can be deployed",
-        do="use `--endpoint-type local`",
-    )
+    return plan_sagemaker(asked, reporter, workspace)
 
 
 class _Silent:
@@ -103,13 +118,14 @@ def plan(
     *,
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
+    aws: AwsOptions = HERE,
 ) -> Plan:
     """Check everything and say what a deployment would do, without doing it.
 
     Raises:
         SageturnerError: Everything that stands in its way, at once.
     """
-    asked = _request(config, endpoint_type, container_mode)
+    asked = _request(config, endpoint_type, container_mode, aws=aws)
     try:
         with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
             return _make_plan(asked, _Silent(), Path(workspace))
@@ -127,6 +143,7 @@ def start_deployment(
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
     detach: bool = False,
+    aws: AwsOptions = HERE,
     listener: Listener | None = None,
 ) -> DeploymentHandle:
     """Begin a deployment in a thread of its own.
@@ -139,7 +156,7 @@ def start_deployment(
         ConfigError: The configuration cannot be used.
         CaptureError: There is no code to deploy.
     """
-    asked = _request(config, endpoint_type, container_mode, detach)
+    asked = _request(config, endpoint_type, container_mode, detach, aws)
     return DeploymentHandle(
         asked.config.name,
         lambda reporter, workspace: _make_plan(asked, reporter, workspace),
@@ -153,6 +170,7 @@ def deploy(
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
     detach: bool = False,
+    aws: AwsOptions = HERE,
 ) -> Deployment:
     """Put a model behind an endpoint; returns when it answers. An interrupt cancels it.
 
@@ -160,7 +178,11 @@ def deploy(
         SageturnerError: What went wrong.
     """
     handle = start_deployment(
-        config, endpoint_type=endpoint_type, container_mode=container_mode, detach=detach
+        config,
+        endpoint_type=endpoint_type,
+        container_mode=container_mode,
+        detach=detach,
+        aws=aws,
     )
     handle.watch(lambda: None)
     return handle.result()
@@ -245,29 +267,29 @@ def _code_request(config: Config | str | Path | None, name: str | None) -> Deplo
     return _request(config, "local", "generate")
 
 
-def status(name: str) -> EndpointDescription:
+def status(name: str, *, aws: AwsOptions = HERE) -> EndpointDescription:
     """One endpoint. Raises EndpointError when it is not there."""
-    return Endpoint(name).describe()
+    return _endpoint(name, aws).describe()
 
 
-def list_endpoints() -> list[EndpointDescription]:
-    """All endpoints, sorted by name."""
-    return endpoints()
+def list_endpoints(*, aws: AwsOptions = HERE) -> list[EndpointDescription]:
+    """All endpoints: local ones, and those on SageMaker where there are AWS credentials."""
+    return endpoints(aws)[0]
 
 
-def logs(name: str, *, last: int | None = None) -> Iterator[str]:
+def logs(name: str, *, last: int | None = None, aws: AwsOptions = HERE) -> Iterator[str]:
     """The lines that an endpoint's server wrote so far, or the `last` of them.
 
     Raises:
         EndpointError: There is no such endpoint.
     """
-    lines = Endpoint(name).logs()
+    lines = _endpoint(name, aws).logs()
     return lines if last is None else iter(deque(lines, max(last, 0)))
 
 
-def follow_logs(name: str) -> Iterator[str]:
-    """The lines so far, then new ones as they come, until the server ends."""
-    return Endpoint(name).follow()
+def follow_logs(name: str, *, aws: AwsOptions = HERE) -> Iterator[str]:
+    """The lines so far, then new ones as they come (of a local server, until it ends)."""
+    return _endpoint(name, aws).follow()
 
 
 def invoke(
@@ -277,11 +299,16 @@ def invoke(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
+    aws: AwsOptions = HERE,
 ) -> Prediction:
     """Send one request; see `Endpoint.invoke`."""
-    return Endpoint(name).invoke(
+    return _endpoint(name, aws).invoke(
         payload, content_type=content_type, accept=accept, timeout_s=timeout_s
     )
+
+
+def _endpoint(name: str, aws: AwsOptions) -> Endpoint:
+    return Endpoint(name, profile=aws.profile, region=aws.region)
 
 
 def read_payload(path: str | Path, content_type: str | None) -> tuple[bytes, str]:
@@ -301,6 +328,164 @@ def read_payload(path: str | Path, content_type: str | None) -> tuple[bytes, str
     return data, content_type or guessed
 
 
-def delete(name: str) -> None:
-    """End an endpoint and remove what was made for it. Raises EndpointError."""
-    Endpoint(name).delete()
+def rollback(
+    name: str,
+    version: str | None = None,
+    *,
+    aws: AwsOptions = HERE,
+    listener: Listener | None = None,
+) -> DeploymentHandle:
+    """Begin to let an endpoint on SageMaker serve an earlier version again.
+
+    Args:
+        version: 12 hex digits; None for the version before the present one.
+    """
+    return DeploymentHandle(
+        name, lambda reporter, workspace: plan_rollback(name, version, aws), listener
+    )
+
+
+@dataclass(frozen=True)
+class Account:
+    """An AWS account with the names that a configuration's `overrides` give."""
+
+    session: AwsSession
+    names: Names
+
+
+def account(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> Account:
+    """The account that the verbs speak to. Raises AwsError without credentials or region."""
+    overrides = find_config(config).overrides if config is not None else None
+    session = aws.open()
+    return Account(
+        session,
+        names(
+            session,
+            bucket=overrides.bucket_name if overrides else None,
+            role=overrides.role_name if overrides else None,
+            repository=overrides.repository_name if overrides else None,
+        ),
+    )
+
+
+def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> list[str]:
+    """Make the execution role and the bucket, or mend what drifted; says what was changed.
+
+    Raises:
+        AwsError: One of that name is not ours; a call failed.
+    """
+    found = account(config, aws=aws)
+    return removal.set_up(found.session, found.names)
+
+
+def show_policy(
+    config: Config | str | Path | None = None,
+    *,
+    verbs: str | None = None,
+    aws: AwsOptions = HERE,
+) -> str:
+    """The minimal IAM policy, as JSON, of whoever uses `verbs` (comma-separated; all).
+
+    Raises:
+        UsageError: A verb that needs no permission or does not exist.
+    """
+    wanted = [verb.strip() for verb in (verbs or ",".join(policies.VERBS)).split(",")]
+    if unknown := [verb for verb in wanted if verb not in policies.VERBS]:
+        raise UsageError(
+            f"There is no policy for `{unknown[0]}`", do=f"choose from {', '.join(policies.VERBS)}"
+        )
+    found = account(config, aws=aws)
+    document = policies.caller_policy(
+        found.names, [verb for verb in policies.VERBS if verb in wanted]
+    )
+    return json.dumps(document, indent=2)
+
+
+def is_local(name: str, *, aws: AwsOptions = HERE) -> bool:
+    """Whether `name` is a local endpoint (which comes before one on SageMaker)."""
+    return aws == HERE and LocalTarget().state.read(name) is not None
+
+
+@dataclass(frozen=True)
+class PlannedRemoval:
+    """What is going to be removed, to be shown before `run` does it.
+
+    Attributes:
+        lines: What, a line each; empty when there is nothing.
+        run: Removes it, telling of each thing; raises AwsError or EndpointError.
+    """
+
+    lines: list[str]
+    run: Callable[[removal.Say], None]
+
+
+def plan_removal(
+    name: str | None,
+    config: Config | str | Path | None = None,
+    *,
+    everybody: bool = False,
+    aws: AwsOptions = HERE,
+) -> PlannedRemoval:
+    """What goes with an endpoint on SageMaker, or (without a name) what nothing uses any more.
+
+    Args:
+        config: For its `overrides`.
+        everybody: Without a name: also what others created.
+
+    Raises:
+        EndpointError: It is not ours, or busy.
+    """
+    found = _account_of(name, config, aws)
+    if name is None:
+        gone = removal.of_orphans(found.session, found.names, everybody=everybody, now=time.time())
+    else:
+        gone = removal.of_endpoint(found.session, found.names, name)
+    return PlannedRemoval(
+        gone.lines(), lambda say: removal.remove(found.session, found.names, gone, say)
+    )
+
+
+def plan_teardown(
+    config: Config | str | Path | None = None, *, aws: AwsOptions = HERE
+) -> PlannedRemoval:
+    """Everything that setup and deployments made. Raises SageturnerError while endpoints live."""
+    found = account(config, aws=aws)
+    everything = removal.of_everything(found.session, found.names)
+    return PlannedRemoval(
+        [*everything.lines],
+        lambda say: removal.tear_down(found.session, found.names, everything, say),
+    )
+
+
+def delete(
+    name: str,
+    config: Config | str | Path | None = None,
+    *,
+    aws: AwsOptions = HERE,
+    say: removal.Say = lambda line: None,
+) -> None:
+    """End an endpoint and remove what was made for it and nothing else uses.
+
+    Safe to repeat; finishes what an interrupted run began.
+
+    Args:
+        config: For its `overrides`.
+        say: Told of each thing that was removed.
+
+    Raises:
+        EndpointError: It is not there, not ours, or busy.
+    """
+    if is_local(name, aws=aws):
+        LocalTarget().delete(name)
+    else:
+        plan_removal(name, config, aws=aws).run(say)
+
+
+def _account_of(name: str | None, config: Config | str | Path | None, aws: AwsOptions) -> Account:
+    try:
+        return account(config, aws=aws)
+    except AwsError:
+        if name is not None and aws == HERE:
+            # No local endpoint and no AWS: says both.
+            Endpoint(name)
+        raise

@@ -139,9 +139,12 @@ def code_shown(source: str) -> Shown:
 # --- endpoints ----------------------------------------------------------------------------
 
 
-def endpoints_shown(endpoints: Sequence[EndpointDescription], now: float) -> Shown:
-    """Endpoints as a table."""
+def endpoints_shown(
+    endpoints: Sequence[EndpointDescription], now: float, notes: Sequence[Finding] = ()
+) -> Shown:
+    """Endpoints as a table. `now` is in seconds since the epoch."""
     text = words.endpoints_text(endpoints, now)
+    text = "\n".join([text, *(f"{note.severity}: {note}" for note in notes)])
     if not endpoints:
         return Shown(endpoints, text, f"<p>{escape(text)}</p>")
     rows = [[escape(cell) for cell in words.endpoint_row(endpoint, now)] for endpoint in endpoints]

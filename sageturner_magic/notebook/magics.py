@@ -21,6 +21,8 @@ from sageturner_magic.notebook.session import Session
 
 if TYPE_CHECKING:
     from sageturner_magic.config import Config
+    from sageturner_magic.deployment.request import AwsOptions
+    from sageturner_magic.deployment.run import DeploymentHandle
 
 PROG = "%sageturner"
 
@@ -160,49 +162,57 @@ class SageturnerMagics(Magics):
             self._config(arguments, cell),
             endpoint_type=arguments.endpoint_type,
             container_mode=arguments.container_mode,
+            aws=_aws(arguments),
         )
         return plan_shown(plan)
 
     def _deploy(self, arguments: Namespace, cell: str | None) -> Any:
         from sageturner_magic.deployment import verbs
-        from sageturner_magic.notebook.progress import show_blocking, show_in_background
+        from sageturner_magic.notebook.progress import show_in_background
 
         handle = verbs.start_deployment(
             self._config(arguments, cell),
             endpoint_type=arguments.endpoint_type,
             container_mode=arguments.container_mode,
             detach=arguments.detach,
+            aws=_aws(arguments),
         )
         if arguments.no_wait:
             show_in_background(self._shell, handle)
             return handle
+        self._show(handle)
+        return None
+
+    def _show(self, handle: DeploymentHandle) -> None:
+        from sageturner_magic.notebook.progress import show_blocking
+
         show_blocking(self._shell, handle)
         try:
             handle.result()
         except SageturnerError as error:
             # The details stand in the deployment's own output, right above.
             raise error.brief() from None
-        return None
 
     def _status(self, arguments: Namespace, cell: None) -> Any:
         from sageturner_magic.deployment import verbs
         from sageturner_magic.notebook.html import endpoints_shown
 
-        return endpoints_shown([verbs.status(arguments.name)], time.time())
+        return endpoints_shown([verbs.status(arguments.name, aws=_aws(arguments))], time.time())
 
     def _list(self, arguments: Namespace, cell: None) -> Any:
-        from sageturner_magic.deployment import verbs
+        from sageturner_magic.deployment.endpoint import endpoints
         from sageturner_magic.notebook.html import endpoints_shown
 
-        return endpoints_shown(verbs.list_endpoints(), time.time())
+        found, notes = endpoints(_aws(arguments))
+        return endpoints_shown(found, time.time(), notes)
 
     def _logs(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import verbs
 
         if arguments.follow:
-            lines = verbs.follow_logs(arguments.name)
+            lines = verbs.follow_logs(arguments.name, aws=_aws(arguments))
         else:
-            lines = verbs.logs(arguments.name, last=arguments.lines)
+            lines = verbs.logs(arguments.name, last=arguments.lines, aws=_aws(arguments))
         for line in lines:
             print(line)
 
@@ -229,13 +239,47 @@ class SageturnerMagics(Magics):
             content_type=content_type,
             accept=arguments.accept,
             timeout_s=arguments.timeout,
+            aws=_aws(arguments),
         )
+
+    def _setup(self, arguments: Namespace, cell: None) -> None:
+        from sageturner_magic.deployment import verbs
+
+        aws, config = _aws(arguments), arguments.config_path
+        if arguments.show_policy:
+            print(verbs.show_policy(config, verbs=arguments.verbs, aws=aws))
+            return
+        changed = verbs.setup(config, aws=aws)
+        print("\n".join(changed) or "everything is as it should be; nothing was changed")
+
+    def _rollback(self, arguments: Namespace, cell: None) -> None:
+        from sageturner_magic.deployment import verbs
+
+        self._show(verbs.rollback(arguments.name, arguments.version, aws=_aws(arguments)))
 
     def _delete(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import verbs
 
-        verbs.delete(arguments.name)
-        print(f"{arguments.name} is deleted; nothing of it is left")
+        name, aws = arguments.name, _aws(arguments)
+        if bool(name) == arguments.orphans:
+            raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
+        if name and verbs.is_local(name, aws=aws):
+            verbs.delete(name)
+        else:
+            removal = verbs.plan_removal(
+                name, arguments.config_path, everybody=arguments.everybody, aws=aws
+            )
+            if not _agreed(removal.lines, arguments.yes):
+                return
+            removal.run(print)
+        print(f"{name} is deleted; nothing of it is left" if name else "no orphans are left")
+
+    def _teardown(self, arguments: Namespace, cell: None) -> None:
+        from sageturner_magic.deployment import verbs
+
+        removal = verbs.plan_teardown(arguments.config_path, aws=_aws(arguments))
+        if _agreed(removal.lines, arguments.yes):
+            removal.run(print)
 
     def _export(self, arguments: Namespace, cell: str | None) -> None:
         from sageturner_magic.deployment import verbs
@@ -253,6 +297,21 @@ class SageturnerMagics(Magics):
 
 
 TAKES_CELL = ("plan", "deploy", "export", "code")
+
+
+def _aws(arguments: Namespace) -> AwsOptions:
+    from sageturner_magic.deployment.request import AwsOptions
+
+    return AwsOptions(arguments.profile, arguments.region)
+
+
+def _agreed(lines: list[str], yes: bool) -> bool:
+    """Whether what will be removed was agreed to; a notebook cannot be asked, so it is shown."""
+    if yes or not lines:
+        return True
+    print("This will be removed:", *(f"  {line}" for line in lines), sep="\n")
+    print("Run it again with `--yes` to remove it.")
+    return False
 
 
 def _capture_name(line: str, role: str) -> str:

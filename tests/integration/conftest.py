@@ -1,5 +1,6 @@
 """Every test has a state folder of its own, and may leave no server behind."""
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +37,12 @@ def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Iterator[Pat
     """A state folder; servers that a test leaves behind are ended, and fail the test."""
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv(STATE, str(folder))
+    # No AWS account: neither this machine's nor that of the instance it may run on.
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(folder / "no-config"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-credentials"))
     yield folder
     left = servers_of(folder)
     for process in left:

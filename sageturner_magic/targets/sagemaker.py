@@ -1,0 +1,103 @@
+"""Endpoints on SageMaker after they were deployed: describe, invoke, logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from sageturner_magic.aws import logs, pricing, runtime
+from sageturner_magic.aws.names import log_group
+from sageturner_magic.aws.sagemaker import (
+    Endpoint,
+    Version,
+    delete_endpoint,
+    find_version,
+    list_endpoints,
+    our_endpoint,
+)
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.spec import Server
+from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.payload import JSON
+from sageturner_magic.targets.prediction import Prediction
+
+LOG_LINES = 1000
+"""Lines that `logs` reads back, over all instances."""
+
+
+class SageMakerTarget:
+    """Endpoints that sageturner made in one account and region (see `endpoint.Target`)."""
+
+    def __init__(self, session: AwsSession) -> None:
+        self.session = session
+
+    def list(self) -> list[EndpointDescription]:
+        return [self._describe(endpoint) for endpoint in list_endpoints(self.session)]
+
+    def describe(self, name: str) -> EndpointDescription:
+        return self._describe(our_endpoint(self.session, name))
+
+    def _describe(self, endpoint: Endpoint) -> EndpointDescription:
+        version = find_version(self.session, endpoint.config) if endpoint.config else None
+        return EndpointDescription(
+            name=endpoint.name,
+            endpoint_type="server" if version and _on_instances(version) else "serverless",
+            status=endpoint.status,
+            version=endpoint.version,
+            created=endpoint.created,
+            origin="",
+            url="",
+            cost_per_hour=self._cost(version),
+            detail=endpoint.failure_reason or _runs_on(endpoint, version),
+        )
+
+    def _cost(self, version: Version | None) -> float | None:
+        if version is None or version.compute is None:
+            return None
+        return pricing.hourly(self.session, version.compute)
+
+    def logs(self, name: str) -> Iterator[str]:
+        our_endpoint(self.session, name)
+        for line in logs.tail(self.session, log_group(name), LOG_LINES):
+            yield line.text
+
+    def follow(self, name: str) -> Iterator[str]:
+        our_endpoint(self.session, name)
+        for line in logs.follow(self.session, log_group(name)):
+            yield line.text
+
+    def invoke(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        accept: str | None = None,
+        timeout_s: float = 70.0,
+    ) -> Prediction:
+        begin = time.perf_counter()
+        answer = runtime.invoke(
+            self.session, name, runtime.Request(body, content_type, accept or "")
+        )
+        return Prediction(
+            endpoint=name,
+            body=answer.body,
+            content_type=answer.content_type or JSON,
+            status=200,
+            latency_ms=(time.perf_counter() - begin) * 1000,
+        )
+
+    def delete(self, name: str) -> None:
+        delete_endpoint(self.session, name)
+
+
+def _on_instances(version: Version) -> bool:
+    return isinstance(version.compute, Server)
+
+
+def _runs_on(endpoint: Endpoint, version: Version | None) -> str:
+    if version is None or version.compute is None:
+        return ""
+    if isinstance(version.compute, Server):
+        return f"{endpoint.instances[0]} of {version.compute.instance_type}"
+    return f"{version.compute.memory} MB"
