@@ -72,6 +72,11 @@ def from_folder(code_dir: Path) -> tuple[CapturedModule, list[Finding]]:
     return module, chosen.notes()
 
 
+def files_below(folder: Path) -> list[str]:
+    """Paths below `folder` that are shipped, without what is always left out."""
+    return sorted(map(str, _Chosen(folder).paths()))
+
+
 def _no_folder(code_dir: Path) -> CaptureError:
     parent = code_dir.parent
     names = [each.name for each in parent.iterdir() if each.is_dir()] if parent.is_dir() else []

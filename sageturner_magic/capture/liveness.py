@@ -7,8 +7,9 @@ import ast
 import dataclasses
 import inspect
 import math
+import reprlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -34,79 +35,115 @@ _BY_EQUALITY = {
 _DEEPEST = 40
 
 
-def same(one: Any, other: Any, depth: int = 0) -> Verdict:
-    """Whether two values are alike in type and content."""
-    if one is other:
-        return True
-    if type(one) is not type(other) or depth > _DEEPEST:
-        return False if type(one) is not type(other) else None
-    if isinstance(one, float):
-        return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (
-            math.isnan(one) and math.isnan(other)
-        )
-    if one is None or isinstance(one, (bool, int, str, bytes)):
-        return bool(one == other)
-    if isinstance(one, type):
-        # Made by a call: namedtuple("Point", "x y").
-        alike = one.__name__ == other.__name__ and one.__bases__ == other.__bases__
-        return None if alike else False
-    if isinstance(one, (ModuleType, Enum)):
-        return False
-    if isinstance(one, FunctionType):
-        return _both(
-            same_code(one.__code__, other.__code__),
-            same(one.__defaults__, other.__defaults__, depth + 1),
-            same(one.__kwdefaults__, other.__kwdefaults__, depth + 1),
-        )
-    if isinstance(one, dict):
-        return _both(
-            same(list(one), list(other), depth + 1),
-            *(same(one[key], other[key], depth + 1) for key in one if key in other),
-        )
-    if isinstance(one, (list, tuple)):
-        if len(one) != len(other):
+class Comparison:
+    """Compares values of two worlds, the notebook's and the one made again from source.
+
+    What is one list, dict or set in one world must be one in the other. Values that contain each
+    other, or themselves, are walked once.
+    """
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[int, int], tuple[Any, Any]] = {}
+        self._partners: dict[int, int] = {}
+
+    def same(self, one: Any, other: Any, depth: int = 0) -> Verdict:
+        """Whether two values are alike in type and content."""
+        if one is other:
+            return True
+        if type(one) is not type(other):
             return False
-        return _both(*(same(a, b, depth + 1) for a, b in zip(one, other, strict=True)))
-    if dataclasses.is_dataclass(one):
-        return same(vars(one), vars(other), depth + 1) if hasattr(one, "__dict__") else None
-    return _by_library(one, other, depth)
+        if isinstance(one, float):
+            return _same_float(one, other)
+        if one is None or isinstance(one, (bool, int, str, bytes)):
+            return bool(one == other)
+        if isinstance(one, type):
+            # Made by a call: namedtuple("Point", "x y").
+            alike = one.__name__ == other.__name__ and one.__bases__ == other.__bases__
+            return None if alike else False
+        if isinstance(one, (ModuleType, Enum)):
+            return False
+        if depth > _DEEPEST:
+            return None
+        if (id(one), id(other)) in self._seen:
+            return True
+        # Both are kept, so that nothing else gets their ids.
+        self._seen[id(one), id(other)] = (one, other)
+        changeable = isinstance(one, (dict, list, set))
+        if changeable and self._partners.setdefault(id(one), id(other)) != id(other):
+            return False
+        return self._content(one, other, depth + 1)
 
+    def _content(self, one: Any, other: Any, depth: int) -> Verdict:
+        if isinstance(one, FunctionType):
+            return self._all(
+                depth,
+                (one.__defaults__, other.__defaults__),
+                (one.__kwdefaults__, other.__kwdefaults__),
+                known=same_code(one.__code__, other.__code__),
+            )
+        if isinstance(one, dict):
+            pairs = zip([*one, *one.values()], [*other, *other.values()], strict=False)
+            return self._all(depth, *pairs, known=len(one) == len(other))
+        if isinstance(one, (list, tuple)):
+            pairs = zip(one, other, strict=False)
+            return self._all(depth, *pairs, known=len(one) == len(other))
+        if dataclasses.is_dataclass(one):
+            return self.same(vars(one), vars(other), depth) if hasattr(one, "__dict__") else None
+        return self._by_library(one, other, depth)
 
-def _by_library(one: Any, other: Any, depth: int) -> Verdict:
-    package = type(one).__module__.partition(".")[0]
-    names = _BY_EQUALITY.get(package, ())
-    if names is None or type(one).__name__ in names:
-        return bool(one == other)
-    if package == "numpy":
+    def _by_library(self, one: Any, other: Any, depth: int) -> Verdict:
+        package = type(one).__module__.partition(".")[0]
+        name = type(one).__name__
+        names = _BY_EQUALITY.get(package, ())
+        if names is None or name in names:
+            return bool(one == other)
+        if package == "numpy":
+            return self._arrays(one, other, depth)
+        if package == "torch":
+            if name != "Tensor":
+                return bool(one == other)
+            alike = one.dtype == other.dtype and one.shape == other.shape
+            return bool(alike and (one == other).all())
+        if package == "functools" and name == "partial":
+            return self._all(
+                depth,
+                (one.func, other.func),
+                (one.args, other.args),
+                (one.keywords, other.keywords),
+            )
+        if package == "collections" and name == "deque":
+            pairs = zip(one, other, strict=False)
+            alike = one.maxlen == other.maxlen and len(one) == len(other)
+            return self._all(depth, *pairs, known=alike)
+        return None
+
+    def _arrays(self, one: Any, other: Any, depth: int) -> Verdict:
         import numpy
 
-        if isinstance(one, numpy.ndarray) and one.dtype.hasobject:
-            return _both(one.shape == other.shape, same(one.tolist(), other.tolist(), depth + 1))
-        if isinstance(one, (numpy.ndarray, numpy.generic)):
-            alike = one.dtype == other.dtype and one.shape == other.shape
-            return bool(alike and one.tobytes() == other.tobytes())
-        return bool(one == other)
-    if package == "torch":
-        if type(one).__name__ == "Tensor":
-            return bool(one.dtype == other.dtype and one.shape == other.shape) and bool(
-                (one == other).all()
-            )
-        return bool(one == other)
-    if package == "functools" and type(one).__name__ == "partial":
-        return _both(
-            same(one.func, other.func, depth + 1),
-            same(one.args, other.args, depth + 1),
-            same(one.keywords, other.keywords, depth + 1),
-        )
-    if package == "collections" and type(one).__name__ == "deque":
-        return _both(one.maxlen == other.maxlen, same(list(one), list(other), depth + 1))
-    return None
+        if not isinstance(one, (numpy.ndarray, numpy.generic)):
+            return bool(one == other)
+        if one.dtype != other.dtype or one.shape != other.shape:
+            return False
+        if one.dtype.hasobject:
+            return self.same(one.tolist(), other.tolist(), depth)
+        return bool(one.tobytes() == other.tobytes())
+
+    def _all(self, depth: int, *pairs: tuple[Any, Any], known: Verdict = True) -> Verdict:
+        unknown = known is None
+        if known is False:
+            return False
+        for one, other in pairs:
+            verdict = self.same(one, other, depth)
+            if verdict is False:
+                return False
+            unknown |= verdict is None
+        return None if unknown else True
 
 
-def _both(*verdicts: Verdict) -> Verdict:
-    if False in verdicts:
-        return False
-    return None if None in verdicts else True
+def _same_float(one: float, other: float) -> bool:
+    if math.isnan(one) or math.isnan(other):
+        return math.isnan(one) and math.isnan(other)
+    return one == other and math.copysign(1, one) == math.copysign(1, other)
 
 
 _CODE_FIELDS = (
@@ -135,7 +172,7 @@ def _same_constant(one: Any, other: Any) -> bool:
         return same_code(one, other)
     if isinstance(one, frozenset):
         return bool(one == other)
-    return same(one, other) is True
+    return Comparison().same(one, other) is True
 
 
 def definition_is(node: ast.stmt, cell: ast.Module, live: Any) -> Verdict:
@@ -268,13 +305,12 @@ def importable(name: str, live: Any) -> str:
     return f"from {module} import {qualified}" + ("" if qualified == name else f" as {name}")
 
 
-def short(value: Any, most: int = 40) -> str:
-    """`value` for a message, cut to `most` characters."""
-    try:
-        text = " ".join(repr(value).split())
-    except Exception:
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= most else text[: most - 1] + "…"
+def short(value: Any) -> str:
+    """`value` for a message; of long or deep values the beginning."""
+    shortener = reprlib.Repr()
+    shortener.maxstring = shortener.maxother = 40
+    shortener.maxlevel = 3
+    return " ".join(shortener.repr(value).split())
 
 
 def is_iterator(value: Any) -> bool:
@@ -286,6 +322,3 @@ def kind(value: Any) -> str:
     """The type of `value` with its article, for a message: `an OrderedDict`."""
     name = type(value).__name__
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-
-
-Namespace = Mapping[str, Any]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import Role, check_cell, check_name, raise_for
 from sageturner_magic.capture.history import Origin, Run
+from sageturner_magic.capture.local import local_modules
 from sageturner_magic.capture.rendering import render
 from sageturner_magic.capture.secrets import secret_findings
 from sageturner_magic.capture.slicing import last_imports, slice_of
@@ -123,14 +124,19 @@ class Notebook:
         """
         halves = self._captured[self.capture_name(name)]
         chosen = slice_of(halves, self._runs(halves), self._namespace)
-        rendered = render(_header(self.capture_name(name)), chosen.imports, chosen.statements)
-        raise_for(secret_findings(rendered.source, lambda line: str(rendered.lines[line])))
+        beside = local_modules(chosen.packages())
+        rendered = render(
+            _header(self.capture_name(name)), chosen.imports, chosen.statements, beside.names
+        )
+        secrets = secret_findings(rendered.source, lambda line: str(rendered.lines[line]))
+        raise_for([*beside.findings, *secrets])
+        files = sorted(beside.files.values(), key=lambda file: file.path)
         numbers = {place.cell for place in rendered.lines.values()}
         return CapturedModule(
             origin=", ".join(f"In[{number}]" for number in sorted(numbers)),
-            files=(SourceFile("sageturner.py", rendered.source.encode()),),
+            files=(SourceFile("sageturner.py", rendered.source.encode()), *files),
             cells=tuple(sorted(numbers)),
-            imports=chosen.packages(),
+            imports=tuple(sorted(beside.packages)),
             lines=rendered.lines,
         )
 

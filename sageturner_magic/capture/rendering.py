@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -32,9 +32,12 @@ class Rendered:
 
 
 def render(
-    header: Sequence[str], imports: Iterable[KeptImport], statements: Sequence[Statement]
+    header: Sequence[str],
+    imports: Iterable[KeptImport],
+    statements: Sequence[Statement],
+    local: Collection[str] = (),
 ) -> Rendered:
-    """One module: `__future__`, standard library, third party, then `statements` as given.
+    """One module: `__future__`, standard library, third party, `local`, then `statements`.
 
     The same input gives the same bytes, whatever the numbers of the cells: they would change
     with every run of the notebook, and with them the image layer that holds the file.
@@ -42,7 +45,7 @@ def render(
     page = _Page()
     for line in header:
         page.add(f"# {line}".rstrip())
-    for group in _grouped(imports):
+    for group in _grouped(imports, local):
         page.space(1)
         for place, lines in _import_lines(group):
             for line in lines:
@@ -97,19 +100,21 @@ def _as_written(imported: ImportedName) -> str:
     return f"{imported.name} as {imported.bound}" if renamed else imported.name
 
 
-def _grouped(imports: Iterable[KeptImport]) -> list[list[KeptImport]]:
+def _grouped(imports: Iterable[KeptImport], local: Collection[str]) -> list[list[KeptImport]]:
     groups: dict[int, dict[str, KeptImport]] = {}
     for kept in imports:
-        groups.setdefault(_group(kept.imported), {}).setdefault(str(kept.imported), kept)
+        groups.setdefault(_group(kept.imported, local), {}).setdefault(str(kept.imported), kept)
     return [
         sorted(groups[rank].values(), key=lambda kept: _import_order(kept.imported))
         for rank in sorted(groups)
     ]
 
 
-def _group(imported: ImportedName) -> int:
+def _group(imported: ImportedName, local: Collection[str]) -> int:
     if imported.module == "__future__":
         return 0
+    if imported.package in local:
+        return 3
     return 1 if imported.package in sys.stdlib_module_names else 2
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sageturner_magic.capture import refusals
 from sageturner_magic.capture.history import History, Origin, Step, surely_binds
-from sageturner_magic.capture.liveness import definition_is, is_iterator, same
+from sageturner_magic.capture.liveness import Comparison, definition_is, is_iterator
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import CHANGING_METHODS
 from sageturner_magic.capture.statements import imported_names
@@ -80,8 +80,8 @@ def _check(
     if not scratch.knows(name):
         return refusals.not_seen(name, step) if step.origin is Origin.RECOVERED else None
     made = scratch.values[name]
-    verdict = same(made, live)
-    if verdict is False and not (_is_blank(made) and scratch.filled_by_functions(name)):
+    verdict = scratch.comparison.same(made, live)
+    if verdict is False and not (_is_blank(made) and scratch.is_late(name)):
         return refusals.changed(name, step, made, live, history.changes(name, step))
     if verdict is None and step.origin is Origin.RECOVERED:
         return refusals.not_seen(name, step)
@@ -106,6 +106,7 @@ class _Scratch:
     ) -> None:
         self._steps = steps
         self._unknown: set[str] = set()
+        self.comparison = Comparison()
         self.values: dict[str, Any] = {"__name__": "sageturner"}
         for kept, _ in imports.values():
             self._import(kept)
@@ -115,13 +116,14 @@ class _Scratch:
     def knows(self, name: str) -> bool:
         return name in self.values and name not in self._unknown
 
-    def filled_by_functions(self, name: str) -> bool:
-        """Whether functions of the module write to `name` when they are called."""
-        return any(
-            name in step.statement.names.writes_later or _fills(step.node, name)
+    def is_late(self, name: str) -> bool:
+        """Whether the module's own functions fill `name`, each time only where it is empty."""
+        writers = [
+            step.node
             for step in self._steps
-            if step.is_definition
-        )
+            if step.is_definition and any(_writes(each, name) for each in ast.walk(step.node))
+        ]
+        return bool(writers) and all(_fills_only_what_is_absent(node, name) for node in writers)
 
     def _import(self, kept: KeptImport) -> None:
         imported = kept.imported
@@ -161,7 +163,10 @@ class _Scratch:
             self._unknown -= names.binds.keys()
             for name in names.binds:
                 live = namespace.get(name)
-                if isinstance(live, type) and same(self.values.get(name), live) is not False:
+                if (
+                    isinstance(live, type)
+                    and Comparison().same(self.values.get(name), live) is not False
+                ):
                     # What is made of a class must be of the notebook's own to compare.
                     self.values[name] = live
 
@@ -185,16 +190,41 @@ def _imports_unloaded(node: ast.stmt) -> bool:
     )
 
 
-def _fills(node: ast.stmt, name: str) -> bool:
-    for each in ast.walk(node):
-        if isinstance(each, ast.Subscript) and not isinstance(each.ctx, ast.Load):
-            target: ast.expr = each.value
-        elif isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute):
-            if each.func.attr not in CHANGING_METHODS:
-                continue
-            target = each.func.value
-        else:
-            continue
-        if isinstance(target, ast.Name) and target.id == name:
-            return True
-    return False
+def _fills_only_what_is_absent(node: ast.AST, name: str, *, absent: bool = False) -> bool:
+    """Whether each write to `name` below `node` stands under a test that it is not there yet.
+
+    As caches and late values have it: `if x is None: x = …`, `if key not in x: x[key] = …`.
+    """
+    if not absent and _writes(node, name):
+        return False
+    if isinstance(node, ast.If) and _tests_absence(node.test, name):
+        return all(
+            _fills_only_what_is_absent(each, name, absent=each in node.body)
+            for each in [*node.body, *node.orelse]
+        )
+    return all(
+        _fills_only_what_is_absent(each, name, absent=absent) for each in ast.iter_child_nodes(node)
+    )
+
+
+def _tests_absence(test: ast.expr, name: str) -> bool:
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return isinstance(test.operand, ast.Name) and test.operand.id == name
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return False
+    side = test.left if isinstance(test.ops[0], ast.Is) else test.comparators[0]
+    asks = isinstance(test.ops[0], ast.NotIn) or (
+        isinstance(test.ops[0], ast.Is)
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value is None
+    )
+    return asks and isinstance(side, ast.Name) and side.id == name
+
+
+def _writes(node: ast.AST, name: str) -> bool:
+    target: ast.AST | None = None
+    if isinstance(node, (ast.Name, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+        target = node.value if isinstance(node, ast.Subscript) else node
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        target = node.func.value if node.func.attr in CHANGING_METHODS else None
+    return isinstance(target, ast.Name) and target.id == name
