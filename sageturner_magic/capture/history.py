@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.safety import CALLABLE, CHANGING_METHODS, RECORD, SETTINGS, listed
-from sageturner_magic.capture.scopes import FUNCTIONS
+from sageturner_magic.capture.safety import CALLABLE, CHANGING_METHODS, RECORD
+from sageturner_magic.capture.scopes import FUNCTIONS, Names, names_of
 from sageturner_magic.capture.statements import (
     Import,
     Statement,
@@ -25,12 +25,15 @@ class Origin(Enum):
     OWN: captured for this module. OTHER: any cell of the notebook. FOREIGN: captured for another
     model, whose names count only where nobody else has them. RECOVERED: found in the history from
     before the extension was loaded; it may have failed half-way, so what it made must be seen.
+    FAILED: it ended in an error; what it would have bound or changed is in doubt, and it is the
+    source of nothing.
     """
 
     OWN = "own"
     OTHER = "other"
     FOREIGN = "foreign"
     RECOVERED = "recovered"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class _Events:
     binds: list[Step] = field(default_factory=list)
     deletes: list[Step] = field(default_factory=list)
     changes: list[Step] = field(default_factory=list)
+    doubts: list[Step] = field(default_factory=list)
 
 
 class History:
@@ -84,11 +88,15 @@ class History:
     def _add(self, step: Step) -> None:
         self.steps.append(step)
         names = step.statement.names
+        if step.origin is Origin.FAILED:
+            for name in [*names.binds, *names.deletes, *changed_by(step.node, names)]:
+                self._of(name).doubts.append(step)
+            return
         for name in names.binds:
             self._of(name).binds.append(step)
         for name in names.deletes:
             self._of(name).deletes.append(step)
-        for name in {**names.changes, **_called_to_change(step.node)}:
+        for name in changed_by(step.node, names):
             if name not in names.binds:
                 self._of(name).changes.append(step)
         if isinstance(step.node, ast.ImportFrom) and step.node.names[0].name == "*":
@@ -145,6 +153,14 @@ class History:
         rebound = [step.index for step in events.binds if step.index > binder.index]
         until = min(rebound, default=len(self.steps))
         return [step for step in events.changes if binder.index < step.index < until]
+
+    def doubt(self, name: str, binder: Step) -> Step | None:
+        """The failed statement that may have touched what `binder` gave to `name`."""
+        events = self._of(name)
+        rebound = [step.index for step in events.binds if step.index > binder.index]
+        until = min(rebound, default=len(self.steps))
+        found = [step for step in events.doubts if binder.index < step.index < until]
+        return found[-1] if found else None
 
     def before(self, name: str, binder: Step) -> Step | None:
         """The value that `name` keeps where `binder` only perhaps binds it, or reads it first."""
@@ -226,9 +242,9 @@ def _is_record(node: ast.ClassDef, history: History, before: int) -> bool:
     return bool(named & {"dataclass", "NamedTuple", "Enum", "IntEnum", "StrEnum", "Flag"})
 
 
-def _called_to_change(node: ast.stmt) -> dict[str, int]:
-    """Names whose methods the statement calls in order to change them: `labels.append("bird")`."""
-    found: dict[str, int] = {}
+def changed_by(node: ast.stmt, names: Names) -> set[str]:
+    """Names whose value `node` changes in place: `x[0] = …`, `labels.append("bird")`."""
+    found = set(names.changes)
     bodies = [node] if isinstance(node, (ast.Expr, ast.For, ast.If, ast.While, ast.With)) else []
     for body in bodies:
         for each in ast.walk(body):
@@ -237,13 +253,8 @@ def _called_to_change(node: ast.stmt) -> dict[str, int]:
                 while isinstance(root, (ast.Attribute, ast.Subscript)):
                     root = root.value
                 if each.func.attr in CHANGING_METHODS and isinstance(root, ast.Name):
-                    found.setdefault(root.id, each.lineno)
+                    found.add(root.id)
     return found
-
-
-def sets_up(node: ast.stmt, qualified: str) -> bool:
-    """Whether the statement is a call that sets up a library for all that follows."""
-    return isinstance(node, ast.Expr) and listed(qualified, SETTINGS)
 
 
 def surely_binds(node: ast.stmt, name: str) -> bool:
@@ -259,8 +270,6 @@ def surely_binds(node: ast.stmt, name: str) -> bool:
 
 
 def _block_binds(body: Sequence[ast.stmt], name: str) -> bool:
-    from sageturner_magic.capture.scopes import names_of
-
     return any(name in names_of(each).binds and surely_binds(each, name) for each in body)
 
 

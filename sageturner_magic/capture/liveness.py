@@ -201,7 +201,7 @@ def definition_is(node: ast.stmt, cell: ast.Module, live: Any) -> Verdict:
 
 
 def _is_function(node: Function, codes: Sequence[CodeType], live: Any) -> Verdict:
-    function = _plain_function(live)
+    function = plain_function(live)
     decorated = bool(node.decorator_list)
     if not codes:
         return None
@@ -213,7 +213,8 @@ def _is_function(node: Function, codes: Sequence[CodeType], live: Any) -> Verdic
     return None if decorated and function.__name__ != node.name else False
 
 
-def _plain_function(live: Any) -> FunctionType | None:
+def plain_function(live: Any) -> FunctionType | None:
+    """The function that `live` is or wraps, or None."""
     if isinstance(live, property):
         live = live.fget
     if isinstance(live, (staticmethod, classmethod)):
@@ -229,7 +230,7 @@ def _plain_function(live: Any) -> FunctionType | None:
 
 def _flags(live: Any) -> int:
     """The `__future__` flags under which the live function was compiled."""
-    function = _plain_function(live)
+    function = plain_function(live)
     if function is None:
         return 0
     known: set[int] = {

@@ -57,6 +57,7 @@ class Notebook:
     def __init__(self, namespace: Mapping[str, object]) -> None:
         self._namespace = namespace
         self._ran: list[Cell] = []
+        self._failed: set[int] = set()
         self._recovered: list[Cell] = []
         self._captured: dict[str, dict[Role, Cell]] = {}
         self._deployed: dict[str, dict[Role, Cell]] = {}
@@ -64,6 +65,12 @@ class Notebook:
     def record(self, cell: Cell) -> None:
         """Remember a cell that ran without error. It is looked into only when a module is made."""
         if not cell.magic.startswith("sageturner"):
+            self._ran.append(cell)
+
+    def record_failed(self, cell: Cell) -> None:
+        """Remember a cell that ended in an error: what it names may have changed or not."""
+        if not cell.magic.startswith("sageturner"):
+            self._failed.add(len(self._ran))
             self._ran.append(cell)
 
     def recover(self, cells: Iterable[Cell]) -> None:
@@ -76,7 +83,7 @@ class Notebook:
 
     def check(self, role: Role, cell: Cell) -> None:
         """What can be said of a cell before it runs. Raises CaptureError with every finding."""
-        raise_for(check_cell(role, cell, last_imports(self._ran)))
+        raise_for(check_cell(role, cell, last_imports(self._succeeded())))
 
     def capture(self, role: Role, name: str, cell: Cell) -> CapturedCell:
         """Remember a cell that ran as one half of `name` (empty: the unnamed pair).
@@ -140,18 +147,23 @@ class Notebook:
             lines=rendered.lines,
         )
 
+    def _succeeded(self) -> list[Cell]:
+        return [cell for index, cell in enumerate(self._ran) if index not in self._failed]
+
     def _runs(self, own: Mapping[Role, Cell]) -> list[Run]:
-        captured = [cell for halves in self._captured.values() for cell in halves.values()]
-        return [Run(cell, Origin.RECOVERED) for cell in self._recovered] + [
-            Run(
-                cell,
-                Origin.OWN
-                if any(cell is each for each in own.values())
-                else Origin.FOREIGN
-                if any(cell is each for each in captured)
-                else Origin.OTHER,
-            )
-            for cell in self._ran
+        ours = {id(cell) for cell in own.values()}
+        captured = {id(cell) for halves in self._captured.values() for cell in halves.values()}
+
+        def origin(index: int, cell: Cell) -> Origin:
+            if index in self._failed:
+                return Origin.FAILED
+            if id(cell) in ours:
+                return Origin.OWN
+            return Origin.FOREIGN if id(cell) in captured else Origin.OTHER
+
+        return [
+            *(Run(cell, Origin.RECOVERED) for cell in self._recovered),
+            *(Run(cell, origin(index, cell)) for index, cell in enumerate(self._ran)),
         ]
 
     def _require_both(self, name: str) -> None:

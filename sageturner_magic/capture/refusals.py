@@ -177,6 +177,36 @@ def changed(name: str, step: Step, made: Any, live: Any, changes: Sequence[Step]
     )
 
 
+def part_changed(name: str, step: Step, part: str, made: Any, live: Any) -> Finding:
+    """A default value or class attribute that is no longer what its source makes."""
+    return Finding(
+        f"`{name}` is not what {step.statement.place} defines",
+        where=str(step.statement.place),
+        why=f"its source gives {short(made)} for {part}, in the notebook it is now {short(live)}",
+        do=f"run In[{step.statement.cell.number}] again, or write the value that you mean there",
+    )
+
+
+def lost_change(name: str, step: Step, change: Step) -> Finding:
+    """A change in place that no module can repeat, of something that cannot be compared."""
+    return Finding(
+        f"`{name}` was changed in {change.statement.place}, in a way that a module cannot repeat",
+        where=str(step.statement.place),
+        why=f"`{' '.join(ast.unparse(change.node).split())[:60]}` depends on this notebook",
+        do=f"write the value that you mean in In[{step.statement.cell.number}]",
+    )
+
+
+def doubtful(name: str, step: Step, failed: Step) -> Finding:
+    """A value that a failed cell may have changed."""
+    return Finding(
+        f"`{name}` may have been changed by In[{failed.statement.cell.number}], which failed",
+        where=str(step.statement.place),
+        why="how far that cell came is not known",
+        do=f"run In[{step.statement.cell.number}] again",
+    )
+
+
 def redefined(name: str, step: Step, live: Any) -> Finding:
     """A function or class that is no longer what its source makes."""
     return Finding(

@@ -293,6 +293,10 @@ class Judge:
             if isinstance(child, ast.Name) and child.id not in self._local
         )
 
+    def calls_notebook(self, name: str) -> bool:
+        """Whether `name` is a function or class of the notebook's."""
+        return self._qualify(name) == CALLABLE
+
     def qualified(self, node: ast.expr) -> str:
         """The dotted name that `node` has as an import, or an empty string."""
         parts: list[str] = []

@@ -96,7 +96,7 @@ class _Slicer:
     def _keep_settings(self) -> None:
         """Calls that set up a library which the code uses: they act on all that follows."""
         for step in self._history.steps:
-            if step.origin is Origin.FOREIGN or step.index in self._kept:
+            if step.origin in (Origin.FOREIGN, Origin.FAILED) or step.index in self._kept:
                 continue
             root = _root_of_effect(step.node)
             if root is None or root not in self._imports:
@@ -120,8 +120,9 @@ class _Slicer:
         """A `__future__` import holds for all cells that run after it."""
         last = max(self._kept, default=-1)
         for step in self._history.steps[: last + 1]:
-            if isinstance(step.node, ast.ImportFrom) and step.node.module == "__future__":
-                for imported in imported_names(step.node):
+            future = isinstance(step.node, ast.ImportFrom) and step.node.module == "__future__"
+            if future and step.origin is not Origin.FAILED:
+                for imported in imported_names(_as_import(step.node)):
                     kept = KeptImport(imported, step.statement.place)
                     self._imports.setdefault(f"__future__ {imported.name}", (kept, step))
 
@@ -271,7 +272,8 @@ class _Slicer:
         for name, at in self._dotted.items():
             found: dict[str, tuple[KeptImport, Step | None]] = {}
             for step in self._history.steps[:at]:
-                if not isinstance(step.node, ast.Import) or step.origin is Origin.FOREIGN:
+                trusted = step.origin not in (Origin.FOREIGN, Origin.FAILED)
+                if not isinstance(step.node, ast.Import) or not trusted:
                     continue
                 for imported in imported_names(step.node):
                     wanted = imported.bound == name and f"{name}." in imported.module

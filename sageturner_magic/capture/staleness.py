@@ -1,7 +1,8 @@
 """Finds what the notebook changed behind the back of the source.
 
-The constants of the module are made once more from their source, beside the notebook's own, and
-compared; functions and classes are compared with the code that their source compiles to.
+Constants are made once more from their source and compared; functions and classes are compared
+with the code that their source compiles to. What cannot be compared is taken as its source has
+it, unless something is known to have touched it since.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 
 from sageturner_magic.capture import refusals
 from sageturner_magic.capture.history import History, Origin, Step, surely_binds
-from sageturner_magic.capture.liveness import Comparison, definition_is, is_iterator
+from sageturner_magic.capture.liveness import Verdict, definition_is, is_iterator
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import CHANGING_METHODS
-from sageturner_magic.capture.statements import imported_names
+from sageturner_magic.capture.scratch import Scratch
 from sageturner_magic.errors import Finding
 
 
@@ -36,56 +37,83 @@ def stale_findings(
         probing: Indices of steps that ask the machine, whose values are not compared.
         imports: Names that imports bind.
     """
-    scratch = _Scratch(steps, history, namespace, probing, imports)
+    scratch = Scratch(steps, history, namespace, probing, imports)
+    kept = {step.index for step in steps}
     for step in steps:
-        for name in sorted(kept_names.get(step.index, ())):
-            if name not in step.statement.names.binds or history.is_final(name, step) is False:
-                if step.origin is Origin.RECOVERED and name in step.statement.names.binds:
-                    yield name, refusals.not_seen(name, step)
-                continue
-            finding = _check(name, step, history, namespace, scratch)
+        for name in sorted(kept_names.get(step.index, set()) & step.statement.names.binds.keys()):
+            verdict: Verdict = None
+            finding: Finding | None = None
+            if history.is_final(name, step):
+                verdict, finding = _judged(name, step, steps, history, namespace, scratch)
+            if finding is None and verdict is None:
+                finding = _touched(name, step, history, kept)
             if finding is not None:
                 yield name, finding
-    for name, (kept, import_step) in imports.items():
+    for name, (kept_import, import_step) in imports.items():
         if import_step is None or name not in namespace or not history.is_final(name, import_step):
             continue
-        if not kept.imported.name:
-            path = kept.imported.module
-            dotted = path if kept.imported.bound != kept.imported.package else kept.imported.package
-            module = sys.modules.get(dotted)
-            if module is not None and namespace[name] is not module:
-                yield name, refusals.replaced(name, import_step, namespace[name])
+        missing = object()
+        expected = _imported(kept_import, missing)
+        if expected is not missing and namespace[name] is not expected:
+            yield name, refusals.replaced(name, import_step, namespace[name])
 
 
-def _check(
+def _judged(
     name: str,
     step: Step,
+    steps: Sequence[Step],
     history: History,
     namespace: Mapping[str, object],
-    scratch: _Scratch,
-) -> Finding | None:
+    scratch: Scratch,
+) -> tuple[Verdict, Finding | None]:
+    """Whether the live value is what the source makes, and what to say when it is not."""
     if name not in namespace:
         # A branch that was not taken, as below `if TYPE_CHECKING:`, made nothing.
-        return refusals.gone(name, step) if surely_binds(step.node, name) else None
+        gone = refusals.gone(name, step) if surely_binds(step.node, name) else None
+        return True, gone
     live = namespace[name]
     if step.is_definition:
         verdict = definition_is(step.node, step.statement.cell.tree, live)
         if verdict is False:
-            return refusals.redefined(name, step, live)
-        if verdict is None and step.origin is Origin.RECOVERED:
-            return refusals.not_seen(name, step)
-        return None
+            return False, refusals.redefined(name, step, live)
+        difference = scratch.differences.get(step.index)
+        if difference is not None and not history.changes(name, step):
+            return False, refusals.part_changed(name, step, *difference)
+        # Attributes that were set since are not part of the code.
+        return (None if history.changes(name, step) else verdict), None
     if is_iterator(live):
-        return refusals.used_up(name, step, live)
+        return False, refusals.used_up(name, step, live)
     if not scratch.knows(name):
-        return refusals.not_seen(name, step) if step.origin is Origin.RECOVERED else None
+        return None, None
     made = scratch.values[name]
     verdict = scratch.comparison.same(made, live)
-    if verdict is False and not (_is_blank(made) and scratch.is_late(name)):
-        return refusals.changed(name, step, made, live, history.changes(name, step))
-    if verdict is None and step.origin is Origin.RECOVERED:
+    if verdict is False and not (_is_blank(made) and _is_late(name, steps)):
+        return False, refusals.changed(name, step, made, live, history.changes(name, step))
+    return verdict, None
+
+
+def _touched(name: str, step: Step, history: History, kept: set[int]) -> Finding | None:
+    """What may have changed a value that cannot be compared."""
+    if step.origin is Origin.RECOVERED:
         return refusals.not_seen(name, step)
-    return None
+    lost = [change for change in history.changes(name, step) if change.index not in kept]
+    if lost:
+        return refusals.lost_change(name, step, lost[-1])
+    doubt = history.doubt(name, step)
+    return refusals.doubtful(name, step, doubt) if doubt is not None else None
+
+
+def _imported(kept: KeptImport, missing: object) -> object:
+    imported = kept.imported
+    renamed = imported.name or imported.bound != imported.package
+    module = sys.modules.get(imported.module if renamed else imported.package)
+    if module is None:
+        return missing
+    if not imported.name:
+        return module
+    # A submodule may not be an attribute yet; a value may be bound anew in its module.
+    found = getattr(module, imported.name, missing)
+    return found if callable(found) or found is missing else missing
 
 
 def _is_blank(value: Any) -> bool:
@@ -93,101 +121,14 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, (dict, list, set)) and not value)
 
 
-class _Scratch:
-    """A namespace in which the constants of the module are made again."""
-
-    def __init__(
-        self,
-        steps: Sequence[Step],
-        history: History,
-        namespace: Mapping[str, object],
-        probing: set[int],
-        imports: Mapping[str, tuple[KeptImport, Step | None]],
-    ) -> None:
-        self._steps = steps
-        self._unknown: set[str] = set()
-        self.comparison = Comparison()
-        self.values: dict[str, Any] = {"__name__": "sageturner"}
-        for kept, _ in imports.values():
-            self._import(kept)
-        for step in steps:
-            self._repeat(step, history, namespace, step.index in probing)
-
-    def knows(self, name: str) -> bool:
-        return name in self.values and name not in self._unknown
-
-    def is_late(self, name: str) -> bool:
-        """Whether the module's own functions fill `name`, each time only where it is empty."""
-        writers = [
-            step.node
-            for step in self._steps
-            if step.is_definition and any(_writes(each, name) for each in ast.walk(step.node))
-        ]
-        return bool(writers) and all(_fills_only_what_is_absent(node, name) for node in writers)
-
-    def _import(self, kept: KeptImport) -> None:
-        imported = kept.imported
-        if imported.module == "__future__" or imported.module not in sys.modules:
-            return
-        try:
-            exec(str(imported), self.values)
-        except ImportError:
-            self._unknown.add(imported.bound)
-
-    def _repeat(
-        self, step: Step, history: History, namespace: Mapping[str, object], probes: bool
-    ) -> None:
-        names = step.statement.names
-        touched = names.binds.keys() | names.changes.keys()
-        if step.is_definition:
-            name = next(iter(names.binds))
-            if history.is_final(name, step) and name in namespace:
-                self.values[name] = namespace[name]
-                self._unknown.discard(name)
-            else:
-                self._unknown.add(name)
-            return
-        needs = names.reads.keys() | names.changes.keys()
-        on_live = any(self.values.get(name, self) is namespace.get(name) for name in names.changes)
-        effect = isinstance(step.node, ast.Expr) and not _changes_data(step.node)
-        unknown = any(name in self._unknown for name in needs)
-        if probes or unknown or on_live or effect or _imports_unloaded(step.node):
-            self._unknown |= touched
-            return
-        module = ast.Module([step.node], [])
-        try:
-            exec(compile(module, "<capture>", "exec", dont_inherit=True), self.values)
-        except Exception:
-            self._unknown |= touched
-        else:
-            self._unknown -= names.binds.keys()
-            for name in names.binds:
-                live = namespace.get(name)
-                if (
-                    isinstance(live, type)
-                    and Comparison().same(self.values.get(name), live) is not False
-                ):
-                    # What is made of a class must be of the notebook's own to compare.
-                    self.values[name] = live
-
-
-def _changes_data(node: ast.Expr) -> bool:
-    call = node.value
-    return (
-        isinstance(call, ast.Call)
-        and isinstance(call.func, ast.Attribute)
-        and call.func.attr in CHANGING_METHODS - {"setLevel"}
-    )
-
-
-def _imports_unloaded(node: ast.stmt) -> bool:
-    """Whether repeating the statement would import something that is not loaded."""
-    return any(
-        imported.module not in sys.modules
-        for each in ast.walk(node)
-        if isinstance(each, (ast.Import, ast.ImportFrom))
-        for imported in imported_names(each)
-    )
+def _is_late(name: str, steps: Sequence[Step]) -> bool:
+    """Whether the module's own functions fill `name`, each time only where it is empty."""
+    writers = [
+        step.node
+        for step in steps
+        if step.is_definition and any(_writes(each, name) for each in ast.walk(step.node))
+    ]
+    return bool(writers) and all(_fills_only_what_is_absent(node, name) for node in writers)
 
 
 def _fills_only_what_is_absent(node: ast.AST, name: str, *, absent: bool = False) -> bool:

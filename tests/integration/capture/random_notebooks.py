@@ -223,14 +223,17 @@ class Kernel:
             cell = Cell(number, source)
             with contextlib.redirect_stdout(io.StringIO()):
                 if role == "cell":
-                    if shell.run_cell(source, silent=True).success:
-                        captured.record(cell)
+                    ran = shell.run_cell(source, silent=True).success
+                    (captured.record if ran else captured.record_failed)(cell)
                     continue
                 try:
                     captured.check(role, cell)  # type: ignore[arg-type]
                     name = shell.compile.cache(source, number)
                     exec(shell.compile(source, name, "exec"), namespace)
+                except CaptureError:
+                    continue
                 except Exception:
+                    captured.record_failed(cell)
                     continue
                 captured.capture(role, "", cell)  # type: ignore[arg-type]
         return captured, namespace
