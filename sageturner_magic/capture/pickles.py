@@ -1,0 +1,94 @@
+"""Which modules a saved model refers to, read from its bytes; nothing of it is executed."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from sageturner_magic.values import CHUNK
+
+EXTENSIONS = (".joblib", ".pkl", ".pickle", ".pt", ".pth", ".bin", ".skops")
+
+# Protocol 4 and later: SHORT_BINUNICODE module, name, STACK_GLOBAL, with MEMOIZE between; a module
+# that was named before is fetched from the memo, so its first mention is enough. Before that:
+# GLOBAL, module and name on lines of their own. Arrays may stand between the instructions, as
+# joblib writes them, so the stream cannot be read instruction by instruction.
+_STACK_GLOBAL = re.compile(
+    rb"\x8c(.)([A-Za-z_][\w.]*)\x94?\x8c.[A-Za-z_][\w.]*\x94?\x93", re.DOTALL
+)
+_GLOBAL = re.compile(rb"c([A-Za-z_][\w.]{0,200})\n[A-Za-z_][\w.]{0,200}\n")
+_OVERLAP = 1024
+_ZLIB = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
+
+
+def modules_in(path: Path) -> frozenset[str]:
+    """Dotted names of the modules that a pickle, joblib or torch file refers to.
+
+    Raises OSError. A file that is none of these has none.
+    """
+    if path.suffix.lower() not in EXTENSIONS:
+        return frozenset()
+    found: set[str] = set()
+    for stream in _streams(path):
+        found |= _scan(stream)
+    return frozenset(found)
+
+
+def _streams(path: Path) -> Iterator[Iterable[bytes]]:
+    if zipfile.is_zipfile(path):
+        # torch.save since 1.6 (data.pkl), and skops (schema.json has no such names).
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if name.endswith(".pkl"):
+                    with archive.open(name) as member:
+                        yield _chunks(member)
+        return
+    with path.open("rb") as file:
+        magic = file.read(6)
+        file.seek(0)
+        if magic.startswith(b"\x1f\x8b") or magic[:2] in (
+            b"\x78\x01",
+            b"\x78\x5e",
+            b"\x78\x9c",
+            b"\x78\xda",
+        ):
+            yield _inflated(file)
+        elif magic.startswith(b"BZh"):
+            with bz2.open(file) as plain:
+                yield _chunks(plain)
+        elif magic.startswith(b"\xfd7zXZ"):
+            with lzma.open(file) as plain:
+                yield _chunks(plain)
+        else:
+            yield _chunks(file)
+
+
+def _chunks(file: IO[bytes] | bz2.BZ2File | lzma.LZMAFile) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK):
+        yield chunk
+
+
+def _inflated(file: IO[bytes]) -> Iterator[bytes]:
+    # 47: a header of zlib or of gzip, whichever is there.
+    inflater = zlib.decompressobj(47)
+    for chunk in _chunks(file):
+        yield inflater.decompress(chunk)
+
+
+def _scan(chunks: Iterable[bytes]) -> set[str]:
+    found: set[str] = set()
+    tail = b""
+    for chunk in chunks:
+        window = tail + chunk
+        for match in _STACK_GLOBAL.finditer(window):
+            if match[1][0] == len(match[2]):
+                found.add(match[2].decode())
+        found |= {match[1].decode() for match in _GLOBAL.finditer(window)}
+        tail = window[-_OVERLAP:]
+    return found
