@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .rules import Outcome, Result, Target, check, wait_until_ready
@@ -14,10 +15,25 @@ END_SECONDS = 30.0
 """Between SIGTERM and SIGKILL."""
 
 
+@dataclass(frozen=True)
+class Running:
+    """A running container.
+
+    Attributes:
+        target: The server in it.
+        alive: Whether it still runs.
+        stop: Stops it with SIGTERM and says how it ended.
+    """
+
+    target: Target
+    alive: Callable[[], bool]
+    stop: Callable[[], Result]
+
+
 @contextlib.contextmanager
 def container(
     image: str, *, environment: dict[str, str] | None = None, serverless: bool = False
-) -> Iterator[tuple[Target, Callable[[], Result]]]:
+) -> Iterator[Running]:
     """A container of `image`, started as SageMaker does: `docker run IMAGE serve`.
 
     Args:
@@ -25,11 +41,12 @@ def container(
         environment: For the container.
         serverless: Start it as Serverless Inference may: not as root, with read-only files.
 
-    Gives the target and a function that stops the container with SIGTERM and says how it ended.
-    Raises docker.errors.DockerException.
+    It is removed at the end. Raises docker.errors.DockerException.
     """
     import docker
 
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
     client = docker.from_env()
     limits: dict[str, Any] = (
         {"user": "65534:65534", "read_only": True, "tmpfs": {"/tmp": ""}} if serverless else {}
@@ -39,9 +56,13 @@ def container(
         "serve",
         detach=True,
         environment=environment or {},
-        ports={"8080/tcp": ("127.0.0.1", 0)},
+        ports={"8080/tcp": ("127.0.0.1", port)},
         **limits,
     )
+
+    def alive() -> bool:
+        running.reload()
+        return bool(running.status in ("created", "running"))
 
     def stop() -> Result:
         began = time.monotonic()
@@ -55,9 +76,7 @@ def container(
         )
 
     try:
-        running.reload()
-        bound = running.ports["8080/tcp"] or [{"HostPort": "0"}]
-        yield Target("127.0.0.1", int(bound[0]["HostPort"])), stop
+        yield Running(Target("127.0.0.1", port), alive, stop)
     finally:
         running.remove(force=True)
         client.close()
@@ -74,13 +93,13 @@ def check_image(
 
     Raises docker.errors.DockerException when Docker cannot start it.
     """
-    with container(image, environment=environment) as (at, stop):
-        target = replace(at, body=body, content_type=content_type)
-        started = wait_until_ready(target)
+    with container(image, environment=environment) as running:
+        target = replace(running.target, body=body, content_type=content_type)
+        started = wait_until_ready(target, alive=running.alive)
         served = check(target) if started.outcome == "passed" else ()
-        ended = stop()
-    with container(image, environment=environment, serverless=True) as (at, _):
-        again = wait_until_ready(at)
+        ended = running.stop()
+    with container(image, environment=environment, serverless=True) as running:
+        again = wait_until_ready(running.target, alive=running.alive)
     text = "it starts without root and with read-only files, as Serverless Inference may start it"
     serverless = replace(again, rule="serverless", text=text)
     return (started, *served, ended, serverless)

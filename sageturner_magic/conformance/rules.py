@@ -414,12 +414,20 @@ def _result(asked: Rule, target: Target) -> Result:
     return Result(asked.name, asked.text, asked.required, outcome, " ".join(evidence.split()))
 
 
-def wait_until_ready(target: Target, seconds: float = START_SECONDS) -> Result:
-    """Wait for the first good ping, as SageMaker does after it has started a container."""
+def wait_until_ready(
+    target: Target, seconds: float = START_SECONDS, alive: Callable[[], bool] = lambda: True
+) -> Result:
+    """Wait for the first good ping, as SageMaker does after it has started a container.
+
+    Args:
+        target: The server.
+        seconds: How long to wait.
+        alive: Nothing is waited for any more once this is false.
+    """
     began = time.monotonic()
     statuses: list[str] = []
     outcome: Outcome = "failed"
-    while time.monotonic() - began < seconds and outcome == "failed":
+    while time.monotonic() - began < seconds and outcome == "failed" and alive():
         try:
             said = str(target.ping().status)
         except Broken:

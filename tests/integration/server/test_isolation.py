@@ -34,16 +34,24 @@ def closure(names: tuple[str, ...]) -> set[str]:
     return found
 
 
+def installed(names: tuple[str, ...]) -> set[Path]:
+    """The files and folders in site-packages of `names` and of all that they require."""
+    found = set()
+    for name in closure(names):
+        for file in importlib.metadata.files(name) or []:
+            top = file.parts[0]
+            if top not in ("..", "__pycache__"):
+                root = str(file.locate())[: -len(str(file))]
+                found.add(Path(root) / top)
+    return found
+
+
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The server's own dependencies in a folder, as an image has them."""
     folder = tmp_path_factory.mktemp("packages")
-    for name in closure(OWN):
-        for file in importlib.metadata.files(name) or []:
-            top = file.parts[0]
-            if top not in ("..", "__pycache__") and not (folder / top).exists():
-                root = str(file.locate())[: -len(str(file))]
-                (folder / top).symlink_to(Path(root) / top)
+    for source in installed(OWN):
+        (folder / source.name).symlink_to(source)
     return folder
 
 
