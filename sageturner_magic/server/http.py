@@ -200,8 +200,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_application", "_body", "_connections", "_discarded", "_exchange", "_head", "_header_size",
-        "_headers", "_parser", "_refused", "_size", "_state", "_transport", "_url", "_waiting",
-        "deadline", "draining", "write_paused",
+        "_headers", "_one_one", "_parser", "_refused", "_size", "_state", "_transport", "_url",
+        "_waiting", "deadline", "draining", "write_paused",
     )  # fmt: skip
 
     def __init__(self, application: Application, connections: set[Connection]) -> None:
@@ -214,6 +214,7 @@ class Connection(asyncio.Protocol):
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_size = 0
         self._head: Head | None = None
+        self._one_one = True
         self._body: list[bytes] = []
         self._size = 0
         self._discarded = 0
@@ -300,11 +301,13 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         parser = self._parser
         headers = dict(self._headers)
-        one_one = parser.get_http_version() == "1.1"
+        self._one_one = one_one = parser.get_http_version() == "1.1"
         if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
             raise Problem(501, "UnsupportedTransferEncoding", "only chunked is supported")
-        hosts = sum(name == b"host" for name, _ in self._headers)
-        if hosts > 1 or (one_one and not hosts):
+        one_host = b"host" in headers or not one_one
+        if len(headers) < len(self._headers):
+            one_host = one_host and [name for name, _ in self._headers].count(b"host") <= 1
+        if not one_host:
             raise Problem(400, "InvalidHTTP", "exactly one Host header is needed")
         if parser.should_upgrade():
             self.draining = True
@@ -342,7 +345,7 @@ class Connection(asyncio.Protocol):
         assert head is not None
         self._body = []
         whole = body[0] if len(body) == 1 else b"".join(body)
-        exchange = Exchange(self, head.method, self._parser.should_keep_alive(), self._chunks())
+        exchange = Exchange(self, head.method, self._parser.should_keep_alive(), self._one_one)
         self._submit(exchange, lambda: self._application.handle(head, whole, exchange))
 
     # What an exchange calls.
@@ -422,16 +425,13 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         action()
 
-    def _chunks(self) -> bool:
-        return self._parser.get_http_version() == "1.1"
-
     def _refuse_body(self, problem: Problem) -> None:
         # The body is read and thrown away, so that the client gets to read the answer.
         assert self._head is not None
         self._application.refused(problem)
         self._body = []
         self._refused = True
-        exchange = Exchange(self, self._head.method, False, self._chunks())
+        exchange = Exchange(self, self._head.method, False, self._one_one)
         self._submit(exchange, lambda: exchange.refuse(problem, close=True))
 
     def _discard(self, size: int) -> None:

@@ -345,17 +345,20 @@ class Pool:
         task.add_done_callback(self._connecting.discard)
 
     def _pump(self) -> None:
-        alone = self._size == 1
+        if len(self.workers) == 1 == self._size:
+            self._pump_one(self.workers[0])
+            return
         while self._waiting:
-            free = [each for each in self.workers if each.room(self._depth, alone) > 0]
+            free = [each for each in self.workers if each.room(self._depth, alone=False) > 0]
             if not free:
                 return
-            worker = min(free, key=lambda each: len(each.jobs))
-            job = self._waiting.popleft()
-            if job.exchange is None:
-                del self._jobs[job.number]
-                continue
-            worker.give(job)
+            min(free, key=lambda each: len(each.jobs)).give(self._waiting.popleft())
+
+    def _pump_one(self, worker: Worker) -> None:
+        room = worker.room(self._depth, alone=True)
+        while room > 0 and self._waiting:
+            worker.give(self._waiting.popleft())
+            room -= 1
 
     def _share(self, stalled: list[Worker]) -> None:
         # What waits behind a slow request goes to a worker that has nothing to do.

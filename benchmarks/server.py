@@ -1,0 +1,309 @@
+"""The model server beside its peers: speed, latency, start, memory, health, batching.
+
+Usage: python benchmarks/server.py [ROUNDS]
+
+Needs `wrk` (Debian package wrk) and Linux. Each peer is installed into an environment of its own
+below `build/`. Servers and the load generator share the machine's processors, unpinned. In each
+round every server is started anew, in turn; the table shows medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import platform
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import psutil
+from model_servers import BATCHED, HOLDS_THE_GIL, OURS, PEERS, PLAIN_ROUTE, TRIVIAL, Server
+
+RESULT = Path(__file__).parent / "results" / "server.md"
+SECONDS = 4
+START_LIMIT = 120.0
+SCRIPT = """
+wrk.method = "POST"
+wrk.body = os.getenv("BODY")
+wrk.headers["Content-Type"] = "application/json"
+done = function(summary, latency, requests)
+  local errors = summary.errors
+  io.write(string.format("RESULT %f %f %f %d\\n", summary.requests / summary.duration * 1e6,
+    latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
+"""
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def status(port: int, path: str) -> int:
+    """The status of a GET; 0 when nobody answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return 0
+
+
+class Running:
+    """A server that was started, with the seconds to its first answer and its first 200."""
+
+    def __init__(self, server: Server, program: str, folder: Path) -> None:
+        self.server = server
+        self.port = free_port()
+        server.write(folder, program)
+        python = server.python()
+        if server.prepare:
+            command = [python, *server.prepare]
+            subprocess.run(command, cwd=folder, capture_output=True, check=True)
+        environment = {
+            **os.environ,
+            "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+            "SAGETURNER_PROGRAM_DIR": str(folder),
+            "SAGETURNER_HOST": "127.0.0.1",
+            "SAGETURNER_PORT": str(self.port),
+            "BENTOML_DO_NOT_TRACK": "true",
+        }
+        began = time.perf_counter()
+        with (folder / "log").open("wb") as log:
+            self.process = subprocess.Popen(
+                [python, *server.command(self.port)],
+                cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self.first_answer = self.first_good = 0.0
+        while not self.first_good:
+            seconds = time.perf_counter() - began
+            said = status(self.port, server.ping)
+            if said and not self.first_answer:
+                self.first_answer = time.perf_counter() - began
+            if said == 200:
+                self.first_good = time.perf_counter() - began
+            elif seconds > START_LIMIT or self.process.poll() is not None:
+                raise RuntimeError(f"{server.name} did not start: {(folder / 'log').read_text()}")
+            else:
+                time.sleep(0.005)
+
+    def load(self, connections: int, x: list[float], seconds: int = SECONDS) -> list[float]:
+        """wrk's requests a second, median and 99th percentile in ms, and errors."""
+        body = json.dumps({"inputs": [x]} if self.server.inputs else {"x": x})
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+            script.write(SCRIPT)
+            script.flush()
+            result = subprocess.run(
+                ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "30", "-s",
+                 script.name, f"http://127.0.0.1:{self.port}{self.server.invocations}"],
+                env={**os.environ, "BODY": body}, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        (line,) = [line for line in result.stdout.splitlines() if line.startswith("RESULT")]
+        return [float(part) for part in line.split()[1:]]
+
+    def memory(self) -> float:
+        """MB that all its processes hold, shared pages counted once."""
+        root = psutil.Process(self.process.pid)
+        total: int = sum(
+            each.memory_full_info().pss for each in [root, *root.children(recursive=True)]
+        )
+        return total / 1e6
+
+    def ping_p99(self, seconds: float = 4.0) -> float:
+        """ms of the 99th percentile of pings while requests run."""
+        end = time.perf_counter() + seconds
+        times = []
+        while time.perf_counter() < end:
+            began = time.perf_counter()
+            status(self.port, self.server.ping)
+            times.append((time.perf_counter() - began) * 1000)
+            time.sleep(0.01)
+        return statistics.quantiles(times, n=100)[98] if len(times) > 1 else max(times)
+
+    def stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            descendants = psutil.Process(self.process.pid).children(recursive=True)
+            os.killpg(self.process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(5)
+            for each in descendants:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def running(server: Server, program: str) -> Iterator[Running]:
+    """The server with the program, stopped at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = Running(server, program, Path(folder))
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+def processor_seconds(process: psutil.Process) -> float:
+    """What the process and its children have used so far."""
+    everyone = [process, *process.children(recursive=True)]
+    return sum(sum(each.cpu_times()[:2]) for each in everyone)
+
+
+def own_cost(server: Server, program: str) -> tuple[float, float]:
+    """Seconds and MB of the user's imports and load alone, in the server's environment."""
+    probe = (
+        "import sageturner; model = sageturner.load(); rollup = open('/proc/self/smaps_rollup');"
+        "print(sum(int(line.split()[1]) for line in rollup if line.startswith('Pss:')))"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "sageturner.py").write_text(program)
+        began = time.perf_counter()
+        result = subprocess.run(
+            [server.python(), "-c", probe], cwd=folder, capture_output=True, text=True, check=True
+        )
+        return time.perf_counter() - began, int(result.stdout) / 1000
+
+
+def measure(rounds: int) -> dict[tuple[str, str], float]:
+    """(server, what) -> median."""
+    seen: dict[tuple[str, str], list[float]] = defaultdict(list)
+    x4, x64 = [1.0, 2.0, 3.0, 4.0], [float(number % 16) for number in range(64)]
+    everyone = (OURS, *PEERS)
+    for server in everyone:
+        own_cost(server, TRIVIAL)
+    for _ in range(rounds):
+        for server in everyone:
+            own_seconds, own_mb = own_cost(server, TRIVIAL)
+            try:
+                with running(server, TRIVIAL) as it:
+                    seen[server.name, "first answer"].append(it.first_answer * 1000)
+                    beyond = max(0.0, it.first_good - own_seconds)
+                    seen[server.name, "beyond own"].append(beyond * 1000)
+                    it.load(16, x4, 2)
+                    root = psutil.Process(it.process.pid)
+                    for connections in (1, 16, 64):
+                        before = processor_seconds(root)
+                        rate, median, high, errors = it.load(connections, x4)
+                        used = (processor_seconds(root) - before) / (rate * SECONDS) * 1e6
+                        seen[server.name, f"processor {connections}"].append(used)
+                        seen[server.name, f"rps {connections}"].append(rate)
+                        seen[server.name, f"p50 {connections}"].append(median)
+                        seen[server.name, f"p99 {connections}"].append(high)
+                        seen[server.name, f"errors {connections}"].append(errors)
+                    seen[server.name, "memory"].append(it.memory() - own_mb)
+                with running(server, HOLDS_THE_GIL) as it:
+                    busy = threading.Thread(target=it.load, args=(4, x4, 5))
+                    busy.start()
+                    time.sleep(0.5)
+                    seen[server.name, "ping p99"].append(it.ping_p99())
+                    busy.join()
+                if server.name != "MLflow":
+                    with running(server, BATCHED) as it:
+                        it.load(64, x64, 2)
+                        for connections in (1, 64):
+                            rate, _, high, _ = it.load(connections, x64)
+                            seen[server.name, f"batch rps {connections}"].append(rate)
+                            seen[server.name, f"batch p99 {connections}"].append(high)
+            except RuntimeError as error:
+                print(error, file=sys.stderr)
+    return {key: statistics.median(values) for key, values in seen.items()}
+
+
+COLUMNS = {
+    "rps 16": "requests/s, 16 connections",
+    "p50 16": "p50 ms",
+    "p99 16": "p99 ms",
+    "rps 64": "requests/s, 64",
+    "p99 64": "p99 ms, 64",
+    "rps 1": "requests/s, 1",
+    "processor 16": "processor time per request, µs, 16 connections",
+    "first answer": "start to first answer of /ping, ms",
+    "beyond own": "start to first 200 beyond the user's own, ms",
+    "memory": "memory beyond the user's own, MB",
+    "ping p99": "/ping p99 ms while predict holds the GIL",
+    "batch rps 64": "forest, batched: requests/s, 64",
+    "batch p99 64": "p99 ms",
+    "batch rps 1": "requests/s, 1",
+}
+
+
+def verdicts(found: dict[tuple[str, str], float]) -> Iterator[str]:
+    """Each target, whether it is met, and by how much."""
+
+    def get(server: str, what: str) -> float:
+        return found.get((server, what), float("nan"))
+
+    ours = OURS.name
+    plain = PLAIN_ROUTE.name
+    peers = [peer.name for peer in PEERS]
+    rate = get(ours, "rps 16")
+    batched = [get(peer, "batch rps 64") for peer in peers if (peer, "batch rps 64") in found]
+    targets = [
+        (">= 2.5x the plain route, 16 connections", rate / get(plain, "rps 16"), 2.5, True),
+        ("processor time: plain route's / ours, 16 connections",
+         get(plain, "processor 16") / get(ours, "processor 16"), 2.5, True),
+        (">= 18x LitServe", rate / get("LitServe", "rps 16"), 18, True),
+        (">= 18x BentoML", rate / get("BentoML", "rps 16"), 18, True),
+        ("p99 / plain route's, at most", get(ours, "p99 16") / get(plain, "p99 16"), 1, False),
+        ("first answer of /ping, ms, below", get(ours, "first answer"), 250, False),
+        ("first 200 beyond the user's own, ms, below", get(ours, "beyond own"), 350, False),
+        ("the same / the plain route's, below",
+         get(ours, "beyond own") / get(plain, "beyond own"), 1 / 3, False),
+        ("memory beyond the user's own, MB, below", get(ours, "memory"), 60, False),
+        ("/ping p99 ms while predict holds the GIL, below", get(ours, "ping p99"), 20, False),
+        ("batched forest, 64 connections: / best peer",
+         get(ours, "batch rps 64") / max(batched, default=float("nan")), 2, True),
+    ]  # fmt: skip
+    for text, value, limit, least in targets:
+        met = value >= limit if least else value <= limit
+        yield f"| {text} | {value:.3g} | {limit:.3g} | {'met' if met else 'not met'} |"
+
+
+def report(found: dict[tuple[str, str], float], rounds: int) -> str:
+    """The file's text."""
+    names = [server.name for server in (OURS, *PEERS)]
+    table = [f"| | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    for what, title in COLUMNS.items():
+        cells = [f"{found[n, what]:,.4g}" if (n, what) in found else "" for n in names]
+        table.append(f"| {title} | {' | '.join(cells)} |")
+    targets = ["| target | measured | limit | |", "|---|---|---|---|", *verdicts(found)]
+    cpu = next(
+        (line.partition(": ")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+         if line.startswith("model name")), platform.processor(),
+    )  # fmt: skip
+    machine = (
+        f"{date.today()}, {cpu}, {len(os.sched_getaffinity(0))} processors, load "
+        f"{os.getloadavg()[2]:.1f} over 15 minutes, Python {platform.python_version()}, "
+        f"medians of {rounds} rounds of {SECONDS} s"
+    )
+    return "\n".join(
+        ["# The model server beside its peers", "", f"Made by `benchmarks/server.py`: {machine}.",
+         "", *table, "", "## Targets", "", *targets, ""]
+    )  # fmt: skip
+
+
+def main(rounds: int) -> None:
+    """Measure, print and write the table."""
+    text = report(measure(rounds), rounds)
+    RESULT.parent.mkdir(exist_ok=True)
+    RESULT.write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
