@@ -1,0 +1,209 @@
+"""Thousands of hostile requests: never a crash, never a hang, the right class of status.
+
+SAGETURNER_PROOF_REQUESTS says how many; the default is a sample with a fixed seed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import resource
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+
+from .conftest import Server, Start
+
+REQUESTS = int(os.environ.get("SAGETURNER_PROOF_REQUESTS", "2000"))
+SEED = int(os.environ.get("SAGETURNER_PROOF_SEED", "1"))
+
+STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z -]+\r\n")
+Case = tuple[bytes, Callable[[list[int]], bool]]
+
+PROGRAM = """
+    def load(): return None
+    def predict(model, request): return request
+"""
+
+
+def post(body: bytes, *lines: bytes, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    head = [b"POST /invocations HTTP/1.1", b"Host: x", b"Content-Length: %d" % size, *lines]
+    return b"\r\n".join(head) + b"\r\n\r\n" + body
+
+
+def good(chance: random.Random) -> Case:
+    value = [chance.random() for _ in range(chance.randrange(2000))]
+    return post(json.dumps(value).encode()), lambda seen: seen == [200]
+
+
+def pipelined(chance: random.Random) -> Case:
+    bodies = [str(chance.randrange(100)).encode() for _ in range(chance.randrange(2, 200))]
+    ping = b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n"
+    return b"".join(
+        post(body) + ping for body in bodies
+    ), lambda seen: seen == [200] * (2 * len(bodies))
+
+
+def bad_body(chance: random.Random) -> Case:
+    body = bytes(chance.randrange(256) for _ in range(chance.randrange(60)))
+    kinds = (b"application/json", b"text/csv", b"application/x-npy", b"image/png", b"a/b", b"")
+    accepts = (
+        b"*/*",
+        b"application/json",
+        b"text/csv;q=x",
+        b"a/b",
+        b",;q=2,",
+        b"application/x-npy",
+    )
+    lines = (b"Content-Type: " + chance.choice(kinds), b"Accept: " + chance.choice(accepts))
+    return post(body, *lines), lambda seen: len(seen) == 1 and (seen[0] < 500)
+
+
+def gzip_bomb(chance: random.Random) -> Case:
+    return post(b"\x1f\x8b" + b"\0" * 1000, b"Content-Encoding: gzip"), lambda seen: seen == [415]
+
+
+def noise(chance: random.Random) -> Case:
+    data = bytes(chance.randrange(256) for _ in range(chance.randrange(1, 300)))
+    return data + b"\r\n\r\n", lambda seen: all(400 <= each <= 501 for each in seen)
+
+
+def mutated(chance: random.Random) -> Case:
+    data = bytearray(post(b"[1, 2, 3]", b"Content-Type: application/json"))
+    for _ in range(chance.randrange(1, 6)):
+        place = chance.randrange(len(data))
+        if chance.random() < 0.5:
+            data[place] = chance.randrange(256)
+        else:
+            del data[place : place + chance.randrange(4)]
+    return bytes(data), lambda seen: all(each == 200 or 400 <= each <= 501 for each in seen)
+
+
+def smuggled(chance: random.Random) -> Case:
+    hidden = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+    shapes = (
+        post(b"0\r\n\r\n" + hidden, b"Transfer-Encoding: chunked"),
+        post(b"0\r\n\r\n" + hidden, b"Transfer-Encoding : chunked"),
+        post(b"0\r\n\r\n" + hidden, b"Transfer-Encoding: xchunked"),
+        post(b"0\r\n\r\n" + hidden, b"Transfer-Encoding: chunked, identity"),
+        post(b"1" + hidden, b"Content-Length: 1"),
+        post(b"1" + hidden, b"content-length: 1, 2"),
+        b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: +1\r\n\r\n1" + hidden,
+        b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n" + hidden,
+        b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"FFFFFFFFFFFFFFFFF\r\n1\r\n0\r\n\r\n" + hidden,
+        b"POST /invocations HTTP/1.1\r\nHost: x\n X: folded\r\nContent-Length: 1\r\n\r\n1" + hidden,
+    )
+    # What is hidden is never taken for a request: that would be a 404.
+    return chance.choice(
+        shapes
+    ), lambda seen: len(seen) == 1 and 400 <= seen[0] <= 501 and (seen[0] != 404)
+
+
+def long_headers(chance: random.Random) -> Case:
+    line = b"X-%d: " % chance.randrange(100) + b"a" * chance.randrange(70_000, 400_000)
+    return post(b"1", line), lambda seen: seen in ([431], [200])
+
+
+def chunked(chance: random.Random) -> Case:
+    body = json.dumps([chance.random() for _ in range(50)]).encode()
+    data = [b"POST /invocations HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"]
+    while body:
+        size = chance.randrange(1, 100)
+        piece, body = body[:size], body[size:]
+        data.append(b"%x\r\n%b\r\n" % (len(piece), piece))
+    return b"".join([*data, b"0\r\nTrailer: x\r\n\r\n"]), lambda seen: seen == [200]
+
+
+CASES = (
+    good, pipelined, bad_body, gzip_bomb, noise, mutated, smuggled, long_headers, chunked,
+)  # fmt: skip
+
+
+def ask(server: Server, chance: random.Random) -> str:
+    """One connection's worth; empty when all is well, otherwise what was not."""
+    make = chance.choice(CASES)
+    data, fits = make(chance)
+    way = chance.choice(("whole", "whole", "in pieces", "cut", "left", "half-closed"))
+    received = b""
+    with server.connect() as connection:
+        connection.settimeout(15)
+        try:
+            if way == "in pieces":
+                for start in range(0, len(data), max(1, len(data) // 4)):
+                    connection.sendall(data[start : start + max(1, len(data) // 4)])
+                    time.sleep(0.001)
+            elif way == "cut":
+                connection.sendall(data[: chance.randrange(len(data))])
+            else:
+                connection.sendall(data)
+            if way in ("cut", "left"):
+                return ""
+            if way == "half-closed":
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65536):
+                    pass
+                return ""
+            # Another request shows where the answers to the first end, if the connection lives.
+            connection.sendall(b"GET /last HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            while piece := connection.recv(65536):
+                received += piece
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        except TimeoutError:
+            if make in (noise, mutated):
+                return ""  # It may be the beginning of a request that goes on.
+            return f"{make.__name__} {way}: no end after {received[:200]!r}"
+    seen = [int(status) for status in STATUS.findall(received)]
+    if seen and seen[-1] == 404 and make is not noise:
+        seen.pop()
+    if (seen and fits(seen)) or (make in (noise, mutated) and all(each < 502 for each in seen)):
+        return ""
+    return f"{make.__name__} {way}: {seen} {data[:300]!r} -> {received[:300]!r}"
+
+
+def test_hostile_requests_do_no_harm(start: Start) -> None:
+    server = start(PROGRAM, serving={"max_body_mb": 1}).ready()
+    chance = random.Random(SEED)
+    (worker,) = server.workers()
+    front = psutil.Process(server.process.pid)
+    problems: list[str] = []
+    memory: list[tuple[int, int]] = []
+    for number in range(REQUESTS):
+        if problem := ask(server, chance):
+            problems.append(problem)
+        if number % 500 == 499:
+            assert server.ping().status == 200
+            memory.append((number, front.memory_info().rss + worker.memory_info().rss))
+    assert not problems, "\n".join([f"seed {SEED}, {len(problems)} problems:", *problems[:5]])
+    assert server.invoke([1]).json == [1]
+    assert worker.is_running() and server.workers() == [worker]
+    assert "Traceback" not in server.log() and "Fatal" not in server.log()
+    if REQUESTS >= 20_000:
+        grown: Any = memory[-1][1] - memory[len(memory) // 4][1]
+        assert grown / (memory[-1][0] - memory[len(memory) // 4][0]) * 10_000 < 1_000_000
+
+
+def test_thousands_of_connections_do_not_keep_others_out(start: Start) -> None:
+    server = start(PROGRAM).ready()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = min(5000, hard - 500)
+    connections = []
+    try:
+        for number in range(count):
+            connection = server.connect()
+            connection.sendall(b"POST /inv" if number % 2 else b"")
+            connections.append(connection)
+        assert server.ping().status == 200
+        assert server.invoke([1]).json == [1]
+    finally:
+        for connection in connections:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
