@@ -18,6 +18,15 @@ from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image.requirements import Requirements
 from sageturner_magic.image.spec import BuildSpec, default_base_image
 
+BIN = "/opt/venv/bin"
+"""The folder of the image's Python and of its packages' scripts."""
+
+PROGRAM = "/opt/program"
+"""The folder of sageturner.py and of what lies beside it."""
+
+ENTRYPOINT = ("python", "/opt/sageturner/server/__main__.py")
+COMMAND = ("serve",)
+
 # Debian Policy 5.6.1, with apt's optional `:architecture` and `=version`.
 _SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.\-]+(:[a-z0-9\-]+)?(=[A-Za-z0-9.+\-:~]+)?")
 # The grammar of image references, without its finer points.
@@ -56,7 +65,7 @@ def _quoted(value: str) -> str:
 
 def render(spec: BuildSpec) -> str:
     """The Dockerfile. Raises ImageError where a name in `spec` is not one."""
-    _check(spec)
+    check(spec)
     return _template().render(
         platform=spec.target.platform,
         base_image=spec.base,
@@ -68,9 +77,23 @@ def render(spec: BuildSpec) -> str:
         has_packages=bool(spec.requirements.packages),
         pip_options=_PIP_OPTIONS,
         compileall=_COMPILEALL,
-        environment=sorted(spec.environment.items()),
+        bin=BIN,
+        environment=environment(spec).items(),
+        entrypoint=list(ENTRYPOINT),
+        command=list(COMMAND),
+        program=PROGRAM,
         labels=sorted(labels(spec).items()),
     )
+
+
+def environment(spec: BuildSpec) -> dict[str, str]:
+    """The variables that an image sets, apart from PATH, which gets `BIN` before the base's."""
+    return {
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "SAGETURNER_PACKAGES": "/opt/sageturner/packages",
+        **dict(sorted(spec.environment.items())),
+    }
 
 
 def labels(spec: BuildSpec) -> dict[str, str]:
@@ -86,7 +109,8 @@ def _wheels(requirements: Requirements) -> list[str]:
     return [f"wheels/{package.file}" for package in requirements.handed_over]
 
 
-def _check(spec: BuildSpec) -> None:
+def check(spec: BuildSpec) -> None:
+    """Raise ImageError with every name and value in `spec` that is not one, if there is any."""
     findings = [
         Finding(
             f"`{name}` is not a Debian package's name",

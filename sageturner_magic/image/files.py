@@ -67,6 +67,21 @@ class FileStore:
         part.replace(kept)
         return kept
 
+    def size(
+        self, package: Package, credentials: Mapping[str, Credentials], reporter: Reporter
+    ) -> int:
+        """Bytes of the file of `package`, which is fetched if that was never known.
+
+        Raises ImageError.
+        """
+        noted = self.folder / "sizes" / package.sha256
+        with contextlib.suppress(OSError, ValueError):
+            return int(noted.read_text())
+        size = self.fetch(package, credentials, reporter).stat().st_size
+        noted.parent.mkdir(parents=True, exist_ok=True)
+        noted.write_text(str(size))
+        return size
+
     def _checked(self, package: Package) -> Path:
         path = Path(unquote(urlsplit(package.url).path))
         digest = hashlib.sha256()

@@ -22,11 +22,9 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.pip_arguments import PipArguments
 from sageturner_magic.image.processes import run
+from sageturner_magic.image.tar import EPOCH
 from sageturner_magic.image.urls import without_credentials
 from sageturner_magic.values import CHUNK, Reporter
-
-_EPOCH = "315532800"
-"""1980-01-01, the first day that a zip can say: the same source gives the same wheel."""
 
 _GIT = re.compile(
     r"git\+(?P<url>[a-z+]+://(?:[^/@#]+@)?[^@#]+)(?:@(?P<revision>[^#]+))?(?:#(?P<rest>.*))?"
@@ -95,7 +93,8 @@ class SourceBuilder:
                     "UV_CACHE_DIR": str(Path("~/.cache/uv").expanduser()),
                     **self.environment,
                     "HOME": work,
-                    "SOURCE_DATE_EPOCH": _EPOCH,
+                    # The same source gives the same wheel.
+                    "SOURCE_DATE_EPOCH": str(EPOCH),
                 },
                 folder=Path(work),
                 reporter=self.reporter,

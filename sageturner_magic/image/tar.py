@@ -12,14 +12,18 @@ from pathlib import Path
 from sageturner_magic.errors import ImageError
 from sageturner_magic.values import SourceFile
 
+EPOCH = 315532800
+"""1980-01-01, the time of every file: the first that a zip archive can hold, because code in
+an image may zip what lies beside it."""
+
 
 @dataclass(frozen=True)
 class Entry:
-    """A file or a symbolic link in an archive.
+    """A file, a symbolic link or a folder in an archive.
 
     Attributes:
-        path: With forward slashes, relative to the archive's root.
-        content: The bytes, or the file that holds them; None for a link.
+        path: With forward slashes, relative to the archive's root; a folder's ends in one.
+        content: The bytes, or the file that holds them; None for a link or folder.
         executable: Whether it may be run; everybody may read it in any case.
         link: Where a symbolic link points; empty for a file.
     """
@@ -42,12 +46,14 @@ class Entry:
 
 
 def header(entry: Entry, size: int) -> bytes:
-    """The entry's header: owned by root, of 1970, readable by all."""
+    """The entry's header: owned by root, of 1980, readable by all."""
     info = tarfile.TarInfo(entry.path)
     info.mode = 0o755 if entry.executable else 0o644
-    info.size = size
+    info.size, info.mtime = size, EPOCH
     if entry.link:
         info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
+    elif entry.path.endswith("/"):
+        info.type, info.mode = tarfile.DIRTYPE, 0o755
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 

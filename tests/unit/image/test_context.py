@@ -58,7 +58,7 @@ def test_every_file_can_be_read_by_any_user_and_belongs_to_root(tmp_path: Path) 
     members = unpacked(generate(replace(spec(), module=module), tmp_path))
     assert members["program/private.txt"].mode == 0o644
     assert members["program/secret.sh"].mode == 0o755
-    assert {(m.uid, m.gid, m.mtime) for m in members.values()} == {(0, 0, 0)}
+    assert {(m.uid, m.gid, m.mtime) for m in members.values()} == {(0, 0, tar.EPOCH)}
 
 
 @pytest.mark.parametrize(

@@ -22,10 +22,10 @@ RUN /opt/venv/bin/python -m pip install --no-deps --require-hashes --no-cache-di
  && { python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash /opt/venv/lib || true; }
 
 FROM system
-ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    SAGETURNER_PACKAGES=/opt/sageturner/packages
+ENV PATH=/opt/venv/bin:$PATH
+ENV PYTHONUNBUFFERED="1"
+ENV PYTHONDONTWRITEBYTECODE="1"
+ENV SAGETURNER_PACKAGES="/opt/sageturner/packages"
 WORKDIR /opt/program
 EXPOSE 8080
 ENTRYPOINT ["python", "/opt/sageturner/server/__main__.py"]

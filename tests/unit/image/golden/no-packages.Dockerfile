@@ -18,10 +18,10 @@ WORKDIR /build
 RUN python -m venv --without-pip --system-site-packages /opt/venv
 
 FROM system
-ENV PATH=/opt/venv/bin:$PATH \
-    PYTHONUNBUFFERED=1 \
-    PYTHONDONTWRITEBYTECODE=1 \
-    SAGETURNER_PACKAGES=/opt/sageturner/packages
+ENV PATH=/opt/venv/bin:$PATH
+ENV PYTHONUNBUFFERED="1"
+ENV PYTHONDONTWRITEBYTECODE="1"
+ENV SAGETURNER_PACKAGES="/opt/sageturner/packages"
 WORKDIR /opt/program
 EXPOSE 8080
 ENTRYPOINT ["python", "/opt/sageturner/server/__main__.py"]

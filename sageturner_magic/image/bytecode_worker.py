@@ -1,0 +1,43 @@
+"""Compiles modules for an image. Run by the image's Python version, on its own, by path.
+
+Reads `path length, source length, path, source` from standard input (32 bit, big endian) and
+answers `length, bytecode` for each; length 0 means that the source does not compile.
+"""
+
+import importlib.util
+import marshal
+import struct
+import sys
+import warnings
+
+
+def compiled(path: str, source: bytes) -> bytes:
+    """The content of the .pyc file for `source`, which will lie at `path`."""
+    try:
+        code = compile(source, path, "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return b""
+    # PEP 552: by hash, and not to be checked, because an image does not change.
+    flags = struct.pack("<I", 0b01)
+    return (
+        importlib.util.MAGIC_NUMBER
+        + flags
+        + importlib.util.source_hash(source)
+        + marshal.dumps(code)
+    )
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    warnings.simplefilter("ignore")
+    read, write = sys.stdin.buffer.read, sys.stdout.buffer.write
+    while len(lengths := read(8)) == 8:
+        path_length, source_length = struct.unpack(">II", lengths)
+        path = read(path_length).decode("utf-8", "surrogateescape")
+        bytecode = compiled(path, read(source_length))
+        write(struct.pack(">I", len(bytecode)) + bytecode)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,347 @@
+"""Images put together from layers and pushed through the registry API, without an engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sageturner_magic.errors import Finding, ImageError
+from sageturner_magic.image import bytecode, context, dockerfile, layer_cache
+from sageturner_magic.image.base import (
+    BaseImage,
+    BaseImages,
+    BaseLayer,
+    split_reference,
+    stored_credentials,
+)
+from sageturner_magic.image.bytecode import Compilers
+from sageturner_magic.image.files import FileStore, default_folder
+from sageturner_magic.image.layer_cache import LayerCache
+from sageturner_magic.image.layer_writing import Written
+from sageturner_magic.image.layers import Layer, LayerMaker
+from sageturner_magic.image.registry import DOCKER_MANIFEST, RegistryClient
+from sageturner_magic.image.spec import (
+    BuildSpec,
+    BuiltImage,
+    Destination,
+    ProvidedSpec,
+    Spec,
+)
+from sageturner_magic.image.urls import Credentials
+from sageturner_magic.values import CHUNK, ImageRef, Reporter
+
+_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+_CONFIG = "application/vnd.docker.container.image.v1+json"
+_UPLOADS = 4
+
+
+@dataclass(frozen=True)
+class AssembledImage:
+    """An image as a list of layers.
+
+    Attributes:
+        base: What it stands on.
+        layers: Its own, from the bottom.
+        config: Its configuration, as it is stored.
+    """
+
+    base: BaseImage
+    layers: tuple[Layer, ...]
+    config: str
+
+    @property
+    def size(self) -> int:
+        """Compressed bytes of all layers."""
+        return sum(layer.size for layer in self.base.layers) + sum(
+            layer.written.size for layer in self.layers
+        )
+
+
+@dataclass(frozen=True)
+class LayersBuilder:
+    """Assembles images from wheels and a base image's layers.
+
+    Attributes:
+        cache: Where layers are kept.
+        files: Where wheels are kept.
+        credentials: Host -> what to present to a base image's registry.
+    """
+
+    cache: LayerCache = field(default_factory=lambda: LayerCache(layer_cache.default_folder()))
+    files: FileStore = field(default_factory=lambda: FileStore(default_folder()))
+    credentials: Callable[[str], Credentials | None] = stored_credentials
+
+    def build(self, spec: Spec, reporter: Reporter) -> BuiltImage:
+        """Make the layers that are not in the cache, and the image's configuration.
+
+        Raises ImageError.
+        """
+        refuse_what_needs_docker(spec)
+        assert isinstance(spec, BuildSpec)
+        tag = context.image_tag(spec)
+        kept = self._kept(tag)
+        if found := self._remembered(kept):
+            reporter.log(f"{tag} is there already, assembled from the same inputs")
+            return BuiltImage(tag, str(kept), spec.target.architecture, found.size, reused=True)
+        base = self._bases.find(spec.base, spec.target)
+        home = base.python_home
+        if base.python_version != spec.target.python_version:
+            raise ImageError(
+                f"the base image has Python {base.python_version}",
+                why=f"the packages were resolved for Python {spec.target.python_version}",
+                do="set python_version to the base image's, or choose another base_image",
+            )
+        found_interpreter = bytecode.interpreter(spec.target.python_version)
+        if found_interpreter is None:
+            reporter.log(
+                f"no Python {spec.target.python_version} on this machine: the image has no"
+                " bytecode, and each start of it compiles"
+            )
+        compilers = Compilers(found_interpreter) if found_interpreter else None
+        try:
+            layers = LayerMaker(self.cache, self.files, compilers, home).layers(spec, reporter)
+        finally:
+            if compilers:
+                compilers.close()
+        image = AssembledImage(base, tuple(layers), _config(spec, base, layers))
+        for layer in layers:
+            reporter.log(f"layer of {_megabytes(layer.written.size)}: {layer.title}")
+        self._remember(kept, image)
+        self.cache.shrink()
+        return BuiltImage(tag, str(kept), spec.target.architecture, image.size, reused=False)
+
+    def push(self, image: BuiltImage, destination: Destination, reporter: Reporter) -> ImageRef:
+        """Put `image` there, sending only the layers that the repository does not have.
+
+        Raises ImageError.
+        """
+        registry = RegistryClient(destination)
+        if found := registry.find(image.tag):
+            reporter.log(f"{destination.repository}:{image.tag} is there already")
+            return found
+        assembled = self._remembered(Path(image.reference))
+        if assembled is None:
+            raise ImageError(
+                f"the layers of {image.tag} are gone",
+                why="they were removed from the cache, or damaged there",
+                do="run it again: they are made anew",
+            )
+        source = self._bases.client(assembled.base.repository)
+        with ThreadPoolExecutor(max_workers=_UPLOADS) as workers:
+            sent = [
+                *(
+                    workers.submit(_send_base, registry, source, layer, reporter)
+                    for layer in assembled.base.layers
+                ),
+                *(
+                    workers.submit(self._send, registry, layer, reporter)
+                    for layer in {each.written.digest: each for each in assembled.layers}.values()
+                ),
+                workers.submit(_send_config, registry, assembled.config.encode(), reporter),
+            ]
+            try:
+                for each in sent:
+                    each.result()
+            except BaseException:
+                workers.shutdown(cancel_futures=True)
+                raise
+        reporter.checkpoint()
+        digest = registry.put_manifest(image.tag, _manifest(assembled), DOCKER_MANIFEST)
+        return ImageRef(
+            destination.repository, digest, image.tag, image.architecture, assembled.size
+        )
+
+    @property
+    def _bases(self) -> BaseImages:
+        return BaseImages(self.cache.folder, self.credentials)
+
+    def _send(self, registry: RegistryClient, layer: Layer, reporter: Reporter) -> None:
+        digest = f"sha256:{layer.written.digest}"
+        if registry.has_blob(digest):
+            reporter.log(f"{layer.title}: there already")
+            return
+        if not self.cache.is_sound(layer.written):
+            raise ImageError(
+                f"the layer of {layer.title} is damaged on this disk",
+                why="its content does not have its digest; it has been removed",
+                do="run it again: the layer is made anew",
+            )
+        path = self.cache.blob(layer.written.digest)
+
+        def read(offset: int) -> Iterator[bytes]:
+            with path.open("rb") as file:
+                file.seek(offset)
+                while chunk := file.read(CHUNK):
+                    yield chunk
+
+        registry.upload(digest, layer.written.size, read, reporter, layer.title)
+        reporter.log(f"{layer.title}: pushed {_megabytes(layer.written.size)}")
+
+    def _kept(self, tag: str) -> Path:
+        return self.cache.folder / "images" / f"{tag}.json"
+
+    def _remember(self, kept: Path, image: AssembledImage) -> None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as file:
+            json.dump(asdict(image), file)
+        Path(file.name).replace(kept)
+
+    def _remembered(self, kept: Path) -> AssembledImage | None:
+        """The image, if all its layers are still in the cache."""
+        try:
+            read: dict[str, Any] = json.loads(kept.read_text())
+            base = read["base"]
+            base_layers = tuple(BaseLayer(**layer) for layer in base["layers"])
+            layers = tuple(
+                Layer(layer["title"], Written.from_json(layer["written"]))
+                for layer in read["layers"]
+            )
+            for layer in layers:
+                if self.cache.blob(layer.written.digest).stat().st_size != layer.written.size:
+                    return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        found = BaseImage(base["repository"], base["digest"], base_layers, base["config"])
+        return AssembledImage(found, layers, read["config"])
+
+
+def refuse_what_needs_docker(spec: Spec) -> None:
+    """Raise ImageError with everything in `spec` that needs an engine, if there is any."""
+    if isinstance(spec, ProvidedSpec):
+        raise ImageError(
+            "a Dockerfile of your own needs Docker",
+            why="`builder: layers` runs nothing",
+            do="set `builder: docker`",
+            where="container.provide_container",
+        )
+    dockerfile.check(spec)
+    findings = []
+    if spec.system_packages:
+        findings.append(
+            Finding(
+                f"system packages need Docker: {', '.join(spec.system_packages)}",
+                why="apt-get has to run in the image, and `builder: layers` runs nothing",
+                do="set `builder: docker`, or name a base_image that has them",
+                where="system_packages",
+            )
+        )
+    for requirements in (spec.requirements, spec.server_requirements):
+        findings += [
+            Finding(
+                f"{package.name} {package.version} has no wheel for {spec.target.platform}"
+                f" and Python {spec.target.python_version}",
+                why="it has to be compiled in the image",
+                do="choose a version that has one, or set `builder: docker`",
+                where="python_packages",
+            )
+            for package in requirements.packages
+            if not package.is_wheel
+        ]
+    if findings:
+        raise ImageError.of(findings)
+
+
+def _send_base(
+    registry: RegistryClient, source: RegistryClient, layer: BaseLayer, reporter: Reporter
+) -> None:
+    """A layer of the base image, from registry to registry without touching the disk."""
+    title = f"base image {layer.digest[7:19]}"
+    if registry.has_blob(layer.digest):
+        reporter.log(f"{title}: there already")
+        return
+    if source.host == registry.host and registry.mount(layer.digest, source.name):
+        reporter.log(f"{title}: mounted")
+        return
+    registry.upload(
+        layer.digest,
+        layer.size,
+        lambda offset: source.read(layer.digest, offset),
+        reporter,
+        title,
+    )
+    reporter.log(f"{title}: copied {_megabytes(layer.size)}")
+
+
+def _send_config(registry: RegistryClient, config: bytes, reporter: Reporter) -> None:
+    digest = _digest(config)
+    if not registry.has_blob(digest):
+        registry.upload(digest, len(config), lambda offset: iter((config[offset:],)), reporter,
+                        "configuration")  # fmt: skip
+
+
+def _config(spec: BuildSpec, base: BaseImage, layers: list[Layer]) -> str:
+    """The image's configuration: the base's, with what the Dockerfile would have added."""
+    config = json.loads(json.dumps(base.config))
+    for unwanted in ("container", "container_config", "id", "parent", "docker_version"):
+        config.pop(unwanted, None)
+    inner = config.setdefault("config", {})
+    added = dockerfile.environment(spec)
+    added["PATH"] = f"{dockerfile.BIN}:{base.path}"
+    kept = [each for each in inner.get("Env") or () if each.partition("=")[0] not in added]
+    inner["Env"] = [*kept, *(f"{name}={text}" for name, text in added.items())]
+    inner["Labels"] = {
+        **(inner.get("Labels") or {}),
+        **dockerfile.labels(spec),
+        "sageturner.base": f"{split_reference(spec.base)[0]}@{base.digest}",
+    }
+    inner["Entrypoint"] = list(dockerfile.ENTRYPOINT)
+    inner["Cmd"] = list(dockerfile.COMMAND)
+    inner["WorkingDir"] = dockerfile.PROGRAM
+    inner["ExposedPorts"] = {**(inner.get("ExposedPorts") or {}), "8080/tcp": {}}
+    inner.pop("Image", None)
+    config["rootfs"] = {
+        "type": "layers",
+        "diff_ids": [
+            *config["rootfs"]["diff_ids"],
+            *(f"sha256:{layer.written.diff_id}" for layer in layers),
+        ],
+    }
+    # The base's own time: an image of the same inputs is the same image.
+    created = config.get("created", "1980-01-01T00:00:00Z")
+    config["history"] = [
+        *(config.get("history") or ()),
+        *(
+            {"created": created, "created_by": f"sageturner-magic: {layer.title}"}
+            for layer in layers
+        ),
+    ]
+    config["architecture"], config["os"] = spec.target.architecture, "linux"
+    return json.dumps(config, sort_keys=True)
+
+
+def _manifest(image: AssembledImage) -> bytes:
+    config = image.config.encode()
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER_MANIFEST,
+        "config": {"mediaType": _CONFIG, "size": len(config), "digest": _digest(config)},
+        "layers": [
+            *(
+                {"mediaType": _LAYER, "size": layer.size, "digest": layer.digest}
+                for layer in image.base.layers
+            ),
+            *(
+                {
+                    "mediaType": _LAYER,
+                    "size": layer.written.size,
+                    "digest": f"sha256:{layer.written.digest}",
+                }
+                for layer in image.layers
+            ),
+        ],
+    }
+    return json.dumps(manifest, indent=2).encode()
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"
