@@ -29,6 +29,8 @@ MAX_BYTES = 20 << 30
 IN_USE = 6 * 3600
 """Seconds since its last use for which nothing is removed: a build may be pushing it."""
 
+_PART = ".part-"
+
 
 def default_folder() -> Path:
     """Where layers are kept unless said otherwise."""
@@ -103,7 +105,7 @@ class LayerCache:
         return written
 
     def shrink(self) -> None:
-        """Remove what was used longest ago until the rest is within bounds."""
+        """Remove what killed builds left, and what was used longest ago, down to the bound."""
         now = time.time()
         found = []
         for path in (self.folder / "blobs").glob("*"):
@@ -112,16 +114,17 @@ class LayerCache:
                 found.append((status.st_mtime, status.st_size, path))
         total = sum(size for _, size, _ in found)
         for used, size, path in sorted(found):
-            if total <= self.max_bytes or now - used < IN_USE:
+            if now - used < IN_USE:
                 return
-            path.unlink(missing_ok=True)
-            total -= size
+            if total > self.max_bytes or path.name.startswith(_PART):
+                path.unlink(missing_ok=True)
+                total -= size
 
 
 @contextlib.contextmanager
 def _replacing(folder: Path) -> Iterator[tuple[IO[bytes], Callable[[Path], object]]]:
     """A temporary file in `folder`, and how it gets its name; without one it goes."""
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=".part-", delete=False) as file:
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=_PART, delete=False) as file:
         part = Path(file.name)
         try:
             yield file, part.replace

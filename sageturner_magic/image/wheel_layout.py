@@ -102,7 +102,11 @@ def installed(wheel: Path, archive: zipfile.ZipFile, layout: Layout) -> Iterator
     data = metadata.removesuffix(".dist-info") + ".data/"
     files: dict[str, Installed] = {}
 
+    own = {f"{layout.prefix}/{name}" for name in _own_files(layout)} if layout.prefix else set()
+
     def add(file: Installed) -> None:
+        if file.path in own:
+            raise _hostile(wheel, f"{file.path} belongs to the environment")
         if file.path in files:
             raise _hostile(wheel, f"{file.path} would be written twice")
         files[file.path] = file
@@ -119,11 +123,17 @@ def installed(wheel: Path, archive: zipfile.ZipFile, layout: Layout) -> Iterator
         for script, source in _entry_points(wheel, text, layout).items():
             # A console script replaces a file of that name, as with pip.
             path = f"{layout.prefix}/bin/{script}"
-            files[path] = Installed(path, executable=True, content=source)
+            files.pop(path, None)
+            add(Installed(path, executable=True, content=source))
     add(Installed(f"{layout.site}/{metadata}/INSTALLER", False, content=b"sageturner-magic\n"))
     ordered = [files[path] for path in sorted(files)]
     yield from ordered
     yield Installed(record, False, content=_record(archive, ordered, record, layout))
+
+
+def _own_files(layout: Layout) -> tuple[str, ...]:
+    """What makes a virtual environment one, relative to its prefix."""
+    return ("pyvenv.cfg", "bin/python", "bin/python3", f"bin/python{layout.python_version}")
 
 
 def _checked(wheel: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
