@@ -203,6 +203,31 @@ def _runtime(call: Call) -> list[Need]:
     return [Need(f"sagemaker:{call.operation}", resource)]
 
 
+def _scaling(call: Call) -> list[Need]:
+    """Application Auto Scaling acts on the endpoint and its alarms in the caller's name.
+
+    https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
+    """
+    found = [Need(f"application-autoscaling:{call.operation}", "*")]
+    resource = str(call.params.get("ResourceId", ""))
+    alarms = f"arn:aws:cloudwatch:{call.region}:{ACCOUNT}:alarm:TargetTracking-{resource}"
+    match call.operation:
+        case "RegisterScalableTarget":
+            endpoint = sagemaker_arn(call.region, "endpoint", resource.split("/")[1])
+            found += [
+                Need("sagemaker:DescribeEndpoint", endpoint),
+                Need("sagemaker:UpdateEndpointWeightsAndCapacities", endpoint),
+            ]
+        case "PutScalingPolicy":
+            found += [
+                Need("cloudwatch:DescribeAlarms", alarms),
+                Need("cloudwatch:PutMetricAlarm", alarms),
+            ]
+        case "DeleteScalingPolicy" | "DeregisterScalableTarget":
+            found.append(Need("cloudwatch:DeleteAlarms", alarms))
+    return found
+
+
 def _cloudwatch(call: Call) -> list[Need]:
     context: dict[str, str | list[str]] = {}
     if namespace := call.params.get("Namespace"):
@@ -211,6 +236,7 @@ def _cloudwatch(call: Call) -> list[Need]:
 
 
 _BY_SERVICE = {
+    "application-autoscaling": _scaling,
     "cloudwatch": _cloudwatch,
     "ecr": _ecr,
     "iam": _iam,

@@ -34,7 +34,7 @@ HOURLY_USD = {
     "ml.p4d.24xlarge": 37.688,
 }
 """Real-time inference, us-east-1: examples, close to AWS's."""
-SERVERLESS_USD_PER_GB_SECOND = 0.00002
+SERVERLESS_USD_PER_GB_SECOND = {"ServerlessInf": 0.00002, "ProvisionedConcurrency": 0.000008}
 
 
 def handle(call: Call) -> Answer:
@@ -83,19 +83,20 @@ def _products() -> Iterator[dict[str, Any]]:
             }
             hourly = f"${price * factor:.4f} per Hosting {kind} hour in {location}"
             yield _product("ML Instance", attributes, "Hrs", price * factor, hourly)
-        for memory in (1, 2, 3, 4, 5, 6):
-            price = SERVERLESS_USD_PER_GB_SECOND * memory * factor
-            attributes = {
-                **common,
-                "servicecode": "AmazonSageMaker",
-                "servicename": "Amazon SageMaker",
-                "component": "Serverless Inference",
-                "memorySize": f"{memory} GB",
-                "operation": "ServerlessInference",
-                "usagetype": f"{prefix}-ServerlessInf:Mem-{memory}GB",
-            }
-            second = f"${price:.7f} per second of {memory} GB Serverless Inference in {location}"
-            yield _product("ML Serverless", attributes, "Seconds", price, second)
+        for kind, each in SERVERLESS_USD_PER_GB_SECOND.items():
+            for memory in (1, 2, 3, 4, 5, 6):
+                price = each * memory * factor
+                attributes = {
+                    **common,
+                    "servicecode": "AmazonSageMaker",
+                    "servicename": "Amazon SageMaker",
+                    "component": "Serverless Inference",
+                    "memorySize": f"{memory} GB",
+                    "operation": "ServerlessInference",
+                    "usagetype": f"{prefix}-{kind}:Mem-{memory}GB",
+                }
+                second = f"${price:.7f} per second of {memory} GB {kind} in {location}"
+                yield _product("ML Serverless", attributes, "Seconds", price, second)
 
 
 def _product(

@@ -374,7 +374,7 @@ def test_unknown_keys_and_assumed_roles(account: Account) -> None:
 
 
 def test_the_first_scalable_target_needs_the_service_linked_role(stand: Stand) -> None:
-    scaling: tuple[str, str] = ("application-autoscaling:*", "*")
+    scaling = (["application-autoscaling:*", "sagemaker:*"], "*")
     wanted = {
         "ServiceNamespace": "sagemaker",
         "ResourceId": "endpoint/scaled/variant/AllTraffic",

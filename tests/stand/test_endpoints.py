@@ -177,7 +177,7 @@ def test_invocations_are_counted_in_cloudwatch(account: Account) -> None:
     def query(metric: str) -> dict[str, Any]:
         about = {"Namespace": "AWS/SageMaker", "MetricName": metric, "Dimensions": dimensions}
         stat = {"Metric": about, "Period": 3600, "Stat": "Sum"}
-        return {"Id": metric.lower(), "MetricStat": stat}
+        return {"Id": metric.lower(), "Label": metric, "MetricStat": stat}
 
     found = account.stand.client("cloudwatch").get_metric_data(
         MetricDataQueries=[query("Invocations"), query("Invocation5XXErrors")],
