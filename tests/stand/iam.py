@@ -42,6 +42,7 @@ class Iam:
     def __init__(self, faults: Faults, tags_of: Callable[[str], Mapping[str, str]]) -> None:
         self._faults = faults
         self._tags_of = tags_of
+        self._asked: dict[str, list[Need]] = {}
 
     @property
     def _backend(self) -> IAMBackend:
@@ -94,12 +95,18 @@ class Iam:
 
     def require(self, principal: Principal, need: Need, service: str) -> None:
         """Raises AwsFault where `principal` is not allowed what is needed."""
+        full = Need(need.action, need.resource, self._context(principal, need))
+        self._asked.setdefault(principal.arn, []).append(full)
         if not self.allows(principal, need):
             raise _denied(principal, need, service)
 
-    def allows(self, principal: Principal, need: Need) -> bool:
+    def asked(self, user: str) -> list[Need]:
+        """Everything that the calls of an IAM user have needed so far."""
+        return self._asked.get(self._backend.get_user(user).arn, [])
+
+    def _context(self, principal: Principal, need: Need) -> dict[str, str | list[str]]:
         tags = self._tags_of(need.resource)
-        context: dict[str, str | list[str]] = {
+        return {
             # The stand speaks HTTP on the loopback in place of AWS's HTTPS.
             "aws:SecureTransport": "true",
             "aws:SourceIp": "127.0.0.1",
@@ -108,6 +115,9 @@ class Iam:
             **{f"aws:ResourceTag/{key}": value for key, value in tags.items()},
             **need.context,
         }
+
+    def allows(self, principal: Principal, need: Need) -> bool:
+        context = self._context(principal, need)
         decision = principal.decide(need.action, need.resource, context)
         if not need.resource.startswith("arn:aws:s3:::"):
             return decision == "allow"

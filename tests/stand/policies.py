@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from fnmatch import translate
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Decision = Literal["allow", "deny", "none"]
 Context = Mapping[str, str | list[str]]
@@ -42,6 +42,41 @@ def decide(policy: Iterable[Statement], action: str, resource: str, context: Con
             return "deny"
         decision = "allow"
     return decision
+
+
+class Asked(Protocol):
+    """Something that was needed: see tests.stand.actions.Need."""
+
+    @property
+    def action(self) -> str: ...
+    @property
+    def resource(self) -> str: ...
+    @property
+    def context(self) -> Context: ...
+
+
+def spare(document: Mapping[str, Any], asked: Iterable[Asked]) -> list[str]:
+    """The actions of a policy (`Sid: action`) without which all that was asked is still allowed.
+
+    Raises AssertionError where the policy does not even allow all of it.
+    """
+    policy, needed = statements(document), list(asked)
+
+    def suffices(shortened: list[Statement]) -> bool:
+        return all(
+            decide(shortened, need.action, need.resource, need.context) == "allow"
+            for need in needed
+        )
+
+    assert suffices(policy), "the policy does not allow what was asked"
+    found = []
+    for place, statement in enumerate(policy):
+        actions = _listed(statement["Action"])
+        for action in actions:
+            rest = {**statement, "Action": [item for item in actions if item != action]}
+            if suffices([*policy[:place], rest, *policy[place + 1 :]]):
+                found.append(f"{statement.get('Sid', place)}: {action}")
+    return found
 
 
 def names_principal(statement: Statement, *principals: str) -> bool:

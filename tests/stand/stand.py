@@ -15,6 +15,7 @@ from moto.s3.models import s3_backends
 
 from tests.parts import engine
 from tests.parts.registry import registry
+from tests.stand import policies
 from tests.stand.actions import repository_arn
 from tests.stand.ecr import Ecr
 from tests.stand.faults import Faults
@@ -138,6 +139,14 @@ class Stand:
     def create_user(self, name: str, policy: Mapping[str, Any] | str) -> Keys:
         """A new IAM user who has exactly `policy`."""
         return Keys(*self.iam.create_user(name, policy))
+
+    def spare(self, user: str, policy: Mapping[str, Any]) -> list[str]:
+        """The actions of `policy` (`Sid: action`) that no call of `user` so far has needed.
+
+        So one run of everything that a policy is for proves each of its statements. Raises
+        AssertionError where the policy does not allow what the user's calls needed.
+        """
+        return policies.spare(policy, self.iam.asked(user))
 
     def create_role(self, name: str, bucket: str, repository: str) -> str:
         """An execution role by the book for models in `bucket` and `repository`; its ARN."""

@@ -295,6 +295,20 @@ def test_a_user_may_do_what_their_policy_says_and_nothing_else(account: Account)
         logs.describe_log_streams(logGroupName="/aws/sagemaker/Endpoints/none")
 
 
+def test_one_run_shows_which_statements_of_a_policy_nothing_needs(account: Account) -> None:
+    wanted = policy(
+        (["s3:PutObject", "s3:GetObject"], f"arn:aws:s3:::{BUCKET}/*"),
+        ("sagemaker:ListModels", "*"),
+        ("s3:Put*", f"arn:aws:s3:::{BUCKET}/public/*"),
+    )
+    keys = account.stand.create_user("thrifty", wanted)
+    account.stand.client("s3", keys).put_object(Bucket=BUCKET, Key="private/a", Body=b"a")
+    account.stand.client("sagemaker", keys).list_models()
+    assert account.stand.spare("thrifty", wanted) == ["0: s3:GetObject", "2: s3:Put*"]
+    with pytest.raises(AssertionError, match="does not allow what was asked"):
+        account.stand.spare("thrifty", policy(("sagemaker:*", "*")))
+
+
 def test_conditions_on_tags_and_passed_services_decide(account: Account) -> None:
     stand = account.stand
     condition = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
