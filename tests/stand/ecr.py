@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -32,11 +33,19 @@ class PushedImage(Image):
 
 @dataclass
 class Token:
-    """Who a registry password was given to, and until when it holds (`time.time()`)."""
+    """What a registry password stands for.
+
+    Attributes:
+        principal: Who it was given to.
+        region: Whose repositories it is for.
+        expires: Until when it holds (`time.time()`).
+        service: It is SageMaker's own, for a pull, which faults do not touch.
+    """
 
     principal: Principal
     region: str
     expires: float
+    service: bool = False
 
 
 class Ecr:
@@ -60,6 +69,12 @@ class Ecr:
         self._tokens[password] = Token(principal, region, expires)
         return password, expires
 
+    def issue_for_service(self, role: Principal, region: str) -> str:
+        """A password with which SageMaker pulls in the name of `role`."""
+        password = secrets.token_urlsafe(600)
+        self._tokens[password] = Token(role, region, math.inf, service=True)
+        return password
+
     def token(self, password: str) -> Token | None:
         """The token of that password, expired or not."""
         return self._tokens.get(password)
@@ -67,7 +82,8 @@ class Ecr:
     def expire_tokens(self) -> None:
         """Every token that was given out so far is expired from now on."""
         for token in list(self._tokens.values()):
-            token.expires = 0
+            if not token.service:
+                token.expires = 0
 
     def handle(
         self, call: Call, principal: Principal, moto: Callable[[], Response]

@@ -142,7 +142,9 @@ def model_image() -> str:
     """The tiny model's image on the engine, by its id."""
     engine_client = docker.DockerClient(base_url=engine.start())
     base_image.ensure("3.11")
-    built, _ = engine_client.images.build(path=str(Path(__file__).parent / "model"), rm=True)
+    built, _ = engine_client.images.build(
+        path=str(Path(__file__).parent / "model"), tag="sageturner-test-model", rm=True
+    )
     return str(built.id)
 
 

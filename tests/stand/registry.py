@@ -26,6 +26,7 @@ from tests.stand.http import Server, break_off, forward, pieces
 from tests.stand.iam import Iam
 from tests.stand.wire import ACCOUNT, AwsFault
 
+LAYERS = "/layers/"
 MANIFEST_LIMIT = 4 << 20
 PATH = re.compile(r"/v2/(?P<name>.+?)/(?P<kind>blobs/uploads|blobs|manifests|tags)/(?P<rest>.*)")
 ACTIONS = {
@@ -68,24 +69,38 @@ class RegistryFront:
         ecr.remove_manifest = self._remove_manifest
 
     def _handle(self, environ: dict[str, Any]) -> Response:
-        last = self._faults.take("expire_token_after") == 1
         try:
-            return self._answer(environ)
+            if environ["PATH_INFO"].startswith(LAYERS):
+                return self._download(environ, environ["PATH_INFO"].removeprefix(LAYERS))
+            token = self._token(environ.get("HTTP_AUTHORIZATION", ""))
+            # Docker asks without a password first, whoever it works for.
+            if token is None or token.service:
+                return self._answer(environ, token)
+            return self._disturbed(environ, token)
         except AwsFault as fault:
             return _error(fault)
+
+    def _disturbed(self, environ: dict[str, Any], token: Token) -> Response:
+        """The answer, with the faults that are set."""
+        last = self._faults.take("expire_token_after") == 1
+        try:
+            self._faults.strike("registry")
+            return self._answer(environ, token)
         finally:
             if last:
                 self._ecr.expire_tokens()
 
-    def _answer(self, environ: dict[str, Any]) -> Response:
+    def _answer(self, environ: dict[str, Any], token: Token | None) -> Response:
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        if path.startswith("/layers/"):
-            return self._download(environ, path.removeprefix("/layers/"))
-        self._faults.strike("registry")
-        token = self._token(environ.get("HTTP_AUTHORIZATION", ""))
         if token is None:
             realm = f'Basic realm="http://{self.host}/",service="ecr.amazonaws.com"'
             return Response("Not Authorized", 401, {"WWW-Authenticate": realm})
+        if token.expires < time.time():
+            raise AwsFault(
+                "DENIED",
+                "Your authorization token has expired. Reauthenticate and try again.",
+                403,
+            )
         if path == "/v2/":
             return Response(b"", 200, {"Docker-Distribution-Api-Version": "registry/2.0"})
         route = PATH.fullmatch(path)
@@ -123,14 +138,7 @@ class RegistryFront:
         if scheme.lower() != "basic":
             return None
         user, _, password = base64.b64decode(value).decode(errors="replace").partition(":")
-        token = self._ecr.token(password) if user == "AWS" else None
-        if token is not None and token.expires < time.time():
-            raise AwsFault(
-                "DENIED",
-                "Your authorization token has expired. Reauthenticate and try again.",
-                403,
-            )
-        return token
+        return self._ecr.token(password) if user == "AWS" else None
 
     def _require(self, token: Token, action: str, name: str) -> None:
         need = Need(
@@ -199,7 +207,7 @@ class RegistryFront:
         nonce = secrets.token_urlsafe(16)
         self._downloads[nonce] = path
         port = self.host.rpartition(":")[2]
-        return Response(b"", 307, {"Location": f"http://localhost:{port}/layers/{nonce}"})
+        return Response(b"", 307, {"Location": f"http://localhost:{port}{LAYERS}{nonce}"})
 
     def _download(self, environ: dict[str, Any], nonce: str) -> Response:
         if "HTTP_AUTHORIZATION" in environ:

@@ -214,6 +214,12 @@ def test_tokens_expire_in_the_middle_of_a_push(stand: Stand, repository: str) ->
     assert Client(stand, repository).put_blob(b"two").status_code == 201
 
 
+def test_sagemakers_own_pulls_are_not_disturbed(account: Account) -> None:
+    account.stand.faults.set(throttle_percent=100, services="registry", expire_token_after=1)
+    account.create("undisturbed")
+    assert account.settled("undisturbed")["EndpointStatus"] == "InService"
+
+
 def test_the_registry_throttles(stand: Stand, repository: str) -> None:
     client = Client(stand, repository)
     stand.faults.throttle_percent = 50

@@ -193,7 +193,7 @@ class Transitions:
 
     def _pull(self, image: str, region: str, role: Principal, serverless: bool) -> None:
         repository, _, digest = image.partition("@")
-        password, _ = self._ecr.issue(role, region)
+        password = self._ecr.issue_for_service(role, region)
         try:
             pulled = self._containers.pull(repository, digest, password)
         except (docker.errors.APIError, docker.errors.ImageNotFound) as error:
