@@ -1,3 +1,3 @@
-from tests.stand.fixtures import account, model_image, nothing_set_is_left, push, stand
+from tests.stand.fixtures import account, model_image, on_the_stand, push, stand
 
-__all__ = ["account", "model_image", "nothing_set_is_left", "push", "stand"]
+__all__ = ["account", "model_image", "on_the_stand", "push", "stand"]

@@ -25,14 +25,9 @@ REPOSITORY = "stand-sagemaker"
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     """AWS on this machine, the same for all tests, which take names of their own.
 
-    DOCKER_HOST and AWS's variables are set to it.
+    While a test that has it runs, DOCKER_HOST and AWS's variables are set to it.
     """
-    with (
-        Stand(tmp_path_factory.mktemp("stand"), timing=_timing()) as running,
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        for name, value in running.environment.items():
-            patch.setenv(name, value)
+    with Stand(tmp_path_factory.mktemp("stand"), timing=_timing()) as running:
         yield running
 
 
@@ -41,15 +36,19 @@ def _timing() -> Timing:
 
 
 @pytest.fixture(autouse=True)
-def nothing_set_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Faults, timing, limits and quotas that a test sets end with it."""
+def on_the_stand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment for the stand; faults, timing, limits and quotas end with the test."""
+    if "stand" not in request.fixturenames:
+        yield
+        return
+    running: Stand = request.getfixturevalue("stand")
+    for name, value in running.environment.items():
+        monkeypatch.setenv(name, value)
     yield
-    if "stand" in request.fixturenames:
-        running: Stand = request.getfixturevalue("stand")
-        running.faults.clear()
-        running.quotas.reset()
-        for current, default in ((running.timing, _timing()), (running.limits, Limits())):
-            vars(current).update(vars(default))
+    running.faults.clear()
+    running.quotas.reset()
+    for current, default in ((running.timing, _timing()), (running.limits, Limits())):
+        vars(current).update(vars(default))
 
 
 @dataclass

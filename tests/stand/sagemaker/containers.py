@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -111,6 +112,7 @@ class Containers:
     def __init__(self, stand: str, docker_host: str) -> None:
         self._client = docker.DockerClient(base_url=docker_host)
         self._stand = stand
+        self._remove_left_behind()
 
     def pull(self, repository: str, digest: str, password: str) -> Any:
         """Pull an image by digest. Raises docker.errors.APIError."""
@@ -147,7 +149,11 @@ class Containers:
             image,
             "serve",
             environment=dict(environment),
-            labels={self.LABEL: self._stand, f"{self.LABEL}.endpoint": endpoint},
+            labels={
+                self.LABEL: self._stand,
+                f"{self.LABEL}.endpoint": endpoint,
+                f"{self.LABEL}.process": str(os.getpid()),
+            },
             volumes={str(model_dir): {"bind": "/opt/ml/model", "mode": "ro"}},
             detach=True,
             **options,
@@ -176,6 +182,18 @@ class Containers:
         """Names of the containers that are there now."""
         return [str(item.name) for item in self._own()]
 
+    def _remove_left_behind(self) -> None:
+        """Remove the containers of stands whose process was killed."""
+        for container in self._client.containers.list(
+            all=True, filters={"label": self.LABEL}, ignore_removed=True
+        ):
+            process = container.labels.get(f"{self.LABEL}.process", "")
+            if not Path(f"/proc/{process}").exists():
+                with suppress(docker.errors.APIError):
+                    container.remove(force=True, v=True)
+
     def _own(self) -> list[Any]:
         label = f"{self.LABEL}={self._stand}"
-        return list(self._client.containers.list(all=True, filters={"label": label}))
+        return list(
+            self._client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
+        )
