@@ -55,7 +55,7 @@ class Faults:
     transition_s: float = 0
     seed: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
-    _random: random.Random | None = field(default=None, repr=False)
+    _random: dict[int, random.Random] = field(default_factory=dict, repr=False)
     _uploads: dict[str, int] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -71,11 +71,11 @@ class Faults:
             if kind is None:
                 raise ValueError(f"no fault is called {name}; there are {', '.join(self.names())}")
             setattr(self, name, kind(value))
-            if name in ("seed", "drop_every_upload", "s3_fail_upload", "s3_fail_every_upload"):
-                self._random, self._uploads = None, {}
 
     def clear(self) -> None:
-        """Nothing goes wrong any more."""
+        """Nothing goes wrong any more, and what is counted or drawn begins anew."""
+        self._random.clear()
+        self._uploads.clear()
         self.set(**{name: getattr(_NONE, name) for name in self.names()})
 
     def current(self) -> dict[str, Any]:
@@ -98,10 +98,9 @@ class Faults:
         """Whether the upload that starts now, to `s3` or `registry`, is to break off half-way."""
         with self._lock:
             count = self._uploads[service] = self._uploads.get(service, 0) + 1
-        if service == "s3":
-            every = self.s3_fail_every_upload
-            return count == self.s3_fail_upload or bool(every and count % every == 0)
-        return bool(self.drop_every_upload and count % self.drop_every_upload == 0)
+        every = self.s3_fail_every_upload if service == "s3" else self.drop_every_upload
+        this_one = service == "s3" and self.take("s3_fail_upload") == 1
+        return this_one or bool(every and count % every == 0)
 
     def take(self, name: str) -> Any:
         """The value of a fault that strikes once; it is spent. Counts go down by one."""
@@ -115,9 +114,8 @@ class Faults:
         if not percent:
             return False
         with self._lock:
-            if self._random is None:
-                self._random = random.Random(self.seed)
-            return self._random.random() * 100 < percent
+            drawn = self._random.setdefault(self.seed, random.Random(self.seed))
+            return drawn.random() * 100 < percent
 
 
 _NONE = Faults()

@@ -34,10 +34,6 @@ class LogStream:
         )
         self._lock = threading.Lock()
 
-    @property
-    def arn(self) -> str:
-        return f"arn:aws:logs:{self.region}:{ACCOUNT}:log-group:{self.group}"
-
     def write(self, line: str) -> None:
         if not self._allowed or not line:
             return

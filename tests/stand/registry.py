@@ -137,7 +137,11 @@ class RegistryFront:
         scheme, _, value = header.partition(" ")
         if scheme.lower() != "basic":
             return None
-        user, _, password = base64.b64decode(value).decode(errors="replace").partition(":")
+        try:
+            login = base64.b64decode(value).decode()
+        except ValueError:
+            return None
+        user, _, password = login.partition(":")
         return self._ecr.token(password) if user == "AWS" else None
 
     def _require(self, token: Token, action: str, name: str) -> None:

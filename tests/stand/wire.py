@@ -6,7 +6,7 @@ import json
 import struct
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from xml.sax.saxutils import escape
@@ -143,8 +143,3 @@ def stream_error(kind: str, message: str, **members: str) -> bytes:
         },
         json.dumps({"Message": message, **members}).encode(),
     )
-
-
-def chunks(data: Iterable[bytes]) -> Iterator[bytes]:
-    """`data` without the empty pieces, which would end a chunked answer early."""
-    return (piece for piece in data if piece)

@@ -51,9 +51,6 @@ class SageMaker:
     def store(self, region: str) -> Store:
         return self._stores.setdefault(region, Store(region))
 
-    def stores(self) -> list[Store]:
-        return list(self._stores.values())
-
     def handle(self, call: Call) -> Answer:
         """The answer to a call. Raises AwsFault."""
         operation = getattr(self, f"_{_snake(call.operation)}", None)

@@ -6,16 +6,11 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from tests.stand.sagemaker.validation import invalid
 
 PAGE = 100
-
-
-class Listed(Protocol):
-    name: str
-    created: float
 
 
 def select(

@@ -73,7 +73,6 @@ class Transitions:
         self._limits = limits
         self._closing = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.streams: dict[str, LogStream] = {}
 
     def create(self, store: Store, endpoint: Endpoint) -> None:
         self._spawn(self._create, store, endpoint)
@@ -225,7 +224,6 @@ class Transitions:
         name, serverless = settings["VariantName"], settings.get("ServerlessConfig")
         host = secrets.token_hex(16) if serverless else f"i-{secrets.token_hex(8)}"
         log = LogStream(store.region, endpoint.name, f"{name}/{host}", role, self._iam)
-        self.streams[f"{endpoint.name}/{name}"] = log
         try:
             container = self._containers.start(
                 image,
