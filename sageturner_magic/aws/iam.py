@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
 
 from sageturner_magic.aws.errors import code, is_aws, statement_for, unless
+from sageturner_magic.aws.evaluation import SERVICE, Document, allows, trust_problem
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, Finding
 
-Document = dict[str, Any]
-Verdict = Literal["yes", "no", "maybe"]
-
 POLICY_NAME = "sageturner"
-SERVICE = "sagemaker.amazonaws.com"
 STUDIO_METADATA = Path("/opt/ml/metadata/resource-metadata.json")
 """Where SageMaker Studio and notebook instances describe themselves."""
 
@@ -260,57 +255,6 @@ def role_findings(role: Role | None, names: Names) -> tuple[Finding, ...]:
     return ()
 
 
-def trust_problem(trust: Document, account: str) -> str:
-    """Why SageMaker cannot assume a role with this trust policy; empty if it can."""
-    ours = [
-        s
-        for s in statements(trust)
-        if _matches(SERVICE, _principals(s)) and _acts(s, "sts:AssumeRole")
-    ]
-    if any(s.get("Effect") == "Deny" for s in ours):
-        return f"its trust policy denies {SERVICE}"
-    if not any(s.get("Effect") == "Allow" for s in ours):
-        return f"its trust policy does not name {SERVICE}"
-    for statement in ours:
-        wanted = _list(
-            {
-                k.lower(): v
-                for k, v in statement.get("Condition", {}).get("StringEquals", {}).items()
-            }.get("aws:sourceaccount", account)
-        )
-        if account in wanted:
-            return ""
-    return f"its trust policy wants another aws:SourceAccount than {account}"
-
-
-def statements(document: Document) -> list[Document]:
-    """The statements of a policy; IAM and S3 also take a single one that is not in a list."""
-    found = document.get("Statement", [])
-    return [found] if isinstance(found, dict) else list(found)
-
-
-def allows(documents: Iterable[Document], action: str, resource: str) -> Verdict:
-    """Whether identity policies allow `action` on `resource`, as far as they alone can tell.
-
-    `maybe` where that hangs on a condition. Implements IAM's evaluation of Action, NotAction,
-    Resource, NotResource and Effect; boundaries and organisation policies are not looked at.
-    """
-    verdict: Verdict = "no"
-    for statement in [s for document in documents for s in statements(document)]:
-        if not (_acts(statement, action) and _covers(statement, resource)):
-            continue
-        conditional = bool(statement.get("Condition"))
-        if statement.get("Effect") == "Deny":
-            if not conditional:
-                return "no"
-            verdict = "maybe"
-        elif not conditional and verdict == "no":
-            verdict = "yes"
-        elif verdict == "no":
-            verdict = "maybe"
-    return verdict
-
-
 def role_policies(session: AwsSession, role_name: str) -> tuple[Document, ...] | None:
     """The documents of all policies of a role; None where the caller may not read them.
 
@@ -455,29 +399,3 @@ def _document(*statements: Document) -> Document:
 
 def _allow(sid: str, actions: list[str], resource: str | list[str]) -> Document:
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
-
-
-def _list(value: object) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
-
-
-def _principals(statement: Document) -> list[str]:
-    principal = statement.get("Principal", {})
-    return _list(principal.get("Service", [])) if isinstance(principal, dict) else _list(principal)
-
-
-def _acts(statement: Document, action: str) -> bool:
-    if "NotAction" in statement:
-        return not _matches(action.lower(), [a.lower() for a in _list(statement["NotAction"])])
-    return _matches(action.lower(), [a.lower() for a in _list(statement.get("Action", []))])
-
-
-def _covers(statement: Document, resource: str) -> bool:
-    if "NotResource" in statement:
-        return not _matches(resource, _list(statement["NotResource"]))
-    return _matches(resource, _list(statement.get("Resource", [])))
-
-
-def _matches(value: str, patterns: list[str]) -> bool:
-    # IAM knows `*` and `?`; a `[` is a plain character in it.
-    return any(fnmatch.fnmatchcase(value, p.replace("[", "[[]")) for p in patterns)

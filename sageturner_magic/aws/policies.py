@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sageturner_magic.aws.iam import SERVICE
+from sageturner_magic.aws.evaluation import SERVICE
 from sageturner_magic.aws.names import Names
 
 Verb = Literal[
@@ -227,10 +227,11 @@ GRANTS: tuple[Grant, ...] = (
     ),
     Grant("DeleteImages", _on("delete"), ("ecr:BatchDeleteImage",), _repository),
     Grant("DeleteRepository", _on("teardown"), ("ecr:DeleteRepository",), _repository),
+    Grant("ListEndpoints", _on("list", "delete", "teardown"), ("sagemaker:ListEndpoints",), _any),
     Grant(
-        "ListEndpoints",
+        "ListVersions",
         _on("list", "rollback", "delete", "teardown"),
-        ("sagemaker:ListEndpointConfigs", "sagemaker:ListEndpoints", "sagemaker:ListModels"),
+        ("sagemaker:ListEndpointConfigs", "sagemaker:ListModels"),
         _any,
     ),
     Grant(

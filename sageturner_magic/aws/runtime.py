@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sageturner_magic.aws import logs
-from sageturner_magic.aws.errors import INVOCATION, code, is_aws, look_up, message
+from sageturner_magic.aws.errors import code, is_aws, look_up, message
 from sageturner_magic.aws.names import log_group
 from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.symptoms import INVOCATION
 from sageturner_magic.errors import AwsError, InvocationError
 
 T = TypeVar("T")

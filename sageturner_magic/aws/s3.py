@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.aws.errors import code, is_aws, message, unless
-from sageturner_magic.aws.iam import Role, access_findings, statements
+from sageturner_magic.aws.evaluation import statements
+from sageturner_magic.aws.iam import Role, access_findings
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, Finding

@@ -18,13 +18,13 @@ from botocore.exceptions import (
 )
 
 from sageturner_magic.aws.errors import (
-    TABLE,
     aws_call,
     diagnose,
     explain,
     translate,
     unless,
 )
+from sageturner_magic.aws.symptoms import TABLE
 from sageturner_magic.errors import AwsError, ConfigError
 
 

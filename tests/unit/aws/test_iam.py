@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from sageturner_magic.aws import iam
+from sageturner_magic.aws import evaluation, iam
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
 
@@ -51,15 +51,15 @@ def test_arns_follow_the_partition() -> None:
 
 class TestTrust:
     def test_ours_is_fine(self) -> None:
-        assert iam.trust_problem(iam.trust_policy(ACCOUNT), ACCOUNT) == ""
+        assert evaluation.trust_problem(iam.trust_policy(ACCOUNT), ACCOUNT) == ""
 
     def test_without_a_condition_it_is_fine_too(self) -> None:
         statement = {
             "Effect": "Allow",
-            "Principal": {"Service": ["ec2.amazonaws.com", iam.SERVICE]},
+            "Principal": {"Service": ["ec2.amazonaws.com", evaluation.SERVICE]},
             "Action": ["sts:AssumeRole"],
         }
-        assert iam.trust_problem(document(statement), ACCOUNT) == ""
+        assert evaluation.trust_problem(document(statement), ACCOUNT) == ""
 
     @pytest.mark.parametrize(
         ("change", "problem"),
@@ -75,7 +75,7 @@ class TestTrust:
     )
     def test_what_keeps_sagemaker_out_is_named(self, change: dict[str, Any], problem: str) -> None:
         statement = {**iam.trust_policy(ACCOUNT)["Statement"][0], **change}
-        assert problem in iam.trust_problem(document(statement), ACCOUNT)
+        assert problem in evaluation.trust_problem(document(statement), ACCOUNT)
 
 
 class TestAllows:
@@ -108,22 +108,22 @@ class TestAllows:
         ],
     )
     def test_one_statement(self, statement: dict[str, Any], verdict: str) -> None:
-        assert iam.allows([document(statement)], self.GET, self.KEY) == verdict
+        assert evaluation.allows([document(statement)], self.GET, self.KEY) == verdict
 
     def test_a_deny_beats_every_allow(self) -> None:
         allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
         deny = {"Effect": "Deny", "Action": "s3:Get*", "Resource": "arn:aws:s3:::models/*"}
-        assert iam.allows([document(allow), document(deny)], self.GET, self.KEY) == "no"
-        assert iam.allows([document(deny, allow)], self.GET, self.KEY) == "no"
+        assert evaluation.allows([document(allow), document(deny)], self.GET, self.KEY) == "no"
+        assert evaluation.allows([document(deny, allow)], self.GET, self.KEY) == "no"
 
     def test_a_deny_with_a_condition_leaves_it_open(self) -> None:
         allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
         deny = {**allow, "Effect": "Deny", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-        assert iam.allows([document(allow, deny)], self.GET, self.KEY) == "maybe"
-        assert iam.allows([document(deny, allow)], self.GET, self.KEY) == "maybe"
+        assert evaluation.allows([document(allow, deny)], self.GET, self.KEY) == "maybe"
+        assert evaluation.allows([document(deny, allow)], self.GET, self.KEY) == "maybe"
 
     def test_nothing_allows_nothing(self) -> None:
-        assert iam.allows([], self.GET, self.KEY) == "no"
+        assert evaluation.allows([], self.GET, self.KEY) == "no"
 
 
 class TestStudio:

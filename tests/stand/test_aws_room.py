@@ -1,0 +1,352 @@
+"""The calls of `sageturner_magic.aws` against the stand: what they need, and what they survive."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from sageturner_magic.aws import (
+    autoscaling,
+    ecr,
+    iam,
+    logs,
+    pricing,
+    quotas,
+    rollout,
+    runtime,
+    s3,
+    sagemaker,
+    upload,
+)
+from sageturner_magic.aws.names import Names, log_group, names
+from sageturner_magic.aws.permissions import actions
+from sageturner_magic.aws.policies import VERBS, Verb, caller_policy
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Server, Serverless
+from sageturner_magic.errors import AwsError, EndpointError, InvocationError
+from sageturner_magic.values import Artefact
+
+pytest.importorskip("tests.stand.stand", reason="the stand is not in this checkout")
+
+pytestmark = [pytest.mark.docker, pytest.mark.registry]
+
+Push = Callable[..., str]
+_numbers = count()
+
+REGISTRY = {
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:GetDownloadUrlForLayer",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+}
+# What a verb needs only when something special happens, or what AWS asks for in its stead.
+SELDOM: dict[str, set[str]] = {
+    "setup": {
+        "s3:PutBucketOwnershipControls",  # drift: a new bucket is made with them
+        "iam:TagRole",
+        "iam:UpdateAssumeRolePolicy",  # drift
+        "iam:ListRolePolicies",
+        "ecr:DescribeImages",
+        "ecr:TagResource",
+        "ecr:PutImageScanningConfiguration",  # drift
+        "ecr:PutImageTagMutability",  # drift
+    },
+    "plan": {"iam:GetPolicy", "iam:GetPolicyVersion"},  # a role with managed policies
+    "deploy": {
+        *REGISTRY,
+        "ecr:GetAuthorizationToken",
+        "ecr:CreateRepository",
+        "ecr:PutImageScanningConfiguration",
+        "ecr:PutImageTagMutability",
+        "ecr:PutLifecyclePolicy",
+        "ecr:TagResource",
+        "iam:GetPolicy",
+        "iam:GetPolicyVersion",
+        "iam:PassRole",
+        "iam:CreateServiceLinkedRole",
+        "cloudwatch:DescribeAlarms",
+        "cloudwatch:PutMetricAlarm",
+        "cloudwatch:DeleteAlarms",
+        "sagemaker:UpdateEndpointWeightsAndCapacities",
+        "sagemaker:DeleteEndpoint",  # an endpoint that has failed
+        "s3:AbortMultipartUpload",  # a cancelled upload
+        "s3:ListMultipartUploadParts",  # an upload that is resumed
+    },
+    "invoke": set(),
+    "logs": set(),
+    "list": {
+        "application-autoscaling:DescribeScalingPolicies",  # an endpoint that scales
+        "ecr:DescribeRepositories",
+        "ecr:ListTagsForResource",
+    },
+    "rollback": {
+        "application-autoscaling:DeregisterScalableTarget",  # another instance type
+        "application-autoscaling:DescribeScalingPolicies",
+        "cloudwatch:DeleteAlarms",
+        "logs:DescribeLogStreams",  # a roll-back that fails
+        "logs:GetLogEvents",
+    },
+    "delete": {
+        "cloudwatch:DeleteAlarms",
+        "ecr:DescribeRepositories",
+        "ecr:ListTagsForResource",
+        "s3:AbortMultipartUpload",
+    },
+    "teardown": {
+        "ecr:DescribeImages",
+        "iam:DetachRolePolicy",  # a policy that somebody attached
+        "iam:GetRolePolicy",
+        "s3:AbortMultipartUpload",
+    },
+}
+
+
+class Quiet:
+    def log(self, line: str) -> None: ...
+
+    def progress(self, done: float, total: float | None, unit: str, part: str = "") -> None: ...
+
+    def checkpoint(self) -> None: ...
+
+
+def session_of(stand: Any, policy: dict[str, Any] | None = None) -> AwsSession:
+    """A session of a new user who has exactly `policy`; of the administrator without one."""
+    keys = stand.create_user(f"user-{next(_numbers)}", policy) if policy else stand.admin
+    boto = boto3.Session(keys.access_key, keys.secret_key, region_name=stand.region)
+    return AwsSession(None, stand.region, "aws", boto)
+
+
+class Recorder:
+    """A user with the policy of one verb, and the actions that their calls have used."""
+
+    def __init__(self, stand: Any, ours: Names, verb: Verb) -> None:
+        self.session = session_of(stand, caller_policy(ours, [verb]))
+        self.used: set[str] = set()
+        self.session._boto.events.register("before-call", self._record)
+
+    def _record(self, model: Any, **_: Any) -> None:
+        self.used |= set(actions(model.service_model.service_name, model.name))
+
+
+@pytest.fixture
+def ours(stand: Any) -> Names:
+    return names(session_of(stand))
+
+
+@pytest.fixture
+def clean(stand: Any, ours: Names) -> Iterator[None]:
+    """Nothing of ours is left behind, whatever happens."""
+    yield
+    stand.faults.clear()
+    admin = session_of(stand)
+    for endpoint in sagemaker.list_endpoints(admin):
+        for _ in rollout.watch(admin, endpoint.name):
+            pass
+        sagemaker.delete_endpoint(admin, endpoint.name)
+        rollout.wait_until_gone(admin, endpoint.name)
+    for version in sagemaker.list_versions(admin):
+        sagemaker.delete_version(admin, version)
+    for group in logs.our_groups(admin):
+        logs.delete_group(admin, group)
+    s3.delete_bucket(admin, ours)
+    ecr.delete_repository(admin, ours)
+    iam.delete_role(admin, ours)
+
+
+def artefact(folder: Path, text: str = "42") -> Artefact:
+    folder.mkdir(parents=True)
+    (folder / "w.txt").write_text(text)
+    return Artefact(folder, hashlib.sha256(text.encode()).hexdigest(), len(text), 1)
+
+
+def deploy(session: AwsSession, spec: EndpointSpec) -> str:
+    deed = rollout.apply(session, spec)
+    *_, last = rollout.watch(session, spec.name)
+    rollout.settle(session, last.endpoint, spec.resource, last.elapsed)
+    return deed
+
+
+def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
+    stand: Any, ours: Names, clean: None, push: Push, model_image: str, tmp_path: Path
+) -> None:
+    users = {verb: Recorder(stand, ours, verb) for verb in VERBS}
+    setup, plan, deployer, invoker, reader, lister, roller, deleter, breaker = (
+        users[verb].session for verb in VERBS
+    )
+    before = stand.inventory()
+
+    iam.ensure_role(setup, ours)
+    s3.ensure_bucket(setup, ours)
+    ecr.ensure_repository(setup, ours)
+
+    role = iam.resolve_role(plan, ours)
+    assert role and iam.role_findings(role, ours) == ()
+    assert s3.bucket_findings(plan, ours) == ()
+    assert ecr.find_repository(plan, ours)
+    assert ecr.find_image(plan, ours, tag="digits-1", architecture="amd64") is None
+    assert sagemaker.find_endpoint(plan, "digits") is None
+    assert pricing.hourly(plan, Server("ml.m5.xlarge", 2))
+    assert quotas.quota_findings(plan, Server("ml.m5.xlarge", 2)) == ()
+    assert quotas.quota_findings(plan, Serverless(6144, 5)) == ()
+
+    ecr.ensure_repository(deployer, ours)
+    keys = stand.create_user("pusher", caller_policy(ours, ["deploy"]))
+    push(model_image, ours.repository, "digits-1", keys)
+    image = ecr.find_image(deployer, ours, tag="digits-1", architecture="amd64")
+    assert image
+    packed = artefact(tmp_path / "model")
+    uri = upload.upload_archive(deployer, ours, packed, Quiet())
+    prefix = upload.upload_prefix(deployer, ours, packed, Quiet())
+    for address in (uri, prefix):
+        assert s3.uri_findings(plan, address, role) == ()
+        assert s3.uri_findings(deployer, address, role) == ()
+    (tmp_path / "large").mkdir()
+    (tmp_path / "large" / "w.bin").write_bytes(bytes(range(256)) * 4 * 9000)
+    large = Artefact(tmp_path / "large", "f" * 64, 256 * 4 * 9000, 1)
+    upload.upload_prefix(deployer, ours, large, Quiet())
+    spec = EndpointSpec("digits", image.pinned, role.arn, Server("ml.m5.large"), uri)
+    assert quotas.quota_findings(deployer, spec.compute) == ()
+    assert iam.resolve_role(deployer, ours) == role
+    assert pricing.hourly(deployer, spec.compute)
+    assert deploy(deployer, spec) == "created"
+    assert autoscaling.ensure(deployer, "digits", Autoscaling(1, 3, 100))
+    assert autoscaling.ensure(deployer, "digits", None)
+    second = dataclasses.replace(spec, environment={"COLOUR": "red"}, artefact_uri=prefix)
+    assert deploy(deployer, second) == "updated"
+    assert logs.tail(deployer, log_group("digits"))
+
+    ask = runtime.Request(b'{"do": "file", "name": "w.txt"}')
+    assert runtime.invoke(invoker, "digits", ask).body == b"42"
+    stream = runtime.Request(b'{"do": "stream", "parts": ["a", "b"]}')
+    assert b"".join(runtime.invoke_stream(invoker, "digits", stream)) == b"ab"
+    teapot = runtime.Request(b'{"do": "fail", "status": 418, "message": "teapot"}')
+    with pytest.raises(InvocationError, match=r"418.*teapot") as caught:
+        runtime.invoke(invoker, "digits", teapot)
+    assert caught.value.status == 418 and "serving" in caught.value.report()
+
+    assert logs.tail(reader, log_group("digits"))
+    assert sagemaker.find_endpoint(plan, "digits")
+    assert sagemaker.find_version(plan, second.resource)
+    assert sagemaker.list_endpoints(breaker) and sagemaker.list_versions(breaker)
+    (endpoint,) = sagemaker.list_endpoints(lister)
+    assert endpoint.version == second.version
+    assert len(sagemaker.list_versions(lister)) == 2
+    assert autoscaling.describe(lister, "digits") is None
+    assert len(s3.list_artefacts(lister, ours)) == 2 and len(ecr.list_images(lister, ours)) == 1
+    assert pricing.hourly(lister, spec.compute)
+
+    target = rollout.rollback(roller, "digits")
+    assert target.version == spec.version
+    *_, last = rollout.watch(roller, "digits")
+    rollout.settle(roller, last.endpoint, target.resource, 1)
+
+    for _ in range(2):
+        sagemaker.delete_endpoint(deleter, "digits")
+        rollout.wait_until_gone(deleter, "digits")
+        for version in sagemaker.list_versions(deleter):
+            sagemaker.delete_version(deleter, version)
+        assert sagemaker.list_endpoints(deleter) == ()
+        for stored in ecr.list_images(deleter, ours):
+            ecr.delete_images(deleter, ours, [stored.digest])
+        for kept in s3.list_artefacts(deleter, ours):
+            s3.delete_artefact(deleter, ours, kept.digest)
+
+    assert sagemaker.list_endpoints(breaker) == sagemaker.list_versions(breaker) == ()
+    assert logs.our_groups(breaker) == (log_group("digits"),)
+    session_of(stand).s3.put_object(Bucket=ours.bucket, Key="late", Body=b"x")
+    for _ in range(2):
+        for group in logs.our_groups(breaker):
+            logs.delete_group(breaker, group)
+        s3.delete_bucket(breaker, ours)
+        ecr.delete_repository(breaker, ours)
+        iam.delete_role(breaker, ours)
+
+    after = stand.inventory()
+    assert {k: v for k, v in after.items() if k != "roles"} == {
+        k: v for k, v in before.items() if k != "roles"
+    }
+    idle = {}
+    for verb, user in users.items():
+        allowed = {a for s in caller_policy(ours, [verb])["Statement"] for a in s["Action"]}
+        idle[verb] = allowed - user.used
+    assert idle == SELDOM
+
+
+def test_a_missing_statement_is_printed_so_that_it_can_be_added(stand: Any, ours: Names) -> None:
+    policy = caller_policy(ours, ["invoke"])
+    for call, action in (
+        (lambda s: iam.ensure_role(s, ours), "iam:GetRole"),
+        (lambda s: s3.ensure_bucket(s, ours), "s3:ListBucket"),
+        (lambda s: ecr.ensure_repository(s, ours), "ecr:DescribeRepositories"),
+        (lambda s: sagemaker.list_endpoints(s), "sagemaker:ListEndpoints"),
+        (lambda s: autoscaling.describe(s, "x"), "DescribeScalableTargets"),
+    ):
+        with pytest.raises(AwsError) as caught:
+            call(session_of(stand, policy))
+        assert action in str(caught.value), caught.value
+
+
+def test_throttling_resets_and_a_role_that_is_new_are_survived(
+    stand: Any, ours: Names, clean: None, push: Push, model_image: str, tmp_path: Path
+) -> None:
+    admin = session_of(stand)
+    stand.faults.set(throttle_percent=30, reset_percent=5, role_delay_s=5, config_delay_s=2)
+    iam.ensure_role(admin, ours)
+    s3.ensure_bucket(admin, ours)
+    ecr.ensure_repository(admin, ours)
+    uri = upload.upload_archive(admin, ours, artefact(tmp_path / "model"), Quiet())
+    stand.faults.set(throttle_percent=0, reset_percent=0)
+    push(model_image, ours.repository, "digits-1")
+    stand.faults.set(throttle_percent=30, reset_percent=5, cold_starts=2)
+    image = ecr.find_image(admin, ours, tag="digits-1", architecture="amd64")
+    assert image
+    spec = EndpointSpec("digits", image.pinned, ours.role_arn, Serverless(2048, 5), uri)
+    assert deploy(admin, spec) == "created"
+    assert runtime.invoke(admin, "digits", runtime.Request(b"{}")).body
+
+
+def test_failures_are_diagnosed_and_the_next_deploy_mends_them(
+    stand: Any, ours: Names, clean: None, push: Push, model_image: str, tmp_path: Path
+) -> None:
+    admin = session_of(stand)
+    iam.ensure_role(admin, ours)
+    s3.ensure_bucket(admin, ours)
+    ecr.ensure_repository(admin, ours)
+    push(model_image, ours.repository, "digits-1")
+    image = ecr.find_image(admin, ours, tag="digits-1", architecture="amd64")
+    assert image
+    uri = upload.upload_archive(admin, ours, artefact(tmp_path / "model"), Quiet())
+    spec = EndpointSpec("digits", image.pinned, ours.role_arn, Server("ml.m5.large"), uri)
+
+    stand.faults.set(no_capacity="ml.m5.large")
+    with pytest.raises(EndpointError, match=r"no free ml\.m5\.large in eu-west-1"):
+        deploy(admin, spec)
+    stand.faults.clear()
+    assert deploy(admin, spec) == "replaced"
+
+    stand.timing.startup_scale = 0.01
+    silent = dataclasses.replace(spec, environment={"PING": "never"})
+    with pytest.raises(EndpointError, match="serves its former version again") as caught:
+        deploy(admin, silent)
+    assert "startup_timeout_s" in str(caught.value)
+    assert sagemaker.our_endpoint(admin, "digits").version == spec.version
+    stand.timing.startup_scale = 1.0
+
+    autoscaling.ensure(admin, "digits", Autoscaling(1, 2, 5))
+    larger = dataclasses.replace(spec, compute=Server("ml.m5.xlarge"))
+    assert deploy(admin, larger) == "updated"
+    with pytest.raises(EndpointError, match="cannot become serverless"):
+        deploy(admin, dataclasses.replace(spec, compute=Serverless(1024, 1)))
+    lost = dataclasses.replace(larger, artefact_uri=uri.replace("model.tar", "none.tar"))
+    with pytest.raises(AwsError, match=r"artefact is not where"):
+        deploy(admin, lost)
