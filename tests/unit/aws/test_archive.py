@@ -34,7 +34,9 @@ NAMES = st.text(
 ).filter(lambda name: name not in (".", "..") and len(name.encode()) < 200)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.dictionaries(NAMES, st.binary(max_size=3000), max_size=6), NAMES)
 def test_what_is_packed_is_what_comes_out(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes], folder: str

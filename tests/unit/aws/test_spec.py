@@ -251,7 +251,7 @@ class TestProblems:
         assert len(problems(bad)) == 4
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(
     st.one_of(
         st.builds(
