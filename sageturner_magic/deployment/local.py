@@ -66,7 +66,7 @@ def _plan(
     facts = (
         Fact("Endpoint", f"{config.name} (local, a process of this machine)"),
         Fact("Code", module.origin),
-        Fact("Artefact", _artefact_fact(artefact)),
+        Fact("Artefact", words.artefact(artefact)),
         Fact("Python", f"{request.python} ({sys.version.split()[0]})"),
         Fact("Cost", "none"),
         Fact("Version", f"{deployer.version}{', already running' if running else ''}"),
@@ -111,13 +111,6 @@ def _plan(
         session=deployer.session,
         result=result,
     )
-
-
-def _artefact_fact(artefact: Artefact | None) -> str:
-    if artefact is None:
-        return "none"
-    files = "1 file" if artefact.files == 1 else f"{artefact.files} files"
-    return f"{files}, {words.size(artefact.size)}"
 
 
 def _remarks(module: CapturedModule, request: DeployRequest) -> list[Finding]:

@@ -11,7 +11,7 @@ from sageturner_magic.aws.session import AwsSession, open_session
 from sageturner_magic.capture import Notebook, from_folder
 from sageturner_magic.config import Config
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError
-from sageturner_magic.values import CapturedModule, ContainerMode, EndpointType
+from sageturner_magic.values import CapturedModule, ContainerMode, EndpointType, SourceFile
 
 Value = TypeVar("Value")
 
@@ -54,15 +54,23 @@ class FolderCode:
 
 
 @dataclass(frozen=True)
-class AwsOptions:
-    """Which AWS account and region; None takes what the environment says."""
+class ProvidedCode:
+    """A folder with the user's own Dockerfile; the code is whatever that puts into the image."""
 
-    profile: str | None = None
-    region: str | None = None
+    folder: Path | None
 
-    def open(self) -> AwsSession:
-        """A session with them. Raises AwsError when there are no credentials or no region."""
-        return open_session(self.profile, self.region)
+    def module(self) -> tuple[CapturedModule, list[Finding]]:
+        if self.folder is None or not (self.folder / "Dockerfile").is_file():
+            raise CaptureError(
+                "There is no Dockerfile",
+                where=str(self.folder or ""),
+                do="name the folder that has it as container.provide_container.docker_dir",
+            )
+        dockerfile = SourceFile("Dockerfile", self.folder / "Dockerfile")
+        return CapturedModule(str(self.folder), (dockerfile,)), []
+
+    def deployed(self, endpoint: str) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -85,12 +93,16 @@ class DeployRequest:
     aws: AwsOptions = AwsOptions()
 
 
-def code_source(config: Config, notebook: Notebook | None) -> CodeSource:
-    """The code directory that the configuration names, otherwise the notebook's cells.
+def code_source(
+    config: Config, container_mode: ContainerMode, notebook: Notebook | None
+) -> CodeSource:
+    """The user's own image, else the code directory that is configured, else the cells.
 
     Raises:
-        CaptureError: There is neither.
+        CaptureError: There is none of them.
     """
+    if container_mode == "provide":
+        return ProvidedCode(config.docker_dir)
     folder = config.code_dir
     if folder is not None:
         return FolderCode(folder)

@@ -27,7 +27,7 @@ from sageturner_magic.config import (
     parse_config,
     read_config,
 )
-from sageturner_magic.deployment import removal
+from sageturner_magic.deployment.container import plan_container
 from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endpoints
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.export import export_folder
@@ -86,7 +86,7 @@ def _request(
         config=found,
         endpoint_type=endpoint_type,
         container_mode=container_mode,
-        code=code_source(found, notebook.notebook if notebook else None),
+        code=code_source(found, container_mode, notebook.notebook if notebook else None),
         namespace=notebook.namespace if notebook else {},
         detach=detach,
         python=sys.executable,
@@ -95,6 +95,8 @@ def _request(
 
 
 def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
+    if asked.endpoint_type == "local" and asked.config.compute.local.mode == "container":
+        return plan_container(asked, reporter, workspace)
     if asked.endpoint_type == "local":
         return plan_local(asked, reporter, workspace)
     return plan_sagemaker(asked, reporter, workspace)

@@ -12,6 +12,7 @@ from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.values import Artefact
 
 STATE_SIGN = {
     None: "·",
@@ -55,6 +56,14 @@ def size(count: float) -> str:
     power = min(int(math.log10(count * 1.0005) // 3), len(units))
     count /= 1000**power
     return f"{count:.1f} {units[power - 1]}" if count < 99.95 else f"{count:.0f} {units[power - 1]}"
+
+
+def artefact(value: Artefact | None) -> str:
+    """`none`, `1 file, 3.4 MB`, `12 files, 1.2 GB`."""
+    if value is None:
+        return "none"
+    files = "1 file" if value.files == 1 else f"{value.files} files"
+    return f"{files}, {size(value.size)}"
 
 
 def measure(value: Measure) -> str:
@@ -104,9 +113,9 @@ def outcome(deployment: Deployment) -> str:
 
 def curl(deployment: Deployment) -> str:
     """A command that sends a request to a local endpoint."""
+    token = f" -H 'Authorization: token {deployment.token}'" if deployment.token else ""
     return (
-        f"curl {deployment.url}/invocations -H 'Authorization: token {deployment.token}'"
-        " -H 'Content-Type: application/json' -d '{…}'"
+        f"curl {deployment.url}/invocations{token} -H 'Content-Type: application/json' -d '{{…}}'"
     )
 
 

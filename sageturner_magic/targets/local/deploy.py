@@ -12,14 +12,16 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from sageturner_magic.errors import EndpointError
-from sageturner_magic.targets.local import process
+from sageturner_magic.targets import children
+from sageturner_magic.targets.container import runner
+from sageturner_magic.targets.local import process, serving
 from sageturner_magic.targets.local.state import LocalRecord, LocalState, find_process
 from sageturner_magic.targets.local.target import POLL_SECONDS, TAIL_LINES, with_cells
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
@@ -80,7 +82,7 @@ class LocalDeployer:
         record = self.state.read(self.spec.name)
         if record is None or record.version != self.version or record.server() is None:
             return None
-        if record.owner != (os.getpid() if self.spec.tied else 0):
+        if record.image or record.owner != (os.getpid() if self.spec.tied else 0):
             return None
         answer = process.state_of(record.control)
         return record if answer and answer.state == "ready" else None
@@ -101,13 +103,13 @@ class LocalDeployer:
 
     def write(self, reporter: Reporter) -> str:
         """Write the program and the model into a folder of their own; says what."""
-        folder = self.state.prepare(self.spec.name) / "servers" / f"{self.version}-{_unique()}"
+        folder = self.state.prepare(self.spec.name) / "servers" / f"{self.version}-{unique()}"
         self._folder = folder
         (folder / "program").mkdir(parents=True)
         (folder / "model").mkdir()
         self.spec.module.write(folder / "program")
         if self.spec.artefact:
-            _copy(self.spec.artefact, folder / "model", reporter)
+            copy_artefact(self.spec.artefact, folder / "model", reporter)
         beside = len(self.spec.module.files) - 1
         return "sageturner.py" + (f" and {beside} more" if beside else "")
 
@@ -166,16 +168,16 @@ class LocalDeployer:
         shown = 0
         while True:
             reporter.checkpoint()
-            shown = _pass_on(self._server.log, shown, reporter)
+            shown = pass_on(self._server.log, shown, reporter)
             code = self._server.exit_code()
             state = process.state_of(self._server.control)
             if state and state.state == "ready":
-                _pass_on(self._server.log, shown, reporter)
+                pass_on(self._server.log, shown, reporter)
                 return f"load() took {state.load_seconds or 0:.1f} s"
             if state and state.state == "failed":
                 raise self._failure(state.error or {})
             if code is not None:
-                _pass_on(self._server.log, shown, reporter)
+                pass_on(self._server.log, shown, reporter)
                 raise EndpointError(
                     "The model server ended while it loaded the model",
                     why=_exit_reason(code),
@@ -193,17 +195,16 @@ class LocalDeployer:
     def switch(self, reporter: Reporter) -> LocalRecord:
         """Make the new server the endpoint's, and end the one before once it has drained."""
         assert self._record is not None
-        from dataclasses import replace
 
         before = self.state.read(self.spec.name)
         record = replace(self._record, seconds=time.monotonic() - self._begin)
         self.state.write(record)
         # From here on the new server is the endpoint: there is nothing left to undo.
         self._server = self._folder = None
-        if before and (old := before.server()):
-            process.stop(old, before.control)
-        elif before:
-            process.forget(before.pid)
+        if before:
+            serving.end(before, str(self.state.folder(record.name)))
+            if before.image:
+                runner.remove_image(before.image)
         self.state.tidy(record)
         return record
 
@@ -212,7 +213,7 @@ class LocalDeployer:
             # Nobody was answered by it yet, so there is nothing to drain.
             process.stop(server, self._server.control, grace_s=0.5)
         elif self._server:
-            process.forget(self._server.pid)
+            children.forget(self._server.pid)
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
         folder = self.state.folder(self.spec.name)
@@ -237,11 +238,11 @@ class LocalDeployer:
         return with_cells(text, self._record.lines)
 
 
-def _unique() -> str:
+def unique() -> str:
     return secrets.token_hex(4)
 
 
-def _copy(artefact: Artefact, target: Path, reporter: Reporter) -> None:
+def copy_artefact(artefact: Artefact, target: Path, reporter: Reporter) -> None:
     """Copy the artefact: what the user changes later must not change what is served."""
     done = 0
     for source in sorted(artefact.folder.rglob("*")):
@@ -256,7 +257,7 @@ def _copy(artefact: Artefact, target: Path, reporter: Reporter) -> None:
         reporter.progress(done, artefact.size, "B")
 
 
-def _pass_on(log: Path, shown: int, reporter: Reporter) -> int:
+def pass_on(log: Path, shown: int, reporter: Reporter) -> int:
     """Report the complete lines of `log` after byte `shown`; returns how far it got."""
     with log.open("rb") as file:
         file.seek(shown)

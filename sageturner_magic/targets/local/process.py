@@ -7,16 +7,11 @@ The server's side of this contract (environment, control socket) stands in the d
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
-import signal
 import socket
-import subprocess
 import tempfile
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -24,18 +19,10 @@ from typing import Any
 
 import psutil
 
-from sageturner_magic.errors import EndpointError
+from sageturner_magic.targets import children
 
 DRAIN_SECONDS = 30.0
 """SIGTERM to SIGKILL, as SageMaker allows."""
-
-NOTEBOOK_ONLY = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND", "SAGETURNER_LISTEN_FD")
-"""Environment variables of a kernel that mean nothing, or harm, in a process of its own."""
-
-_children: dict[int, subprocess.Popen[bytes]] = {}
-_lifelines: dict[int, int] = {}
-"""Servers of this process, and the write ends of their lifelines. A lifeline stays open as long
-as this process lives: the server ends when the pipe does, also after kill -9."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +59,7 @@ class LocalServer:
 
     def exit_code(self) -> int | None:
         """The exit status (negative for a signal), or None while it runs."""
-        return _children[self.pid].poll()
+        return children.exit_code(self.pid)
 
 
 def bind() -> socket.socket:
@@ -109,9 +96,7 @@ def start(
         EndpointError: The interpreter cannot be started.
     """
     control = Path(tempfile.mkdtemp(prefix="sageturner-"), "control")
-    lifeline: tuple[int, int] | None = os.pipe() if tied else None
     variables = {
-        **{key: value for key, value in os.environ.items() if key not in NOTEBOOK_ONLY},
         **environment,
         "SAGETURNER_PROGRAM_DIR": str(program),
         "SM_MODEL_DIR": str(model),
@@ -122,43 +107,18 @@ def start(
         "SAGETURNER_LOG": "text",
         "PYTHONUNBUFFERED": "1",
     }
-    inherited = [listener.fileno()]
     if replaces:
         variables["SAGETURNER_ACCEPT"] = "ready"
-    if lifeline:
-        variables["SAGETURNER_LIFELINE_FD"] = str(lifeline[0])
-        inherited.append(lifeline[0])
     main = resources.files("sageturner_magic") / "server" / "__main__.py"
-    try:
-        with log.open("ab") as output:
-            # A session of its own: the stop button signals the kernel's whole process group.
-            child = subprocess.Popen(
-                [python, str(main), "serve"],
-                cwd=program,
-                env=variables,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                pass_fds=inherited,
-                start_new_session=True,
-            )
-    except OSError as error:
-        if lifeline:
-            os.close(lifeline[1])
-        raise EndpointError(
-            "The model server could not be started", why=str(error), where=python
-        ) from None
-    finally:
-        if lifeline:
-            os.close(lifeline[0])
-    _children[child.pid] = child
-    if lifeline:
-        _lifelines[child.pid] = lifeline[1]
-    try:
-        started = psutil.Process(child.pid).create_time()
-    except psutil.NoSuchProcess:
-        started = time.time()
-    return LocalServer(child.pid, started, listener.getsockname()[1], str(control), log)
+    child = children.spawn(
+        [python, str(main), "serve"],
+        folder=program,
+        environment=variables,
+        log=log,
+        inherited=[listener.fileno()],
+        tied=tied,
+    )
+    return LocalServer(child.pid, child.started, listener.getsockname()[1], str(control), log)
 
 
 def new_token() -> str:
@@ -206,34 +166,5 @@ def stop(process: psutil.Process, control: str, grace_s: float = DRAIN_SECONDS) 
 
     Afterwards no process of the server is left. Stopping one that has ended is fine.
     """
-    with suppress(psutil.NoSuchProcess):
-        family = [process, *process.children(recursive=True)]
-        process.send_signal(signal.SIGTERM)
-        _wait(process, grace_s)
-        for member in family:
-            with suppress(psutil.NoSuchProcess):
-                member.kill()
-        _wait(process, 5.0)
-    forget(process.pid)
+    children.end(process, grace_s)
     shutil.rmtree(Path(control).parent, ignore_errors=True)
-
-
-def _wait(process: psutil.Process, timeout_s: float) -> None:
-    child = _children.get(process.pid)
-    if child:
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(timeout_s)
-        return
-    # Somebody else's child stays a zombie until its parent looks: that has ended, too.
-    deadline = time.monotonic() + timeout_s
-    with suppress(psutil.NoSuchProcess):
-        while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
-            time.sleep(0.05)
-
-
-def forget(pid: int) -> None:
-    """Let go of a server of this process that has ended."""
-    _children.pop(pid, None)
-    lifeline = _lifelines.pop(pid, None)
-    if lifeline is not None:
-        os.close(lifeline)

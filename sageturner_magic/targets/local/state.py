@@ -29,16 +29,17 @@ class LocalRecord:
     """A local endpoint as the process that deployed it wrote it down.
 
     Attributes:
-        pid, started: The server's process and its creation time (seconds since the epoch), which
-            together name a process for good.
+        pid, started: The server's process (a container's: its keeper) and its creation time
+            (seconds since the epoch), which together name a process for good.
         owner, owner_started: The same of the process whose end also ends the server; 0 when the
             endpoint was detached.
-        control: Path of the server's control socket.
+        control: Path of the server's control socket, or of the keeper's state file.
         folder: What the server was started on: `program` and `model` below it.
         seconds: How long the deployment took.
         created: When it was deployed, seconds since the epoch.
         origin: The cells or the directory that the code came from.
         lines: Line of sageturner.py -> (cell, line in it), for tracebacks.
+        image: The image that runs, for an endpoint in a container; empty for a process.
     """
 
     name: str
@@ -57,6 +58,7 @@ class LocalRecord:
     seconds: float
     origin: str
     lines: dict[int, tuple[int, int]]
+    image: str = ""
 
     @property
     def url(self) -> str:
@@ -105,8 +107,9 @@ class LocalState:
         try:
             raw: dict[str, Any] = json.loads((self.folder(name) / "endpoint.json").read_text())
             raw["lines"] = {int(line): tuple(cell) for line, cell in raw["lines"].items()}
-            return LocalRecord(**{field.name: raw[field.name] for field in fields(LocalRecord)})
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
+            known = {field.name for field in fields(LocalRecord)}
+            return LocalRecord(**{key: value for key, value in raw.items() if key in known})
+        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
             return None
 
     def write(self, record: LocalRecord) -> None:

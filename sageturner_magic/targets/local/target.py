@@ -12,22 +12,18 @@ from pathlib import Path
 import urllib3
 
 from sageturner_magic.errors import EndpointError, InvocationError
+from sageturner_magic.targets.container import runner
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.local.process import state_of, stop
+from sageturner_magic.targets.local import serving
 from sageturner_magic.targets.local.state import LocalRecord, LocalState
 from sageturner_magic.targets.payload import JSON, decode
 from sageturner_magic.targets.prediction import Prediction
 
-STATUS = {
-    "loading": "Creating",
-    "ready": "InService",
-    "draining": "Deleting",
-    "failed": "Failed",
-}
-"""The server's own state -> SageMaker's EndpointStatus."""
-
 TAIL_LINES = 20
 POLL_SECONDS = 0.1
+
+CONTAINER_REQUEST_SECONDS = 60.0
+"""How long SageMaker waits for a container's answer to a request."""
 
 
 @lru_cache(maxsize=8)
@@ -64,24 +60,22 @@ class LocalTarget:
         return self._describe(self.record(name))
 
     def _describe(self, record: LocalRecord) -> EndpointDescription:
-        if record.server() is None:
-            status, detail = "OutOfService", "its server has ended; deploy it again"
-        else:
-            answer = state_of(record.control)
-            status = STATUS.get(answer.state, "Failed") if answer else "Failed"
-            detail = "" if answer else "its server runs but does not answer"
-            if not detail and not record.detached:
-                detail = f"ends with process {record.owner}"
+        found = serving.condition(record)
+        parts = ["container"] if record.image else []
+        if found.trouble:
+            parts.append(found.trouble)
+        elif not record.detached:
+            parts.append(f"ends with process {record.owner}")
         return EndpointDescription(
             name=record.name,
             endpoint_type="local",
-            status=status,
+            status=found.status,
             version=record.version,
             created=record.created,
             origin=record.origin,
             url=record.url,
             cost_per_hour=0.0,
-            detail=detail,
+            detail=", ".join(parts),
         )
 
     def logs(self, name: str) -> Iterator[str]:
@@ -110,17 +104,21 @@ class LocalTarget:
         timeout_s: float = 70.0,
     ) -> Prediction:
         record = self.record(name)
-        headers = {"Authorization": f"token {record.token}", "Content-Type": content_type}
+        headers = {"Content-Type": content_type}
+        if record.token:
+            headers["Authorization"] = f"token {record.token}"
         if accept:
             headers["Accept"] = accept
+        limit = min(timeout_s, CONTAINER_REQUEST_SECONDS) if record.image else timeout_s
         begin = time.perf_counter()
         try:
             answer = _pool(record.port).request(
-                "POST", "/invocations", body=body, headers=headers, timeout=timeout_s
+                "POST", "/invocations", body=body, headers=headers, timeout=limit
             )
         except urllib3.exceptions.ReadTimeoutError:
             raise InvocationError(
-                f"Endpoint `{name}` did not answer within {timeout_s:g} s",
+                f"Endpoint `{name}` did not answer within {limit:g} s",
+                why="SageMaker waits no longer for a container" if limit < timeout_s else "",
                 do=f"look at `sageturner logs {name}`",
                 details=self.tail(name),
             ) from None
@@ -173,8 +171,9 @@ class LocalTarget:
     def delete(self, name: str) -> None:
         record = self.record(name)
         with self.state.changing(name):
-            if server := record.server():
-                stop(server, record.control)
+            serving.end(record, str(self.state.folder(name)))
+            if record.image:
+                runner.remove_image(record.image)
             self.state.remove(name)
 
 

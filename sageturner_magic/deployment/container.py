@@ -1,0 +1,207 @@
+"""The plan of a local endpoint whose model runs in a container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from sageturner_magic.capture import check_module, prepare_artefact
+from sageturner_magic.deployment import words
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.packages import pip_arguments, python_version
+from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
+from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
+from sageturner_magic.errors import Finding
+from sageturner_magic.image import context
+from sageturner_magic.image.docker_builder import DockerBuilder
+from sageturner_magic.image.requirements import Architecture, Target, resolve, server_arguments
+from sageturner_magic.image.spec import BuildSpec, BuiltImage, ProvidedSpec, Spec
+from sageturner_magic.targets.container.deploy import ContainerDeployer, ContainerEndpoint
+from sageturner_magic.targets.container.runner import local_engine
+from sageturner_magic.targets.local import LocalRecord, LocalState
+from sageturner_magic.values import Artefact, CapturedModule, Reporter
+
+
+def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
+    """Check everything that a local container needs, and say what will be done.
+
+    Raises:
+        SageturnerError: All that stands in the way, at once.
+    """
+    config = request.config
+    found = Collector()
+    found.add(config.check(request.endpoint_type, request.container_mode))
+    architecture = found.attempt(_architecture) or "amd64"
+    captured = found.attempt(request.code.module)
+    artefact = found.attempt(
+        lambda: prepare_artefact(
+            config.artefact, config.resolve("."), request.namespace, workspace, reporter
+        )
+    )
+    reporter.checkpoint()
+    built: tuple[Spec, str] | None = None
+    if captured is not None:
+        module, notes = captured
+        found.add(notes)
+        found.add(_remarks(request))
+        if isinstance(request.code, NotebookCode):
+            # The kernel has what its cells import, so what fails here would fail in the image.
+            found.attempt(lambda: check_module(module, request.python, reporter))
+        built = found.attempt(lambda: _spec(request, module, architecture, reporter))
+    findings = found.finish()
+    assert captured is not None and built is not None
+    return _plan(request, captured[0], artefact, *built, findings)
+
+
+def _architecture() -> Architecture:
+    """The Docker engine's. Raises EndpointError if none answers."""
+    arm = local_engine().version()["Arch"] in ("arm64", "aarch64")
+    return "arm64" if arm else "amd64"
+
+
+def _spec(
+    request: DeployRequest, module: CapturedModule, architecture: Architecture, reporter: Reporter
+) -> tuple[Spec, str]:
+    """What is built, and the tag that it will have. Raises ImageError."""
+    config = request.config
+    if request.container_mode == "provide":
+        assert config.docker_dir is not None
+        provided = ProvidedSpec(config.name, config.docker_dir, architecture)
+        return provided, context.provided(provided).tag
+    generate = config.container.generate_container
+    target = Target(python_version(request), architecture)
+    spec = BuildSpec(
+        name=config.name,
+        module=module,
+        requirements=resolve(pip_arguments(config, module), target, reporter),
+        server_requirements=resolve(server_arguments(), target, reporter),
+        base_image=generate.base_image or "",
+        system_packages=generate.system_packages,
+    )
+    return spec, context.image_tag(spec)
+
+
+def _plan(
+    request: DeployRequest,
+    module: CapturedModule,
+    artefact: Artefact | None,
+    spec: Spec,
+    image_tag: str,
+    findings: tuple[Finding, ...],
+) -> Plan:
+    config = request.config
+    generated = isinstance(spec, BuildSpec)
+    serverless = config.compute.serverless
+    endpoint = ContainerEndpoint(
+        name=config.name,
+        module=module,
+        image_tag=image_tag,
+        artefact=artefact,
+        serving=(config.serving.model_dump(mode="json", exclude_none=True) if generated else None),
+        environment=config.environment,
+        serverless_mb=serverless.memory if serverless else None,
+        tied=not request.detach,
+        startup_timeout_s=config.compute.local.startup_timeout_s,
+    )
+    state = LocalState()
+    deployer = ContainerDeployer(endpoint, state)
+    running = deployer.running()
+    replaced = state.read(config.name) is not None and not running
+    built: list[BuiltImage] = []
+    records: list[LocalRecord] = [running] if running else []
+
+    def build(reporter: Reporter) -> Done:
+        built.append(DockerBuilder().build(spec, reporter))
+        return Done(f"{image_tag}, {words.size(built[0].size)}", reused=built[0].reused)
+
+    def start(reporter: Reporter) -> Done:
+        return Done(deployer.start(built[0].reference, reporter))
+
+    def switch(reporter: Reporter) -> Done:
+        records.append(deployer.switch(reporter))
+        return Done(records[0].url)
+
+    def result() -> Deployment:
+        record = records[0]
+        request.code.deployed(config.name)
+        return Deployment(
+            name=record.name,
+            endpoint_type="local",
+            version=record.version,
+            url=record.url,
+            token=record.token,
+            origin=module.origin,
+            seconds=record.seconds,
+            unchanged=running is not None,
+        )
+
+    def step(work: Callable[[Reporter], str]) -> Callable[[Reporter], Done]:
+        return lambda reporter: Done(work(reporter))
+
+    steps = (
+        Step("build", "Build the image", build),
+        Step("write", "Write the model", step(deployer.write)),
+        Step("start", "Start the container", start, needs=("build", "write")),
+        Step("load", "Load the model", step(deployer.load), needs=("start",)),
+        Step("switch", "Switch over", switch, needs=("load",)),
+    )
+    return Plan(
+        name=config.name,
+        endpoint_type="local",
+        version=deployer.version,
+        module=module,
+        facts=(
+            Fact("Endpoint", f"{config.name} (local, a container of this machine)"),
+            Fact("Code", module.origin),
+            Fact("Artefact", words.artefact(artefact)),
+            *_image_facts(spec, image_tag),
+            Fact("Limits", _limits(endpoint.serverless_mb)),
+            Fact("Access", _access(generated, replaced)),
+            Fact("Cost", "none"),
+            Fact("Version", f"{deployer.version}{', already running' if running else ''}"),
+        ),
+        findings=findings,
+        steps=() if running else steps,
+        session=deployer.session,
+        result=result,
+    )
+
+
+def _image_facts(spec: Spec, image_tag: str) -> tuple[Fact, ...]:
+    if isinstance(spec, ProvidedSpec):
+        return (Fact("Image", f"{image_tag}, from {spec.folder / 'Dockerfile'}"),)
+    packages = [package for package in spec.requirements.packages if package.direct]
+    return (
+        Fact("Image", f"{image_tag}, on {spec.base}"),
+        Fact("Python", spec.target.python_version),
+        Fact(
+            "Packages",
+            ", ".join(f"{package.name} {package.version}" for package in packages) or "none",
+        ),
+    )
+
+
+def _limits(serverless_mb: int | None) -> str:
+    if serverless_mb is None:
+        return "none, as on an instance"
+    return f"{serverless_mb} MB, read-only files, no root, as a serverless endpoint"
+
+
+def _access(generated: bool, replaced: bool) -> str:
+    text = "127.0.0.1 only, with a token" if generated else "127.0.0.1 only, without a token"
+    # Docker cannot hand a published port from one container to the next.
+    return f"{text}; the port changes" if replaced else text
+
+
+def _remarks(request: DeployRequest) -> list[Finding]:
+    generate = request.config.container.generate_container
+    if request.container_mode == "provide" or not generate.install_cuda:
+        return []
+    return [
+        Finding(
+            "The local container has no GPU",
+            why="`install_cuda` is for GPU instances; the model runs on the CPU here",
+            where=request.config.where("container.generate_container.install_cuda"),
+            severity="note",
+        )
+    ]

@@ -1,0 +1,108 @@
+"""The process that holds one container: `python -m …keeper`, started by `keeping.keep`.
+
+It starts the container, copies its output to its own, and writes down what becomes of it. The
+container ends with it: in good order at SIGTERM, at once at SIGUSR1 or when the lifeline is cut.
+So nothing is left when the kernel that asked for the container is killed, at whatever moment.
+
+Environment:
+    SAGETURNER_CONTROL      path of the state file (see `keeping.Kept`); `spec.json` beside it is
+                            the container to run
+    SAGETURNER_LIFELINE_FD  read end of the owner's pipe; unset when the container may outlive it
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sageturner_magic.errors import EndpointError
+from sageturner_magic.targets.children import LIFELINE
+from sageturner_magic.targets.container.runner import (
+    ContainerSpec,
+    Exit,
+    RunningContainer,
+    run_container,
+)
+
+CONTROL = "SAGETURNER_CONTROL"
+
+
+class _State:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._said: dict[str, Any] = {}
+
+    def say(self, **said: Any) -> None:
+        """Add to the state file; whoever reads it sees all of it or none."""
+        self._said |= said
+        unfinished = self._path.with_suffix(".new")
+        unfinished.write_text(json.dumps(self._said))
+        unfinished.replace(self._path)
+
+
+def main() -> int:
+    """Hold the container until it ends or has to."""
+    path = Path(os.environ[CONTROL])
+    state = _State(path)
+    # A SimpleQueue may be put to from a signal handler.
+    news: queue.SimpleQueue[str] = queue.SimpleQueue()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, lambda *_: news.put("cut"))
+    signal.signal(signal.SIGTERM, lambda *_: news.put("stop"))
+    if LIFELINE in os.environ:
+        _in_thread(_watch, int(os.environ[LIFELINE]), news)
+    told = json.loads((path.parent / "spec.json").read_text())
+    grace_s = told.pop("grace_s")
+    state.say(state="starting")
+    try:
+        container = run_container(ContainerSpec(**told))
+    except EndpointError as error:
+        state.say(state="refused", finding=asdict(error.findings[0]))
+        return 1
+    try:
+        state.say(state="running", id=container.id, port=container.port)
+        copied = _in_thread(_copy, container)
+        _in_thread(_wait, container, news)
+        what = news.get()
+        if what == "cut":
+            return 1
+        ended = container.stop(grace_s) if what == "stop" else container.exit()
+        copied.join(timeout=5)
+        state.say(state="ended", exit=asdict(ended or Exit(-1)))
+    finally:
+        container.remove()
+    return 0
+
+
+def _in_thread(work: Any, *arguments: Any) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch(lifeline: int, news: queue.SimpleQueue[str]) -> None:
+    while os.read(lifeline, 1):
+        pass
+    news.put("cut")
+
+
+def _wait(container: RunningContainer, news: queue.SimpleQueue[str]) -> None:
+    container.wait()
+    news.put("ended")
+
+
+def _copy(container: RunningContainer) -> None:
+    for piece in container.output():
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
