@@ -8,7 +8,7 @@ from pathlib import Path
 from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.packages import pip_arguments, python_version
+from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.errors import Finding
@@ -47,7 +47,9 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         if isinstance(request.code, NotebookCode):
             # The kernel has what its cells import, so what fails here would fail in the image.
             found.attempt(lambda: check_module(module, request.python, reporter))
-        built = found.attempt(lambda: _spec(request, module, architecture, reporter))
+        built = found.attempt(
+            lambda: _spec(request, module, artefact, architecture, workspace, reporter)
+        )
     findings = found.finish()
     assert captured is not None and built is not None
     return _plan(request, captured[0], artefact, *built, findings)
@@ -60,7 +62,12 @@ def _architecture() -> Architecture:
 
 
 def _spec(
-    request: DeployRequest, module: CapturedModule, architecture: Architecture, reporter: Reporter
+    request: DeployRequest,
+    module: CapturedModule,
+    artefact: Artefact | None,
+    architecture: Architecture,
+    workspace: Path,
+    reporter: Reporter,
 ) -> tuple[Spec, str]:
     """What is built, and the tag that it will have. Raises ImageError."""
     config = request.config
@@ -70,10 +77,13 @@ def _spec(
         return provided, context.provided(provided).tag
     generate = config.container.generate_container
     target = Target(python_version(request), architecture)
+    wheels = workspace / "wheels"
+    wheels.mkdir()
+    lines = package_lines(config, module, artefact, wheels)
     spec = BuildSpec(
         name=config.name,
         module=module,
-        requirements=resolve(pip_arguments(config, module), target, reporter),
+        requirements=resolve(pip_arguments(config, lines), target, reporter),
         server_requirements=resolve(server_arguments(), target, reporter),
         base_image=generate.base_image or "",
         system_packages=generate.system_packages,

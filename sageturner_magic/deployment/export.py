@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from sageturner_magic.capture import prepare_artefact
-from sageturner_magic.deployment.packages import pinned_imports
+from sageturner_magic.deployment.packages import package_lines
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.values import Reporter
@@ -58,10 +58,14 @@ def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) 
     module.write(made / "code")
     generate["code_dir"] = "./code"
     if config.container.generate_container.python_packages == "auto":
-        (made / "requirements.txt").write_text(
-            "".join(f"{pin}\n" for pin in pinned_imports(module))
-        )
+        (made / "wheels").mkdir()
+        lines = package_lines(config, module, artefact, made / "wheels")
+        wheels = str(made / "wheels")
+        text = "".join(f"{line.replace(wheels, './wheels')}\n" for line in lines)
+        (made / "requirements.txt").write_text(text)
         generate["python_packages"] = ["-r requirements.txt"]
+        if not any((made / "wheels").iterdir()):
+            (made / "wheels").rmdir()
     if artefact is not None:
         shutil.copytree(artefact.folder, made / "model")
         data["artefact"] = "./model"

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
+from pathlib import Path
 
+from sageturner_magic.capture.requirements import needed_packages
 from sageturner_magic.config import Config
 from sageturner_magic.deployment.request import DeployRequest, NotebookCode
 from sageturner_magic.image.pip_arguments import PipArguments, parse
-from sageturner_magic.values import CapturedModule
+from sageturner_magic.values import Artefact, CapturedModule
 
 DEFAULT_PYTHON = "3.12"
 """Outside a notebook, where the configuration names none."""
 
 
-def pinned_imports(module: CapturedModule) -> list[str]:
-    """`name==version` for each distribution that the code imports, at this process's versions."""
-    distributions = metadata.packages_distributions()
-    names = {name for package in module.imports for name in distributions.get(package, ())}
-    return sorted(f"{name}=={metadata.version(name)}" for name in names)
+def package_lines(
+    config: Config, module: CapturedModule, artefact: Artefact | None, staging: Path
+) -> tuple[str, ...]:
+    """Pieces of a pip command line: the configuration's, or what code and artefact need.
+
+    Args:
+        staging: A folder for wheels of editable installs, kept until the image is built.
+
+    Raises:
+        CaptureError: Something is needed that no installer can get.
+    """
+    wanted = config.container.generate_container.python_packages
+    if wanted != "auto":
+        return tuple(wanted)
+    return tuple(each.line for each in needed_packages(module, artefact, staging))
 
 
-def pip_arguments(config: Config, module: CapturedModule) -> PipArguments:
-    """What `python_packages` asks for; `auto` is `pinned_imports`.
+def pip_arguments(config: Config, lines: tuple[str, ...]) -> PipArguments:
+    """What `package_lines` gave, read as pip would.
 
     Raises:
         ImageError: Entries that are not understood, located by their index.
     """
-    wanted = config.container.generate_container.python_packages
-    entries = pinned_imports(module) if wanted == "auto" else wanted
-    return parse(entries, config.resolve("."), "container.generate_container.python_packages")
+    return parse(lines, config.resolve("."), "container.generate_container.python_packages")
 
 
 def python_version(request: DeployRequest) -> str:

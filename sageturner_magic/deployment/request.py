@@ -74,6 +74,18 @@ class ProvidedCode:
 
 
 @dataclass(frozen=True)
+class AwsOptions:
+    """Which AWS account and region; None takes what the environment says."""
+
+    profile: str | None = None
+    region: str | None = None
+
+    def open(self) -> AwsSession:
+        """A session with them. Raises AwsError when there are no credentials or no region."""
+        return open_session(self.profile, self.region)
+
+
+@dataclass(frozen=True)
 class DeployRequest:
     """Everything that a plan is made from.
 
@@ -81,6 +93,7 @@ class DeployRequest:
         namespace: Live objects that `artefact: {file: variable}` may name.
         detach: A local endpoint outlives the process that deploys it.
         python: The interpreter that runs a local process endpoint.
+        smoke_test: An image is tried on this machine's Docker engine before it is pushed.
     """
 
     config: Config
@@ -91,6 +104,7 @@ class DeployRequest:
     detach: bool
     python: str
     aws: AwsOptions = AwsOptions()
+    smoke_test: bool = True
 
 
 def code_source(

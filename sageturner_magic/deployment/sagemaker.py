@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -33,24 +32,19 @@ from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.config import Config
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.packages import package_entries
+from sageturner_magic.deployment.images import (
+    ChosenBuilder,
+    WantedImage,
+    choose_builder,
+    wanted_image,
+)
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import AwsOptions, Collector, DeployRequest, NotebookCode
 from sageturner_magic.errors import DeploymentCancelled, Finding
-from sageturner_magic.image.context import image_tag, provided
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.engine import connect
-from sageturner_magic.image.gpu import ComputeTarget, Package, fit
-from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Architecture, Target, resolve, server_arguments
-from sageturner_magic.image.spec import (
-    BuildSpec,
-    BuiltImage,
-    Destination,
-    ProvidedSpec,
-    Spec,
-)
+from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination, ProvidedSpec, Spec
 from sageturner_magic.image.urls import Credentials
+from sageturner_magic.targets.container.runner import ContainerSpec
+from sageturner_magic.targets.container.smoke import smoke_test
 from sageturner_magic.values import Artefact, CapturedModule, EndpointType, ImageRef, Reporter
 
 PLACEHOLDER_DIGEST = "sha256:" + "0" * 64
@@ -66,8 +60,9 @@ class _Work:
     names: Names
     role_arn: str
     compute: Serverless | Server
-    spec: Spec
-    module: CapturedModule | None
+    wanted: WantedImage
+    builder: ChosenBuilder
+    module: CapturedModule
     artefact: Artefact | None
     stored: ImageRef | None
     present: Endpoint | None
@@ -79,8 +74,27 @@ class _Work:
     endpoint: EndpointSpec | None = None
 
     def build(self, reporter: Reporter) -> Done:
-        self.built = DockerBuilder().build(self.spec, reporter)
+        self.built = self.builder.builder.build(self.wanted.spec, reporter)
         return Done(words.size(self.built.size), reused=self.built.reused)
+
+    def try_out(self, reporter: Reporter) -> Done:
+        assert self.built is not None
+        serverless = self.compute.memory if isinstance(self.compute, Serverless) else None
+        report = smoke_test(
+            ContainerSpec(
+                self.built.reference,
+                self.request.config.name,
+                model=str(self.artefact.folder) if self.artefact else None,
+                environment=self._environment(),
+                serverless_mb=serverless,
+            ),
+            reporter,
+            module=self.module if self.generated else None,
+        )
+        for finding in report.findings:
+            reporter.log(str(finding))
+        answered = f", answered in {words.duration(report.answer_s)}" if report.answer else ""
+        return Done(f"ready in {words.duration(report.ready_s)}{answered}")
 
     def push(self, reporter: Reporter) -> Done:
         repository, notes = ecr.ensure_repository(self.session, self.names)
@@ -95,7 +109,7 @@ class _Work:
             given.append(tokens.renew(given[-1]) if given else tokens.get())
             return Credentials(given[-1].username, given[-1].password)
 
-        self.image = DockerBuilder().push(
+        self.image = self.builder.builder.push(
             self.built, Destination(repository.uri, credentials), reporter
         )
         return Done(f"{words.size(self.image.size)} compressed")
@@ -131,8 +145,16 @@ class _Work:
             self.compute,
             self.artefact_uri or self.request.config.s3_artefact,
             self.artefact.digest if self.artefact else "",
-            isinstance(self.spec, BuildSpec),
+            self._environment(),
         )
+
+    @property
+    def generated(self) -> bool:
+        """Whether the image has our server in it."""
+        return isinstance(self.wanted.spec, BuildSpec)
+
+    def _environment(self) -> dict[str, str]:
+        return container_environment(self.request.config, self.generated)
 
     def result(self) -> Deployment:
         assert self.endpoint is not None
@@ -144,7 +166,7 @@ class _Work:
             version=self.endpoint.version,
             url="",
             token="",
-            origin=self.module.origin if self.module else str(config.docker_dir),
+            origin=self.module.origin,
             seconds=time.monotonic() - self.begin,
             unchanged=self.deed == "unchanged",
         )
@@ -153,7 +175,11 @@ class _Work:
         found: list[Step] = []
         if self.stored is None:
             found.append(Step("build", "Build the image", self.build))
-            found.append(Step("push", "Push the image", self.push, ("build",)))
+            ready = ("build",)
+            if self.builder.in_engine and self.request.smoke_test:
+                found.append(Step("try", "Try the image", self.try_out, ready))
+                ready = ("try",)
+            found.append(Step("push", "Push the image", self.push, ready))
         if self.artefact is not None:
             found.append(Step("upload", "Upload the model", self.upload))
         before = tuple(step.key for step in found)
@@ -200,6 +226,15 @@ def _pause(reporter: Reporter) -> Callable[[float], None]:
     return pause
 
 
+def container_environment(config: Config, generated: bool) -> dict[str, str]:
+    """The container's variables: the user's, and for our own server its settings."""
+    environment = dict(config.environment)
+    if generated and config.serving.model_fields_set:
+        serving = config.serving.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+        environment["SAGETURNER_SERVING"] = json.dumps(serving, sort_keys=True)
+    return environment
+
+
 def _endpoint_spec(
     config: Config,
     image: str,
@@ -207,12 +242,8 @@ def _endpoint_spec(
     compute: Serverless | Server,
     artefact_uri: str | None,
     artefact_digest: str,
-    generated: bool,
+    environment: dict[str, str],
 ) -> EndpointSpec:
-    environment = dict(config.environment)
-    if generated and config.serving.model_fields_set:
-        serving = config.serving.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-        environment["SAGETURNER_SERVING"] = json.dumps(serving, sort_keys=True)
     network = config.network
     return EndpointSpec(
         name=config.name,
@@ -263,15 +294,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     found.add(config.check(request.endpoint_type, request.container_mode))
     compute = compute_of(config, request.endpoint_type)
     session = found.attempt(request.aws.open)
-    artefact = _artefact(request, reporter, workspace, found)
-    module = _module(request, reporter, found)
-    reporter.checkpoint()
-    found.attempt(lambda: connect().close())
-    spec, compute = _image(request, module, compute, reporter, found)
-    if session is None or compute is None:
-        found.finish()
-        raise AssertionError("a missing session or section is a finding")
-    where = found.attempt(
+    where = session and found.attempt(
         lambda: names(
             session,
             bucket=config.overrides.bucket_name,
@@ -279,9 +302,63 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
             repository=config.overrides.repository_name,
         )
     )
-    if where is None:
-        found.finish()
-        raise AssertionError("credentials that do not work are a finding")
+    artefact = _artefact(request, reporter, workspace, found)
+    module = _module(request, reporter, found)
+    reporter.checkpoint()
+    wanted = builder = None
+    if module and compute:
+        instance_type = compute.instance_type if isinstance(compute, Server) else ""
+        wanted = found.attempt(
+            lambda: wanted_image(request, module, artefact, instance_type, workspace, reporter)
+        )
+    if wanted:
+        found.add(list(wanted.findings))
+        builder = found.attempt(lambda: choose_builder(config, wanted.spec))
+        if isinstance(compute, Server) and wanted.ami:
+            compute = replace(compute, inference_ami_version=wanted.ami)
+    role_arn, present = "", None
+    if session and where and compute:
+        role_arn, present = _account(request, session, where, compute, artefact, found)
+    findings = found.finish()
+    # Whatever is missing here is a finding, so finish() has raised.
+    assert session and where and compute and module and wanted and builder
+    stored = ecr.find_image(session, where, tag=wanted.tag, architecture=wanted.architecture)
+    work = _Work(
+        request,
+        session,
+        where,
+        role_arn,
+        compute,
+        wanted,
+        builder,
+        module,
+        artefact,
+        stored,
+        present,
+    )
+    return Plan(
+        name=config.name,
+        endpoint_type=request.endpoint_type,
+        version=wanted.tag.rpartition("-")[2],
+        module=module,
+        facts=_facts(work),
+        findings=findings,
+        steps=work.steps(),
+        session=nullcontext,
+        result=work.result,
+    )
+
+
+def _account(
+    request: DeployRequest,
+    session: AwsSession,
+    where: Names,
+    compute: Serverless | Server,
+    artefact: Artefact | None,
+    found: Collector,
+) -> tuple[str, Endpoint | None]:
+    """The role's ARN and the endpoint that is there; what is wrong with either is found."""
+    config = request.config
     role_arn = _role(request, session, where, artefact, found)
     present = found.attempt(lambda: find_endpoint(session, config.name))
     if present:
@@ -290,23 +367,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     replaced = serving.compute if serving else None
     found.add(list(found.attempt(lambda: quotas.quota_findings(session, compute, replaced)) or ()))
     _check_spec(request, where, role_arn, compute, found)
-    findings = found.finish()
-    assert spec is not None
-    stored = ecr.find_image(session, where, tag=_tag(spec), architecture=_architecture(spec))
-    work = _Work(
-        request, session, where, role_arn, compute, spec, module, artefact, stored, present
-    )
-    return Plan(
-        name=config.name,
-        endpoint_type=request.endpoint_type,
-        version=_tag(spec).rpartition("-")[2],
-        module=module or CapturedModule(str(config.docker_dir), ()),
-        facts=_facts(work),
-        findings=findings,
-        steps=work.steps(),
-        session=nullcontext,
-        result=work.result,
-    )
+    return role_arn, present
 
 
 def _artefact(
@@ -334,8 +395,6 @@ def _artefact(
 
 
 def _module(request: DeployRequest, reporter: Reporter, found: Collector) -> CapturedModule | None:
-    if request.container_mode == "provide":
-        return None
     captured = found.attempt(request.code.module)
     if captured is None:
         return None
@@ -345,86 +404,6 @@ def _module(request: DeployRequest, reporter: Reporter, found: Collector) -> Cap
         # What a code directory imports need not be installed where it is deployed from.
         found.attempt(lambda: check_module(module, request.python, reporter))
     return module
-
-
-def _image(
-    request: DeployRequest,
-    module: CapturedModule | None,
-    compute: Serverless | Server | None,
-    reporter: Reporter,
-    found: Collector,
-) -> tuple[Spec | None, Serverless | Server | None]:
-    """What the image is made of, and the compute with the machine image that suits it."""
-    config = request.config
-    generate = config.container.generate_container
-    version = generate.python_version or (
-        ".".join(map(str, sys.version_info[:2]))
-        if isinstance(request.code, NotebookCode)
-        else "3.12"
-    )
-    target = ComputeTarget(
-        request.endpoint_type,
-        compute.instance_type if isinstance(compute, Server) else "",
-        (compute.inference_ami_version or "") if isinstance(compute, Server) else "",
-        generate.install_cuda,
-    )
-    if compute is None:
-        return None, None
-    if request.container_mode == "provide":
-        decision = fit([], target, version)
-        found.add([each for each in decision.findings if each.severity == "error"])
-        folder = config.docker_dir
-        if folder is None or decision.decision is None:
-            return None, compute
-        spec = ProvidedSpec(config.name, folder, decision.decision.architecture)
-        found.attempt(lambda: provided(spec))
-        return spec, compute
-    if module is None:
-        return None, compute
-    architecture = _wanted_architecture(target, version)
-    platform = Target(version, architecture)
-    folder = config.resolve(".")
-    entries = package_entries(config, module)
-    requirements = found.attempt(lambda: resolve(parse(entries, folder), platform, reporter))
-    server = found.attempt(lambda: resolve(server_arguments(), platform, reporter))
-    if requirements is None or server is None:
-        return None, compute
-    asked = [entry for entry in entries if not entry.startswith("-")]
-    fitted = fit(
-        [
-            Package(
-                each.name,
-                each.version,
-                index=each.index,
-                entry=next((entry for entry in asked if entry.startswith(each.name)), ""),
-            )
-            for each in requirements.packages
-        ],
-        target,
-        version,
-    )
-    found.add(list(fitted.findings))
-    if fitted.decision is None:
-        return None, compute
-    if isinstance(compute, Server) and fitted.decision.ami:
-        compute = replace(compute, inference_ami_version=fitted.decision.ami)
-    return (
-        BuildSpec(
-            name=config.name,
-            module=module,
-            requirements=requirements,
-            server_requirements=server,
-            base_image=generate.base_image or "",
-            system_packages=generate.system_packages,
-            environment=dict(fitted.decision.environment),
-        ),
-        compute,
-    )
-
-
-def _wanted_architecture(target: ComputeTarget, python: str) -> Architecture:
-    decision = fit([], target, python).decision
-    return decision.architecture if decision else "amd64"
 
 
 def _role(
@@ -482,19 +461,11 @@ def _check_spec(
                     compute,
                     request.config.s3_artefact,
                     "",
-                    request.container_mode == "generate",
+                    container_environment(request.config, request.container_mode == "generate"),
                 )
             )
         )
     )
-
-
-def _tag(spec: Spec) -> str:
-    return provided(spec).tag if isinstance(spec, ProvidedSpec) else image_tag(spec)
-
-
-def _architecture(spec: Spec) -> Architecture:
-    return spec.architecture if isinstance(spec, ProvidedSpec) else spec.target.architecture
 
 
 def _facts(work: _Work) -> tuple[Fact, ...]:
@@ -507,16 +478,11 @@ def _facts(work: _Work) -> tuple[Fact, ...]:
     deed = {"": "will be created", "Failed": "has failed and will be replaced"}.get(
         status, "will be updated in place"
     )
-    packages = (
-        ", ".join(
-            f"{each.name} {each.version}" for each in work.spec.requirements.packages if each.direct
-        )
-        if isinstance(work.spec, BuildSpec)
-        else "those of your Dockerfile"
-    )
-    image = f"{work.names.repository}:{_tag(work.spec)}"
+    image = f"{work.names.repository}:{work.wanted.tag}"
     if work.stored:
         image += f", there already ({words.size(work.stored.size)})"
+    else:
+        image += f", built with {work.builder.why}"
     artefact = config.s3_artefact or "none"
     if work.artefact:
         artefact = f"{words.size(work.artefact.size)} to bucket {work.names.bucket}"
@@ -525,13 +491,20 @@ def _facts(work: _Work) -> tuple[Fact, ...]:
     return (
         Fact("Endpoint", f"{config.name} ({runs}), {deed}"),
         Fact("Account", f"{work.names.account}, {work.names.region}"),
-        Fact("Code", work.module.origin if work.module else str(config.docker_dir)),
-        Fact("Packages", packages or "none"),
+        Fact("Code", work.module.origin),
+        Fact("Packages", _packages(work.wanted.spec)),
         Fact("Image", image),
         Fact("Artefact", artefact),
         Fact("Role", work.role_arn),
         Fact("Cost", cost),
     )
+
+
+def _packages(spec: Spec) -> str:
+    if isinstance(spec, ProvidedSpec):
+        return "those of your Dockerfile"
+    direct = [f"{each.name} {each.version}" for each in spec.requirements.packages if each.direct]
+    return ", ".join(direct) or "none"
 
 
 def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:

@@ -27,6 +27,7 @@ from sageturner_magic.config import (
     parse_config,
     read_config,
 )
+from sageturner_magic.deployment import removal
 from sageturner_magic.deployment.container import plan_container
 from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endpoints
 from sageturner_magic.deployment.events import Deployment

@@ -1,0 +1,144 @@
+"""What an endpoint's image is made of, and who builds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sageturner_magic.config import Config
+from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
+from sageturner_magic.deployment.request import DeployRequest
+from sageturner_magic.errors import Finding, ImageError
+from sageturner_magic.image.context import image_tag, provided
+from sageturner_magic.image.docker_builder import DockerBuilder
+from sageturner_magic.image.engine import connect
+from sageturner_magic.image.gpu import ComputeTarget, Decision, Package, fit
+from sageturner_magic.image.layers_builder import LayersBuilder, refuse_what_needs_docker
+from sageturner_magic.image.requirements import (
+    Architecture,
+    Requirements,
+    Target,
+    resolve,
+    server_arguments,
+)
+from sageturner_magic.image.spec import Builder, BuildSpec, ProvidedSpec, Spec
+from sageturner_magic.values import Artefact, CapturedModule, Reporter
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """An image that is not built yet.
+
+    Attributes:
+        tag: `<name>-<12 hex of the build's inputs>`.
+        ami: The InferenceAmiVersion that its CUDA needs; empty where the default does.
+        findings: What was noticed on the way.
+    """
+
+    spec: Spec
+    tag: str
+    architecture: Architecture
+    ami: str
+    findings: tuple[Finding, ...]
+
+
+def wanted_image(
+    request: DeployRequest,
+    module: CapturedModule,
+    artefact: Artefact | None,
+    instance_type: str,
+    workspace: Path,
+    reporter: Reporter,
+) -> WantedImage:
+    """Decide what the image is made of: architecture, packages to exact files, base.
+
+    Args:
+        instance_type: Empty for serverless.
+        workspace: A folder that stays until the image is built.
+
+    Raises:
+        ImageError: It cannot be made, or would not start on that instance.
+        CaptureError: Packages that no installer can get.
+    """
+    config = request.config
+    server = config.compute.server if request.endpoint_type == "server" else None
+    target = ComputeTarget(
+        request.endpoint_type,
+        instance_type,
+        (server.inference_ami_version or "") if server else "",
+        config.container.generate_container.install_cuda,
+    )
+    python = python_version(request)
+    architecture = _decided([], target, python)[0].architecture
+    if request.container_mode == "provide":
+        assert config.docker_dir is not None
+        own = ProvidedSpec(config.name, config.docker_dir, architecture)
+        return WantedImage(own, provided(own).tag, architecture, "", ())
+    wheels = workspace / "wheels"
+    wheels.mkdir()
+    lines = package_lines(config, module, artefact, wheels)
+    platform = Target(python, architecture)
+    requirements = resolve(pip_arguments(config, lines), platform, reporter)
+    decision, findings = _decided(_packages(requirements, lines), target, python)
+    generate = config.container.generate_container
+    spec = BuildSpec(
+        name=config.name,
+        module=module,
+        requirements=requirements,
+        server_requirements=resolve(server_arguments(), platform, reporter),
+        base_image=generate.base_image or "",
+        system_packages=generate.system_packages,
+        environment=dict(decision.environment),
+    )
+    return WantedImage(spec, image_tag(spec), architecture, decision.ami, findings)
+
+
+def _decided(
+    packages: list[Package], target: ComputeTarget, python: str
+) -> tuple[Decision, tuple[Finding, ...]]:
+    fitted = fit(packages, target, python)
+    if fitted.decision is None:
+        raise ImageError.of(each for each in fitted.findings if each.severity == "error")
+    return fitted.decision, fitted.findings
+
+
+def _packages(requirements: Requirements, lines: tuple[str, ...]) -> list[Package]:
+    def entry(name: str) -> str:
+        return next((line for line in lines if name in line.lower()), "")
+
+    return [
+        Package(each.name, each.version, index=each.index, entry=entry(each.name))
+        for each in requirements.packages
+    ]
+
+
+@dataclass(frozen=True)
+class ChosenBuilder:
+    """Who builds, and why; `in_engine` when the image is then on a Docker engine."""
+
+    builder: Builder
+    why: str
+    in_engine: bool
+
+
+def choose_builder(config: Config, spec: Spec) -> ChosenBuilder:
+    """The builder that `container.generate_container.builder` means for this image.
+
+    Raises:
+        ImageError: No builder can make it here.
+    """
+    wanted = config.container.generate_container.builder
+    if wanted == "layers":
+        refuse_what_needs_docker(spec)
+        return ChosenBuilder(LayersBuilder(), "layers, as configured", in_engine=False)
+    try:
+        connect().close()
+        why = "docker, as configured" if wanted == "docker" else "docker, because an engine answers"
+        return ChosenBuilder(DockerBuilder(), why, in_engine=True)
+    except ImageError:
+        if wanted == "docker":
+            raise
+        refuse_what_needs_docker(spec)
+        return ChosenBuilder(
+            LayersBuilder(), "layers, because no Docker engine answers", in_engine=False
+        )
