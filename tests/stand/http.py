@@ -81,9 +81,15 @@ def respond(answer: Answer) -> Response:
 
 
 def pieces(environ: Mapping[str, Any]) -> Iterator[bytes]:
-    """The request's body, as far as it has not been read."""
-    while data := environ["wsgi.input"].read(PIECE):
-        yield data
+    """The request's body, as far as it has not been read.
+
+    Raises DropConnection where the client goes away before its end.
+    """
+    try:
+        while data := environ["wsgi.input"].read(PIECE):
+            yield data
+    except OSError:
+        raise DropConnection from None
 
 
 def break_off(environ: Mapping[str, Any]) -> None:
@@ -104,19 +110,23 @@ def forward(
     connection = http.client.HTTPConnection(host, timeout=120)
     lowered = {name.lower() for name in headers}
     has_body = bool(lowered & {"content-length", "transfer-encoding"})
-    connection.request(method, path, body if has_body else None, dict(headers), encode_chunked=True)
-    answer = connection.getresponse()
+    content = body if has_body else None
+    try:
+        connection.request(method, path, content, dict(headers), encode_chunked=True)
+        answer = connection.getresponse()
+    except BaseException:
+        connection.close()
+        raise
     passed = [pair for pair in answer.getheaders() if pair[0].lower() not in OWN_HEADERS]
 
-    def content() -> Iterator[bytes]:
-        try:
-            while data := answer.read(PIECE):
-                yield data
-        finally:
-            connection.close()
+    def received() -> Iterator[bytes]:
+        while data := answer.read(PIECE):
+            yield data
 
     if method == "HEAD" or answer.status == 204:
         connection.close()
         # An empty body would be taken for the length of what HEAD is about.
         return Response(iter(()), answer.status, passed)
-    return Response(content(), answer.status, passed)
+    response = Response(received(), answer.status, passed)
+    response.call_on_close(connection.close)
+    return response
