@@ -145,7 +145,9 @@ class API(litserve.LitAPI):
 
 if __name__ == "__main__":
     options = {"max_batch_size": 32, "batch_timeout": 0.005} if BATCHED else {}
-    server = litserve.LitServer(API(**options), accelerator="cpu", workers_per_device=1)
+    api = API(api_path="/invocations", **options)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1,
+                                healthcheck_path="/ping")
     server.run(host="127.0.0.1", port=int(sys.argv[1]), generate_client_file=False,
                log_level="warning")
 """
@@ -160,11 +162,11 @@ class Service:
         self.model = sageturner.load()
 
     if hasattr(sageturner, "predict_batch"):
-        @bentoml.api(batchable=True, max_batch_size=32, max_latency_ms=1000)
+        @bentoml.api(route="/invocations", batchable=True, max_batch_size=32, max_latency_ms=1000)
         def predict(self, x: list[list[float]]) -> list[dict]:
             return sageturner.predict_batch(self.model, [{"x": each} for each in x])
     else:
-        @bentoml.api
+        @bentoml.api(route="/invocations")
         def predict(self, x: list[float]) -> dict:
             return sageturner.predict(self.model, {"x": x})
 """
@@ -198,15 +200,12 @@ PEERS = (
         ("litserve",),
         lambda port: ["lit.py", str(port)],
         {"lit.py": LITSERVE},
-        invocations="/predict",
-        ping="/health",
     ),
     Server(
         "BentoML",
         ("bentoml",),
         lambda port: ["-m", "bentoml", "serve", "service:Service", "--port", str(port)],
         {"service.py": BENTOML},
-        invocations="/predict",
         ping="/readyz",
     ),
     Server(

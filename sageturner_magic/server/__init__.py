@@ -24,6 +24,7 @@ ran, and the socket answers from the first moment.
     requests.py   bytes of a request -> the value that predict gets
     answers.py    the value that predict returned -> bytes
     metrics.py    /metrics and EMF lines
+    tracing.py    OpenTelemetry spans
     front.py      the front process from its start to its end
 
 Environment:

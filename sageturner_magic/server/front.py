@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import settings
 from .control import Control
@@ -21,6 +21,9 @@ from .metrics import EMF_SECONDS, Metrics
 from .pool import Pool
 from .processes import Failure
 from .routes import Routes, State
+
+if TYPE_CHECKING:
+    from .tracing import Tracer
 
 BACKLOG = 2048
 
@@ -33,6 +36,9 @@ clients cannot know yet. Nothing is waited for when there is no connection."""
 
 WORKER_END_SECONDS = 2.0
 """What a worker's own exit handlers get."""
+
+FLUSH_SECONDS = 5.0
+"""Between two messages of spans to the collector (the OpenTelemetry SDK's default)."""
 
 TICK_SECONDS = 0.2
 """Between two looks at time limits."""
@@ -66,6 +72,15 @@ def _run(work: Awaitable[int]) -> int:
         return loop.run_until_complete(work)
     finally:
         loop.close()
+
+
+def _tracer(log: Log) -> Tracer | None:
+    # Imported only where it is used: it brings an HTTP client, which takes longer than all else.
+    if not any(name.startswith("OTEL_EXPORTER_OTLP_") for name in os.environ):
+        return None
+    from . import tracing
+
+    return tracing.from_environment(os.environ, log)
 
 
 def _listener(config: settings.Settings) -> socket.socket:
@@ -111,13 +126,15 @@ class Front:
         self._tasks: set[asyncio.Task[Any]] = set()
         # The workers start first: what they import takes longest.
         self._metrics = Metrics()
-        self._pool = Pool(config, log, self._on_ready, self._on_failed, self._metrics)
+        self._tracer = _tracer(log)
+        self._pool = Pool(config, log, self._on_ready, self._on_failed, self._metrics, self._tracer)
         self._routes = Routes(
             self._pool,
             lambda: self._state,
             config.token,
             config.serving.max_body,
             self._metrics,
+            self._tracer,
         )
 
     async def run(self) -> int:
@@ -142,6 +159,8 @@ class Front:
         tick = loop.create_task(self._tick())
         if self._config.serving.metrics == "emf":
             self._spawn(self._tell_metrics)
+        if self._tracer is not None:
+            self._spawn(self._send_spans)
         await self._finished.wait()
         tick.cancel()
         if control is not None:
@@ -202,6 +221,13 @@ class Front:
                 connection.expire()
             self._pool.check()
 
+    async def _send_spans(self) -> None:
+        assert self._tracer is not None
+        loop = asyncio.get_running_loop()
+        while True:
+            await loop.run_in_executor(None, self._tracer.flush)
+            await asyncio.sleep(FLUSH_SECONDS)
+
     async def _tell_metrics(self) -> None:
         while True:
             await asyncio.sleep(EMF_SECONDS)
@@ -258,6 +284,8 @@ class Front:
         self._close_listener()
         if self._config.serving.metrics == "emf":
             self._write_metrics()
+        if self._tracer is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._tracer.flush)
         await self._pool.close(WORKER_END_SECONDS if was_ready else 0.0)
         self._finished.set()
 

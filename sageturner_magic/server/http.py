@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
+from typing import Any, Protocol
 
 import httptools
 
@@ -29,6 +29,9 @@ HEADER_SECONDS = 10.0
 
 BODY_GAP_SECONDS = 10.0
 """Seconds without a byte of a body that has begun."""
+
+BODY_SECONDS = 60.0
+"""Seconds from the first byte of a body to its last: SageMaker gives up on the whole by then."""
 
 IDLE_SECONDS = 75.0
 """Seconds that a connection without a request is kept; longer than load balancers keep theirs."""
@@ -174,6 +177,7 @@ class Exchange:
 
     def _end(self, keep: bool) -> None:
         self.complete = True
+        self.gone = self.writable = None  # They refer to what refers to this.
         self._connection.answered(self, keep)
 
 
@@ -201,13 +205,13 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_application", "_body", "_connections", "_discarded", "_exchange", "_head", "_header_size",
         "_headers", "_one_one", "_parser", "_refused", "_size", "_state", "_transport", "_url",
-        "_waiting", "deadline", "draining", "write_paused",
+        "_waiting", "_whole_by", "deadline", "draining", "write_paused",
     )  # fmt: skip
 
     def __init__(self, application: Application, connections: set[Connection]) -> None:
         self._application = application
         self._connections = connections
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._state = _IDLE
         self._url = b""
@@ -215,7 +219,8 @@ class Connection(asyncio.Protocol):
         self._header_size = 0
         self._head: Head | None = None
         self._one_one = True
-        self._body: list[bytes] = []
+        self._body: bytes | bytearray = b""
+        self._whole_by = 0.0
         self._size = 0
         self._discarded = 0
         self._refused = False
@@ -235,6 +240,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
         self._transport = None
+        self._parser = None  # It refers to this connection.
         self._waiting.clear()
         exchange, self._exchange = self._exchange, None
         if exchange is not None and not exchange.complete:
@@ -263,7 +269,9 @@ class Connection(asyncio.Protocol):
                 message = f"the headers are longer than {HEADER_BYTES} bytes"
                 self._refuse(Problem(431, "HeadersTooLarge", message))
         elif self._state == _BODY:
-            self.deadline = time.monotonic() + BODY_GAP_SECONDS
+            now = time.monotonic()
+            self._whole_by = self._whole_by or now + BODY_SECONDS
+            self.deadline = min(now + BODY_GAP_SECONDS, self._whole_by)
 
     def eof_received(self) -> bool:
         return False
@@ -285,8 +293,9 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._header_size = 0
-        self._body = []
+        self._body = b""
         self._size = 0
+        self._whole_by = 0.0
         self._refused = False
         if self._exchange is None:
             self.deadline = time.monotonic() + HEADER_SECONDS
@@ -330,8 +339,12 @@ class Connection(asyncio.Protocol):
             self._discard(len(body))
         elif self._size > self._application.max_body:
             self._refuse_body(self._too_large())
+        elif not self._body:
+            self._body = body
         else:
-            self._body.append(body)
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += body
 
     def on_message_complete(self) -> None:
         if self._state == _CLOSED:
@@ -341,10 +354,9 @@ class Connection(asyncio.Protocol):
             if self._exchange is None:
                 self._close()
             return
-        head, body = self._head, self._body
+        head, whole = self._head, bytes(self._body)
         assert head is not None
-        self._body = []
-        whole = body[0] if len(body) == 1 else b"".join(body)
+        self._body = b""
         exchange = Exchange(self, head.method, self._parser.should_keep_alive(), self._one_one)
         self._submit(exchange, lambda: self._application.handle(head, whole, exchange))
 
@@ -395,9 +407,13 @@ class Connection(asyncio.Protocol):
         if self._state in (_IDLE, _CLOSED) or self.write_paused or self._refused:
             self.abort()
             return
-        part = "headers" if self._state == _HEADERS else "body"
-        seconds = HEADER_SECONDS if self._state == _HEADERS else BODY_GAP_SECONDS
-        message = f"the {part} of the request did not come within {seconds:g} s"
+        if self._state == _HEADERS:
+            message = f"the headers of the request did not come within {HEADER_SECONDS:g} s"
+        else:
+            message = (
+                f"the body of the request did not come within {BODY_SECONDS:g} s, or paused for "
+                f"{BODY_GAP_SECONDS:g} s"
+            )
         self._refuse(Problem(408, "RequestTimeout", message))
 
     def close_idle(self) -> None:
@@ -429,7 +445,7 @@ class Connection(asyncio.Protocol):
         # The body is read and thrown away, so that the client gets to read the answer.
         assert self._head is not None
         self._application.refused(problem)
-        self._body = []
+        self._body = b""
         self._refused = True
         exchange = Exchange(self, self._head.method, False, self._one_one)
         self._submit(exchange, lambda: exchange.refuse(problem, close=True))

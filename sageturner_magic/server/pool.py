@@ -13,7 +13,7 @@ import copy
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import frames
 from .http import Exchange
@@ -23,6 +23,9 @@ from .page import BATCH_BOUNDS
 from .problems import Problem
 from .processes import Failure, Job, Worker, describe_status
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from .tracing import Span, Tracer
 
 DEPTH = 64
 """Requests that a worker has at most before it has answered them: enough that it finds several
@@ -56,6 +59,7 @@ class Pool:
         on_ready: Called once, when all workers have loaded the model for the first time.
         on_failed: Called when load fails before that; the workers have ended then.
         metrics: Counts what is answered.
+        tracer: Traces it, where that is wanted.
 
     Attributes:
         load_seconds: Seconds from a worker's start to its model being loaded; None before.
@@ -69,6 +73,7 @@ class Pool:
         on_ready: Callable[[], None],
         on_failed: Callable[[Failure], None],
         metrics: Metrics,
+        tracer: Tracer | None = None,
     ) -> None:
         serving = settings.serving
         self._log = log
@@ -78,6 +83,7 @@ class Pool:
         self._on_ready = on_ready
         self._on_failed = on_failed
         self._metrics = metrics
+        self._tracer = tracer
         # Of workers that have ended.
         self._batches = Histogram(BATCH_BOUNDS)
         self._waiting: deque[Job] = deque()
@@ -130,7 +136,14 @@ class Pool:
             batches=batches,
         )
 
-    def submit(self, name: str, head: bytes, body: bytes, exchange: Exchange) -> None:
+    def submit(
+        self,
+        name: str,
+        head: bytes,
+        body: bytes,
+        exchange: Exchange,
+        span: Span | None = None,
+    ) -> None:
         """Answer a request as soon as a worker can.
 
         Args:
@@ -138,6 +151,7 @@ class Pool:
             head: From `frames.request_head`.
             body: Undecoded.
             exchange: Gets the answer.
+            span: Its trace, if it has one.
 
         Raises Problem (429 or 503) when there is no place for it.
         """
@@ -149,6 +163,7 @@ class Pool:
         number = self._next_number()
         frame = frames.pack_request(number, head, body)
         job = Job(number, name, frame, exchange, self._timeout)
+        job.span = span
         self._jobs[number] = job
         exchange.gone = lambda: self._abandon(job)
         self._waiting.append(job)
@@ -221,7 +236,7 @@ class Pool:
             self._done(job)
             if exchange is not None:
                 head, body = frames.unpack_answer(payload)
-                self._metrics.answered(head.status, time.monotonic() - job.arrived)
+                self._answered(job, head.status)
                 exchange.answer(head.status, head.content_type, body, _headers(head))
             self._strikes = 0
         elif kind == frames.STREAM:
@@ -240,15 +255,11 @@ class Pool:
                     self._acknowledge(job)
         else:
             self._done(job)
-            if exchange is None:
-                pass
-            elif kind == frames.END:
-                self._metrics.answered(200, time.monotonic() - job.arrived)
+            if kind == frames.END and exchange is not None:
+                self._answered(job, 200)
                 exchange.end()
-            elif job.streaming:
-                exchange.cut()
             else:
-                exchange.refuse(Problem(500, "Cancelled", "predict was cancelled from inside"))
+                self._fail(job, Problem(500, "Cancelled", "predict was cancelled from inside"))
         if self._waiting:
             self._pump()
 
@@ -256,7 +267,6 @@ class Pool:
         if worker.ending or self._closing:
             return
         worker.ending = True
-        worker.kill()
         self._when_ended(worker, time.monotonic() + END_SECONDS)
 
     # Its own.
@@ -380,6 +390,11 @@ class Pool:
         job.worker.finish(job)
         del self._jobs[job.number]
 
+    def _answered(self, job: Job, status: int) -> None:
+        self._metrics.answered(status, time.monotonic() - job.arrived)
+        if self._tracer is not None and job.span is not None:
+            self._tracer.end(job.span, status)
+
     def _acknowledge(self, job: Job) -> None:
         taken, job.unacknowledged = job.unacknowledged, 0
         if taken and job.worker is not None:
@@ -398,7 +413,7 @@ class Pool:
         if exchange is None:
             return
         exchange.gone = None
-        self._metrics.answered(problem.status, time.monotonic() - job.arrived)
+        self._answered(job, problem.status)
         if job.streaming:
             exchange.cut()
         else:

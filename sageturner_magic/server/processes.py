@@ -17,10 +17,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import frames, page
 from .http import Exchange
+
+if TYPE_CHECKING:
+    from .tracing import Span
 
 SPREAD_SECONDS = 0.002
 """With several workers, how much work one may have at hand while another may become idle."""
@@ -42,6 +45,7 @@ class Job:
         arrived: time.monotonic() when the request was whole.
         deadline: time.monotonic() at which its answer is too late.
         position: Its place among all jobs that its worker was sent, from 1; 0 while it waits.
+        span: Its trace, where traces are wanted.
         streaming: Whether the answer has begun, in chunks.
         cancelled: Whether its time is over and its worker was told.
         unacknowledged: Bytes of a stream that were written and not yet acknowledged.
@@ -49,7 +53,7 @@ class Job:
 
     __slots__ = (
         "arrived", "cancelled", "deadline", "exchange", "frame", "name", "number", "position",
-        "streaming", "unacknowledged", "worker",
+        "span", "streaming", "unacknowledged", "worker",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +70,7 @@ class Job:
         self.cancelled = False
         self.unacknowledged = 0
         self.worker: Worker | None = None
+        self.span: Span | None = None
 
     def renumber(self, number: int) -> None:
         """Become another number, because a worker still has the job under this one."""
@@ -332,8 +337,7 @@ class Worker(asyncio.Protocol):
     def kill(self) -> None:
         """End the worker and everything that it started, now."""
         if not self.process.pid:
-            os.close(self._lifeline)  # It has not told its number yet; this ends it as well.
-            self._lifeline = -1
+            self._cut_lifeline()  # It has not told its number yet; this ends it as well.
             return
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -350,10 +354,13 @@ class Worker(asyncio.Protocol):
                 os.killpg(self.process.pid, signal.SIGKILL)  # What it started and left behind.
         if self._transport is not None:
             self._transport.abort()
+        self._cut_lifeline()
+        self.page.close()
+
+    def _cut_lifeline(self) -> None:
         if self._lifeline >= 0:
             os.close(self._lifeline)
             self._lifeline = -1
-        self.page.close()
 
     def _flush(self) -> None:
         data, self._outgoing = b"".join(self._outgoing), []

@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs
 
 from . import docs, frames
@@ -16,6 +16,9 @@ from .http import Exchange, Head
 from .metrics import Metrics
 from .pool import Pool
 from .problems import Problem
+
+if TYPE_CHECKING:
+    from .tracing import Tracer
 
 State = Literal["loading", "ready", "failed", "draining"]
 
@@ -48,6 +51,7 @@ class Routes:
         token: Required of everything but GET /ping, if not empty.
         max_body: Bytes of a body at most.
         metrics: For /metrics.
+        tracer: Begins a span for each invocation, where that is wanted.
     """
 
     def __init__(
@@ -57,9 +61,11 @@ class Routes:
         token: str,
         max_body: int,
         metrics: Metrics,
+        tracer: Tracer | None = None,
     ) -> None:
         self._pool = pool
         self._metrics = metrics
+        self._tracer = tracer
         self._state = state
         self._token = token.encode()
         self.max_body = max_body
@@ -142,8 +148,13 @@ class Routes:
         name = f"{self._prefix}{self._count:x}"
         headers = head.headers
         passed = [(key, headers[key]) for key in PASSED if key in headers]
+        span = None
+        if self._tracer is not None:
+            span = self._tracer.begin(headers.get(b"traceparent", b"").decode("latin-1"))
+            span.attributes["sageturner.request_id"] = name
+            passed.append((b"traceparent", span.traceparent.encode()))
         try:
-            self._pool.submit(name, frames.request_head(name, passed), body, exchange)
+            self._pool.submit(name, frames.request_head(name, passed), body, exchange, span)
         except Problem as problem:
             self.refused(problem)
             exchange.refuse(problem, RETRY_AFTER)

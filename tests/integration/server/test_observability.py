@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.server
 import json
-from typing import Any
+import threading
+from typing import Any, ClassVar
 
 from .conftest import Start
 
@@ -73,6 +75,59 @@ def test_an_error_is_logged_with_the_ids_of_its_request(start: Start) -> None:
     assert error["traceback"][-1] == "ZeroDivisionError: division by zero"
     assert error["seconds"] >= 0
     assert json.dumps(error)
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    received: ClassVar[list[tuple[str, dict[str, str], Any]]] = []
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.received.append((self.path, dict(self.headers), json.loads(body)))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+def test_traces_are_sent_where_opentelemetrys_variables_ask_for_them(start: Start) -> None:
+    collector = http.server.HTTPServer(("127.0.0.1", 0), Collector)
+    thread = threading.Thread(target=collector.serve_forever)
+    thread.start()
+    try:
+        source = """
+            def load(): return None
+            def predict(model, request, context): return context.headers["traceparent"][request]
+        """
+        server = start(
+            source,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{collector.server_port}",
+            OTEL_EXPORTER_OTLP_HEADERS="api-key=a%20b",
+            OTEL_SERVICE_NAME="digits",
+        ).ready()
+        trace, parent = "1" * 32, "2" * 16
+        server.invoke(0, traceparent=f"00-{trace}-{parent}-01")
+        server.invoke("not an index")
+        server.invoke(0, traceparent=f"00-{trace}-{parent}-00")
+        server.terminate()
+        assert server.wait() == 0
+    finally:
+        collector.shutdown()
+        thread.join()
+        collector.server_close()
+    spans = []
+    for path, headers, message in Collector.received:
+        assert (path, headers["Api-Key"]) == ("/v1/traces", "a b")
+        (resource,) = message["resourceSpans"]
+        name = {"key": "service.name", "value": {"stringValue": "digits"}}
+        assert name in resource["resource"]["attributes"]
+        spans += resource["scopeSpans"][0]["spans"]
+    good, bad = spans
+    assert (good["traceId"], good["parentSpanId"]) == (trace, parent)
+    assert int(good["endTimeUnixNano"]) > int(good["startTimeUnixNano"])
+    status = {"key": "http.response.status_code", "value": {"intValue": "500"}}
+    assert bad["status"] == {"code": 2} and status in bad["attributes"]
+    assert bad["traceId"] != trace and "parentSpanId" not in bad
 
 
 def test_good_requests_are_not_logged(start: Start) -> None:
