@@ -8,19 +8,15 @@ type, and where in the answer a value stands that JSON has no form for.
 from __future__ import annotations
 
 import base64
-import csv
 import dataclasses
 import datetime
-import decimal
 import enum
 import functools
 import io
 import json
 import math
 import sys
-import uuid
 from collections.abc import Iterable, Mapping
-from pathlib import PurePath
 from typing import Any
 
 from . import fastjson
@@ -129,6 +125,8 @@ def to_csv(value: Any, nan: str) -> bytes:
     if _module("pandas") is not None and isinstance(value, _module("pandas").DataFrame):
         text: str = value.to_csv(index=False)
         return text.encode()
+    import csv
+
     data = plain(value, "null")
     if isinstance(data, dict):
         columns = list(data.values())
@@ -199,7 +197,8 @@ def _foreign(value: Any) -> Any:
     """
     if isinstance(value, bytes | bytearray | memoryview):
         return base64.b64encode(value).decode("ascii")
-    if isinstance(value, decimal.Decimal):
+    decimal = _module("decimal")
+    if decimal is not None and isinstance(value, decimal.Decimal):
         whole = value.is_finite() and value == value.to_integral_value()
         return int(value) if whole else float(value)
     if isinstance(value, set | frozenset | tuple):
@@ -209,8 +208,9 @@ def _foreign(value: Any) -> Any:
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         # pandas' NaT is a datetime and equals nothing, itself included.
         return None if value != value else value.isoformat()
-    if isinstance(value, uuid.UUID | PurePath):
-        return str(value)
+    for name, kind in (("uuid", "UUID"), ("pathlib", "PurePath")):
+        if _module(name) is not None and isinstance(value, getattr(_module(name), kind)):
+            return str(value)
     if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -20,6 +20,10 @@ OVERHEAD = 0.1
 """A batch is large enough when the fixed cost is at most this share of its time: larger ones
 would gain little throughput, and make the first request wait for the last."""
 
+MARGIN = 0.7
+"""Share of the fixed cost that is believed in: a client that is alone asks again after a little
+more than a batch's time, and noise must not make that look like less."""
+
 PATIENCE = 2.0
 """After this many mean gaps without an arrival nobody is waited for any more."""
 
@@ -87,7 +91,7 @@ class BatchRule:
         """
         fixed, each = self._fit()
         gap = self._gap
-        if count >= self.size() or fixed - gap <= count * (gap + each):
+        if count >= self.size() or MARGIN * fixed - gap <= count * (gap + each):
             return 0.0
         return max(0.0, min(PATIENCE * gap, self._max_wait - waited))
 

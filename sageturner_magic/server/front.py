@@ -17,7 +17,7 @@ from . import settings
 from .control import Control
 from .http import Connection
 from .logs import Log
-from .metrics import EMF_SECONDS, Metrics
+from .metrics import EMF_SECONDS, SAMPLES, Metrics
 from .pool import Pool
 from .processes import Failure
 from .routes import Routes, State
@@ -125,7 +125,7 @@ class Front:
         self._acceptor: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         # The workers start first: what they import takes longest.
-        self._metrics = Metrics()
+        self._metrics = Metrics(SAMPLES if config.serving.metrics == "emf" else 0)
         self._tracer = _tracer(log)
         self._pool = Pool(config, log, self._on_ready, self._on_failed, self._metrics, self._tracer)
         self._routes = Routes(

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Protocol
 
 import httptools
@@ -183,10 +182,21 @@ class Exchange:
 
 _KEEP = "\r\n"
 _CLOSE = "connection: close\r\n\r\n"
-_STATUS = {each.value: f"HTTP/1.1 {each.value} {each.phrase}\r\n" for each in HTTPStatus}
+
+
+_PHRASES = {
+    200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
+    405: "Method Not Allowed", 406: "Not Acceptable", 408: "Request Timeout",
+    413: "Content Too Large", 415: "Unsupported Media Type", 422: "Unprocessable Content",
+    429: "Too Many Requests", 431: "Request Header Fields Too Large",
+    500: "Internal Server Error", 501: "Not Implemented", 503: "Service Unavailable",
+    504: "Gateway Timeout",
+}  # fmt: skip
+_STATUS = {status: f"HTTP/1.1 {status} {phrase}\r\n" for status, phrase in _PHRASES.items()}
 
 
 def _status_line(status: int) -> str:
+    # Others are chosen by user code; their phrase may be anything (RFC 9112, section 4).
     return _STATUS.get(status) or f"HTTP/1.1 {status} Status\r\n"
 
 

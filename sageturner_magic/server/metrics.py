@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -73,9 +72,14 @@ class Gauges:
 
 
 class Metrics:
-    """Counts of requests and their latencies since the server's start."""
+    """Counts of requests and their latencies since the server's start.
 
-    def __init__(self) -> None:
+    Args:
+        samples: Latencies that are kept for an EMF line at most; 0 where none is written.
+    """
+
+    def __init__(self, samples: int = SAMPLES) -> None:
+        self._kept = samples
         self._statuses: Counter[int] = Counter()
         self._latency = Histogram(LATENCY_BOUNDS)
         self._recent: Counter[int] = Counter()
@@ -93,11 +97,17 @@ class Metrics:
         self._statuses[status] += 1
         self._recent[status] += 1
         self._latency.add(seconds)
+        if self._kept:
+            self._sample(seconds)
+
+    def _sample(self, seconds: float) -> None:
+        import random
+
         # A sample in which each latency of this minute has the same chance.
         self._sampled += 1
-        if len(self._samples) < SAMPLES:
+        if len(self._samples) < self._kept:
             self._samples.append(seconds)
-        elif (place := random.randrange(self._sampled)) < SAMPLES:
+        elif (place := random.randrange(self._sampled)) < self._kept:
             self._samples[place] = seconds
 
     def prometheus(self, gauges: Gauges) -> bytes:

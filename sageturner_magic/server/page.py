@@ -11,7 +11,6 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-import tempfile
 from bisect import bisect_left
 
 BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -29,6 +28,8 @@ def create() -> int:
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("sageturner-page")
     else:
+        import tempfile
+
         file, name = tempfile.mkstemp(prefix="sageturner-page-")
         os.unlink(name)  # noqa: PTH108 - the worker starts faster without pathlib
         descriptor = file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import json
 import time
@@ -179,6 +178,8 @@ def _number(cell: str) -> int | float | str:
 
 
 def _csv(text: str, header: bool) -> list[Any]:
+    import csv
+
     try:
         rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
     except csv.Error as error:

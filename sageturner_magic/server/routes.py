@@ -9,9 +9,8 @@ import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import parse_qs
 
-from . import docs, frames
+from . import frames
 from .http import Exchange, Head
 from .metrics import Metrics
 from .pool import Pool
@@ -122,6 +121,8 @@ class Routes:
         given = head.headers.get(b"authorization", b"")
         scheme, _, secret = given.partition(b" ")
         if scheme.lower() not in (b"token", b"bearer"):
+            from urllib.parse import parse_qs
+
             values = parse_qs(head.query).get("token", [""])
             secret = values[0].encode()
         secret = secret.strip()
@@ -161,6 +162,8 @@ class Routes:
 
     async def _document(self, path: str, exchange: Exchange) -> None:
         # In a thread: importing FastAPI takes half a second, in which /ping has to answer.
+        from . import docs
+
         loop = asyncio.get_running_loop()
         token = self._token.decode()
         name = "sageturner.py"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import json
@@ -15,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from . import asynchronous, fastjson, frames, plain, settings, template
+from . import fastjson, frames, plain, settings, template
 from .batching import BatchRule
 from .logs import Log
 from .page import Page
@@ -77,6 +76,11 @@ def main(arguments: Sequence[str]) -> int:
             log = work.log = Log(config.log, worker=os.getpid())
             ready["forks"] = False
     if code.kind == "async":
+        # Imported only where it is used: asyncio costs a plain worker 0.1 s and 6 MB.
+        import asyncio
+
+        from . import asynchronous
+
         asyncio.run(asynchronous.serve(work, channel, page, announce))
     else:
         announce()
