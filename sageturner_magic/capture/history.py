@@ -80,6 +80,7 @@ class History:
         self.steps: list[Step] = []
         self.stars: list[Step] = []
         self._events: dict[str, _Events] = {}
+        self._features_from = sys.maxsize
         for run in runs:
             for statement in statements_of(run.cell):
                 self._add(Step(len(self.steps), statement, run.origin))
@@ -99,8 +100,11 @@ class History:
         for name in changed_by(step.node, names):
             if name not in names.binds:
                 self._of(name).changes.append(step)
-        if isinstance(step.node, ast.ImportFrom) and step.node.names[0].name == "*":
-            self.stars.append(step)
+        if isinstance(step.node, ast.ImportFrom):
+            if step.node.names[0].name == "*":
+                self.stars.append(step)
+            if step.node.module == "__future__" and "annotations" in names.binds:
+                self._features_from = min(self._features_from, step.index)
 
     def _first_of_another_model(self) -> int:
         """Where the next model's load or predict takes the place of this one's.
@@ -172,12 +176,7 @@ class History:
         """Whether the annotations of `step` are evaluated when it runs."""
         if sys.version_info >= (3, 14):
             return False
-        return not any(
-            isinstance(each.node, ast.ImportFrom)
-            and each.node.module == "__future__"
-            and any(alias.name == "annotations" for alias in each.node.names)
-            for each in self.steps[: step.index]
-        )
+        return step.index <= self._features_from
 
     def qualified(self, name: str, before: int) -> str | None:
         """What `name` stands for at step `before`, as `safety.Qualify` has it."""

@@ -188,6 +188,9 @@ def definition_is(node: ast.stmt, cell: ast.Module, live: Any) -> Verdict:
         return None if node.decorator_list else False
     if live.__name__ != node.name:
         return False
+    made_elsewhere = type(live) is not type or node.decorator_list or hasattr(live, "_fields")
+    if not made_elsewhere and _has_more(live, node):
+        return False
     verdicts: list[Verdict] = []
     for each in node.body:
         if isinstance(each, FUNCTIONS):
@@ -198,6 +201,18 @@ def definition_is(node: ast.stmt, cell: ast.Module, live: Any) -> Verdict:
             verdicts.append(_is_function(each, codes, member))
     # A hidden method says nothing against the others.
     return False not in verdicts
+
+
+def _has_more(live: type, node: ast.ClassDef) -> bool:
+    """Whether the class has attributes that its body does not bind."""
+    bound = {
+        each.id if isinstance(each, ast.Name) else getattr(each, "name", "")
+        for each in ast.walk(node)
+        if isinstance(each, (ast.Name, ast.ClassDef, *FUNCTIONS, ast.alias))
+    }
+    own = {name for name in vars(live) if not (name.startswith("__") and name.endswith("__"))}
+    private = f"_{node.name.lstrip('_')}__"
+    return bool({name for name in own - bound if not name.startswith(private)})
 
 
 def _is_function(node: Function, codes: Sequence[CodeType], live: Any) -> Verdict:

@@ -75,8 +75,8 @@ def needed_packages(
     Raises:
         CaptureError: Something is needed that no installer can get, with every such finding.
     """
-    needs = list(_needs(module, artefact))
     providers = importlib.metadata.packages_distributions()
+    needs = list(_needs(module, artefact, providers))
     found: dict[str, NeededPackage] = {}
     findings: list[Finding] = []
     for need in needs:
@@ -105,7 +105,9 @@ def needed_packages(
     return tuple(sorted(found.values(), key=lambda each: each.name.lower()))
 
 
-def _needs(module: CapturedModule, artefact: Artefact | None) -> Iterator[_Need]:
+def _needs(
+    module: CapturedModule, artefact: Artefact | None, installed: Mapping[str, Sequence[str]]
+) -> Iterator[_Need]:
     own = {file.path.partition("/")[0].removesuffix(".py") for file in module.files}
     sources = [
         (file.path, b"".join(file.chunks()).decode("utf-8", "replace"))
@@ -130,7 +132,6 @@ def _needs(module: CapturedModule, artefact: Artefact | None) -> Iterator[_Need]
     yield from seen.values()
     packages = {dotted.partition(".")[0] for dotted in seen}
     whole = "\n".join(source for _, source in sources)
-    installed = importlib.metadata.packages_distributions()
     for package, trigger, modules in _PLUGINS:
         if package in packages and trigger.search(whole):
             chosen = next((each for each in modules if each in installed), None)

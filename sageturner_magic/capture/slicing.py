@@ -27,18 +27,16 @@ class Slice:
     imports: tuple[KeptImport, ...]
     statements: tuple[Statement, ...]
 
-    def imported(self) -> tuple[ImportedName, ...]:
-        """Everything that the slice imports, anywhere in it."""
-        found = [kept.imported for kept in self.imports]
+    def packages(self) -> tuple[str, ...]:
+        """The top-level packages that the slice imports, anywhere in it, sorted."""
+        found = {kept.imported.package for kept in self.imports}
         for statement in self.statements:
+            if not any("import" in line for line, _ in statement.text):
+                continue
             for node in ast.walk(statement.node):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    found += imported_names(node)
-        return tuple(dict.fromkeys(found))
-
-    def packages(self) -> tuple[str, ...]:
-        """The top-level packages that the slice imports, sorted."""
-        return tuple(sorted({each.package for each in self.imported()} - {"", "__future__"}))
+                    found |= {imported.package for imported in imported_names(node)}
+        return tuple(sorted(found - {"", "__future__"}))
 
 
 def slice_of(
@@ -81,7 +79,7 @@ class _Slicer:
     def begin(self, captured: Mapping[Role, Cell]) -> None:
         for role, cell in captured.items():
             for step in self._history.steps:
-                if step.statement.cell is not cell or step.origin is not Origin.OWN:
+                if step.statement.cell != cell or step.origin is not Origin.OWN:
                     continue
                 names = set(step.statement.names.binds)
                 optional = names & (SIGNATURES.keys() - {"load", "predict"})
@@ -263,6 +261,10 @@ class _Slicer:
 
     def _complete_dotted_imports(self) -> None:
         """`import a.b` and `import a.c` both bind `a`: take those whose names are used."""
+        imports = [step for step in self._history.steps if isinstance(step.node, ast.Import)]
+        paths = {each.name for step in imports for each in _as_import(step.node).names}
+        if not any("." in path and path.partition(".")[0] in self._dotted for path in paths):
+            return
         used = {
             ast.unparse(node)
             for step in self._kept.values()
@@ -323,7 +325,10 @@ def _is_dotted(node: ast.expr) -> bool:
 
 def _calls_when_it_runs(node: ast.stmt) -> bool:
     if isinstance(node, FUNCTIONS):
-        return bool(node.decorator_list)
+        parts = [*node.args.defaults, *node.args.kw_defaults, node.returns]
+        parts += [argument.annotation for argument in node.args.args]
+        calls = any(isinstance(each, ast.Call) for part in parts if part for each in ast.walk(part))
+        return calls or bool(node.decorator_list)
     if isinstance(node, ast.ClassDef):
         return True
     return any(isinstance(each, ast.Call) for each in ast.walk(node))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.scopes import Names, names_of
@@ -58,6 +58,7 @@ class Statement:
         )
 
 
+@lru_cache(maxsize=4096)
 def statements_of(cell: Cell) -> tuple[Statement, ...]:
     """The statements of `cell`, in order; none when it holds no Python that parses."""
     if not cell.runs_code():

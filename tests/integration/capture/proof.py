@@ -1,18 +1,20 @@
 """The large proof: many random notebooks, and none whose module answers otherwise.
 
-    python -m tests.integration.capture.proof [COUNT [SEED [REPORT]]]
+    python -m tests.integration.capture.proof --count 20000 --report docs/proof/capture.md
 
-Prints the counts, writes REPORT (Markdown) when it is given, and exits with 1 when a module was
-wrong.
+Prints what was wrong and exits with 1 when anything was. The report (Markdown) is written after
+each round.
 """
 
 from __future__ import annotations
 
+import argparse
 import collections
 import datetime
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import IPython
@@ -22,16 +24,23 @@ from .random_notebooks import CleanProcess, Kernel, RandomNotebook, notebooks, v
 
 # Hypothesis slows down as it remembers what it tried.
 ROUND = 1000
+VERDICTS = {
+    "equal": "module answers as the notebook",
+    "refused": "capture refuses",
+    "failing": "the notebook's own predict raises",
+    "wrong": "module answers otherwise",
+}
+
+Counts = collections.Counter[str]
 
 
-def prove(count: int, first_seed: int) -> tuple[collections.Counter[str], list[str]]:
-    """How many were equal, refused, failing and wrong, and the first of those that were wrong."""
+def rounds(first: int, number: int, wrong: list[str]) -> Iterator[Counts]:
+    """The counts after each round; what went wrong is added to `wrong`."""
     kernel, clean = Kernel(), CleanProcess()
-    counts: collections.Counter[str] = collections.Counter()
-    wrong: list[str] = []
-    for number in range(first_seed, first_seed + -(-count // ROUND)):
+    counts: Counts = collections.Counter()
+    for each in range(first, first + number):
 
-        @seed(number)
+        @seed(each)
         @settings(
             max_examples=ROUND,
             deadline=None,
@@ -42,47 +51,52 @@ def prove(count: int, first_seed: int) -> tuple[collections.Counter[str], list[s
         @given(notebook=notebooks())
         def one_round(notebook: RandomNotebook) -> None:
             what = verdict(notebook, kernel, clean)
-            known = what in ("equal", "refused", "failing")
-            counts[what if known else "wrong"] += 1
-            if not known and len(wrong) < 10:
+            if what not in VERDICTS:
                 wrong.append(f"{notebook}\n{what}")
+            counts[what if what in VERDICTS else "wrong"] += 1
 
         one_round()
-        print(f"seed {number}: {dict(counts)}", flush=True)
+        yield counts
     clean.close()
-    return counts, wrong
+
+
+def report(counts: Counts, first: int, seconds: float) -> str:
+    """The result, with all that is needed to repeat it."""
+    total = sum(counts.values())
+    last = first + total // ROUND - 1
+    lines = [
+        "# Random notebooks against IPython",
+        "",
+        f"`python -m tests.integration.capture.proof --count {total} --seed {first}`",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| date | {datetime.date.today().isoformat()} |",
+        f"| machine | {platform.machine()}, {platform.system()}, 2 cores shared with other work |",
+        f"| Python, IPython | {platform.python_version()}, {IPython.__version__} |",
+        f"| seeds | {first} to {last}, {ROUND} notebooks each |",
+        f"| notebooks | {total} |",
+        *(f"| {text} | {counts[kind]} |" for kind, text in VERDICTS.items()),
+        f"| seconds | {seconds:.0f} |",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    count, first_seed = (int(each) for each in [*sys.argv[1:3], "20000", "1"][:2])
-    if len(sys.argv) == 2:
-        first_seed = 1
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--report", type=Path)
+    arguments = parser.parse_args()
     began = time.monotonic()
-    counts, wrong = prove(count, first_seed)
-    seconds = time.monotonic() - began
-    rounds = -(-count // ROUND)
-    report = f"""# Random notebooks against IPython
-
-`python -m tests.integration.capture.proof {count} {first_seed}`
-
-| | |
-|---|---|
-| date | {datetime.date.today().isoformat()} |
-| machine | {platform.machine()}, {platform.system()} |
-| Python, IPython | {platform.python_version()}, {IPython.__version__} |
-| seeds | {first_seed} to {first_seed + rounds - 1}, {ROUND} notebooks each |
-| notebooks | {sum(counts.values())} |
-| module answers as the notebook | {counts["equal"]} |
-| capture refuses | {counts["refused"]} |
-| the notebook's own predict raises | {counts["failing"]} |
-| module answers otherwise | {counts["wrong"]} |
-| seconds | {seconds:.0f} |
-"""
-    print(report)
-    for each in wrong:
+    wrong: list[str] = []
+    for counts in rounds(arguments.seed, -(-arguments.count // ROUND), wrong):
+        print(dict(counts), flush=True)
+        if arguments.report:
+            text = report(counts, arguments.seed, time.monotonic() - began)
+            arguments.report.write_text(text)
+    for each in wrong[:10]:
         print(each, "=" * 80, sep="\n")
-    if len(sys.argv) > 3:
-        Path(sys.argv[3]).write_text(report)
     return 1 if wrong else 0
 
 
