@@ -9,15 +9,18 @@ if TYPE_CHECKING:
     from sageturner_magic.capture.cells import Cell
     from sageturner_magic.capture.folder import from_folder
     from sageturner_magic.capture.notebook import Captured, CapturedCell, Notebook
+    from sageturner_magic.capture.requirements import NeededPackage, needed_packages
     from sageturner_magic.capture.verify import check_module, user_frames
 
 __all__ = [
     "Captured",
     "CapturedCell",
     "Cell",
+    "NeededPackage",
     "Notebook",
     "check_module",
     "from_folder",
+    "needed_packages",
     "prepare_artefact",
     "user_frames",
 ]
@@ -26,9 +29,11 @@ _HOMES = {
     "Captured": "notebook",
     "CapturedCell": "notebook",
     "Cell": "cells",
+    "NeededPackage": "requirements",
     "Notebook": "notebook",
     "check_module": "verify",
     "from_folder": "folder",
+    "needed_packages": "requirements",
     "prepare_artefact": "artefact",
     "user_frames": "verify",
 }

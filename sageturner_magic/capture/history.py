@@ -84,7 +84,7 @@ class History:
         for run in runs:
             for statement in statements_of(run.cell):
                 self._add(Step(len(self.steps), statement, run.origin))
-        self._horizon = self._first_of_another_model()
+        self._end = self._end_of_this_model()
 
     def _add(self, step: Step) -> None:
         self.steps.append(step)
@@ -106,17 +106,20 @@ class History:
             if step.node.module == "__future__" and "annotations" in names.binds:
                 self._features_from = min(self._features_from, step.index)
 
-    def _first_of_another_model(self) -> int:
-        """Where the next model's load or predict takes the place of this one's.
+    def _end_of_this_model(self) -> int:
+        """Up to where the notebook's statements are those of this model.
 
-        What the notebook makes from there on is made for that model.
+        Once another model's load or predict has taken the place of this one's, what was made
+        after this one was captured was made for that model.
         """
         own = [step.index for step in self.steps if step.origin is Origin.OWN]
-        for step in self.steps[max(own, default=len(self.steps)) :]:
-            names = step.statement.names.binds
-            if step.origin is Origin.FOREIGN and ("load" in names or "predict" in names):
-                return step.index
-        return len(self.steps)
+        after = max(own, default=len(self.steps)) + 1
+        replaced = any(
+            step.origin is Origin.FOREIGN
+            and {"load", "predict"} & step.statement.names.binds.keys()
+            for step in self.steps[after:]
+        )
+        return after if replaced else len(self.steps)
 
     def _of(self, name: str) -> _Events:
         return self._events.setdefault(name, _Events())
@@ -129,7 +132,7 @@ class History:
         events = self._events.get(name)
         if events is None:
             return None
-        until = self._horizon if before is None else before
+        until = self._end if before is None else before
         bound = [step for step in events.binds if step.index < until]
         if not bound and before is None:
             bound, until = events.binds, len(self.steps)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 import __future__
 
+import contextlib
 from textwrap import dedent
+
+import pytest
 
 from sageturner_magic.capture import Cell, Notebook
 from sageturner_magic.capture.checks import Role
@@ -27,6 +30,21 @@ class Session:
         cell = self._cell(source)
         self._execute(cell)
         self.notebook.record(cell)
+
+    def fail(self, source: str) -> None:
+        """Run a cell that ends in an error."""
+        cell = self._cell(source)
+        with pytest.raises(Exception):  # noqa: B017 - any error will do
+            self._execute(cell)
+        self.notebook.record_failed(cell)
+
+    def before_the_extension(self, *sources: str) -> None:
+        """Run cells that only the history knows."""
+        cells = [self._cell(source) for source in sources]
+        for cell in cells:
+            with contextlib.suppress(ZeroDivisionError):
+                self._execute(cell)
+        self.notebook.recover(cells)
 
     def capture(self, role: Role, source: str, name: str = "", cell_id: str = "") -> None:
         cell = self._cell(source, first_line=2, cell_id=cell_id)

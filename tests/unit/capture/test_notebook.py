@@ -184,6 +184,62 @@ def test_cells_with_lines_for_the_shell_still_give_their_imports():
     assert session.notebook.module("digits").imports == ("json", "re")
 
 
+def test_cells_from_before_the_extension_are_used_where_the_notebook_bears_them_out():
+    session = Session()
+    session.before_the_extension(
+        "import json\nLIMIT = 3\ndef helper(x):\n    return json.dumps(x + LIMIT)\n1 / 0",
+    )
+    session.pair(load="def load():\n    return helper(1)")
+    module = session.notebook.module("digits")
+    assert "LIMIT = 3\n\n\ndef helper(x):" in module.source
+    assert module.cells == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        ["LIMIT = 3", "globals()['LIMIT'] = 4"],
+        ["LIMIT = 1\n1 / 0\nLIMIT = 3"],
+        ["import threading\nLIMIT = threading.Lock()"],
+    ],
+)
+def test_cells_from_before_the_extension_are_refused_where_it_does_not(history):
+    session = Session()
+    session.before_the_extension(*history)
+    session.pair(load="def load():\n    return LIMIT")
+    with pytest.raises(CaptureError, match=r"`LIMIT` was .*run In\[1\] again"):
+        session.notebook.module("digits")
+
+
+def test_what_a_failed_cell_may_have_changed_is_compared_or_refused():
+    session = Session()
+    session.run("import threading\nLIMIT = 3\nLOCK = threading.Lock()")
+    session.pair(load="def load():\n    return LIMIT, LOCK")
+    session.fail("1 / 0\nLIMIT = 4\nLOCK = None")
+    with pytest.raises(CaptureError, match=r"`LOCK` may have been changed by In\[4\]") as raised:
+        session.notebook.module("digits")
+    assert len(raised.value.findings) == 1
+
+
+def test_a_failed_cell_gives_nothing_to_the_module():
+    session = Session()
+    session.fail("import json\ndef helper():\n    return 1\n1 / 0")
+    session.pair(load="def load():\n    return helper(), json")
+    with pytest.raises(CaptureError, match="`helper` comes from no cell that is known"):
+        session.notebook.module("digits")
+
+
+def test_two_named_models_keep_the_helpers_that_each_was_captured_with():
+    session = Session()
+    helper = "def prepare(x):\n    return 'for {}'"
+    predict = "def predict(model, request):\n    return prepare(request)"
+    for name in ("cats", "dogs"):
+        session.run(helper.format(name))
+        session.pair(name, predict=predict)
+    assert "for cats" in session.notebook.module("cats").source
+    assert "for dogs" in session.notebook.module("dogs").source
+
+
 def test_loading_the_room_loads_nothing_heavy():
     code = (
         "import sys; from sageturner_magic.capture import Cell, Notebook; Notebook({});"
