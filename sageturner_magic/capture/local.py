@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.metadata
 import importlib.util
 import sys
 import sysconfig
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from sageturner_magic.capture.distributions import providers
 from sageturner_magic.capture.liveness import definition_is
 from sageturner_magic.capture.scopes import FUNCTIONS
 from sageturner_magic.capture.secrets import secret_findings
@@ -85,7 +85,7 @@ def _places(name: str) -> list[Path]:
 
 @cache
 def _distributed() -> frozenset[str]:
-    return frozenset(importlib.metadata.packages_distributions())
+    return frozenset(providers())
 
 
 def _is_installed(path: Path) -> bool:

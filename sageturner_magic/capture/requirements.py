@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
-import json
 import os
 import re
 import subprocess
@@ -12,8 +11,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from sageturner_magic.capture.distributions import direct_url, local_path, providers
 from sageturner_magic.capture.pickles import modules_in
 from sageturner_magic.capture.statements import imported_names
 from sageturner_magic.errors import CaptureError, Finding
@@ -75,14 +74,14 @@ def needed_packages(
     Raises:
         CaptureError: Something is needed that no installer can get, with every such finding.
     """
-    providers = importlib.metadata.packages_distributions()
-    needs = list(_needs(module, artefact, providers))
+    installed = providers()
+    needs = list(_needs(module, artefact, installed))
     found: dict[str, NeededPackage] = {}
     findings: list[Finding] = []
     for need in needs:
-        names = _distributions(need.module, providers)
+        names = _distributions(need.module, installed)
         # A namespace package is nobody's; its modules are asked for one by one.
-        is_known = need.module.partition(".")[0] in providers
+        is_known = need.module.partition(".")[0] in installed
         if not names and not need.optional and not is_known:
             findings.append(
                 Finding(
@@ -182,9 +181,9 @@ def _may_fail(parent: ast.AST, child: ast.AST) -> bool:
     return False
 
 
-def _distributions(dotted: str, providers: Mapping[str, Sequence[str]]) -> list[str]:
+def _distributions(dotted: str, installed: Mapping[str, Sequence[str]]) -> list[str]:
     """The distribution that has the module `dotted`; of a namespace package, the right one."""
-    names = sorted(set(providers.get(dotted.partition(".")[0], ())))
+    names = sorted(set(installed.get(dotted.partition(".")[0], ())))
     if len(names) < 2:
         return names
     parts = dotted.split(".")
@@ -205,9 +204,9 @@ def _line(name: str, staging: Path) -> str:
     """The piece of a pip command line that installs what this environment has."""
     distribution = importlib.metadata.distribution(name)
     version = distribution.version
-    direct = distribution.read_text("direct_url.json")
+    direct = direct_url(distribution)
     if direct:
-        return _from_direct_url(name, version, json.loads(direct), staging)
+        return _from_direct_url(name, direct, staging)
     _, _, build = version.partition("+")
     if not build:
         return f"{name}=={version}"
@@ -220,15 +219,14 @@ def _line(name: str, staging: Path) -> str:
     )
 
 
-def _from_direct_url(name: str, version: str, direct: dict[str, object], staging: Path) -> str:
+def _from_direct_url(name: str, direct: Mapping[str, object], staging: Path) -> str:
     url = str(direct.get("url", ""))
     vcs = direct.get("vcs_info")
     if isinstance(vcs, dict):
         return f"{name} @ {vcs['vcs']}+{url}@{vcs['commit_id']}"
-    parts = urlsplit(url)
-    if parts.scheme != "file":
+    path = local_path(url)
+    if path is None:
         return f"{name} @ {url}"
-    path = Path(unquote(parts.path))
     if path.is_file() and path.suffix == ".whl":
         return str(path)
     if not path.exists():

@@ -10,6 +10,7 @@ import joblib
 import numpy as np
 import pytest
 
+from sageturner_magic.capture import requirements
 from sageturner_magic.capture.pickles import modules_in
 from sageturner_magic.capture.requirements import needed_packages, without_credentials
 from sageturner_magic.errors import CaptureError
@@ -160,3 +161,23 @@ def test_noise_is_no_module(tmp_path):
 def test_a_build_sees_no_credentials():
     environment = {"AWS_SECRET_ACCESS_KEY": "x", "aws_profile": "y", "PATH": "/bin"}
     assert without_credentials(environment) == {"PATH": "/bin"}
+
+
+def test_an_editable_install_is_found_and_built_into_a_wheel(tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    (project / "mine").mkdir(parents=True)
+    (project / "mine/__init__.py").write_text("")
+    direct = {"url": project.as_uri(), "dir_info": {"editable": True}}
+    _distribution(tmp_path, "mine", [])
+    (tmp_path / "mine-1.0.dist-info/direct_url.json").write_text(json.dumps(direct))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    built = tmp_path / "mine-1.0-py3-none-any.whl"
+    asked: list[tuple[str, Path]] = []
+
+    def build(name: str, source: Path, staging: Path) -> Path:
+        asked.append((name, source))
+        return built
+
+    monkeypatch.setattr(requirements, "build_wheel", build)
+    assert lines("import mine", tmp_path) == [str(built)]
+    assert asked == [("mine", project)]
