@@ -153,7 +153,7 @@ def test_a_predict_that_raises_on_its_example_is_found(generate: Generate) -> No
             return {"x": "missing"}
         """
     )
-    with pytest.raises(EndpointError, match="answered with 500 .*KeyError") as found:
+    with pytest.raises(EndpointError, match=r"answered with 500 .*KeyError") as found:
         smoke_test(spec, Recorder(), module=module)
     assert "In[7], line 5" in found.value.report()
 
