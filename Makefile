@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo demo-lab test check unit integration screenshots format clean
+.PHONY: help demo demo-lab test check unit integration screenshots bench-build format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -14,6 +14,7 @@ help:
 	@echo "make unit      unit tests on every Python from 3.10 that is present"
 	@echo "make integration  the tests against real parts"
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
+	@echo "make bench-build  measure both builders side by side (needs an hour or so)"
 	@echo "make format    let ruff format and mend the code"
 
 $(BIN)/python:
@@ -50,6 +51,9 @@ integration: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots
+
+bench-build: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.build
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

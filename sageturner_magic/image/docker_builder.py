@@ -46,10 +46,11 @@ class DockerBuilder:
         """
         client = engine.connect()
         if isinstance(spec, BuildSpec):
-            tag, architecture = context.image_tag(spec), spec.target.architecture
+            tag = context.image_tag(spec)
         else:
             given = context.provided(spec)
-            tag, architecture = given.tag, spec.architecture
+            tag = given.tag
+        architecture = spec.architecture
         reference = f"{LOCAL_REPOSITORY}:{tag}"
         if found := engine.inspect(client, reference):
             reporter.log(f"{reference} is there already, built from the same inputs")

@@ -13,10 +13,19 @@ import docker
 import requests
 
 from sageturner_magic.docker_engine import connect as connect
+from sageturner_magic.errors import ImageError
 from sageturner_magic.values import Reporter
 
 Message = dict[str, Any]
 """One JSON object of the engine's stream (`stream`, `status`, `error`, `aux`, …)."""
+
+
+def architecture() -> str:
+    """What the engine's own machine is (`amd64`, `arm64`), or empty if none answers."""
+    try:
+        return str(connect().version(api_version=False)["Arch"])
+    except ImageError:
+        return ""
 
 
 def messages(

@@ -49,6 +49,11 @@ class BuildSpec:
         return self.requirements.target
 
     @property
+    def architecture(self) -> Architecture:
+        """The image's."""
+        return self.target.architecture
+
+    @property
     def base(self) -> str:
         """The base image's reference."""
         return self.base_image or default_base_image(self.target.python_version)
@@ -80,7 +85,7 @@ class BuiltImage:
         tag: `<name>-<12 hex of the build's inputs>`.
         reference: What the builder knows it by (a Docker engine's `repository:tag`).
         architecture: `amd64` or `arm64`.
-        size: Bytes, unpacked.
+        size: Bytes: unpacked in a Docker engine, compressed as layers.
         reused: Whether it was there already, so that nothing was built.
     """
 

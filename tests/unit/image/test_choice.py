@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sageturner_magic.errors import ImageError
+from sageturner_magic.image import choice, engine
+from sageturner_magic.image.choice import choose
+from sageturner_magic.image.requirements import Target
+from sageturner_magic.image.spec import ProvidedSpec
+from tests.unit.image.specs import package, spec
+
+ARM = spec(package("six", "1"), target=Target("3.12", "arm64"))
+SOURCE = spec(package("old", "1", file="old-1.tar.gz"))
+
+
+@pytest.mark.parametrize(
+    ("given", "answers", "expected", "reason"),
+    [
+        (spec(), "amd64", "docker", "a Docker engine answers"),
+        (spec(), "", "layers", "no Docker engine answers"),
+        (spec(), "arm64", "layers", "the Docker engine is for arm64"),
+        (ARM, "arm64", "docker", "a Docker engine answers"),
+        (ARM, "amd64", "layers", "the Docker engine is for amd64"),
+        (spec(system_packages=("curl",)), "", "docker", "system packages need Docker: curl"),
+        (SOURCE, "", "docker", "old 1 has no wheel for linux/amd64"),
+        (ProvidedSpec("x", Path()), "", "docker", "a Dockerfile of your own needs Docker"),
+    ],
+)
+def test_auto_takes_what_can_make_the_image(
+    monkeypatch: pytest.MonkeyPatch, given: choice.Spec, answers: str, expected: str, reason: str
+) -> None:
+    monkeypatch.setattr(engine, "architecture", lambda: answers)
+    made = choose("auto", given)
+    assert made.name == expected
+    assert reason in made.reason
+
+
+def test_a_builder_that_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "architecture", lambda: "amd64")
+    assert choose("layers", spec()).name == "layers"
+    assert choose("docker", spec()).name == "docker"
+
+
+def test_layers_say_all_that_they_cannot_do() -> None:
+    wanted = replace(SOURCE, system_packages=("curl",))
+    with pytest.raises(ImageError) as caught:
+        choose("layers", wanted)
+    assert len(caught.value.findings) == 2
+
+
+def test_no_engine_is_no_architecture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    assert engine.architecture() == ""
