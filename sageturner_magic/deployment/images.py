@@ -9,11 +9,10 @@ from sageturner_magic.config import Config
 from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.errors import Finding, ImageError
+from sageturner_magic.image.choice import choose
 from sageturner_magic.image.context import image_tag, provided
-from sageturner_magic.image.docker_builder import DockerBuilder
 from sageturner_magic.image.engine import connect
 from sageturner_magic.image.gpu import ComputeTarget, Decision, Package, fit
-from sageturner_magic.image.layers_builder import LayersBuilder, refuse_what_needs_docker
 from sageturner_magic.image.requirements import (
     Architecture,
     Requirements,
@@ -127,18 +126,9 @@ def choose_builder(config: Config, spec: Spec) -> ChosenBuilder:
     Raises:
         ImageError: No builder can make it here.
     """
-    wanted = config.container.generate_container.builder
-    if wanted == "layers":
-        refuse_what_needs_docker(spec)
-        return ChosenBuilder(LayersBuilder(), "layers, as configured", in_engine=False)
-    try:
+    choice = choose(config.container.generate_container.builder, spec)
+    if choice.name == "docker":
         connect().close()
-        why = "docker, as configured" if wanted == "docker" else "docker, because an engine answers"
-        return ChosenBuilder(DockerBuilder(), why, in_engine=True)
-    except ImageError:
-        if wanted == "docker":
-            raise
-        refuse_what_needs_docker(spec)
-        return ChosenBuilder(
-            LayersBuilder(), "layers, because no Docker engine answers", in_engine=False
-        )
+    return ChosenBuilder(
+        choice.builder, f"{choice.name}, because {choice.reason}", choice.name == "docker"
+    )
