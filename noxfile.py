@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import nox
@@ -17,9 +16,9 @@ os.environ.setdefault("UV_SYSTEM_CERTS", "true")
 
 # pyenv's launchers answer only for the versions that are switched on, so its interpreters
 # are put on the path themselves, after all others.
-if shutil.which("pyenv"):
-    root = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True)
-    versions = Path(root.stdout.strip(), "versions").glob("3.*/bin")
+if launcher := shutil.which("pyenv"):
+    # Not what `pyenv root` says: that depends on HOME.
+    versions = Path(launcher).resolve().parents[1].glob("versions/3.*/bin")
     rest = [path for path in os.environ["PATH"].split(os.pathsep) if not path.endswith("/shims")]
     os.environ["PATH"] = os.pathsep.join([*rest, *map(str, sorted(versions))])
 
