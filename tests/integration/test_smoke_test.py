@@ -158,19 +158,6 @@ def test_a_predict_that_raises_on_its_example_is_found(generate: Generate) -> No
     assert "In[7], line 5" in found.value.report()
 
 
-def test_an_example_request_that_raises_is_found(generate: Generate) -> None:
-    spec, module = generate(
-        """
-        def load(): return 1
-        def predict(model, request): return 1
-        def example_request(): return {}["x"]
-        """
-    )
-    with pytest.raises(EndpointError, match="The example request fails") as found:
-        smoke_test(spec, Recorder(), module=module)
-    assert "In[7], line 3" in found.value.report()
-
-
 def test_a_module_without_an_example_is_only_pinged(generate: Generate) -> None:
     spec, module = generate("def load(): return 1\ndef predict(model, request): return model / 0")
     assert smoke_test(spec, Recorder(), module=module).answer is None
