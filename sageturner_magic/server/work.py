@@ -49,19 +49,30 @@ class Work:
         good. If it fails, the log says so and the server serves.
         """
         started = time.monotonic()
+        examples = self._examples()
         try:
-            examples = []
-            if self.program.example_request is not None:
-                examples.append(self.program.example_request())
-                self.example = json.loads(answers.to_json(examples[0], "null"))
             yield examples
         except Exception as error:
-            lines = user_traceback(error, self.folder)
-            self.log.warning(f"the warm-up request failed: {describe(error)}", traceback=lines)
+            self._warn("the warm-up request failed", error)
         else:
             if examples:
                 seconds = time.monotonic() - started
                 self.log.info(f"the warm-up request took {seconds:.3f} s", seconds=seconds)
+
+    def _examples(self) -> list[Any]:
+        if self.program.example_request is None:
+            return []
+        try:
+            made = self.program.example_request()
+            self.example = json.loads(answers.to_json(made, "null"))
+        except Exception as error:
+            self._warn("example_request failed", error)
+            return []
+        return [made]
+
+    def _warn(self, what: str, error: Exception) -> None:
+        lines = user_traceback(error, self.folder)
+        self.log.warning(f"{what}: {describe(error)}", traceback=lines)
 
     def open(self, payload: bytes) -> tuple[Context, bytes]:
         """Context and undecoded body of a REQUEST frame."""

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -38,6 +39,11 @@ def main(arguments: Sequence[str]) -> int:
     os.environ["SM_MODEL_DIR"] = config.model_dir
     fastjson.find(config.packages)
     log = Log(config.log, worker=os.getpid())
+    if misfit := _gpu_misfit():
+        log.error(misfit)
+        failure = {"type": "GpuMisfit", "message": misfit, "traceback": []}
+        channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(failure).encode()))
+        return 1
     started = time.monotonic()
     stage = "importing sageturner.py"
     try:
@@ -108,6 +114,16 @@ def end_with_the_front(lifeline: int) -> None:
 def _watch(lifeline: int) -> None:
     os.read(lifeline, 1)
     os.killpg(0, signal.SIGKILL)
+
+
+def _gpu_misfit() -> str | None:
+    """Why this machine's NVIDIA driver does not run the installed frameworks, if so."""
+    if not (os.path.exists("/dev/nvidiactl") or shutil.which("nvidia-smi")):  # noqa: PTH110
+        return None
+    # Reading what is installed takes a while: only where there is a GPU.
+    from . import gpu_check
+
+    return gpu_check.check()
 
 
 def _failure(error: BaseException, stage: str, folder: str) -> dict[str, Any]:
