@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from sageturner_magic.config import Config
 from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
@@ -12,7 +16,15 @@ from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image.choice import choose
 from sageturner_magic.image.context import image_tag, provided
 from sageturner_magic.image.engine import connect
-from sageturner_magic.image.gpu import ComputeTarget, Decision, Package, fit
+from sageturner_magic.image.gpu import (
+    ComputeTarget,
+    Decision,
+    Package,
+    Replacement,
+    explain,
+    fit,
+)
+from sageturner_magic.image.pip_arguments import PipArguments
 from sageturner_magic.image.requirements import (
     Architecture,
     Requirements,
@@ -21,7 +33,11 @@ from sageturner_magic.image.requirements import (
     server_arguments,
 )
 from sageturner_magic.image.spec import Builder, BuildSpec, ProvidedSpec, Spec
+from sageturner_magic.image.urls import Location
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
+
+PYTORCH = "download.pytorch.org"
+"""Where PyTorch keeps the builds that the default index does not have."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +93,12 @@ def wanted_image(
     wheels.mkdir()
     lines = package_lines(config, module, artefact, wheels)
     platform = Target(python, architecture)
-    requirements = resolve(pip_arguments(config, lines), platform, reporter)
+    arguments = pip_arguments(config, lines)
+    requirements = resolve(arguments, platform, reporter)
     decision, findings = _decided(_packages(requirements, lines), target, python)
+    if decision.replacements:
+        requirements, notes = _other_builds(arguments, decision, requirements, reporter)
+        findings += notes
     generate = config.container.generate_container
     spec = BuildSpec(
         name=config.name,
@@ -109,6 +129,48 @@ def _packages(requirements: Requirements, lines: tuple[str, ...]) -> list[Packag
         Package(each.name, each.version, index=each.index, entry=entry(each.name))
         for each in requirements.packages
     ]
+
+
+def _other_builds(
+    arguments: PipArguments, decision: Decision, plain: Requirements, reporter: Reporter
+) -> tuple[Requirements, tuple[Finding, ...]]:
+    """`plain` resolved again with the builds that suit the instance, and what to say of it."""
+    replaced = {canonicalize_name(each.package) for each in decision.replacements}
+    kept = [text for text in arguments.requirements if _name_of(text) not in replaced]
+    wanted = [_requirement(each) for each in decision.replacements if each.requirement]
+    indexes = {each.index: Location.parse(each.index) for each in decision.replacements}
+    indexes.pop("", None)
+    changed = replace(arguments, requirements=(*kept, *wanted))
+    note = Finding(explain(decision).rstrip("."), severity="note")
+    # Without the frameworks' own index, one that this machine is configured for may have them.
+    for extra in (tuple(indexes.values()), ()):
+        try:
+            with_index = replace(changed, extra_indexes=(*arguments.extra_indexes, *extra))
+            return resolve(with_index, plain.target, reporter), (note,)
+        except ImageError as error:
+            problem = error
+    return plain, (
+        Finding(
+            f"The builds without a GPU could not be had: {', '.join(wanted)}",
+            why=problem.findings[0].what,
+            do="name an index that has them under `python_packages`",
+            severity="warning",
+        ),
+    )
+
+
+def _requirement(wanted: Replacement) -> str:
+    # PyTorch's own indexes tell their builds apart by the local version.
+    if urlsplit(wanted.index).hostname == PYTORCH:
+        return f"{wanted.requirement}+{wanted.variant}"
+    return wanted.requirement
+
+
+def _name_of(requirement: str) -> str:
+    try:
+        return canonicalize_name(Requirement(requirement).name)
+    except InvalidRequirement:
+        return ""
 
 
 @dataclass(frozen=True)
