@@ -82,8 +82,17 @@ class Compiler:
 
     def __init__(self, interpreter: Interpreter) -> None:
         self._tag = interpreter.tag
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+        }
+        # Before Python 3.11 the order of a constant set depends on this; isolated mode (-I)
+        # would not read it.
+        environment["PYTHONHASHSEED"] = "0"
+        source = Path(__file__).with_name("bytecode_worker.py").read_text()
         self._worker = subprocess.Popen(
-            [interpreter.path, "-I", "-S", str(Path(__file__).with_name("bytecode_worker.py"))],
+            [interpreter.path, "-s", "-S", "-c", source],
+            env=environment,
+            cwd=Path(interpreter.path).parent,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

@@ -1,4 +1,4 @@
-"""Compiles modules for an image. Run by the image's Python version, on its own, by path.
+"""Compiles modules for an image. Its text is run by an interpreter of the image's version.
 
 Reads `path length, source length, path, source` from standard input (32 bit, big endian) and
 answers `length, bytecode` for each; length 0 means that the source does not compile.
@@ -9,6 +9,10 @@ import marshal
 import struct
 import sys
 import warnings
+
+# From format 3 on, what is shared is marked as such; before Python 3.11 also what other code of
+# this process happens to share, and the same source gave other bytes in other company.
+MARSHAL_FORMAT = marshal.version if sys.version_info >= (3, 11) else 2
 
 
 def compiled(path: str, source: bytes) -> bytes:
@@ -23,7 +27,7 @@ def compiled(path: str, source: bytes) -> bytes:
         importlib.util.MAGIC_NUMBER
         + flags
         + importlib.util.source_hash(source)
-        + marshal.dumps(code)
+        + marshal.dumps(code, MARSHAL_FORMAT)
     )
 
 

@@ -167,7 +167,9 @@ def test_bytecode_comes_with_the_modules_and_the_same_again(tmp_path: Path) -> N
     wheels = [
         make_wheel(tmp_path / "w", "good", files={"good.py": "x = 'a b'\n", "bad.py": "x = = 1\n"}),
         make_wheel(
-            tmp_path / "w", "other", files={"other.py": "def f(a):\n    return {'k': 1.5}\n"}
+            tmp_path / "w",
+            "other",
+            files={"other.py": "def f(a):\n    return a in {'k', 'm', 'n', 1.5}\n"},
         ),
     ]
     compilers = Compilers(found)
