@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sageturner_magic.image.engine import Lines
@@ -13,6 +13,7 @@ def test_a_line_that_arrives_in_coloured_pieces_is_one_line() -> None:
     assert lines.end() == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.text("ab \n\r", max_size=6)))
 def test_how_text_is_cut_makes_no_difference(pieces: list[str]) -> None:
     cut, whole = Lines(), Lines()

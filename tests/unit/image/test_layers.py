@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sageturner_magic.errors import ImageError
@@ -63,6 +63,7 @@ def test_a_layer_is_a_gzipped_tar_with_the_digests_it_says(tmp_path: Path) -> No
     assert (written.size, written.diff_size) == (len(content), len(gzip.decompress(content)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 3 * COPIED_FROM), min_size=1, max_size=6), st.randoms())
 def test_files_of_a_wheel_are_the_same_copied_or_compressed(
     sizes: list[int], chance: random.Random

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
@@ -147,11 +147,13 @@ markers = st.sampled_from(["", '; python_version < "3.11"', "; sys_platform == '
 one = st.builds(lambda n, e, s, m: n + e + s + m, names, extras, specifiers, markers)
 
 
+@settings(deadline=None)
 @given(st.lists(one, min_size=1, max_size=5))
 def test_any_requirements_on_one_line_come_out_one_by_one(wanted: list[str]) -> None:
     assert requirements(" ".join(wanted)) == [str(Requirement(each)) for each in wanted]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_any_text_is_understood_or_refused_by_name(text: str) -> None:
     try:

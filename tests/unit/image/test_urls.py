@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sageturner_magic.image.urls import Credentials, Location, without_credentials
@@ -8,6 +8,7 @@ from sageturner_magic.image.urls import Credentials, Location, without_credentia
 secret = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(secret, secret)
 def test_credentials_leave_a_url_and_return(user: str, password: str) -> None:
     whole = Location("https://example.org/simple", Credentials(user, password)).authenticated()
