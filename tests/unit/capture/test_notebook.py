@@ -248,3 +248,14 @@ def test_loading_the_room_loads_nothing_heavy():
     )
     answer = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert answer.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="type parameters came with Python 3.12")
+def test_generic_functions_and_type_aliases_are_captured():
+    session = Session()
+    session.run("type Row[T] = list[T]\ndef first[T](row: Row[T]) -> T:\n    return row[0]")
+    session.run("class Box[T]:\n    def get(self, x: T) -> T:\n        return x")
+    session.pair(load="def load():\n    return Box().get(first([1]))")
+    source = session.notebook.module("digits").source
+    assert "type Row[T] = list[T]" in source
+    assert "def first[T]" in source and "class Box[T]" in source
