@@ -11,7 +11,11 @@ import builtins
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__class__"}
+_ADDED_BY_IPYTHON = {"display", "get_ipython", "__IPYTHON__"}
+
+BUILTINS = (
+    frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__class__"}
+) - _ADDED_BY_IPYTHON
 """Names that need no binding in a module that a plain Python imports."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

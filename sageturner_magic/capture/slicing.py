@@ -169,7 +169,8 @@ class _Slicer:
         self._seen.add((name, at))
         binder = self._history.binder(name, at)
         if binder is None:
-            if name not in BUILTINS or self._history.deleter(name, at):
+            plain = name in BUILTINS and name not in NOTEBOOK_ONLY
+            if not plain or self._history.deleter(name, at):
                 self._missing(name, user, line, optional=optional)
             return
         if binder.is_import:

@@ -1,6 +1,7 @@
 """Which names a statement binds and reads, and when: Python's own rules."""
 
 import ast
+import subprocess
 import sys
 
 import pytest
@@ -92,3 +93,12 @@ def test_type_parameters_are_local_to_what_they_parameterise():
     assert not names("def f[T](x: T): pass").annotated
     assert set(names("type A[T] = dict[T, U]").later) == {"dict", "U"}
     assert set(names("class C[T](Base[T]): pass").reads) == {"Base"}
+
+
+def test_what_ipython_adds_to_the_builtins_is_none_of_them():
+    code = (
+        "import builtins; builtins.display = builtins.get_ipython = print;"
+        "from sageturner_magic.capture.scopes import BUILTINS;"
+        "print(sorted(BUILTINS & {'display', 'get_ipython', 'len'}))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "['len']"
