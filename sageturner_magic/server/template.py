@@ -19,7 +19,7 @@ def why_not() -> str:
     if not sys.platform.startswith("linux"):
         return "forking is only safe on Linux"
     torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch is not None and torch.cuda.is_initialized():
         return "CUDA is in use"
     threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
     if threads > 1:

@@ -32,6 +32,9 @@ def main(arguments: Sequence[str]) -> int:
     page = Page(int(arguments[2]))
     os.close(int(arguments[2]))
     end_with_the_front(int(arguments[3]))
+    for descriptor in (int(arguments[1]), int(arguments[3])):
+        os.set_inheritable(descriptor, False)  # Programs that user code starts have no use for it.
+    sys.argv[1:] = []
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
