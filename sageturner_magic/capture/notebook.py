@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.checks import Role, check_cell, check_name, raise_for
-from sageturner_magic.capture.history import Origin, Run
-from sageturner_magic.capture.local import local_modules
-from sageturner_magic.capture.rendering import render
-from sageturner_magic.capture.secrets import secret_findings
-from sageturner_magic.capture.slicing import last_imports, slice_of
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.values import CapturedModule, SourceFile
+
+# Everything else is imported where it is needed: loading the extension makes a Notebook.
+if TYPE_CHECKING:
+    from sageturner_magic.capture.checks import Role
+    from sageturner_magic.capture.history import Run
 
 ROLES: tuple[Role, ...] = ("load", "predict")
 
@@ -83,6 +82,9 @@ class Notebook:
 
     def check(self, role: Role, cell: Cell) -> None:
         """What can be said of a cell before it runs. Raises CaptureError with every finding."""
+        from sageturner_magic.capture.checks import check_cell, raise_for
+        from sageturner_magic.capture.slicing import last_imports
+
         raise_for(check_cell(role, cell, last_imports(self._succeeded())))
 
     def capture(self, role: Role, name: str, cell: Cell) -> CapturedCell:
@@ -92,6 +94,8 @@ class Notebook:
         Raises CaptureError when `name` cannot be the name of an endpoint.
         """
         if name:
+            from sageturner_magic.capture.checks import check_name
+
             check_name(name)
         self._ran.append(cell)
         self._captured.setdefault(name, {})[role] = cell
@@ -129,6 +133,12 @@ class Notebook:
         Raises CaptureError when it is not plain which cells are meant, or when they need
         something that a module cannot hold, with every such finding.
         """
+        from sageturner_magic.capture.checks import raise_for
+        from sageturner_magic.capture.local import local_modules
+        from sageturner_magic.capture.rendering import render
+        from sageturner_magic.capture.secrets import secret_findings
+        from sageturner_magic.capture.slicing import slice_of
+
         halves = self._captured[self.capture_name(name)]
         chosen = slice_of(halves, self._runs(halves), self._namespace)
         beside = local_modules(chosen.packages())
@@ -151,6 +161,8 @@ class Notebook:
         return [cell for index, cell in enumerate(self._ran) if index not in self._failed]
 
     def _runs(self, own: Mapping[Role, Cell]) -> list[Run]:
+        from sageturner_magic.capture.history import Origin, Run
+
         ours = {id(cell) for cell in own.values()}
         captured = {id(cell) for halves in self._captured.values() for cell in halves.values()}
 
@@ -191,6 +203,8 @@ class Notebook:
                 "No cells are captured",
                 do=remedy + " and run them, or give `code_dir`",
             )
+        import difflib
+
         near = difflib.get_close_matches(name, names, n=1)
         return CaptureError(
             f"No cells are captured as `{name}`",
