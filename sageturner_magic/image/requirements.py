@@ -57,7 +57,7 @@ enough that unpinned packages do not grow old unseen.
 
 PYPI = "https://index.example/simple"
 
-SERVER_PACKAGES = ("fastapi", "httptools", "orjson", "uvicorn", "uvloop")
+SERVER_PACKAGES = ("fastapi", "httptools", "orjson", "uvloop")
 """What the model server in an image imports; their bounds stand in this package's metadata."""
 
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}

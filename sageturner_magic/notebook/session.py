@@ -17,7 +17,8 @@ class Session:
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
         self._cell_id = ""
-        self._ran: list[tuple[int, str, str]] = []
+        self._first = self.number
+        self._ran: list[tuple[int, str, str, bool]] = []
 
     @cached_property
     def notebook(self) -> Notebook:
@@ -28,10 +29,18 @@ class Session:
         from sageturner_magic.capture import Cell, Notebook
 
         notebook = Notebook(self.namespace)
-        for number, source, cell_id in self._ran:
-            notebook.record(Cell(number, source, cell_id=cell_id))
+        notebook.recover([Cell(number, source) for number, source in self._before()])
+        for number, source, cell_id, success in self._ran:
+            record = notebook.record if success else notebook.record_failed
+            record(Cell(number, source, cell_id=cell_id))
         self._ran.clear()
         return notebook
+
+    def _before(self) -> list[tuple[int, str]]:
+        """Number and source of the cells that ran before the extension was loaded."""
+        history = self._shell.history_manager
+        sources = history.input_hist_raw[: self._first] if history else []
+        return [(number, source) for number, source in enumerate(sources) if source.strip()]
 
     @property
     def namespace(self) -> dict[str, object]:
@@ -54,16 +63,18 @@ class Session:
         self._cell_id = info.cell_id or ""
 
     def record(self, result: ExecutionResult) -> None:
-        """Remember a cell that ran without error (the shell calls this after each cell)."""
+        """Remember a cell that ran (the shell calls this after each cell)."""
         source = result.info.raw_cell if result.info else None
-        if not source or not result.success or result.execution_count is None:
+        if not source or result.execution_count is None:
             return
+        success = bool(result.success)
         if "notebook" not in self.__dict__:
-            self._ran.append((result.execution_count, source, self._cell_id))
+            self._ran.append((result.execution_count, source, self._cell_id, success))
             return
         from sageturner_magic.capture import Cell
 
-        self.notebook.record(Cell(result.execution_count, source, cell_id=self._cell_id))
+        record = self.notebook.record if success else self.notebook.record_failed
+        record(Cell(result.execution_count, source, cell_id=self._cell_id))
 
     def capture(self, role: Literal["load", "predict"], name: str, body: str) -> str:
         """Check the body of a cell, run it in the notebook and remember it; says what was done.

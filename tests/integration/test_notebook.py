@@ -160,6 +160,19 @@ def test_imports_of_other_cells_come_along():
     assert "import math" in module and "os.path" not in module
 
 
+def test_what_ran_before_the_extension_was_loaded_comes_along():
+    notebook = run(
+        "import math\nSCALE = 2",
+        EXTENSION,
+        LOAD,
+        "%%sageturner_predict echo\ndef predict(model, request):\n"
+        "    return math.sqrt(request) * SCALE",
+        DEPLOY,
+        "p = %sageturner invoke echo 16\nprint(p.value)",
+    )
+    assert text(notebook.cells[5]).strip() == "8.0"
+
+
 def test_two_models_in_one_notebook_stay_apart():
     def pair(name, answer):
         return (
@@ -222,13 +235,14 @@ def test_a_five_megabyte_configuration_is_refused_at_once():
     assert "YAML" in error.evalue or "configuration" in error.evalue
 
 
-def test_a_missing_name_says_which_cell_has_it():
+def test_a_name_that_cannot_be_shipped_says_which_cell_made_it(tmp_path):
     error = fails(
         EXTENSION,
-        "threshold = object()",
+        "threshold = open('notes.txt', 'w')",
         LOAD,
         "%%sageturner_predict echo\ndef predict(model, request):\n    return threshold",
         DEPLOY,
+        path=tmp_path,
     )
     assert "threshold" in error.evalue and "In[2]" in error.evalue
 

@@ -156,7 +156,7 @@ class LocalTarget:
                 where=f"endpoint {record.name}, HTTP {status}",
                 why=message,
                 do="mend the cell and deploy again",
-                details=frames,
+                details=f"{frames}\n\nThe log ended with:\n{self.tail(record.name)}",
                 status=status,
             )
         return InvocationError(
