@@ -5,7 +5,6 @@ AmazonSageMakerFullAccess grants DescribeLogStreams and GetLogEvents, and not Fi
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ _STREAMS = 50
 """Streams that are read, the last written first; an instance writes one of each kind."""
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class LogLine:
     """A line of a log. Attributes: time (seconds since 1970), stream, text."""
 
@@ -42,7 +41,7 @@ def tail(session: AwsSession, group: str, limit: int = 100) -> tuple[LogLine, ..
         lines: list[LogLine] = []
         for stream in _streams(session, group):
             lines += _last(session, group, stream, min(limit, 10_000))
-    return tuple(heapq.nlargest(limit, lines))[::-1]
+    return tuple(_in_order(lines)[-limit:]) if limit > 0 else ()
 
 
 def follow(
@@ -69,7 +68,7 @@ def follow(
         with session.call("read the log", group):
             for stream in _streams(session, group):
                 found += _new(session, group, stream, since, tokens)
-        yield from sorted(found)
+        yield from _in_order(found)
         if not found:
             pause(_POLL_S)
 
@@ -148,6 +147,11 @@ def _last(session: AwsSession, group: str, stream: str, limit: int) -> list[LogL
             return _lines(stream, answer["events"])
         # CloudWatch may answer with an empty page although there are older events.
         position = {"nextToken": answer["nextBackwardToken"]}
+
+
+def _in_order(lines: list[LogLine]) -> list[LogLine]:
+    """By time. Lines of one millisecond, as those of a traceback are, stay as they were written."""
+    return sorted(lines, key=lambda line: line.time)
 
 
 def _lines(stream: str, events: Iterable[OutputLogEventTypeDef]) -> list[LogLine]:

@@ -72,6 +72,22 @@ def test_the_tail_is_the_last_lines_over_all_streams_in_order(
     assert logs.tail(session, GROUP, 1) == (LogLine(4.0, "b", "four"),)
 
 
+def test_lines_of_one_millisecond_stay_in_the_order_in_which_they_were_written(
+    session: AwsSession, fake: FakeLogs
+) -> None:
+    traceback = [
+        "Traceback (most recent call last):",
+        "  File 'x.py', line 1",
+        "    1 / 0",
+        "Z: no",
+    ]
+    fake.page = 10
+    fake.streams = {"a": [(1000, line) for line in traceback], "b": [(2000, "after")]}
+    assert [line.text for line in logs.tail(session, GROUP, 4)] == [*traceback[1:], "after"]
+    followed = logs.follow(session, GROUP, pause=lambda seconds: None)
+    assert [line.text for line in islice(followed, 5)] == [*traceback, "after"]
+
+
 def test_a_group_that_does_not_exist_has_no_lines(session: AwsSession, fake: FakeLogs) -> None:
     fake.streams = None
     assert logs.tail(session, GROUP) == ()
