@@ -156,7 +156,8 @@ def is_passing(complaint: str) -> bool:
     return bool(
         re.search(
             r"timeout|timed out|connection reset|broken pipe|\bEOF\b|refused"
-            r"|50[0234] |received unexpected HTTP status: 5|toomanyrequests|Too Many Requests",
+            r"|50[0234] |received unexpected HTTP status: 5|toomanyrequests|Too Many Requests"
+            r"|HTTP 429 ",
             complaint,
             re.IGNORECASE,
         )

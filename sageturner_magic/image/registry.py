@@ -71,6 +71,7 @@ class RegistryClient:
         self._root = f"{'http' if local else 'https'}://{self.host}"
         self._lock = threading.Lock()
         self._authorization: dict[str, str] = {}
+        self._challenge = ""
         self._generation = 0
 
     # Images
@@ -329,13 +330,14 @@ class RegistryClient:
                 ),
                 preload_content=not streamed,
             )
-            if answer.status != 401:
+            if answer.status != 401 and not _expired(answer):
                 return answer
-            challenge = answer.headers.get("WWW-Authenticate", "")
+            challenge = answer.headers.get("WWW-Authenticate", self._challenge)
             answer.release_conn()
             with self._lock:
                 # Another thread may have been faster.
                 if generation == self._generation:
+                    self._challenge = challenge
                     self._authorization = self._authenticated(challenge)
                     self._generation += 1
         return answer
@@ -432,6 +434,11 @@ def _delay(failures: int, answer: urllib3.BaseHTTPResponse | None) -> float:
     if asked.isdigit():
         return min(int(asked), 60)
     return float(min(0.2 * 2**failures, 10) * random.uniform(0.5, 1))
+
+
+def _expired(answer: urllib3.BaseHTTPResponse) -> bool:
+    """Whether new credentials would help although the answer is not 401: ECR's way to say so."""
+    return answer.status == 403 and "token has expired" in _words(answer)
 
 
 def _words(answer: urllib3.BaseHTTPResponse) -> str:

@@ -12,9 +12,14 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Fault = str
-"""`500`, `429`, `401`: that status instead of an answer. `reset`: the connection is reset before
+"""`500`, `429`, `401`: that status instead of an answer. `expired`: ECR's answer to credentials
+that were good once. `reset`: the connection is reset before
 the request is passed on. `lost`: after it was passed on. `cut`: in the middle of the answer's
 body. `wrong`: the body's first byte is another."""
+
+
+EXPIRED = b"""{"errors": [{"code": "DENIED", "message":
+"Your authorization token has expired. Reauthenticate and try again."}]}"""
 
 
 @dataclass
@@ -51,6 +56,12 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
                     self.send_header("Retry-After", "0")
                 self.send_header("Content-Length", "0")
                 self.end_headers()
+                return
+            if fault == "expired":
+                self.send_response(403)
+                self.send_header("Content-Length", str(len(EXPIRED)))
+                self.end_headers()
+                self.wfile.write(EXPIRED)
                 return
             if fault == "reset":
                 self.reset()

@@ -132,8 +132,9 @@ def test_an_upload_can_be_stopped(client: RegistryClient) -> None:
     assert not client.has_blob(digest)
 
 
+@pytest.mark.parametrize("refusal", ["401", "expired"])
 def test_an_expired_token_is_replaced_in_the_middle_of_an_upload(
-    served: Registry, proxy: FaultyProxy
+    served: Registry, proxy: FaultyProxy, refusal: str
 ) -> None:
     asked: list[int] = []
 
@@ -148,7 +149,7 @@ def test_an_expired_token_is_replaced_in_the_middle_of_an_upload(
     def expire(method: str, path: str) -> str:
         if method == "PATCH":
             patches.append(path)
-        return "401" if method == "PATCH" and len(patches) == 2 else ""
+        return refusal if method == "PATCH" and len(patches) == 2 else ""
 
     proxy.fault = expire
     upload(client, digest, blob)

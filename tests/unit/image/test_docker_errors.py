@@ -63,4 +63,7 @@ def test_what_may_pass_and_what_new_credentials_mend_is_told_apart() -> None:
     assert not docker_errors.is_expired("no space left on device")
     assert docker_errors.is_passing("received unexpected HTTP status: 503 Service Unavailable")
     assert docker_errors.is_passing("write: connection reset by peer")
+    assert docker_errors.is_passing(
+        'error parsing HTTP 429 response body: unexpected end of JSON input: ""'
+    )
     assert not docker_errors.is_passing("denied: not allowed")
