@@ -101,6 +101,11 @@ def _init(parser: argparse.ArgumentParser) -> None:
 
 def _plan(parser: argparse.ArgumentParser) -> None:
     _deployment(parser)
+    parser.add_argument(
+        "--dockerfile",
+        action="store_true",
+        help="print the Dockerfile that an image for SageMaker would be built from, and that only",
+    )
     _json(parser)
 
 
@@ -115,6 +120,11 @@ def _deploy(parser: argparse.ArgumentParser) -> None:
         "--detach",
         action="store_true",
         help="let a local endpoint outlive the notebook or command that deploys it",
+    )
+    parser.add_argument(
+        "--no-smoke-test",
+        action="store_true",
+        help="push the image to AWS without trying it on this machine first",
     )
     _json(parser)
 

@@ -89,7 +89,9 @@ def _plan(arguments: Namespace) -> None:
         container_mode=arguments.container_mode,
         aws=_aws(arguments),
     )
-    if arguments.json:
+    if arguments.dockerfile:
+        print(words.plan_dockerfile(plan), end="")
+    elif arguments.json:
         _print_json(words.plan_data(plan))
     else:
         print(words.plan_text(plan))
@@ -125,6 +127,7 @@ def _deploy(arguments: Namespace) -> None:
         endpoint_type=arguments.endpoint_type,
         container_mode=arguments.container_mode,
         detach=arguments.detach,
+        smoke_test=not arguments.no_smoke_test,
         aws=_aws(arguments),
         listener=None if drawn else terminal.PlainLines(),
     )

@@ -1,4 +1,4 @@
-"""What an endpoint's image is made of, and who builds it."""
+"""What an endpoint's image is made of."""
 
 from __future__ import annotations
 
@@ -9,13 +9,10 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from sageturner_magic.config import Config
 from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.errors import Finding, ImageError
-from sageturner_magic.image.choice import choose
 from sageturner_magic.image.context import image_tag, provided
-from sageturner_magic.image.engine import connect
 from sageturner_magic.image.gpu import (
     ComputeTarget,
     Decision,
@@ -32,7 +29,7 @@ from sageturner_magic.image.requirements import (
     resolve,
     server_arguments,
 )
-from sageturner_magic.image.spec import Builder, BuildSpec, ProvidedSpec, Spec
+from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
 from sageturner_magic.image.urls import Location
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
@@ -171,26 +168,3 @@ def _name_of(requirement: str) -> str:
         return canonicalize_name(Requirement(requirement).name)
     except InvalidRequirement:
         return ""
-
-
-@dataclass(frozen=True)
-class ChosenBuilder:
-    """Who builds, and why; `in_engine` when the image is then on a Docker engine."""
-
-    builder: Builder
-    why: str
-    in_engine: bool
-
-
-def choose_builder(config: Config, spec: Spec) -> ChosenBuilder:
-    """The builder that `container.generate_container.builder` means for this image.
-
-    Raises:
-        ImageError: No builder can make it here.
-    """
-    choice = choose(config.container.generate_container.builder, spec)
-    if choice.name == "docker":
-        connect().close()
-    return ChosenBuilder(
-        choice.builder, f"{choice.name}, because {choice.reason}", choice.name == "docker"
-    )

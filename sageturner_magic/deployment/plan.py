@@ -54,6 +54,7 @@ class Plan:
         steps: In an order in which every step comes after those that it needs.
         session: Entered around the steps; holds locks, and undoes on failure.
         result: Called once all steps have ended; makes the deployment known.
+        dockerfile: What an image would be built from; empty where there is none.
     """
 
     name: str
@@ -65,3 +66,4 @@ class Plan:
     steps: tuple[Step, ...]
     session: Callable[[], AbstractContextManager[None]]
     result: Callable[[], Deployment]
+    dockerfile: str = ""

@@ -80,6 +80,7 @@ def _request(
     container_mode: ContainerMode,
     detach: bool = False,
     aws: AwsOptions = HERE,
+    smoke_test: bool = True,
 ) -> DeployRequest:
     found = find_config(config)
     notebook = here()
@@ -92,6 +93,7 @@ def _request(
         detach=detach,
         python=sys.executable,
         aws=aws,
+        smoke_test=smoke_test,
     )
 
 
@@ -146,6 +148,7 @@ def start_deployment(
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
     detach: bool = False,
+    smoke_test: bool = True,
     aws: AwsOptions = HERE,
     listener: Listener | None = None,
 ) -> DeploymentHandle:
@@ -153,13 +156,14 @@ def start_deployment(
 
     Args:
         detach: A local endpoint outlives this process.
+        smoke_test: An image for SageMaker is tried on this machine before it is pushed.
         listener: Called with each event, on the deployment's threads, one at a time.
 
     Raises:
         ConfigError: The configuration cannot be used.
         CaptureError: There is no code to deploy.
     """
-    asked = _request(config, endpoint_type, container_mode, detach, aws)
+    asked = _request(config, endpoint_type, container_mode, detach, aws, smoke_test)
     return DeploymentHandle(
         asked.config.name,
         lambda reporter, workspace: _make_plan(asked, reporter, workspace),
@@ -173,6 +177,7 @@ def deploy(
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
     detach: bool = False,
+    smoke_test: bool = True,
     aws: AwsOptions = HERE,
 ) -> Deployment:
     """Put a model behind an endpoint; returns when it answers. An interrupt cancels it.
@@ -185,6 +190,7 @@ def deploy(
         endpoint_type=endpoint_type,
         container_mode=container_mode,
         detach=detach,
+        smoke_test=smoke_test,
         aws=aws,
     )
     handle.watch(lambda: None)

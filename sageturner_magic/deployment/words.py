@@ -10,6 +10,7 @@ from typing import Any
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
+from sageturner_magic.errors import UsageError
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.prediction import Prediction
 from sageturner_magic.values import Artefact
@@ -148,6 +149,17 @@ def plan_text(plan: Plan) -> str:
             *(f"{finding.severity}: {finding}" for finding in plan.findings),
         ]
     )
+
+
+def plan_dockerfile(plan: Plan) -> str:
+    """What a plan's image would be built from. Raises UsageError where there is no image."""
+    if not plan.dockerfile:
+        raise UsageError(
+            "There is no Dockerfile",
+            why="`--dockerfile` shows that of an image for SageMaker",
+            do="add `-e serverless` or `-e server`",
+        )
+    return plan.dockerfile
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:

@@ -155,7 +155,7 @@ class SageturnerMagics(Magics):
         print(f"wrote {verbs.init(arguments.path)}")
 
     def _plan(self, arguments: Namespace, cell: str | None) -> Any:
-        from sageturner_magic.deployment import verbs
+        from sageturner_magic.deployment import verbs, words
         from sageturner_magic.notebook.html import plan_shown
 
         plan = verbs.plan(
@@ -164,6 +164,9 @@ class SageturnerMagics(Magics):
             container_mode=arguments.container_mode,
             aws=_aws(arguments),
         )
+        if arguments.dockerfile:
+            print(words.plan_dockerfile(plan), end="")
+            return None
         return plan_shown(plan)
 
     def _deploy(self, arguments: Namespace, cell: str | None) -> Any:
@@ -175,6 +178,7 @@ class SageturnerMagics(Magics):
             endpoint_type=arguments.endpoint_type,
             container_mode=arguments.container_mode,
             detach=arguments.detach,
+            smoke_test=not arguments.no_smoke_test,
             aws=_aws(arguments),
         )
         if arguments.no_wait:

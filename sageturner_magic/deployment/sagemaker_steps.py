@@ -1,0 +1,264 @@
+"""The steps that bring an endpoint on SageMaker about, and what they share."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sageturner_magic.aws import autoscaling, ecr, rollout, upload
+from sageturner_magic.aws.names import Names
+from sageturner_magic.aws.sagemaker import Endpoint
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Network, Server, Serverless
+from sageturner_magic.config import Config
+from sageturner_magic.deployment import words
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.images import WantedImage
+from sageturner_magic.deployment.plan import Done, Step
+from sageturner_magic.deployment.request import DeployRequest
+from sageturner_magic.errors import DeploymentCancelled
+from sageturner_magic.image.choice import Choice
+from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination
+from sageturner_magic.image.urls import Credentials
+from sageturner_magic.targets.container.runner import ContainerSpec
+from sageturner_magic.targets.container.smoke import smoke_test
+from sageturner_magic.values import Artefact, CapturedModule, ImageRef, Reporter
+
+
+@dataclass
+class Work:
+    """What is known when everything is checked, and what the steps add to it."""
+
+    request: DeployRequest
+    session: AwsSession
+    names: Names
+    role_arn: str
+    compute: Serverless | Server
+    wanted: WantedImage
+    builder: Choice
+    module: CapturedModule
+    artefact: Artefact | None
+    stored: ImageRef | None
+    present: Endpoint | None
+    begin: float = field(default_factory=time.monotonic)
+    built: BuiltImage | None = None
+    image: ImageRef | None = None
+    artefact_uri: str | None = None
+    deed: str = ""
+    endpoint: EndpointSpec | None = None
+
+    def build(self, reporter: Reporter) -> Done:
+        self.built = self.builder.builder.build(self.wanted.spec, reporter)
+        return Done(words.size(self.built.size), reused=self.built.reused)
+
+    def try_out(self, reporter: Reporter) -> Done:
+        assert self.built is not None
+        serverless = self.compute.memory if isinstance(self.compute, Serverless) else None
+        report = smoke_test(
+            ContainerSpec(
+                self.built.reference,
+                self.request.config.name,
+                model=str(self.artefact.folder) if self.artefact else None,
+                environment=self._environment(),
+                serverless_mb=serverless,
+            ),
+            reporter,
+            module=self.module if self.generated else None,
+        )
+        for finding in report.findings:
+            reporter.log(str(finding))
+        answered = f", answered in {words.duration(report.answer_s)}" if report.answer else ""
+        return Done(f"ready in {words.duration(report.ready_s)}{answered}")
+
+    def push(self, reporter: Reporter) -> Done:
+        repository, notes = ecr.ensure_repository(self.session, self.names)
+        for note in notes:
+            reporter.log(note)
+        assert self.built is not None
+        tokens = ecr.EcrCredentials(self.session)
+        given: list[ecr.Credentials] = []
+
+        def credentials() -> Credentials:
+            # The registry asks again when it has refused what it was given.
+            given.append(tokens.renew(given[-1]) if given else tokens.get())
+            return Credentials(given[-1].username, given[-1].password)
+
+        self.image = self.builder.builder.push(
+            self.built, Destination(repository.uri, credentials), reporter
+        )
+        return Done(f"{words.size(self.image.size)} compressed")
+
+    def upload(self, reporter: Reporter) -> Done:
+        assert self.artefact is not None
+        server = isinstance(self.compute, Server)
+        send = upload.upload_prefix if server else upload.upload_archive
+        self.artefact_uri = send(self.session, self.names, self.artefact, reporter)
+        return Done(words.size(self.artefact.size))
+
+    def apply(self, reporter: Reporter) -> Done:
+        self.endpoint = self.endpoint_spec()
+        self.deed = rollout.apply(self.session, self.endpoint, pause=pausing(reporter))
+        return Done(f"{self.deed}, version {self.endpoint.version}", self.deed == "unchanged")
+
+    def wait(self, reporter: Reporter) -> Done:
+        assert self.endpoint is not None
+        return wait_until_settled(
+            self.session, self.endpoint.name, self.endpoint.resource, self.begin, reporter
+        )
+
+    def scale(self, reporter: Reporter) -> Done:
+        wanted = self.compute.autoscaling if isinstance(self.compute, Server) else None
+        return Done(autoscaling.ensure(self.session, self.request.config.name, wanted))
+
+    def endpoint_spec(self) -> EndpointSpec:
+        """The endpoint as it shall be, of an image that is there."""
+        image = self.image or self.stored
+        assert image is not None
+        return make_endpoint_spec(
+            self.request.config,
+            image.pinned,
+            self.role_arn,
+            self.compute,
+            self.artefact_uri or self.request.config.s3_artefact,
+            self.artefact.digest if self.artefact else "",
+            self._environment(),
+        )
+
+    @property
+    def generated(self) -> bool:
+        """Whether the image has our server in it."""
+        return isinstance(self.wanted.spec, BuildSpec)
+
+    def _environment(self) -> dict[str, str]:
+        return container_environment(self.request.config, self.generated)
+
+    def result(self) -> Deployment:
+        assert self.endpoint is not None
+        config = self.request.config
+        self.request.code.deployed(config.name)
+        return Deployment(
+            name=config.name,
+            endpoint_type=self.request.endpoint_type,
+            version=self.endpoint.version,
+            url="",
+            token="",
+            origin=self.module.origin,
+            seconds=time.monotonic() - self.begin,
+            unchanged=self.deed == "unchanged",
+        )
+
+    def steps(self) -> tuple[Step, ...]:
+        found: list[Step] = []
+        if self.stored is None:
+            found.append(Step("build", "Build the image", self.build))
+            ready = ("build",)
+            if self.builder.name == "docker" and self.request.smoke_test:
+                found.append(Step("try", "Try the image", self.try_out, ready))
+                ready = ("try",)
+            found.append(Step("push", "Push the image", self.push, ready))
+        if self.artefact is not None:
+            found.append(Step("upload", "Upload the model", self.upload))
+        before = tuple(step.key for step in found)
+        done = self.present.status if self.present else ""
+        verb = "Update" if done == "InService" else "Create"
+        found.append(Step("endpoint", f"{verb} the endpoint", self.apply, before))
+        found.append(Step("wait", "Wait until it is InService", self.wait, ("endpoint",)))
+        if isinstance(self.compute, Server):
+            found.append(Step("scale", "Set up autoscaling", self.scale, ("wait",)))
+        return tuple(found)
+
+
+def wait_until_settled(
+    session: AwsSession, name: str, wanted: str, begin: float, reporter: Reporter
+) -> Done:
+    """Watch an endpoint until it has settled on the endpoint config `wanted`."""
+    status = ""
+    try:
+        for update in rollout.watch(session, name, pause=pausing(reporter)):
+            seen = update.endpoint
+            now = f"{seen.status} {seen.variant_status}".strip()
+            if now != status:
+                reporter.log(f"{words.duration(update.elapsed)}: {now}")
+                status = now
+            ready, desired = seen.instances
+            if desired:
+                reporter.progress(ready, desired, "instances")
+    except DeploymentCancelled:
+        raise DeploymentCancelled(
+            f"`{name}` is no longer watched; SageMaker goes on with it (it is {status})",
+            why="an endpoint that is being created or updated cannot be stopped",
+            do=f"`sageturner status {name}` shows how far it is; once it has settled,"
+            f" `sageturner delete {name}` removes it",
+        ) from None
+    rollout.settle(session, update.endpoint, wanted, time.monotonic() - begin)
+    return Done(update.endpoint.status)
+
+
+def pausing(reporter: Reporter) -> Callable[[float], None]:
+    def pause(seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            reporter.checkpoint()
+            time.sleep(min(left, 0.2))
+
+    return pause
+
+
+def container_environment(config: Config, generated: bool) -> dict[str, str]:
+    """The container's variables: the user's, and for our own server its settings."""
+    environment = dict(config.environment)
+    if generated and config.serving.model_fields_set:
+        serving = config.serving.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+        environment["SAGETURNER_SERVING"] = json.dumps(serving, sort_keys=True)
+    return environment
+
+
+def make_endpoint_spec(
+    config: Config,
+    image: str,
+    role_arn: str,
+    compute: Serverless | Server,
+    artefact_uri: str | None,
+    artefact_digest: str,
+    environment: dict[str, str],
+) -> EndpointSpec:
+    network = config.network
+    return EndpointSpec(
+        name=config.name,
+        image=image,
+        role_arn=role_arn,
+        compute=compute,
+        artefact_uri=artefact_uri,
+        artefact_digest=artefact_digest,
+        environment=environment,
+        network=Network(network.subnets, network.security_groups, network.isolation),
+        kms_key=config.kms_key,
+        tags=config.tags,
+    )
+
+
+def compute_of(config: Config, endpoint_type: str) -> Serverless | Server | None:
+    """`compute.serverless` or `compute.server`; None where the section is missing."""
+    if endpoint_type == "serverless":
+        wanted = config.compute.serverless
+        if wanted is None:
+            return None
+        return Serverless(wanted.memory, wanted.max_concurrency, wanted.provisioned_concurrency)
+    server = config.compute.server
+    if server is None:
+        return None
+    scaling = server.autoscaling
+    return Server(
+        instance_type=server.instance_type,
+        initial_instance_count=server.initial_instance_count,
+        volume_gb=server.volume_gb,
+        startup_timeout_s=server.startup_timeout_s,
+        download_timeout_s=server.download_timeout_s,
+        inference_ami_version=server.inference_ami_version,
+        routing=server.routing,
+        autoscaling=None
+        if scaling is None
+        else Autoscaling(scaling.min, scaling.max, float(scaling.invocations_per_instance)),
+    )
