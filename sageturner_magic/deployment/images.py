@@ -12,7 +12,9 @@ from packaging.utils import canonicalize_name
 from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.errors import Finding, ImageError
+from sageturner_magic.image.choice import Choice, choose
 from sageturner_magic.image.context import image_tag, provided
+from sageturner_magic.image.engine import connect
 from sageturner_magic.image.gpu import (
     ComputeTarget,
     Decision,
@@ -168,3 +170,15 @@ def _name_of(requirement: str) -> str:
         return canonicalize_name(Requirement(requirement).name)
     except InvalidRequirement:
         return ""
+
+
+def ready_builder(request: DeployRequest, spec: Spec) -> Choice:
+    """The builder for `spec`, after seeing that its engine answers, where it needs one.
+
+    Raises:
+        ImageError: No builder can make the image here.
+    """
+    choice = choose(request.config.container.generate_container.builder, spec)
+    if choice.name == "docker":
+        connect().close()
+    return choice

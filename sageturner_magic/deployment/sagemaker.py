@@ -22,7 +22,7 @@ from sageturner_magic.aws.spec import Server, Serverless, problems
 from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.images import wanted_image
+from sageturner_magic.deployment.images import ready_builder, wanted_image
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import AwsOptions, Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.sagemaker_steps import (
@@ -35,7 +35,6 @@ from sageturner_magic.deployment.sagemaker_steps import (
 )
 from sageturner_magic.errors import Finding
 from sageturner_magic.image import dockerfile
-from sageturner_magic.image.choice import choose
 from sageturner_magic.image.spec import ProvidedSpec, Spec
 from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
 
@@ -72,9 +71,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         )
     if wanted:
         found.add(list(wanted.findings))
-        builder = found.attempt(
-            lambda: choose(config.container.generate_container.builder, wanted.spec)
-        )
+        builder = found.attempt(lambda: ready_builder(request, wanted.spec))
         if isinstance(compute, Server) and wanted.ami:
             compute = replace(compute, inference_ami_version=wanted.ami)
     role_arn, present = "", None
