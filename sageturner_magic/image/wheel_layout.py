@@ -22,6 +22,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from sageturner_magic.errors import ImageError
+from sageturner_magic.values import CHUNK
 
 MAX_RATIO = 200
 """Bytes that one byte of a wheel may unpack to. Real wheels stay below 60; deflate's limit,
@@ -262,9 +263,10 @@ def _record(archive: zipfile.ZipFile, files: list[Installed], record: str, layou
         if file.member is not None and file.member.filename in known:
             digest = known[file.member.filename]
             size = file.member.file_size
+        elif file.member is not None:
+            digest, size = _digest_of(archive, file.member), file.member.file_size
         else:
-            content = archive.read(file.member) if file.member else file.content
-            digest, size = _digest(content), len(content)
+            digest, size = _digest(hashlib.sha256(file.content)), len(file.content)
         writer.writerow((path, digest, size))
     writer.writerow((posixpath.relpath(record, layout.site), "", ""))
     return text.getvalue().encode()
@@ -276,6 +278,14 @@ def _hashes(archive: zipfile.ZipFile) -> dict[str, str]:
     return {row[0]: row[1] for row in rows if len(row) >= 2 and row[1].startswith("sha256=")}
 
 
-def _digest(content: bytes) -> str:
-    digest = hashlib.sha256(content).digest()
-    return f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
+def _digest_of(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> str:
+    """For a wheel whose own RECORD leaves a file out."""
+    digest = hashlib.sha256()
+    with archive.open(member) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return _digest(digest)
+
+
+def _digest(digest: hashlib._Hash) -> str:
+    return f"sha256={base64.urlsafe_b64encode(digest.digest()).rstrip(b'=').decode()}"
