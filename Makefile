@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo demo-lab test check unit integration screenshots bench-build format clean
+.PHONY: help demo demo-lab test check unit integration screenshots proof bench-server bench-build format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -14,6 +14,8 @@ help:
 	@echo "make unit      unit tests on every Python from 3.10 that is present"
 	@echo "make integration  the tests against real parts"
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
+	@echo "make proof     the large proofs, of which make test runs a sample (hours)"
+	@echo "make bench-server  measure the model server beside its peers"
 	@echo "make bench-build  measure both builders side by side (needs an hour or so)"
 	@echo "make format    let ruff format and mend the code"
 
@@ -51,6 +53,13 @@ integration: $(VENV)/.dev
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots
+
+proof: $(VENV)/.dev
+	$(BIN)/python -m tests.integration.capture.proof --count 20000 --report docs/proof/capture.md
+	SAGETURNER_PROOF_REQUESTS=100000 $(BIN)/python -m pytest tests/integration/server/test_hostile.py
+
+bench-server: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.server
 
 bench-build: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.build

@@ -23,7 +23,7 @@ _PUBLIC = {
     "Prediction": "targets.prediction.Prediction",
     "SageturnerError": "errors.SageturnerError",
     "code": "deployment.verbs.code",
-    "delete": "deployment.verbs.delete",
+    "delete": "deployment.upkeep.delete",
     "deploy": "deployment.verbs.deploy",
     "export": "deployment.verbs.export",
     "init": "deployment.verbs.init",
@@ -32,7 +32,7 @@ _PUBLIC = {
     "logs": "deployment.verbs.logs",
     "plan": "deployment.verbs.plan",
     "rollback": "deployment.verbs.rollback",
-    "setup": "deployment.verbs.setup",
+    "setup": "deployment.upkeep.setup",
     "start_deployment": "deployment.verbs.start_deployment",
     "status": "deployment.verbs.status",
 }

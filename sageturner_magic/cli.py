@@ -139,13 +139,13 @@ def _deploy(arguments: Namespace) -> None:
 
 def _serve(name: str) -> None:
     """Show the endpoint's log until its server ends or the user has had enough."""
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment import upkeep, verbs
 
     try:
         for line in verbs.follow_logs(name):
             print(line, file=sys.stderr, flush=True)
     except KeyboardInterrupt:
-        verbs.delete(name)
+        upkeep.delete(name)
         return
     raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
 
@@ -240,12 +240,12 @@ def _payload(arguments: Namespace) -> tuple[object, str | None]:
 
 
 def _setup(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment import upkeep
 
     if arguments.show_policy:
-        print(verbs.show_policy(arguments.config_path, verbs=arguments.verbs, aws=_aws(arguments)))
+        print(upkeep.show_policy(arguments.config_path, verbs=arguments.verbs, aws=_aws(arguments)))
         return
-    changed = verbs.setup(arguments.config_path, aws=_aws(arguments))
+    changed = upkeep.setup(arguments.config_path, aws=_aws(arguments))
     print("\n".join(changed) or "everything is as it should be; nothing was changed")
 
 
@@ -263,16 +263,16 @@ def _rollback(arguments: Namespace) -> None:
 
 
 def _delete(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment import upkeep
 
     if bool(arguments.name) == arguments.orphans:
         raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
     aws = _aws(arguments)
-    if arguments.name and verbs.is_local(arguments.name, aws=aws):
-        verbs.delete(arguments.name)
+    if arguments.name and upkeep.is_local(arguments.name, aws=aws):
+        upkeep.delete(arguments.name)
         removed = [f"endpoint {arguments.name}"]
     else:
-        removal = verbs.plan_removal(
+        removal = upkeep.plan_removal(
             None if arguments.orphans else arguments.name,
             arguments.config_path,
             everybody=arguments.everybody,
@@ -290,9 +290,9 @@ def _delete(arguments: Namespace) -> None:
 
 
 def _teardown(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment import upkeep
 
-    removal = verbs.plan_teardown(arguments.config_path, aws=_aws(arguments))
+    removal = upkeep.plan_teardown(arguments.config_path, aws=_aws(arguments))
     _confirm(removal.lines, arguments.yes)
     removal.run(print)
 

@@ -186,17 +186,7 @@ def _artefacts(session: AwsSession, names: Names) -> tuple[StoredArtefact, ...]:
     return s3.list_artefacts(session, names)
 
 
-# --- setting up and tearing down an account ------------------------------------------------
-
-
-def set_up(session: AwsSession, names: Names) -> list[str]:
-    """Make role and bucket, or mend what drifted; says what was changed.
-
-    Raises:
-        AwsError: A role or bucket of that name is not ours; a call failed.
-    """
-    _, changed = iam.ensure_role(session, names)
-    return [*changed, *s3.ensure_bucket(session, names)]
+# --- tearing down an account --------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,10 @@ import json
 import mimetypes
 import sys
 import tempfile
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-from sageturner_magic.aws import policies
-from sageturner_magic.aws.names import Names, names
-from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import (
     Config,
     Origin,
@@ -27,7 +22,6 @@ from sageturner_magic.config import (
     parse_config,
     read_config,
 )
-from sageturner_magic.deployment import removal
 from sageturner_magic.deployment.container import plan_container
 from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endpoints
 from sageturner_magic.deployment.events import Deployment
@@ -39,14 +33,12 @@ from sageturner_magic.deployment.request import AwsOptions, DeployRequest, code_
 from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
 from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
 from sageturner_magic.errors import (
-    AwsError,
     ConfigError,
     DeploymentCancelled,
     SageturnerError,
     UsageError,
 )
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.local import LocalTarget
 from sageturner_magic.targets.payload import guess_content_type
 from sageturner_magic.targets.prediction import Prediction
 from sageturner_magic.values import ContainerMode, EndpointType, Reporter
@@ -352,149 +344,3 @@ def rollback(
     return DeploymentHandle(
         name, lambda reporter, workspace: plan_rollback(name, version, aws), listener
     )
-
-
-@dataclass(frozen=True)
-class Account:
-    """An AWS account with the names that a configuration's `overrides` give."""
-
-    session: AwsSession
-    names: Names
-
-
-def account(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> Account:
-    """The account that the verbs speak to. Raises AwsError without credentials or region."""
-    overrides = find_config(config).overrides if config is not None else None
-    session = aws.open()
-    return Account(
-        session,
-        names(
-            session,
-            bucket=overrides.bucket_name if overrides else None,
-            role=overrides.role_name if overrides else None,
-            repository=overrides.repository_name if overrides else None,
-        ),
-    )
-
-
-def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> list[str]:
-    """Make the execution role and the bucket, or mend what drifted; says what was changed.
-
-    Raises:
-        AwsError: One of that name is not ours; a call failed.
-    """
-    found = account(config, aws=aws)
-    return removal.set_up(found.session, found.names)
-
-
-def show_policy(
-    config: Config | str | Path | None = None,
-    *,
-    verbs: str | None = None,
-    aws: AwsOptions = HERE,
-) -> str:
-    """The minimal IAM policy, as JSON, of whoever uses `verbs` (comma-separated; all).
-
-    Raises:
-        UsageError: A verb that needs no permission or does not exist.
-    """
-    wanted = [verb.strip() for verb in (verbs or ",".join(policies.VERBS)).split(",")]
-    if unknown := [verb for verb in wanted if verb not in policies.VERBS]:
-        raise UsageError(
-            f"There is no policy for `{unknown[0]}`", do=f"choose from {', '.join(policies.VERBS)}"
-        )
-    found = account(config, aws=aws)
-    document = policies.caller_policy(
-        found.names, [verb for verb in policies.VERBS if verb in wanted]
-    )
-    return json.dumps(document, indent=2)
-
-
-def is_local(name: str, *, aws: AwsOptions = HERE) -> bool:
-    """Whether `name` is a local endpoint (which comes before one on SageMaker)."""
-    return aws == HERE and LocalTarget().state.read(name) is not None
-
-
-@dataclass(frozen=True)
-class PlannedRemoval:
-    """What is going to be removed, to be shown before `run` does it.
-
-    Attributes:
-        lines: What, a line each; empty when there is nothing.
-        run: Removes it, telling of each thing; raises AwsError or EndpointError.
-    """
-
-    lines: list[str]
-    run: Callable[[removal.Say], None]
-
-
-def plan_removal(
-    name: str | None,
-    config: Config | str | Path | None = None,
-    *,
-    everybody: bool = False,
-    aws: AwsOptions = HERE,
-) -> PlannedRemoval:
-    """What goes with an endpoint on SageMaker, or (without a name) what nothing uses any more.
-
-    Args:
-        config: For its `overrides`.
-        everybody: Without a name: also what others created.
-
-    Raises:
-        EndpointError: It is not ours, or busy.
-    """
-    found = _account_of(name, config, aws)
-    if name is None:
-        gone = removal.of_orphans(found.session, found.names, everybody=everybody, now=time.time())
-    else:
-        gone = removal.of_endpoint(found.session, found.names, name)
-    return PlannedRemoval(
-        gone.lines(), lambda say: removal.remove(found.session, found.names, gone, say)
-    )
-
-
-def plan_teardown(
-    config: Config | str | Path | None = None, *, aws: AwsOptions = HERE
-) -> PlannedRemoval:
-    """Everything that setup and deployments made. Raises SageturnerError while endpoints live."""
-    found = account(config, aws=aws)
-    everything = removal.of_everything(found.session, found.names)
-    return PlannedRemoval(
-        [*everything.lines],
-        lambda say: removal.tear_down(found.session, found.names, everything, say),
-    )
-
-
-def delete(
-    name: str,
-    config: Config | str | Path | None = None,
-    *,
-    aws: AwsOptions = HERE,
-    say: removal.Say = lambda line: None,
-) -> None:
-    """End an endpoint and remove what was made for it and nothing else uses.
-
-    Safe to repeat; finishes what an interrupted run began.
-
-    Args:
-        config: For its `overrides`.
-        say: Told of each thing that was removed.
-
-    Raises:
-        EndpointError: It is not there, not ours, or busy.
-    """
-    if is_local(name, aws=aws):
-        LocalTarget().delete(name)
-    else:
-        plan_removal(name, config, aws=aws).run(say)
-
-
-def _account_of(name: str | None, config: Config | str | Path | None, aws: AwsOptions) -> Account:
-    try:
-        return account(config, aws=aws)
-    except AwsError:
-        if name is not None and aws == HERE:
-            # No local endpoint and no AWS: says both.
-            Endpoint(name)
-        raise

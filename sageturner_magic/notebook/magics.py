@@ -247,13 +247,13 @@ class SageturnerMagics(Magics):
         )
 
     def _setup(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import verbs
+        from sageturner_magic.deployment import upkeep
 
         aws, config = _aws(arguments), arguments.config_path
         if arguments.show_policy:
-            print(verbs.show_policy(config, verbs=arguments.verbs, aws=aws))
+            print(upkeep.show_policy(config, verbs=arguments.verbs, aws=aws))
             return
-        changed = verbs.setup(config, aws=aws)
+        changed = upkeep.setup(config, aws=aws)
         print("\n".join(changed) or "everything is as it should be; nothing was changed")
 
     def _rollback(self, arguments: Namespace, cell: None) -> None:
@@ -262,15 +262,15 @@ class SageturnerMagics(Magics):
         self._show(verbs.rollback(arguments.name, arguments.version, aws=_aws(arguments)))
 
     def _delete(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import verbs
+        from sageturner_magic.deployment import upkeep
 
         name, aws = arguments.name, _aws(arguments)
         if bool(name) == arguments.orphans:
             raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
-        if name and verbs.is_local(name, aws=aws):
-            verbs.delete(name)
+        if name and upkeep.is_local(name, aws=aws):
+            upkeep.delete(name)
         else:
-            removal = verbs.plan_removal(
+            removal = upkeep.plan_removal(
                 name, arguments.config_path, everybody=arguments.everybody, aws=aws
             )
             if not _agreed(removal.lines, arguments.yes):
@@ -279,9 +279,9 @@ class SageturnerMagics(Magics):
         print(f"{name} is deleted; nothing of it is left" if name else "no orphans are left")
 
     def _teardown(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import verbs
+        from sageturner_magic.deployment import upkeep
 
-        removal = verbs.plan_teardown(arguments.config_path, aws=_aws(arguments))
+        removal = upkeep.plan_teardown(arguments.config_path, aws=_aws(arguments))
         if _agreed(removal.lines, arguments.yes):
             removal.run(print)
 
