@@ -8,6 +8,7 @@ from pathlib import Path
 from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.local import deployment_of
 from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
@@ -134,16 +135,7 @@ def _plan(
     def result() -> Deployment:
         record = records[0]
         request.code.deployed(config.name)
-        return Deployment(
-            name=record.name,
-            endpoint_type="local",
-            version=record.version,
-            url=record.url,
-            token=record.token,
-            origin=module.origin,
-            seconds=record.seconds,
-            unchanged=running is not None,
-        )
+        return deployment_of(record, unchanged=running is not None)
 
     def step(work: Callable[[Reporter], str]) -> Callable[[Reporter], Done]:
         return lambda reporter: Done(work(reporter))

@@ -44,6 +44,20 @@ def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> P
     return _plan(request, captured[0], artefact, findings)
 
 
+def deployment_of(record: LocalRecord, *, unchanged: bool) -> Deployment:
+    """What a caller gets of a local endpoint, whether a process or a container runs it."""
+    return Deployment(
+        name=record.name,
+        endpoint_type="local",
+        version=record.version,
+        url=record.url,
+        token=record.token,
+        origin=record.origin,
+        seconds=record.seconds,
+        unchanged=unchanged,
+    )
+
+
 def _plan(
     request: DeployRequest,
     module: CapturedModule,
@@ -80,16 +94,7 @@ def _plan(
     def result() -> Deployment:
         record = records[0]
         request.code.deployed(config.name)
-        return Deployment(
-            name=record.name,
-            endpoint_type="local",
-            version=record.version,
-            url=record.url,
-            token=record.token,
-            origin=module.origin,
-            seconds=record.seconds,
-            unchanged=running is not None,
-        )
+        return deployment_of(record, unchanged=running is not None)
 
     def step(work: Callable[[Reporter], str]) -> Callable[[Reporter], Done]:
         return lambda reporter: Done(work(reporter))
