@@ -130,8 +130,9 @@ def deployment_text(progress: Progress) -> str:
     lines += [f"{finding.severity}: {finding}" for finding in progress.findings]
     if progress.error:
         lines.append(progress.error.report())
-    elif progress.deployment and progress.deployment.url:
-        lines += [f"code: {progress.deployment.origin}", curl(progress.deployment)]
+    elif progress.deployment:
+        lines.append(f"code: {progress.deployment.origin}")
+        lines += [curl(progress.deployment)] if progress.deployment.url else []
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from html import escape
 from typing import Any
 
 from sageturner_magic.deployment import words
+from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.words import clip
@@ -87,15 +88,23 @@ def deployment_html(progress: Progress) -> str:
     parts.append(findings_html(progress.findings))
     if progress.error:
         parts.append(_error_html(progress))
-    elif (deployment := progress.deployment) and deployment.url:
-        docs = f"{deployment.url}/docs?token={deployment.token}"
-        parts.append(
-            f"<p>Code: {escape(deployment.origin)}. Version {deployment.version}."
-            f' <a href="{escape(docs)}" target="_blank" rel="noopener">API documentation</a></p>'
-            f"<p>Try <code>%sageturner invoke {escape(deployment.name)} …</code> or</p>"
-            f"<pre>{escape(words.curl(deployment))}</pre>"
-        )
+    elif progress.deployment:
+        parts.append(_calling_html(progress.deployment))
     return f'<div class="sageturner">{"".join(parts)}</div>'
+
+
+def _calling_html(deployment: Deployment) -> str:
+    """What runs, and how to call it."""
+    docs = ""
+    if deployment.url:
+        page = escape(f"{deployment.url}/docs?token={deployment.token}")
+        docs = f' <a href="{page}" target="_blank" rel="noopener">API documentation</a>'
+    invoke = f"<code>%sageturner invoke {escape(deployment.name)} …</code>"
+    curl = f" or</p><pre>{escape(words.curl(deployment))}</pre>" if deployment.url else "</p>"
+    return (
+        f"<p>Code: {escape(deployment.origin)}. Version {deployment.version}.{docs}</p>"
+        f"<p>Try {invoke}{curl}"
+    )
 
 
 def _headline_html(progress: Progress) -> str:

@@ -118,3 +118,12 @@ def test_endpoints_are_a_table_and_none_says_what_to_do():
     html = endpoints_shown([one], 60.0)._repr_html_()
     assert "InService" in html and "1 min 0 s" in html and "img" not in tags(html)
     assert "deploy" in repr(endpoints_shown([], 0.0))
+
+
+def test_an_endpoint_on_sagemaker_shows_its_code_and_how_to_call_it_without_an_address():
+    progress = Progress("digits")
+    deployment = Deployment("digits", "serverless", "abc", "", "", "In[3], In[4]", 60.0)
+    progress.apply(Ended(3.0, deployment, None))
+    html = deployment_html(progress)
+    assert "In[3], In[4]" in html and "%sageturner invoke digits" in html
+    assert "curl" not in html and "href" not in html
