@@ -246,6 +246,7 @@ VERBS = {
         Verb("teardown", "remove role, bucket, repository and logs from AWS", _teardown),
         Verb("export", "write code, configuration and artefact as a folder to deploy", _export),
         Verb("code", "show the module that is deployed", _code),
+        Verb("doctor", "show what this machine, account and environment can and lack", _aws),
     )
 }
 

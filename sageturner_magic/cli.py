@@ -322,6 +322,12 @@ def _code(arguments: Namespace) -> None:
     print(show(arguments.config_path, name=arguments.name), end="")
 
 
+def _doctor(arguments: Namespace) -> None:
+    from sageturner_magic.deployment.doctor import doctor
+
+    print(doctor(_aws(arguments)))
+
+
 VERBS: dict[str, Callable[[Namespace], None]] = {
     "init": _init,
     "setup": _setup,
@@ -336,4 +342,5 @@ VERBS: dict[str, Callable[[Namespace], None]] = {
     "teardown": _teardown,
     "export": _export,
     "code": _code,
+    "doctor": _doctor,
 }

@@ -299,6 +299,12 @@ class SageturnerMagics(Magics):
         show = verbs.code_diff if arguments.diff else verbs.code
         return code_shown(show(config, name=arguments.name))
 
+    def _doctor(self, arguments: Namespace, cell: None) -> Any:
+        from sageturner_magic.deployment.doctor import doctor
+        from sageturner_magic.notebook.html import code_shown
+
+        return code_shown(doctor(_aws(arguments)))
+
 
 TAKES_CELL = ("plan", "deploy", "export", "code")
 

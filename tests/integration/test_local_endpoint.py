@@ -464,3 +464,12 @@ def test_code_shows_the_module_and_what_would_change(project, state):
         assert 'return "2"' in command("code", "-c", changed).stdout
         difference = command("code", "--diff", "-c", changed).stdout
         assert '-    return "1"' in difference and '+    return "2"' in difference
+
+
+def test_doctor_says_what_is_there_and_what_to_do_about_the_rest(state, monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{state}/no-engine.sock")
+    result = command("doctor")
+    assert result.returncode == 0
+    assert sys.executable in result.stdout
+    assert "no Docker engine answers" in result.stdout
+    assert "AWS" in result.stdout and "Do: " in result.stdout

@@ -1,0 +1,90 @@
+"""What this machine, this AWS account and this Python environment can and lack."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from importlib.util import find_spec
+
+from sageturner_magic._version import __version__
+from sageturner_magic.aws import iam, s3
+from sageturner_magic.aws.names import names
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.deployment.request import AwsOptions
+from sageturner_magic.errors import AwsError, SageturnerError
+from sageturner_magic.image.engine import connect
+from sageturner_magic.image.gpu import Package, catalogue, doctor_table
+
+HEAVY = ("torch", "tensorflow", "jax", "onnxruntime", "cupy", "vllm")
+"""Frameworks with builds for GPUs; without one the table of instances says nothing."""
+
+
+def doctor(aws: AwsOptions) -> str:
+    """A report for people: each line a part and its state, then what GPUs would need."""
+    lines = [
+        f"{label:<12} {state}"
+        for label, state in (
+            ("sageturner", __version__),
+            ("Python", f"{platform.python_version()} ({sys.executable})"),
+            ("Docker", _said(_docker)),
+            *_account(aws),
+        )
+    ]
+    if any(find_spec(name) for name in HEAVY):
+        python = ".".join(map(str, sys.version_info[:2]))
+        table = doctor_table(installed(), python, catalogue.instance_types())
+        lines += ["", "This environment's frameworks on SageMaker's instances:", table]
+    return "\n".join(lines)
+
+
+def installed() -> list[Package]:
+    """The distributions of this environment, as the GPU fit reads them."""
+    return [
+        Package(each.name, each.version, tuple(each.requires or ()))
+        for each in metadata.distributions()
+        if each.name
+    ]
+
+
+def _said(check: Callable[[], str]) -> str:
+    try:
+        return check()
+    except SageturnerError as error:
+        return str(error)
+
+
+def _docker() -> str:
+    client = connect()
+    try:
+        version = client.version()
+    finally:
+        client.close()
+    return f"engine {version['Version']}, {version['Os']}/{version['Arch']}"
+
+
+def _account(aws: AwsOptions) -> list[tuple[str, str]]:
+    try:
+        session = aws.open()
+        where = names(session)
+    except AwsError as error:
+        return [("AWS", str(error))]
+    return [
+        ("AWS", f"account {where.account}, {where.region}, as {session.caller}"),
+        ("Role", _said(lambda: _role(session))),
+        ("Bucket", _said(lambda: _bucket(session))),
+    ]
+
+
+def _role(session: AwsSession) -> str:
+    where = names(session)
+    role = iam.resolve_role(session, where)
+    found = iam.role_findings(role, where)
+    return str(found[0]) if found else where.role_arn
+
+
+def _bucket(session: AwsSession) -> str:
+    where = names(session)
+    found = s3.bucket_findings(session, where)
+    return str(found[0]) if found else where.bucket
