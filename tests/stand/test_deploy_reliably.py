@@ -1,0 +1,96 @@
+"""Deployments finish although AWS, the registry and the deploying process do not hold still."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stand import Stand
+from tests.stand.project import Project
+
+pytestmark = [pytest.mark.docker, pytest.mark.registry]
+
+
+@pytest.fixture
+def project(stand: Stand, tmp_path: Path) -> Iterator[Project]:
+    """A project whose account is set up, and of which nothing is left in the end."""
+    before = stand.inventory()
+    made = Project(stand, tmp_path, "steady")
+    made.write_code()
+    (tmp_path / "weights.txt").write_text("42")
+    made.configure(artefact="./weights.txt")
+    made.run("setup")
+    yield made
+    stand.faults.clear()
+    made.run("delete", made.name, "--yes")
+    made.run("teardown", "--yes")
+    assert stand.inventory() == before
+
+
+def test_throttling_and_uploads_that_break_off_do_not_stop_a_deployment(project: Project) -> None:
+    aws = "sts,iam,s3,ecr,sagemaker,logs,application-autoscaling,service-quotas,pricing"
+    project.stand.faults.set(
+        throttle_percent=30, services=aws, drop_every_upload=5, s3_fail_upload=1
+    )
+    project.run("deploy", "-e", "serverless", "--no-smoke-test")
+    project.stand.faults.clear()
+    assert project.invoke({"file": "weights.txt"}) == {"value": "42"}
+
+
+def test_a_registry_token_that_expires_in_the_middle_of_a_push_is_renewed(project: Project) -> None:
+    project.stand.faults.set(expire_token_after=12)
+    project.run("deploy", "-e", "serverless", "--no-smoke-test")
+    assert project.stand.faults.expire_token_after == 0
+    assert project.invoke({"x": 2}) == {"answer": 4}
+
+
+def test_a_deployment_that_is_killed_at_any_step_is_finished_by_the_same_command(
+    project: Project,
+) -> None:
+    steps = ["Build the image", "Push the image", "Create the endpoint", "Wait until"]
+    project.stand.faults.set(transition_s=2)
+    for step in steps:
+        running = project.start("deploy", "-e", "serverless", "--no-smoke-test")
+        assert running.stderr is not None
+        reached = any(line.startswith(step) for line in running.stderr)
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+        assert reached, step
+    project.run("deploy", "-e", "serverless", "--no-smoke-test")
+    assert project.invoke({"x": 2}) == {"answer": 4}
+    left = project.stand.inventory()
+    for kind in ("models", "endpoint configurations", "endpoints"):
+        assert len([each for each in left[kind] if each.startswith("steady")]) == 1, left
+    assert len([each for each in left["images"] if "sageturner-sagemaker" in each]) == 1
+
+
+def test_of_two_deployments_at_once_one_wins_and_the_other_ends_well_or_says_why(
+    project: Project,
+) -> None:
+    running = [project.start("deploy", "-e", "serverless", "--no-smoke-test") for _ in range(2)]
+    ended = [(each.communicate(timeout=240), each.returncode) for each in running]
+    assert 0 in [code for _, code in ended], ended
+    for (_, err), code in ended:
+        assert code == 0 or "Do: " in err, err
+        assert "Traceback" not in err and "should not" not in err
+    assert project.invoke({"x": 2}) == {"answer": 4}
+
+
+def test_an_endpoint_answers_on_when_one_that_shares_its_layers_and_artefact_is_deleted(
+    project: Project,
+) -> None:
+    project.run("deploy", "-e", "serverless", "--no-smoke-test")
+    twin = Project(project.stand, project.folder, "twin")
+    twin.configure(artefact="./weights.txt")
+    twin.run("deploy", "-e", "serverless", "--no-smoke-test")
+    project.run("delete", project.name, "--yes")
+    assert twin.invoke({"file": "weights.txt"}) == {"value": "42"}
+    twin.write_code(factor=7)
+    twin.run("deploy", "-e", "serverless", "--no-smoke-test")
+    assert twin.invoke({"x": 1}) == {"answer": 7}
+    twin.run("delete", "twin", "--yes")
+    left = twin.stand.inventory()
+    assert not [each for each in left.get("objects", []) if each.startswith("sageturner")]
