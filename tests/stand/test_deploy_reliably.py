@@ -50,17 +50,20 @@ def test_a_registry_token_that_expires_in_the_middle_of_a_push_is_renewed(projec
 def test_a_deployment_that_is_killed_at_any_step_is_finished_by_the_same_command(
     project: Project,
 ) -> None:
-    steps = ["Build the image", "Push the image", "Create the endpoint", "Wait until"]
+    # Code of its own, so that there is something to build.
+    project.write_code(factor=11)
+    steps = ["Check everything", "Build the image …", "Try the image", "Upload the model"]
+    steps += ["Push the image", "Create the endpoint", "Wait until"]
     project.stand.faults.set(transition_s=2)
     for step in steps:
-        running = project.start("deploy", "-e", "serverless", "--no-smoke-test")
+        running = project.start("deploy", "-e", "serverless")
         assert running.stderr is not None
         reached = any(line.startswith(step) for line in running.stderr)
         running.send_signal(signal.SIGKILL)
         running.communicate()
         assert reached, step
-    project.run("deploy", "-e", "serverless", "--no-smoke-test")
-    assert project.invoke({"x": 2}) == {"answer": 4}
+    project.run("deploy", "-e", "serverless")
+    assert project.invoke({"x": 2}) == {"answer": 22}
     left = project.stand.inventory()
     for kind in ("models", "endpoint configurations", "endpoints"):
         assert len([each for each in left[kind] if each.startswith("steady")]) == 1, left
