@@ -412,6 +412,8 @@ def test_the_command_without_detach_serves_until_it_is_interrupted(project, stat
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        # A shell that runs the tests in the background lets its children ignore interrupts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with process:
         assert "echo answers at http://127.0.0.1:" in process.stdout.readline()
