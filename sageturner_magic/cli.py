@@ -114,7 +114,7 @@ def _show(handle: DeploymentHandle, drawn: bool, as_json: bool) -> Deployment:
 
 
 def _deploy(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import terminal, verbs
+    from sageturner_magic.deployment import terminal, upkeep, verbs
 
     if arguments.no_wait:
         raise UsageError(
@@ -131,22 +131,26 @@ def _deploy(arguments: Namespace) -> None:
         aws=_aws(arguments),
         listener=None if drawn else terminal.PlainLines(),
     )
-    deployment = _show(handle, drawn, arguments.json)
-    if deployment.endpoint_type == "local" and not arguments.detach:
-        print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
-        _serve(deployment.name)
+    name = handle.progress.name
+    serves = arguments.endpoint_type == "local" and not arguments.detach
+    try:
+        _show(handle, drawn, arguments.json)
+        if serves:
+            _serve(name)
+    except KeyboardInterrupt:
+        # Before it has been deployed an interrupt cancels; this one ends what serves.
+        if not serves:
+            raise
+        upkeep.delete(name)
 
 
 def _serve(name: str) -> None:
-    """Show the endpoint's log until its server ends or the user has had enough."""
-    from sageturner_magic.deployment import upkeep, verbs
+    """Show the endpoint's log until its server ends."""
+    from sageturner_magic.deployment import verbs
 
-    try:
-        for line in verbs.follow_logs(name):
-            print(line, file=sys.stderr, flush=True)
-    except KeyboardInterrupt:
-        upkeep.delete(name)
-        return
+    print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
+    for line in verbs.follow_logs(name):
+        print(line, file=sys.stderr, flush=True)
     raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
 
 

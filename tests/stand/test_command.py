@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -46,7 +45,7 @@ def test_it_prints_what_to_export_takes_faults_and_ends_cleanly() -> None:
             with pytest.raises(ClientError, match="Throttling"):
                 session.client("iam", endpoint_url=url, config=once).list_roles()
         finally:
-            running.send_signal(signal.SIGINT)
+            running.terminate()
             assert running.wait(timeout=60) == 0
 
 
