@@ -11,14 +11,21 @@ from sageturner_magic.aws import autoscaling, ecr, rollout, upload
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.sagemaker import Endpoint
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Network, Server, Serverless
+from sageturner_magic.aws.spec import (
+    SERVERLESS_IMAGE_BYTES,
+    Autoscaling,
+    EndpointSpec,
+    Network,
+    Server,
+    Serverless,
+)
 from sageturner_magic.config import Config
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import WantedImage
 from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.request import DeployRequest
-from sageturner_magic.errors import DeploymentCancelled
+from sageturner_magic.errors import DeploymentCancelled, ImageError
 from sageturner_magic.image.choice import Choice
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination
 from sageturner_magic.image.urls import Credentials
@@ -51,6 +58,7 @@ class Work:
 
     def build(self, reporter: Reporter) -> Done:
         self.built = self.builder.builder.build(self.wanted.spec, reporter)
+        refuse_too_large(self.built, self.compute)
         return Done(words.size(self.built.size), reused=self.built.reused)
 
     def try_out(self, reporter: Reporter) -> Done:
@@ -168,6 +176,18 @@ class Work:
         if isinstance(self.compute, Server):
             found.append(Step("scale", "Set up autoscaling", self.scale, ("wait",)))
         return tuple(found)
+
+
+def refuse_too_large(image: BuiltImage, compute: Serverless | Server) -> None:
+    """Raises ImageError for an image that a serverless endpoint would not take."""
+    if isinstance(compute, Serverless) and image.size > SERVERLESS_IMAGE_BYTES:
+        raise ImageError(
+            f"The image has {words.size(image.size)}, a serverless endpoint takes"
+            f" {words.size(SERVERLESS_IMAGE_BYTES)}",
+            where=f"image {image.reference}",
+            do="leave out packages that the model does not need, keep its weights in `artefact`"
+            " and not in the image, or deploy with `-e server`",
+        )
 
 
 def wait_until_settled(
