@@ -30,7 +30,9 @@ def project(stand: Stand, tmp_path: Path) -> Iterator[Project]:
     assert stand.inventory() == before
 
 
-def test_throttling_and_uploads_that_break_off_do_not_stop_a_deployment(project: Project) -> None:
+def test_throttling_by_aws_and_uploads_that_break_off_do_not_stop_a_deployment(
+    project: Project,
+) -> None:
     aws = "sts,iam,s3,ecr,sagemaker,logs,application-autoscaling,service-quotas,pricing"
     project.stand.faults.set(
         throttle_percent=30, services=aws, drop_every_upload=5, s3_fail_upload=1
