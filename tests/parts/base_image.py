@@ -159,7 +159,11 @@ def _debian() -> str:
 
 def _interpreter(version: str) -> Path:
     """This machine's Python `version` that is not a virtual environment's."""
-    candidates = sorted(Path("~/.pyenv/versions").expanduser().glob(f"{version}.*/bin/python"))
+    candidates: list[Path] = []
+    if launcher := shutil.which("pyenv"):
+        # Where the launcher lies, whatever HOME is.
+        versions = Path(launcher).resolve().parents[1] / "versions"
+        candidates += sorted(versions.glob(f"{version}.*/bin/python"))
     if found := shutil.which(f"python{version}"):
         candidates.append(Path(found))
     for candidate in candidates:
