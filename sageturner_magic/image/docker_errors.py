@@ -39,7 +39,7 @@ _PROBLEMS = (
         r"E: Unable to locate package|E: Package '.*' has no installation candidate"
         r"|E: Couldn't find any package",
         "a system package does not exist in the base image's Debian release",
-        "correct its name in system_packages (Debian lists them)",
+        "correct its name in system_packages (Debian's package search lists them)",
     ),
     _Problem(
         r"E: Version '.*' for '.*' was not found",

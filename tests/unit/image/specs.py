@@ -6,7 +6,7 @@ from sageturner_magic.image.requirements import Package, Requirements, Target
 from sageturner_magic.image.spec import BuildSpec
 from sageturner_magic.values import CapturedModule, SourceFile
 
-PYPI = "https://index.example/simple"
+INDEX = "https://index.example/simple"
 MODULE = CapturedModule(
     "In[1], In[2]",
     (
@@ -16,7 +16,7 @@ MODULE = CapturedModule(
 )
 
 
-def package(name: str, version: str, file: str = "", index: str = PYPI) -> Package:
+def package(name: str, version: str, file: str = "", index: str = INDEX) -> Package:
     file = file or f"{name}-{version}-py3-none-any.whl"
     return Package(name, version, f"https://files.example.org/{file}", f"{1:064x}", index, True)
 
