@@ -11,6 +11,7 @@ import pytest
 
 from tests.stand import Stand
 from tests.stand.project import Project
+from tests.stand.sweep import nothing_left
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
@@ -58,29 +59,28 @@ if __name__ == "__main__":
 @pytest.fixture
 def example(stand: Stand, tmp_path: Path) -> Iterator[Project]:
     """The original's example, with a small model in place of the weights."""
-    before = stand.inventory()
-    made = Project(stand, tmp_path, "sageturner-resnet-50")
-    (tmp_path / "sageturner.yaml").write_text(EXAMPLE.format(name=made.name))
-    code = tmp_path / "generate-container"
-    code.mkdir()
-    (code / "sageturner.py").write_text(CODE)
-    (code / "config.json").write_text('{"bias": 1}')
-    (tmp_path / "artefact").mkdir()
-    with tarfile.open(tmp_path / "artefact" / "pytorch_model.bin.tar.gz", "w:gz") as archive:
-        member = tarfile.TarInfo("pytorch_model.bin")
-        member.size = 1
-        archive.addfile(member, io.BytesIO(b"3"))
-    provided = tmp_path / "provided-container"
-    provided.mkdir()
-    model = Path(__file__).parent / "model"
-    for name in ("Dockerfile", "serve.py"):
-        (provided / name).write_bytes((model / name).read_bytes())
-    made.run("setup")
-    yield made
-    stand.faults.clear()
-    made.run("delete", made.name, "--yes")
-    made.run("teardown", "--yes")
-    assert stand.inventory() == before
+    with nothing_left(stand):
+        made = Project(stand, tmp_path, "sageturner-resnet-50")
+        (tmp_path / "sageturner.yaml").write_text(EXAMPLE.format(name=made.name))
+        code = tmp_path / "generate-container"
+        code.mkdir()
+        (code / "sageturner.py").write_text(CODE)
+        (code / "config.json").write_text('{"bias": 1}')
+        (tmp_path / "artefact").mkdir()
+        with tarfile.open(tmp_path / "artefact" / "pytorch_model.bin.tar.gz", "w:gz") as archive:
+            member = tarfile.TarInfo("pytorch_model.bin")
+            member.size = 1
+            archive.addfile(member, io.BytesIO(b"3"))
+        provided = tmp_path / "provided-container"
+        provided.mkdir()
+        model = Path(__file__).parent / "model"
+        for name in ("Dockerfile", "serve.py"):
+            (provided / name).write_bytes((model / name).read_bytes())
+        made.run("setup")
+        yield made
+        stand.faults.clear()
+        made.run("delete", made.name, "--yes")
+        made.run("teardown", "--yes")
 
 
 def test_the_originals_example_answers_from_a_generated_image(example: Project) -> None:

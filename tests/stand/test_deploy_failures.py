@@ -10,6 +10,7 @@ import pytest
 from tests.stand import Stand
 from tests.stand.fixtures import Account
 from tests.stand.project import Project
+from tests.stand.sweep import nothing_left
 from tests.stand.quotas import MEMORY
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
@@ -26,17 +27,16 @@ def predict(model, request):
 @pytest.fixture
 def project(stand: Stand, tmp_path: Path) -> Iterator[Project]:
     """A project whose account is set up, and torn down in the end."""
-    before = stand.inventory()
-    made = Project(stand, tmp_path, "failing")
-    made.write_code()
-    made.configure()
-    made.run("setup")
-    yield made
-    stand.faults.clear()
-    made.configure()
-    made.run("delete", made.name, "--yes")
-    made.run("teardown", "--yes")
-    assert stand.inventory() == before
+    with nothing_left(stand):
+        made = Project(stand, tmp_path, "failing")
+        made.write_code()
+        made.configure()
+        made.run("setup")
+        yield made
+        stand.faults.clear()
+        made.configure()
+        made.run("delete", made.name, "--yes")
+        made.run("teardown", "--yes")
 
 
 def test_everything_that_is_missing_is_said_at_once(stand: Stand, tmp_path: Path) -> None:

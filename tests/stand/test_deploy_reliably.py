@@ -10,6 +10,7 @@ import pytest
 
 from tests.stand import Stand
 from tests.stand.project import Project
+from tests.stand.sweep import nothing_left
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
@@ -17,17 +18,16 @@ pytestmark = [pytest.mark.docker, pytest.mark.registry]
 @pytest.fixture
 def project(stand: Stand, tmp_path: Path) -> Iterator[Project]:
     """A project whose account is set up, and of which nothing is left in the end."""
-    before = stand.inventory()
-    made = Project(stand, tmp_path, "steady")
-    made.write_code()
-    (tmp_path / "weights.txt").write_text("42")
-    made.configure(artefact="./weights.txt")
-    made.run("setup")
-    yield made
-    stand.faults.clear()
-    made.run("delete", made.name, "--yes")
-    made.run("teardown", "--yes")
-    assert stand.inventory() == before
+    with nothing_left(stand):
+        made = Project(stand, tmp_path, "steady")
+        made.write_code()
+        (tmp_path / "weights.txt").write_text("42")
+        made.configure(artefact="./weights.txt")
+        made.run("setup")
+        yield made
+        stand.faults.clear()
+        made.run("delete", made.name, "--yes")
+        made.run("teardown", "--yes")
 
 
 def test_throttling_by_aws_and_uploads_that_break_off_do_not_stop_a_deployment(
