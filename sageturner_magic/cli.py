@@ -257,7 +257,7 @@ def _rollback(arguments: Namespace) -> None:
     from sageturner_magic.deployment import terminal, verbs
 
     drawn = sys.stderr.isatty() and not arguments.json
-    handle = verbs.rollback(
+    handle = verbs.start_rollback(
         arguments.name,
         arguments.version,
         aws=_aws(arguments),

@@ -480,8 +480,8 @@ class Config(Section):
     )
     kms_key: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
         None,
-        description="KMS key (id, ARN or alias) that encrypts artefacts in S3 and the disks of "
-        "instances. Left out: AWS's own keys.",
+        description="KMS key (id, ARN or alias) that encrypts the disks of the endpoint's "
+        "instances. Left out: AWS's own key, which also encrypts artefacts in S3.",
         examples=["alias/my-key"],
     )
     environment: Annotated[

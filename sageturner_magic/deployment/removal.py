@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from sageturner_magic.aws import ecr, iam, logs, s3
 from sageturner_magic.aws.ecr import StoredImage
@@ -28,6 +29,9 @@ from sageturner_magic.errors import SageturnerError
 ORPHAN_AGE_S = 24 * 3600.0
 """What is younger may belong to a deployment that is under way."""
 
+_STORED = re.compile(rf"s3://(?P<bucket>[^/]+)/{s3.ARTEFACTS}[0-9a-f]{{64}}/")
+_PUSHED = re.compile(r"[^/]+/(?P<repository>.+)@sha256:")
+
 Say = Callable[[str], None]
 
 
@@ -36,12 +40,14 @@ class Removal:
     """What will be removed. Nothing in it is used by anything that stays.
 
     Attributes:
+        names: Where images and artefacts lie.
         endpoint: Its name; empty when there is none to remove.
         versions: Models and endpoint configs.
         images: In the repository.
         artefacts: In the bucket.
     """
 
+    names: Names
     endpoint: str
     versions: tuple[Version, ...]
     images: tuple[StoredImage, ...]
@@ -98,6 +104,8 @@ def unused(
 def of_endpoint(session: AwsSession, names: Names, name: str) -> Removal:
     """What goes with endpoint `name`; also what an interrupted removal has left.
 
+    Its versions say themselves in which bucket and repository they lie.
+
     Raises:
         EndpointError: It is not ours, or is being created or updated.
         AwsError: A call failed.
@@ -108,10 +116,21 @@ def of_endpoint(session: AwsSession, names: Names, name: str) -> Removal:
     everything = list_versions(session)
     gone = tuple(version for version in everything if version.name == name)
     staying = [version for version in everything if version.name != name]
+    places = _places(names, gone)
     images, artefacts = unused(
-        gone, staying, _images(session, names), _artefacts(session, names), names
+        gone, staying, _images(session, places), _artefacts(session, places), places
     )
-    return Removal(name if endpoint else "", gone, images, artefacts)
+    return Removal(places, name if endpoint else "", gone, images, artefacts)
+
+
+def _places(names: Names, versions: Sequence[Version]) -> Names:
+    """`names` with the bucket and the repository of the newest of `versions` that tell them."""
+    for version in sorted(versions, key=lambda each: each.created):
+        if stored := _STORED.match(version.artefact_uri):
+            names = replace(names, bucket=stored["bucket"])
+        if pushed := _PUSHED.match(version.image):
+            names = replace(names, repository=pushed["repository"])
+    return names
 
 
 def of_orphans(session: AwsSession, names: Names, *, everybody: bool, now: float) -> Removal:
@@ -136,6 +155,7 @@ def of_orphans(session: AwsSession, names: Names, *, everybody: bool, now: float
     used = {version.image.rpartition("@")[2] for version in staying}
     uris = "\n".join(version.artefact_uri for version in staying)
     return Removal(
+        names,
         "",
         gone,
         tuple(
@@ -152,7 +172,7 @@ def of_orphans(session: AwsSession, names: Names, *, everybody: bool, now: float
     )
 
 
-def remove(session: AwsSession, names: Names, removal: Removal, say: Say) -> None:
+def remove(session: AwsSession, removal: Removal, say: Say) -> None:
     """Do it, from the endpoint down to the artefacts; safe to repeat after an interrupt.
 
     Raises:
@@ -167,10 +187,10 @@ def remove(session: AwsSession, names: Names, removal: Removal, say: Say) -> Non
         delete_version(session, version)
         say(f"deleted model and endpoint config {version.resource}")
     if removal.images:
-        ecr.delete_images(session, names, [image.digest for image in removal.images])
+        ecr.delete_images(session, removal.names, [image.digest for image in removal.images])
         say(f"deleted {len(removal.images)} images")
     for artefact in removal.artefacts:
-        s3.delete_artefact(session, names, artefact.digest)
+        s3.delete_artefact(session, removal.names, artefact.digest)
         say(f"deleted artefact {artefact.digest[:12]}")
 
 

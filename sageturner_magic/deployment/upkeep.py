@@ -12,10 +12,11 @@ from sageturner_magic.aws import iam, policies, s3
 from sageturner_magic.aws.names import Names, names
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Config
+from sageturner_magic.config.schema import Overrides
 from sageturner_magic.deployment import removal
 from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.request import AwsOptions
-from sageturner_magic.deployment.verbs import HERE, find_config
+from sageturner_magic.deployment.verbs import DEFAULT_CONFIG, HERE, find_config
 from sageturner_magic.errors import AwsError, UsageError
 from sageturner_magic.targets.local import LocalTarget
 
@@ -29,8 +30,16 @@ class Account:
 
 
 def account(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> Account:
-    """The account that the verbs speak to. Raises AwsError without credentials or region."""
-    overrides = find_config(config).overrides if config is not None else None
+    """The account that the verbs speak to, with the names of the configuration's `overrides`.
+
+    Args:
+        config: Without one, ./sageturner.yaml where it is there.
+
+    Raises:
+        AwsError: There are no credentials, or no region.
+        ConfigError: The configuration has mistakes.
+    """
+    overrides = _overrides(config)
     session = aws.open()
     return Account(
         session,
@@ -43,13 +52,20 @@ def account(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE
     )
 
 
+def _overrides(config: Config | str | Path | None) -> Overrides | None:
+    """Those of the configuration, which need not be there. Raises ConfigError."""
+    if config is None and not Path(DEFAULT_CONFIG).exists():
+        return None
+    return find_config(config).overrides
+
+
 def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> list[str]:
     """Make the execution role and the bucket, or mend what drifted; says what was changed.
 
     Raises:
         AwsError: One of that name is not ours; a call failed.
     """
-    overrides = find_config(config).overrides if config is not None else None
+    overrides = _overrides(config)
     found = account(config, aws=aws)
     role = iam.resolve_role(
         found.session,
@@ -126,9 +142,7 @@ def plan_removal(
         gone = removal.of_orphans(found.session, found.names, everybody=everybody, now=time.time())
     else:
         gone = removal.of_endpoint(found.session, found.names, name)
-    return PlannedRemoval(
-        gone.lines(), lambda say: removal.remove(found.session, found.names, gone, say)
-    )
+    return PlannedRemoval(gone.lines(), lambda say: removal.remove(found.session, gone, say))
 
 
 def plan_teardown(
@@ -169,6 +183,11 @@ def delete(
 
 def _account_of(name: str | None, config: Config | str | Path | None, aws: AwsOptions) -> Account:
     try:
+        if name is not None and config is None:
+            # What is to go says itself where it lies: a configuration with mistakes keeps nobody
+            # from deleting.
+            session = aws.open()
+            return Account(session, names(session))
         return account(config, aws=aws)
     except AwsError:
         if name is not None and aws == HERE:

@@ -329,7 +329,7 @@ def read_payload(path: str | Path, content_type: str | None) -> tuple[bytes, str
     return data, content_type or guessed
 
 
-def rollback(
+def start_rollback(
     name: str,
     version: str | None = None,
     *,
@@ -344,3 +344,17 @@ def rollback(
     return DeploymentHandle(
         name, lambda reporter, workspace: plan_rollback(name, version, aws), listener
     )
+
+
+def rollback(name: str, version: str | None = None, *, aws: AwsOptions = HERE) -> Deployment:
+    """Let an endpoint on SageMaker serve an earlier version again; returns when it does.
+
+    Args:
+        version: 12 hex digits; None for the version before the present one.
+
+    Raises:
+        SageturnerError: There is no such version; what went wrong.
+    """
+    handle = start_rollback(name, version, aws=aws)
+    handle.watch(lambda: None)
+    return handle.result()

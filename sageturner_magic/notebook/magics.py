@@ -259,7 +259,7 @@ class SageturnerMagics(Magics):
     def _rollback(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import verbs
 
-        self._show(verbs.rollback(arguments.name, arguments.version, aws=_aws(arguments)))
+        self._show(verbs.start_rollback(arguments.name, arguments.version, aws=_aws(arguments)))
 
     def _delete(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import upkeep

@@ -9,7 +9,7 @@ import textwrap
 import threading
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -415,7 +415,8 @@ def test_the_command_without_detach_serves_until_it_is_interrupted(project, stat
         # A shell that runs the tests in the background lets its children ignore interrupts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    with process:
+    with process, ExitStack() as failing:
+        failing.callback(process.kill)
         assert "echo answers at http://127.0.0.1:" in process.stdout.readline()
         assert sageturner.invoke("echo", 1)["version"] == "1"
         process.send_signal(signal.SIGINT)

@@ -7,10 +7,12 @@ import secrets
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
+from moto.ecr.models import ecr_backends
 from moto.s3.models import s3_backends
 
 from tests.parts import engine
@@ -174,6 +176,22 @@ class Stand:
     def expire_ecr_tokens(self) -> None:
         """All ECR tokens that were given out so far are expired."""
         self.ecr.expire_tokens()
+
+    def let_pass(self, seconds: float) -> None:
+        """Everything that is there is older by `seconds`."""
+        store = self.sagemaker.store(self.region)
+        with store.lock:
+            for item in (*store.models.values(), *store.configs.values()):
+                item.created -= seconds
+            for endpoint in store.endpoints.values():
+                endpoint.created -= seconds
+                endpoint.modified -= seconds
+        for repository in ecr_backends[ACCOUNT][self.region].repositories.values():
+            for image in repository.images:
+                image.image_pushed_at -= int(seconds)
+        for bucket in s3_backends[ACCOUNT]["aws"].buckets.values():
+            for key in bucket.keys.values():
+                key.last_modified -= timedelta(seconds=seconds)
 
     def ping_failures(self, endpoint: str) -> list[str]:
         """Where a container of the endpoint broke the two-second rule of /ping."""

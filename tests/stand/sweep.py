@@ -1,4 +1,4 @@
-"""A test leaves nothing on the stand; what a failed one leaves is removed, so that it fails alone."""
+"""A test leaves nothing on the stand; what a failed one leaves is removed: it fails alone."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ def nothing_left(stand: Stand) -> Iterator[None]:
     finally:
         stand.faults.clear()
         after = stand.inventory()
-        left = {kind: sorted(set(names) - set(before.get(kind, []))) for kind, names in after.items()}
+        left = {
+            kind: sorted(set(names) - set(before.get(kind, []))) for kind, names in after.items()
+        }
         _remove(stand, left)
     assert after == before
+
+
+def _less(names: list[str], others: list[str]) -> list[str]:
+    return sorted(set(names) - set(others))
 
 
 def _remove(stand: Stand, left: dict[str, list[str]]) -> None:

@@ -10,8 +10,8 @@ import pytest
 from tests.stand import Stand
 from tests.stand.fixtures import Account
 from tests.stand.project import Project
-from tests.stand.sweep import nothing_left
 from tests.stand.quotas import MEMORY
+from tests.stand.sweep import nothing_left
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
