@@ -290,6 +290,13 @@ INVOCATION: tuple[Row, ...] = (
 )
 
 ENDPOINT_LOG: tuple[Row, ...] = (
+    # What the server's own check says before it loads the model (`server/gpu_check.py`).
+    _row(
+        r"SAGETURNER_GPU_MISFIT: (?P<misfit>.+?: CUDA \d+ needs driver [\d.]+ or newer)",
+        "{misfit}",
+        "set `compute.server.inference_ami_version: al2023-ami-sagemaker-inference-gpu-4-1`, or "
+        "install a build for an older CUDA",
+    ),
     _row(
         r"exec format error",
         "the image was built for another processor than {instance_type} has",

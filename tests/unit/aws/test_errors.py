@@ -26,6 +26,7 @@ from sageturner_magic.aws.errors import (
 )
 from sageturner_magic.aws.symptoms import TABLE
 from sageturner_magic.errors import AwsError, ConfigError
+from sageturner_magic.server.gpu_check import Need, misfit
 
 
 def client_error(code: str, message: str, operation: str = "CreateModel") -> ClientError:
@@ -356,6 +357,13 @@ FAILURES = [
         "ml.m5.large",
         "another processor",
         "architecture",
+    ),
+    (
+        "The primary container for variant AllTraffic did not pass the ping health check.",
+        json.dumps({"level": "error", "message": misfit([Need("torch 2.11", 13)], "470.57", 11)}),
+        "ml.g5.xlarge",
+        "torch 2.11 (CUDA 13) cannot run with this instance's NVIDIA driver 470.57: CUDA 13 needs",
+        "inference_ami_version: al2023-ami-sagemaker-inference-gpu-4-1",
     ),
     ("Something that nobody has seen before", "", "", "Something that nobody", "log below"),
     ("", "", "", "gives no reason", "log below"),
