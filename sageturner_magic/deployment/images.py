@@ -16,6 +16,7 @@ from sageturner_magic.image.choice import Choice, choose
 from sageturner_magic.image.context import image_tag, provided
 from sageturner_magic.image.engine import connect
 from sageturner_magic.image.gpu import (
+    BaseImage,
     ComputeTarget,
     Decision,
     Package,
@@ -31,7 +32,7 @@ from sageturner_magic.image.requirements import (
     resolve,
     server_arguments,
 )
-from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
+from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, SystemCuda
 from sageturner_magic.image.urls import Location
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
@@ -47,6 +48,7 @@ class WantedImage:
         tag: `<name>-<12 hex of the build's inputs>`.
         ami: The InferenceAmiVersion that its CUDA needs; empty where the default does.
         findings: What was noticed on the way.
+        gpu: Why builds, AMI and base image are what they are; empty without a GPU.
     """
 
     spec: Spec
@@ -54,6 +56,7 @@ class WantedImage:
     architecture: Architecture
     ami: str
     findings: tuple[Finding, ...]
+    gpu: str = ""
 
 
 def wanted_image(
@@ -81,6 +84,7 @@ def wanted_image(
         instance_type,
         (server.inference_ami_version or "") if server else "",
         config.container.generate_container.install_cuda,
+        artefact.size if artefact else None,
     )
     python = python_version(request)
     architecture = _decided([], target, python)[0].architecture
@@ -107,8 +111,17 @@ def wanted_image(
         base_image=generate.base_image or "",
         system_packages=generate.system_packages,
         environment=dict(decision.environment),
+        cuda=None if generate.base_image else _system_cuda(decision.base),
     )
-    return WantedImage(spec, image_tag(spec), architecture, decision.ami, findings)
+    gpu = explain(decision) if decision.gpu else ""
+    return WantedImage(spec, image_tag(spec), architecture, decision.ami, findings, gpu)
+
+
+def _system_cuda(base: BaseImage) -> SystemCuda | None:
+    if base.cuda is None:
+        return None
+    version = ".".join(map(str, base.cuda))
+    return SystemCuda(base.reference, version, "compile" if base.kind == "cuda-devel" else "run")
 
 
 def _decided(

@@ -253,6 +253,7 @@ def _facts(work: Work) -> tuple[Fact, ...]:
         Fact("Code", work.module.origin),
         Fact("Packages", _packages(work.wanted.spec)),
         Fact("Image", image),
+        *([Fact("GPU", work.wanted.gpu)] if work.wanted.gpu else []),
         Fact("Artefact", artefact),
         Fact("Role", work.role_arn),
         Fact("Cost", cost),

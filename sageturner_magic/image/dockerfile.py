@@ -42,6 +42,9 @@ _PIP_OPTIONS = " ".join(
 _COMPILEALL = "python -m compileall -qq -j 0 --invalidation-mode=unchecked-hash"
 
 
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+
+
 @cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
@@ -72,6 +75,8 @@ def render(spec: BuildSpec) -> str:
         check_python=spec.base != default_base_image(spec.target.python_version),
         python_version=spec.target.python_version,
         system_packages=sorted(set(spec.system_packages)),
+        cuda=spec.cuda,
+        libraries=f"/usr/lib/{_MACHINES[spec.architecture]}-linux-gnu",
         server_wheels=_wheels(spec.server_requirements),
         wheels=_wheels(spec.requirements),
         has_packages=bool(spec.requirements.packages),
@@ -120,6 +125,8 @@ def check(spec: BuildSpec) -> None:
         for number, name in enumerate(spec.system_packages)
         if not _SYSTEM_PACKAGE.fullmatch(name)
     ]
+    if spec.cuda and not _REFERENCE.fullmatch(spec.cuda.reference):
+        raise ValueError(f"not an image: {spec.cuda.reference}")
     if not _REFERENCE.fullmatch(spec.base):
         findings.append(
             Finding(

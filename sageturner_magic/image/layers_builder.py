@@ -231,6 +231,15 @@ def refuse_what_needs_docker(spec: Spec) -> None:
                 where="system_packages",
             )
         )
+    if spec.cuda:
+        findings.append(
+            Finding(
+                f"CUDA {spec.cuda.version} of the system needs Docker",
+                why="a package does not bring its CUDA with its wheel",
+                do="set `builder: docker`, or name a base_image that has it",
+                where="python_packages",
+            )
+        )
     for requirements in (spec.requirements, spec.server_requirements):
         findings += [
             Finding(

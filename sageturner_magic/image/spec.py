@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from sageturner_magic.image.requirements import Architecture, Requirements, Target
 from sageturner_magic.image.urls import Credentials
@@ -22,6 +22,21 @@ def default_base_image(python_version: str) -> str:
 
 
 @dataclass(frozen=True)
+class SystemCuda:
+    """CUDA and cuDNN that do not come with the wheels: taken from an image of NVIDIA's.
+
+    Attributes:
+        reference: The image, which has CUDA below /usr/local/cuda-VERSION.
+        version: Major and minor: `12.4`.
+        purpose: `run` for packages that load it, `compile` for those that are built with it.
+    """
+
+    reference: str
+    version: str
+    purpose: Literal["run", "compile"]
+
+
+@dataclass(frozen=True)
 class BuildSpec:
     """An image that is generated around a module.
 
@@ -33,6 +48,7 @@ class BuildSpec:
         base_image: Reference of an image with Python and pip; empty for the default.
         system_packages: Debian packages, each with an optional `=version`.
         environment: Variables that the image itself sets.
+        cuda: CUDA of the system, where packages want it.
     """
 
     name: str
@@ -42,6 +58,7 @@ class BuildSpec:
     base_image: str = ""
     system_packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    cuda: SystemCuda | None = None
 
     @property
     def target(self) -> Target:

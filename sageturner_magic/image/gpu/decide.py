@@ -221,7 +221,7 @@ def _cuda_to_compile_with(chosen: Choice) -> Cuda | None:
 
 
 def _built_on(base: BaseImage) -> str:
-    return f"the image is built on {base.reference}, which fits the driver"
+    return f"CUDA and cuDNN are taken from {base.reference}, which fits the driver"
 
 
 def _cuda_base(kind: BaseKind, cuda: Cuda) -> BaseImage:

@@ -101,9 +101,9 @@ class BaseImage:
     """What the image is built on.
 
     Attributes:
-        kind: `slim` is the configured Python image; the others bring a CUDA of the system.
-        cuda: The CUDA of the base, or None for `slim`.
-        reference: The image for the CUDA kinds (it has no Python); empty for `slim`.
+        kind: `slim` is the configured Python image; the others add a CUDA of the system to it.
+        cuda: That CUDA, or None for `slim`.
+        reference: NVIDIA's image that it is taken from; empty for `slim`.
     """
 
     kind: BaseKind = "slim"

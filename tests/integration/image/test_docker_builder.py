@@ -8,13 +8,20 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from sageturner_magic.errors import DeploymentCancelled, ImageError
 from sageturner_magic.image.docker_builder import DockerBuilder
 from sageturner_magic.image.files import FileStore
-from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination, ProvidedSpec
+from sageturner_magic.image.spec import (
+    BuildSpec,
+    BuiltImage,
+    Destination,
+    ProvidedSpec,
+    SystemCuda,
+)
 from sageturner_magic.image.urls import Credentials
 from tests.parts.recorder import Recorder
 from tests.parts.registry import Registry
@@ -271,3 +278,36 @@ def test_no_engine_is_an_error_with_both_remedies(
         DockerBuilder().build(spec, Recorder())
     assert "start Docker" in str(caught.value)
     assert "builder: layers" in str(caught.value)
+
+
+CUDA_IMAGE = """\
+FROM {base}
+RUN mkdir -p /usr/local/cuda-12.6/lib64 /usr/local/cuda-12.6/bin \\
+ && cp /lib/x86_64-linux-gnu/libz.so.1 /usr/local/cuda-12.6/lib64/libcudart.so.12 \\
+ && cp /lib/x86_64-linux-gnu/libz.so.1 /usr/lib/x86_64-linux-gnu/libcudnn.so.9 \\
+ && touch /usr/local/cuda-12.6/bin/nvcc
+"""
+
+
+@pytest.mark.parametrize("purpose", ["run", "compile"])
+def test_cuda_of_the_system_is_found_where_it_is_needed_and_nowhere_else(
+    builder: DockerBuilder,
+    make_spec: MakeSpec,
+    name: str,
+    base: str,
+    tmp_path: Path,
+    purpose: Literal["run", "compile"],
+) -> None:
+    # Laid out as NVIDIA's images are, with a small library in place of the large ones.
+    (tmp_path / "cuda").mkdir()
+    (tmp_path / "cuda" / "Dockerfile").write_text(CUDA_IMAGE.format(base=base))
+    docker("build", "--quiet", f"--tag={name}-cuda:12.6", str(tmp_path / "cuda"))
+    spec = replace(make_spec(name), cuda=SystemCuda(f"{name}-cuda:12.6", "12.6", purpose))
+    image = builder.build(spec, Recorder())
+    load = "import ctypes; [ctypes.CDLL(n) for n in ('libcudart.so.12', 'libcudnn.so.9')]"
+    if purpose == "run":
+        run_in(image, "python", "-c", load)
+    else:
+        # What only compiling needs stays behind.
+        with pytest.raises(subprocess.CalledProcessError):
+            run_in(image, "ls", "/usr/local/cuda")

@@ -9,7 +9,7 @@ import pytest
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import dockerfile
 from sageturner_magic.image.requirements import Target
-from sageturner_magic.image.spec import BuildSpec
+from sageturner_magic.image.spec import BuildSpec, SystemCuda
 from tests.unit.image.specs import package, spec
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -34,6 +34,16 @@ CASES = {
         package("numpy", "2.5.5"),
         base_image="example.org/team/python:3.12@sha256:" + "a" * 64,
         environment={"NVIDIA_VISIBLE_DEVICES": "all", "PROMPT": 'say "$5" \\ twice'},
+    ),
+    "system-cuda": spec(
+        package("onnxruntime-gpu", "1.20.2"),
+        cuda=SystemCuda("example.org/cuda:12.6.3-cudnn-runtime-ubuntu22.04", "12.6", "run"),
+    ),
+    "compiled-with-cuda": spec(
+        package("torch", "2.9.1"),
+        package("flash-attn", "2.8.3", "flash_attn-2.8.3.tar.gz"),
+        target=Target("3.12", "arm64"),
+        cuda=SystemCuda("example.org/cuda:12.8.1-cudnn-devel-ubuntu22.04", "12.8", "compile"),
     ),
 }
 
