@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.parts.index import guarded_index
+from tests.parts.wheels import make_wheel
 from tests.stand import Stand
 from tests.stand.project import Project
 from tests.stand.sweep import nothing_left
@@ -162,3 +164,39 @@ def test_a_server_takes_a_folder_and_changes_it_in_place(example: Project) -> No
     own.deploy("server")
     assert own.invoke({"file": "a.txt"}) == {"value": "two"}
     own.run("delete", own.name, "--yes")
+
+
+CLIP = """\
+name: sageturner-clip
+artefact: ./artefact/pytorch_model.bin.tar.gz
+container:
+  generate_container:
+    code_dir: ./generate-container
+    system_packages:
+      - git
+    python_packages:
+      - --extra-index-url {index} torch
+      - transformers
+      - pillow
+    install_cuda: true
+    python_version: "3.10"
+compute:
+  server:
+    instance_type: ml.g4dn.xlarge
+    initial_instance_count: 1
+"""
+
+
+def test_the_originals_gpu_example_plans_to_an_endpoint_that_starts(
+    example: Project, tmp_path: Path
+) -> None:
+    make_wheel(tmp_path / "published", "not-torch")
+    with guarded_index(tmp_path / "published") as index:
+        config = tmp_path / "clip.yaml"
+        config.write_text(CLIP.format(index=index.url))
+        planned = example.json("plan", "-e", "server", "-c", str(config))
+    gpu = planned["facts"]["gpu"]
+    assert "torch" in gpu and "ml.g4dn.xlarge's default driver 470 cannot run it" in gpu
+    assert "so the endpoint uses al2023-ami-sagemaker-inference-gpu" in gpu
+    assert "g4dn" in planned["facts"]["endpoint"]
+    assert index.password not in str(planned)
