@@ -132,6 +132,23 @@ class ImageRef:
         return f"{self.repository}@{self.digest}"
 
 
+@dataclass(frozen=True)
+class UnpackedImage:
+    """An image as a folder, with what its configuration says of running it.
+
+    Attributes:
+        root: Becomes `/`. Other images share files of it: it is never written to.
+        command: Entrypoint and command.
+        environment: The image's own variables.
+        working_dir: Where the command starts.
+    """
+
+    root: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    working_dir: str
+
+
 class Reporter(Protocol):
     """What a long piece of work is given to say how far it is.
 

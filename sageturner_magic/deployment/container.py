@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sageturner_magic.capture import check_module, prepare_artefact
@@ -12,15 +13,17 @@ from sageturner_magic.deployment.local import deployment_of
 from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
-from sageturner_magic.errors import Finding
+from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.image import context
 from sageturner_magic.image.docker_builder import DockerBuilder
+from sageturner_magic.image.layers_builder import LayersBuilder, refuse_what_needs_docker
 from sageturner_magic.image.requirements import Architecture, Target, resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, ProvidedSpec, Spec
+from sageturner_magic.targets.container import sandbox
 from sageturner_magic.targets.container.deploy import ContainerDeployer, ContainerEndpoint
 from sageturner_magic.targets.container.runner import local_engine
 from sageturner_magic.targets.local import LocalRecord, LocalState
-from sageturner_magic.values import Artefact, CapturedModule, Reporter
+from sageturner_magic.values import Artefact, CapturedModule, Reporter, UnpackedImage
 
 
 def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
@@ -32,7 +35,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
     config = request.config
     found = Collector()
     found.add(config.check(request.endpoint_type, request.container_mode))
-    architecture = found.attempt(_architecture) or "amd64"
+    way = found.attempt(lambda: _way(request))
     captured = found.attempt(request.code.module)
     artefact = found.attempt(
         lambda: prepare_artefact(
@@ -49,24 +52,61 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
             # The kernel has what its cells import, so what fails here would fail in the image.
             found.attempt(lambda: check_module(module, request.python, reporter))
         built = found.attempt(
-            lambda: _spec(request, module, artefact, architecture, workspace, reporter)
+            lambda: _spec(request, module, artefact, way or _UNKNOWN, workspace, reporter)
         )
     findings = found.finish()
-    assert captured is not None and built is not None
-    return _plan(request, captured[0], artefact, *built, findings)
+    assert captured is not None and built is not None and way is not None
+    return _plan(request, captured[0], artefact, way, *built, findings)
 
 
-def _architecture() -> Architecture:
-    """The Docker engine's. Raises EndpointError if none answers."""
-    arm = local_engine().version()["Arch"] in ("arm64", "aarch64")
-    return "arm64" if arm else "amd64"
+@dataclass(frozen=True)
+class _Way:
+    """How containers are run here.
+
+    Attributes:
+        builder: Makes images for it: layers are unpacked and run without an engine.
+        architecture: Of the images that it runs.
+        reason: Why not by a Docker engine; empty where that does.
+    """
+
+    builder: DockerBuilder | LayersBuilder
+    architecture: Architecture
+    reason: str = ""
+
+
+_UNKNOWN = _Way(DockerBuilder(), "amd64")
+"""Stands in for the way where there is none, to find what else is wrong."""
+
+
+def _way(request: DeployRequest) -> _Way:
+    """A Docker engine where one answers, else this machine's own namespaces.
+
+    Raises EndpointError where neither can be had.
+    """
+    provided = request.container_mode == "provide"
+    setting = "docker" if provided else request.config.container.generate_container.builder
+    missing: tuple[Finding, ...] = ()
+    if setting != "layers":
+        try:
+            arm = local_engine().version()["Arch"] in ("arm64", "aarch64")
+            return _Way(DockerBuilder(), "arm64" if arm else "amd64")
+        except EndpointError as error:
+            if setting == "docker":
+                raise
+            missing = error.findings
+    try:
+        sandbox.require()
+    except EndpointError as error:
+        raise EndpointError.of([*missing, *error.findings]) from None
+    reason = "no Docker engine answers" if missing else "`builder: layers` asks for it"
+    return _Way(LayersBuilder(), sandbox.architecture(), reason)
 
 
 def _spec(
     request: DeployRequest,
     module: CapturedModule,
     artefact: Artefact | None,
-    architecture: Architecture,
+    way: _Way,
     workspace: Path,
     reporter: Reporter,
 ) -> tuple[Spec, str]:
@@ -74,10 +114,10 @@ def _spec(
     config = request.config
     if request.container_mode == "provide":
         assert config.docker_dir is not None
-        provided = ProvidedSpec(config.name, config.docker_dir, architecture)
+        provided = ProvidedSpec(config.name, config.docker_dir, way.architecture)
         return provided, context.provided(provided).tag
     generate = config.container.generate_container
-    target = Target(python_version(request), architecture)
+    target = Target(python_version(request), way.architecture)
     wheels = workspace / "wheels"
     wheels.mkdir()
     lines = package_lines(config, module, artefact, wheels)
@@ -89,6 +129,8 @@ def _spec(
         base_image=generate.base_image or "",
         system_packages=generate.system_packages,
     )
+    if isinstance(way.builder, LayersBuilder):
+        refuse_what_needs_docker(spec)
     return spec, context.image_tag(spec)
 
 
@@ -96,6 +138,7 @@ def _plan(
     request: DeployRequest,
     module: CapturedModule,
     artefact: Artefact | None,
+    way: _Way,
     spec: Spec,
     image_tag: str,
     findings: tuple[Finding, ...],
@@ -119,13 +162,21 @@ def _plan(
     running = deployer.running()
     replaced = state.read(config.name) is not None and not running
     built: list[BuiltImage] = []
+    unpacked: list[UnpackedImage] = []
     records: list[LocalRecord] = [running] if running else []
 
     def build(reporter: Reporter) -> Done:
-        built.append(DockerBuilder().build(spec, reporter))
+        built.append(way.builder.build(spec, reporter))
         return Done(f"{image_tag}, {words.size(built[0].size)}", reused=built[0].reused)
 
+    def unpack(reporter: Reporter) -> Done:
+        assert isinstance(way.builder, LayersBuilder)
+        unpacked.append(way.builder.unpack(built[0], reporter))
+        return Done()
+
     def start(reporter: Reporter) -> Done:
+        if unpacked:
+            return Done(deployer.start(image_tag, reporter, unpacked[0]))
         return Done(deployer.start(built[0].reference, reporter))
 
     def switch(reporter: Reporter) -> Done:
@@ -140,10 +191,13 @@ def _plan(
     def step(work: Callable[[Reporter], str]) -> Callable[[Reporter], Done]:
         return lambda reporter: Done(work(reporter))
 
+    engineless = isinstance(way.builder, LayersBuilder)
+    image = "unpack" if engineless else "build"
     steps = (
         Step("build", "Build the image", build),
+        *([Step("unpack", "Unpack the image", unpack, needs=("build",))] if engineless else []),
         Step("write", "Write the model", step(deployer.write)),
-        Step("start", "Start the container", start, needs=("build", "write")),
+        Step("start", "Start the container", start, needs=(image, "write")),
         Step("load", "Load the model", step(deployer.load), needs=("start",)),
         Step("switch", "Switch over", switch, needs=("load",)),
     )
@@ -154,10 +208,11 @@ def _plan(
         module=module,
         facts=(
             Fact("Endpoint", f"{config.name} (local, a container of this machine)"),
+            *([Fact("Runs", f"without Docker, because {way.reason}")] if engineless else []),
             Fact("Code", module.origin),
             Fact("Artefact", words.artefact(artefact)),
             *_image_facts(spec, image_tag),
-            Fact("Limits", _limits(endpoint.serverless_mb)),
+            Fact("Limits", _limits(endpoint.serverless_mb, engineless)),
             Fact("Access", _access(generated, replaced)),
             Fact("Cost", "none"),
             Fact("Version", f"{deployer.version}{', already running' if running else ''}"),
@@ -183,10 +238,15 @@ def _image_facts(spec: Spec, image_tag: str) -> tuple[Fact, ...]:
     )
 
 
-def _limits(serverless_mb: int | None) -> str:
+def _limits(serverless_mb: int | None, engineless: bool) -> str:
+    if serverless_mb is None and engineless:
+        return f"{', '.join(sandbox.WRITABLE)} and the program's folder can be written, no more"
     if serverless_mb is None:
         return "none, as on an instance"
-    return f"{serverless_mb} MB, read-only files, no root, as a serverless endpoint"
+    limits = f"{serverless_mb} MB, read-only files, no root, as a serverless endpoint"
+    if engineless:
+        limits += f" (memory is looked at every {sandbox.MEMORY_SECONDS:g} s; /tmp is not limited)"
+    return limits
 
 
 def _access(generated: bool, replaced: bool) -> str:

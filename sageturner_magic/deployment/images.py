@@ -11,7 +11,7 @@ from packaging.utils import canonicalize_name
 
 from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
 from sageturner_magic.deployment.request import DeployRequest
-from sageturner_magic.errors import Finding, ImageError
+from sageturner_magic.errors import EndpointError, Finding, ImageError
 from sageturner_magic.image.choice import Choice, choose
 from sageturner_magic.image.context import image_tag, provided
 from sageturner_magic.image.engine import connect
@@ -34,6 +34,7 @@ from sageturner_magic.image.requirements import (
 )
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, SystemCuda
 from sageturner_magic.image.urls import Location
+from sageturner_magic.targets.container import sandbox
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
 PYTORCH = "download.pytorch.org"
@@ -195,3 +196,19 @@ def ready_builder(request: DeployRequest, spec: Spec) -> Choice:
     if choice.name == "docker":
         connect().close()
     return choice
+
+
+def untried(choice: Choice, spec: Spec) -> tuple[Finding, ...]:
+    """A note with the reason, where the image cannot be tried on this machine."""
+    if choice.name == "docker":
+        return ()
+    if spec.architecture != sandbox.architecture():
+        why = f"it is for {spec.architecture} and this machine is not"
+    else:
+        try:
+            sandbox.require()
+            return ()
+        except EndpointError as error:
+            why = error.findings[0].why
+    note = "The image is not tried before it is pushed"
+    return (Finding(note, why=f"there is no Docker engine for it, and {why}", severity="note"),)

@@ -22,7 +22,7 @@ from sageturner_magic.aws.spec import Server, Serverless, problems
 from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.images import ready_builder, wanted_image
+from sageturner_magic.deployment.images import ready_builder, untried, wanted_image
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import AwsOptions, Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.sagemaker_steps import (
@@ -64,6 +64,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     module = _module(request, reporter, found)
     reporter.checkpoint()
     wanted = builder = None
+    cannot_try: tuple[Finding, ...] = ()
     if module and compute:
         instance_type = compute.instance_type if isinstance(compute, Server) else ""
         wanted = found.attempt(
@@ -72,6 +73,8 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     if wanted:
         found.add(list(wanted.findings))
         builder = found.attempt(lambda: ready_builder(request, wanted.spec))
+        cannot_try = untried(builder, wanted.spec) if builder and request.smoke_test else ()
+        found.add(list(cannot_try))
         if isinstance(compute, Server) and wanted.ami:
             compute = replace(compute, inference_ami_version=wanted.ami)
     role_arn, present = "", None
@@ -93,6 +96,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         artefact,
         stored,
         present,
+        try_image=request.smoke_test and not cannot_try,
     )
     return Plan(
         name=config.name,

@@ -27,6 +27,7 @@ from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.errors import DeploymentCancelled, ImageError
 from sageturner_magic.image.choice import Choice
+from sageturner_magic.image.layers_builder import LayersBuilder
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination
 from sageturner_magic.image.urls import Credentials
 from sageturner_magic.targets.container.runner import ContainerSpec
@@ -49,6 +50,7 @@ class Work:
     artefact: Artefact | None
     stored: ImageRef | None
     present: Endpoint | None
+    try_image: bool
     begin: float = field(default_factory=time.monotonic)
     built: BuiltImage | None = None
     image: ImageRef | None = None
@@ -63,14 +65,19 @@ class Work:
 
     def try_out(self, reporter: Reporter) -> Done:
         assert self.built is not None
+        builder = self.builder.builder
+        unpacked = None
+        if isinstance(builder, LayersBuilder):
+            unpacked = builder.unpack(self.built, reporter)
         serverless = self.compute.memory if isinstance(self.compute, Serverless) else None
         report = smoke_test(
             ContainerSpec(
-                self.built.reference,
+                self.built.tag if unpacked else self.built.reference,
                 self.request.config.name,
                 model=str(self.artefact.folder) if self.artefact else None,
                 environment=self._environment(),
                 serverless_mb=serverless,
+                unpacked=unpacked,
             ),
             reporter,
             module=self.module if self.generated else None,
@@ -162,7 +169,7 @@ class Work:
         if self.stored is None:
             found.append(Step("build", "Build the image", self.build))
             ready = ("build",)
-            if self.builder.name == "docker" and self.request.smoke_test:
+            if self.try_image:
                 found.append(Step("try", "Try the image", self.try_out, ready))
                 ready = ("try",)
             found.append(Step("push", "Push the image", self.push, ready))

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,9 @@ from sageturner_magic.image.spec import (
     ProvidedSpec,
     Spec,
 )
+from sageturner_magic.image.unpacking import PackedLayer, UnpackedLayers
 from sageturner_magic.image.urls import Credentials
-from sageturner_magic.values import CHUNK, ImageRef, Reporter
+from sageturner_magic.values import CHUNK, ImageRef, Reporter, UnpackedImage
 
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
@@ -125,13 +127,7 @@ class LayersBuilder:
         if found := registry.find(image.tag):
             reporter.log(f"{destination.repository}:{image.tag} is there already")
             return found
-        assembled = self._remembered(Path(image.reference))
-        if assembled is None:
-            raise ImageError(
-                f"the layers of {image.tag} are gone",
-                why="they were removed from the cache, or damaged there",
-                do="run it again: they are made anew",
-            )
+        assembled = self._assembled(image)
         source = self._bases.client(assembled.base.repository)
         with ThreadPoolExecutor(max_workers=_UPLOADS) as workers:
             sent = [
@@ -157,6 +153,44 @@ class LayersBuilder:
             destination.repository, digest, image.tag, image.architecture, assembled.size
         )
 
+    def unpack(self, image: BuiltImage, reporter: Reporter) -> UnpackedImage:
+        """`image` as a folder: the very layers that `push` sends. Raises ImageError, OSError."""
+        assembled = self._assembled(image)
+        config = json.loads(assembled.config)
+        source = self._bases.client(assembled.base.repository)
+        titles = [
+            *(f"base image {layer.digest[7:19]}" for layer in assembled.base.layers),
+            *(layer.title for layer in assembled.layers),
+        ]
+        reads = [
+            *(partial(source.read, layer.digest) for layer in assembled.base.layers),
+            *(partial(self._read, layer) for layer in assembled.layers),
+        ]
+        packed = [
+            PackedLayer(diff_id, title, read)
+            for diff_id, title, read in zip(
+                config["rootfs"]["diff_ids"], titles, reads, strict=True
+            )
+        ]
+        root = UnpackedLayers(self.cache.folder / "unpacked").image(packed, reporter)
+        inner = config["config"]
+        return UnpackedImage(
+            root=str(root),
+            command=(*inner["Entrypoint"], *inner["Cmd"]),
+            environment=dict(each.split("=", 1) for each in inner["Env"]),
+            working_dir=inner["WorkingDir"],
+        )
+
+    def _assembled(self, image: BuiltImage) -> AssembledImage:
+        found = self._remembered(Path(image.reference))
+        if found is None:
+            raise ImageError(
+                f"the layers of {image.tag} are gone",
+                why="they were removed from the cache, or damaged there",
+                do="run it again: they are made anew",
+            )
+        return found
+
     @property
     def _bases(self) -> BaseImages:
         return BaseImages(self.cache.folder, self.credentials)
@@ -166,22 +200,23 @@ class LayersBuilder:
         if registry.has_blob(digest):
             reporter.log(f"{layer.title}: there already")
             return
-        if not self.cache.is_sound(layer.written):
+        registry.upload(
+            digest, layer.written.size, partial(self._read, layer), reporter, layer.title
+        )
+        reporter.log(f"{layer.title}: pushed {_megabytes(layer.written.size)}")
+
+    def _read(self, layer: Layer, offset: int = 0) -> Iterator[bytes]:
+        """A layer from the cache, after seeing that it is what it was. Raises ImageError."""
+        if offset == 0 and not self.cache.is_sound(layer.written):
             raise ImageError(
                 f"the layer of {layer.title} is damaged on this disk",
                 why="its content does not have its digest; it has been removed",
                 do="run it again: the layer is made anew",
             )
-        path = self.cache.blob(layer.written.digest)
-
-        def read(offset: int) -> Iterator[bytes]:
-            with path.open("rb") as file:
-                file.seek(offset)
-                while chunk := file.read(CHUNK):
-                    yield chunk
-
-        registry.upload(digest, layer.written.size, read, reporter, layer.title)
-        reporter.log(f"{layer.title}: pushed {_megabytes(layer.written.size)}")
+        with self.cache.blob(layer.written.digest).open("rb") as file:
+            file.seek(offset)
+            while chunk := file.read(CHUNK):
+                yield chunk
 
     def _kept(self, tag: str) -> Path:
         return self.cache.folder / "images" / f"{tag}.json"

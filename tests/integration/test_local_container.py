@@ -379,6 +379,8 @@ def test_no_docker_engine_is_said_with_everything_else_that_is_wrong(
     config = project.write("def load(): pass", extra="artefact: ./nowhere\n")
     with monkeypatch.context() as patch:
         patch.setenv("DOCKER_HOST", f"unix://{project.folder}/none.sock")
+        # Neither bubblewrap nor unshare.
+        patch.setenv("PATH", str(project.folder))
         with pytest.raises(SageturnerError) as raised:
             sageturner.plan(config)
     said = str(raised.value)

@@ -23,7 +23,7 @@ from sageturner_magic.targets.local import process, serving
 from sageturner_magic.targets.local.deploy import copy_artefact, pass_on, unique
 from sageturner_magic.targets.local.state import LocalRecord, LocalState, find_process
 from sageturner_magic.targets.local.target import TAIL_LINES, with_cells
-from sageturner_magic.values import Artefact, CapturedModule, Reporter
+from sageturner_magic.values import Artefact, CapturedModule, Reporter, UnpackedImage
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ class ContainerDeployer:
         _let_all_read(folder / "model")
         return "1 file" if endpoint.artefact.files == 1 else f"{endpoint.artefact.files} files"
 
-    def start(self, image: str, reporter: Reporter) -> str:
-        """Start the container of `image`; says what limits it."""
+    def start(self, image: str, reporter: Reporter, unpacked: UnpackedImage | None = None) -> str:
+        """Start the container of `image`, or run it `unpacked`; says what limits it."""
         assert self._folder is not None
         reporter.checkpoint()
         endpoint = self.endpoint
@@ -133,6 +133,7 @@ class ContainerDeployer:
             model=str(self._folder / "model"),
             environment=variables,
             serverless_mb=endpoint.serverless_mb,
+            unpacked=unpacked,
         )
         log = self.state.folder(endpoint.name) / "logs" / f"{self._folder.name}.log"
         self._kept = keeping.keep(spec, log, tied=endpoint.tied)
@@ -157,6 +158,7 @@ class ContainerDeployer:
                 number: (place.cell, place.line) for number, place in endpoint.module.lines.items()
             },
             image=image,
+            unpacked=unpacked is not None,
         )
         if endpoint.serverless_mb is None:
             return "unlimited, as on an instance"
@@ -200,8 +202,8 @@ class ContainerDeployer:
         self._kept = self._folder = None
         if before:
             serving.end(before, self._home, keep=self._container)
-            if before.image and before.image != record.image:
-                runner.remove_image(before.image)
+            if before.engine_image and before.engine_image != record.engine_image:
+                runner.remove_image(before.engine_image)
         self.state.tidy(record)
         return record
 

@@ -12,6 +12,7 @@ Environment:
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import queue
@@ -24,12 +25,14 @@ from typing import Any
 
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.targets.children import LIFELINE
+from sageturner_magic.targets.container import sandbox
 from sageturner_magic.targets.container.runner import (
+    Container,
     ContainerSpec,
     Exit,
-    RunningContainer,
     run_container,
 )
+from sageturner_magic.values import UnpackedImage
 
 CONTROL = "SAGETURNER_CONTROL"
 
@@ -59,10 +62,11 @@ def main() -> int:
     if LIFELINE in os.environ:
         _in_thread(_watch, int(os.environ[LIFELINE]), news)
     told = json.loads((path.parent / "spec.json").read_text())
-    grace_s = told.pop("grace_s")
+    grace_s, unpacked = told.pop("grace_s"), told.pop("unpacked")
+    spec = ContainerSpec(**told, unpacked=_unpacked(unpacked))
     state.say(state="starting")
     try:
-        container = run_container(ContainerSpec(**told))
+        container = _started(spec, path.parent / "scratch")
     except EndpointError as error:
         state.say(state="refused", finding=asdict(error.findings[0]))
         return 1
@@ -81,6 +85,20 @@ def main() -> int:
     return 0
 
 
+def _unpacked(told: dict[str, Any] | None) -> UnpackedImage | None:
+    return UnpackedImage(**{**told, "command": tuple(told["command"])}) if told else None
+
+
+def _started(spec: ContainerSpec, scratch: Path) -> Container:
+    if spec.unpacked is None:
+        return run_container(spec)
+    # As long as this process lives, nobody removes the image's folder.
+    lock = os.open(f"{spec.unpacked.root}.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    scratch.mkdir()
+    return sandbox.run(spec, scratch)
+
+
 def _in_thread(work: Any, *arguments: Any) -> threading.Thread:
     thread = threading.Thread(target=work, args=arguments, daemon=True)
     thread.start()
@@ -93,12 +111,12 @@ def _watch(lifeline: int, news: queue.SimpleQueue[str]) -> None:
     news.put("cut")
 
 
-def _wait(container: RunningContainer, news: queue.SimpleQueue[str]) -> None:
+def _wait(container: Container, news: queue.SimpleQueue[str]) -> None:
     container.wait()
     news.put("ended")
 
 
-def _copy(container: RunningContainer) -> None:
+def _copy(container: Container) -> None:
     for piece in container.output():
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()

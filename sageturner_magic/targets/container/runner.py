@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import docker
@@ -17,6 +17,7 @@ import requests
 
 from sageturner_magic.docker_engine import connect
 from sageturner_magic.errors import EndpointError, ImageError
+from sageturner_magic.values import UnpackedImage
 
 PORT = "8080/tcp"
 MODEL_DIR = "/opt/ml/model"
@@ -42,12 +43,13 @@ class ContainerSpec:
     """An image and what SageMaker gives a container of it.
 
     Attributes:
-        image: Reference or id on the Docker engine.
+        image: Reference or id on the Docker engine; the name of an unpacked image.
         home: What the container belongs to (`HOME_LABEL`).
         model: Folder on this machine that becomes the read-only /opt/ml/model; None for none.
         environment: Variables, on top of the image's own.
         serverless_mb: Memory of a serverless endpoint in MB. Such a container also has a
             read-only file system and no root. None: an instance, which limits nothing.
+        unpacked: The image as a folder, to be run without an engine.
     """
 
     image: str
@@ -55,6 +57,7 @@ class ContainerSpec:
     model: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     serverless_mb: int | None = None
+    unpacked: UnpackedImage | None = None
 
 
 @dataclass(frozen=True)
@@ -72,15 +75,41 @@ class Exit:
     forced: bool = False
 
 
-class RunningContainer:
-    """A container that was started and is not removed yet."""
+class Container(Protocol):
+    """What was started of an image and is not removed yet.
+
+    Attributes:
+        id: Names it on this machine.
+        port: Where it listens on 127.0.0.1; 0 when it has ended already.
+    """
+
+    id: str
+    port: int
+
+    def output(self) -> Iterator[bytes]:
+        """What it writes to stdout and stderr, from its start until it ends."""
+
+    def exit(self) -> Exit | None:
+        """How it ended, or None while it runs."""
+
+    def wait(self) -> Exit:
+        """As `exit`, once it has ended."""
+
+    def stop(self, grace_s: float = STOP_SECONDS) -> Exit:
+        """SIGTERM, and SIGKILL after `grace_s`."""
+
+    def remove(self) -> None:
+        """End it at once if it still runs, and leave nothing of it."""
+
+
+class EngineContainer:
+    """A container of a Docker engine."""
 
     def __init__(self, client: docker.APIClient, identity: str) -> None:
         self._client = client
         self.id = identity
         bindings = self._inspect()["NetworkSettings"]["Ports"].get(PORT)
         self.port = int(bindings[0]["HostPort"]) if bindings else 0
-        """The port on 127.0.0.1; 0 when it has ended already."""
 
     def _inspect(self) -> dict[str, Any]:
         found: dict[str, Any] = self._client.inspect_container(self.id)
@@ -161,7 +190,7 @@ def local_engine() -> docker.APIClient:
     return client
 
 
-def run_container(spec: ContainerSpec) -> RunningContainer:
+def run_container(spec: ContainerSpec) -> EngineContainer:
     """`docker run IMAGE serve`, with port 8080 on a free port of 127.0.0.1.
 
     Raises EndpointError where it cannot be started.
@@ -190,7 +219,7 @@ def run_container(spec: ContainerSpec) -> RunningContainer:
         )
         identity = created["Id"]
         client.start(identity)
-        return RunningContainer(client, identity)
+        return EngineContainer(client, identity)
     except docker.errors.APIError as error:
         if identity:
             with suppress(docker.errors.APIError):

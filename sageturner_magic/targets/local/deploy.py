@@ -203,8 +203,8 @@ class LocalDeployer:
         self._server = self._folder = None
         if before:
             serving.end(before, str(self.state.folder(record.name)))
-            if before.image:
-                runner.remove_image(before.image)
+            if before.engine_image:
+                runner.remove_image(before.engine_image)
         self.state.tidy(record)
         return record
 

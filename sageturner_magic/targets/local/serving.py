@@ -91,5 +91,6 @@ def end(record: LocalRecord, home: str, keep: str = "") -> None:
         keeping.end(server)
     else:
         children.forget(record.pid)
-    runner.remove_containers(home, keep)
+    if record.engine_image:
+        runner.remove_containers(home, keep)
     keeping.forget(record.control)

@@ -40,6 +40,7 @@ class LocalRecord:
         origin: The cells or the directory that the code came from.
         lines: Line of sageturner.py -> (cell, line in it), for tracebacks.
         image: The image that runs, for an endpoint in a container; empty for a process.
+        unpacked: That image runs without a Docker engine.
     """
 
     name: str
@@ -59,6 +60,12 @@ class LocalRecord:
     origin: str
     lines: dict[int, tuple[int, int]]
     image: str = ""
+    unpacked: bool = False
+
+    @property
+    def engine_image(self) -> str:
+        """The image on the Docker engine that goes with the endpoint, or empty."""
+        return "" if self.unpacked else self.image
 
     @property
     def url(self) -> str:

@@ -62,6 +62,8 @@ class LocalTarget:
     def _describe(self, record: LocalRecord) -> EndpointDescription:
         found = serving.condition(record)
         parts = ["container"] if record.image else []
+        if record.unpacked:
+            parts = ["container without Docker"]
         if found.trouble:
             parts.append(found.trouble)
         elif not record.detached:
@@ -172,8 +174,8 @@ class LocalTarget:
         record = self.record(name)
         with self.state.changing(name):
             serving.end(record, str(self.state.folder(name)))
-            if record.image:
-                runner.remove_image(record.image)
+            if record.engine_image:
+                runner.remove_image(record.engine_image)
             self.state.remove(name)
 
 
