@@ -191,7 +191,8 @@ def _plan(
     def step(work: Callable[[Reporter], str]) -> Callable[[Reporter], Done]:
         return lambda reporter: Done(work(reporter))
 
-    engineless = isinstance(way.builder, LayersBuilder)
+    builder = way.builder
+    engineless = isinstance(builder, LayersBuilder)
     image = "unpack" if engineless else "build"
     steps = (
         Step("build", "Build the image", build),
@@ -221,6 +222,11 @@ def _plan(
         steps=() if running else steps,
         session=deployer.session,
         result=result,
+        look_up_layers=(
+            (lambda: builder.planned(spec, None))
+            if isinstance(builder, LayersBuilder) and not running
+            else tuple
+        ),
     )
 
 

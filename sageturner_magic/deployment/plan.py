@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.errors import Finding
+from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.values import CapturedModule, EndpointType, Reporter
 
 
@@ -55,6 +56,8 @@ class Plan:
         session: Entered around the steps; holds locks, and undoes on failure.
         result: Called once all steps have ended; makes the deployment known.
         dockerfile: What an image would be built from; empty where there is none.
+        layers: Of an image that is assembled from layers, once they were looked up.
+        look_up_layers: Finds them; needs the registry, and the workspace of the plan.
     """
 
     name: str
@@ -67,3 +70,5 @@ class Plan:
     session: Callable[[], AbstractContextManager[None]]
     result: Callable[[], Deployment]
     dockerfile: str = ""
+    layers: tuple[PlannedLayer, ...] = ()
+    look_up_layers: Callable[[], tuple[PlannedLayer, ...]] = tuple

@@ -109,6 +109,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         session=nullcontext,
         result=work.result,
         dockerfile=_dockerfile(wanted.spec),
+        look_up_layers=work.layers,
     )
 
 

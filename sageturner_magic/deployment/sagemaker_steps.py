@@ -27,6 +27,7 @@ from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.errors import DeploymentCancelled, ImageError
 from sageturner_magic.image.choice import Choice
+from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.image.layers_builder import LayersBuilder
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination
 from sageturner_magic.image.urls import Credentials
@@ -92,6 +93,20 @@ class Work:
         for note in notes:
             reporter.log(note)
         assert self.built is not None
+        self.image = self.builder.builder.push(self.built, self._destination(repository), reporter)
+        return Done(f"{words.size(self.image.size)} compressed")
+
+    def layers(self) -> tuple[PlannedLayer, ...]:
+        """The image's layers and where they are, of one that has to be assembled."""
+        builder = self.builder.builder
+        if self.stored is not None or not isinstance(builder, LayersBuilder):
+            return ()
+        repository = ecr.find_repository(self.session, self.names)
+        return builder.planned(
+            self.wanted.spec, self._destination(repository) if repository else None
+        )
+
+    def _destination(self, repository: ecr.Repository) -> Destination:
         tokens = ecr.EcrCredentials(self.session)
         given: list[ecr.Credentials] = []
 
@@ -100,10 +115,7 @@ class Work:
             given.append(tokens.renew(given[-1]) if given else tokens.get())
             return Credentials(given[-1].username, given[-1].password)
 
-        self.image = self.builder.builder.push(
-            self.built, Destination(repository.uri, credentials), reporter
-        )
-        return Done(f"{words.size(self.image.size)} compressed")
+        return Destination(repository.uri, credentials)
 
     def upload(self, reporter: Reporter) -> Done:
         assert self.artefact is not None

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from sageturner_magic.config import (
@@ -125,7 +126,8 @@ def plan(
     asked = _request(config, endpoint_type, container_mode, aws=aws)
     try:
         with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
-            return _make_plan(asked, _Silent(), Path(workspace))
+            made = _make_plan(asked, _Silent(), Path(workspace))
+            return replace(made, layers=made.look_up_layers())
     except KeyboardInterrupt:
         raise DeploymentCancelled("The plan was stopped") from None
     except SageturnerError:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
 from sageturner_magic.errors import UsageError
+from sageturner_magic.image.layers import Place, PlannedLayer
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.prediction import Prediction
 from sageturner_magic.values import Artefact
@@ -139,7 +142,36 @@ def deployment_text(progress: Progress) -> str:
 def plan_facts(plan: Plan) -> list[tuple[str, str]]:
     """Label and value of everything that a plan says."""
     steps = ", ".join(step.title for step in plan.steps) or "nothing: it runs already"
-    return [*((fact.label, fact.value) for fact in plan.facts), ("Steps", steps)]
+    facts = [(fact.label, fact.value) for fact in plan.facts]
+    if plan.layers:
+        lines = [layers_summary(plan.layers), *map(layer_line, plan.layers)]
+        facts += zip(("Layers", *([""] * len(plan.layers))), lines, strict=True)
+    return [*facts, ("Steps", steps)]
+
+
+PLACES: dict[Place, str] = {
+    "registry": "in the registry",
+    "base": "in the base image's registry",
+    "cache": "in this machine's cache",
+    "nowhere": "to be made",
+}
+"""Where a layer is, in words."""
+
+
+def layers_summary(layers: Sequence[PlannedLayer]) -> str:
+    """How many layers there are, of which size, and how many of them are where."""
+    count = Counter(layer.place for layer in layers)
+    places = [f"{count[place]} {where}" for place, where in PLACES.items() if place in count]
+    total = size(sum(layer.size for layer in layers))
+    return f"{len(layers)}, {total} compressed: {', '.join(places)}"
+
+
+def layer_line(layer: PlannedLayer) -> str:
+    """A layer's size, where it is, and what is in it."""
+    about = "about " if layer.place == "nowhere" else ""
+    shown = f"{about}{size(layer.size)}" if layer.size else "size not known"
+    title = layer.title if len(layer.title) <= 60 else f"{layer.title[:59]}…"
+    return f"{title}: {shown}, {PLACES[layer.place]}"
 
 
 def plan_text(plan: Plan) -> str:
@@ -170,6 +202,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "endpoint_type": plan.endpoint_type,
         "version": plan.version,
         "facts": {fact.label.lower(): fact.value for fact in plan.facts},
+        "layers": [asdict(layer) for layer in plan.layers],
         "steps": [step.key for step in plan.steps],
         "findings": [
             {"severity": finding.severity, "message": str(finding)} for finding in plan.findings

@@ -74,13 +74,23 @@ class FileStore:
 
         Raises ImageError.
         """
-        noted = self.folder / "sizes" / package.sha256
-        with contextlib.suppress(OSError, ValueError):
-            return int(noted.read_text())
+        if known := self.known_size(package):
+            return known
         size = self.fetch(package, credentials, reporter).stat().st_size
+        noted = self.folder / "sizes" / package.sha256
         noted.parent.mkdir(parents=True, exist_ok=True)
         noted.write_text(str(size))
         return size
+
+    def known_size(self, package: Package) -> int:
+        """The same without fetching anything; 0 where it is not known."""
+        if package.size:
+            return package.size
+        with contextlib.suppress(OSError, ValueError):
+            if urlsplit(package.url).scheme == "file":
+                return Path(unquote(urlsplit(package.url).path)).stat().st_size
+            return int((self.folder / "sizes" / package.sha256).read_text())
+        return 0
 
     def _checked(self, package: Package) -> Path:
         path = Path(unquote(urlsplit(package.url).path))

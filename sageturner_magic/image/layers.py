@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 from zlib_ng import zlib_ng
 
@@ -57,6 +58,28 @@ class Layer:
 
     title: str
     written: Written
+
+
+Place = Literal["registry", "cache", "base", "nowhere"]
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """A layer that an image will have.
+
+    Attributes:
+        title: What is in it, for people.
+        size: Compressed bytes; of a layer that is not made yet an estimate, from the wheels' sizes
+            or the files', and 0 where these are not known.
+        digest: `sha256:…`; empty for one that is not made yet.
+        place: Where it is: in the registry that it has to be in; in this machine's cache; in the
+            base image's registry; nowhere yet.
+    """
+
+    title: str
+    size: int
+    digest: str = ""
+    place: Place = "nowhere"
 
 
 @dataclass(frozen=True)
@@ -113,6 +136,60 @@ class LayerMaker:
                 workers.shutdown(cancel_futures=True)
                 raise
 
+    def planned(self, spec: BuildSpec) -> list[PlannedLayer]:
+        """The layers that `layers` would give, without making or fetching anything.
+
+        Raises OSError.
+        """
+        version = spec.target.python_version
+        environment = Layout.environment("opt/venv", version)
+        server = Layout.modules_only("opt/sageturner/packages", version)
+        sizes = {each: self.files.known_size(each) for each in spec.requirements.packages}
+        single, groups = _grouped(sizes)
+        of_files = (
+            ("the virtual environment", tuple(self._frame(version))),
+            ("the model server", server_entries("opt/sageturner/server")),
+            ("the program", program_entries(spec, "opt/program")),
+        )
+        frame, serving, program = (
+            self._planned(title, self._of_entries(entries), sum(entry.size for entry in entries))
+            for title, entries in of_files
+        )
+        return [
+            frame,
+            *(
+                self._planned(
+                    f"{package.name} {package.version}",
+                    self._of_wheel(package, environment),
+                    sizes[package],
+                )
+                for package in single
+            ),
+            *(layer for packages in groups for layer in self._planned_group(packages, environment)),
+            *self._planned_group(spec.server_requirements.packages, server),
+            serving,
+            program,
+        ]
+
+    def _planned(self, title: str, recipe: str, estimate: int) -> PlannedLayer:
+        if found := self.cache.find(recipe):
+            return PlannedLayer(title, found.size, f"sha256:{found.digest}", "cache")
+        return PlannedLayer(title, estimate)
+
+    def _planned_group(self, packages: Sequence[Package], layout: Layout) -> list[PlannedLayer]:
+        pieces = [(each, self.cache.find(self._of_piece(each, layout))) for each in packages]
+        known = [(package, piece) for package, piece in pieces if piece]
+        # Which wheels of a group collide is known once their pieces are made.
+        together = _disjoint(known) if len(known) == len(pieces) else [pieces]
+        return [
+            self._planned(
+                _names(members),
+                self._of_group(members, layout),
+                sum(self.files.known_size(each) for each in members),
+            )
+            for members in ([package for package, _ in each] for each in together)
+        ]
+
     def _frame(self, version: str) -> Iterator[Entry]:
         """What `python -m venv --without-pip` makes, less what only a shell needs."""
         settings = f"home = {self.home}\ninclude-system-site-packages = true\nversion = {version}\n"
@@ -130,9 +207,6 @@ class LayerMaker:
     def _entries(self, title: str, entries: Iterable[Entry]) -> Layer:
         """A layer of `entries`, their modules compiled."""
         listed = tuple(entries)
-        content = [
-            (entry.path, entry.executable, entry.link, _digest_of(entry)) for entry in listed
-        ]
 
         def write(writer: LayerWriter) -> Written:
             with self._compiler() as compiler:
@@ -143,7 +217,22 @@ class LayerMaker:
                         _add_bytecode(writer, compiler, entry.path, source)
             return writer.end_layer()
 
-        return Layer(title, self.cache.get_or_write(self._recipe("entries", content), write))
+        return Layer(title, self.cache.get_or_write(self._of_entries(listed), write))
+
+    def _of_entries(self, entries: Sequence[Entry]) -> str:
+        content = [
+            (entry.path, entry.executable, entry.link, _digest_of(entry)) for entry in entries
+        ]
+        return self._recipe("entries", content)
+
+    def _of_wheel(self, package: Package, layout: Layout) -> str:
+        return self._recipe("wheel", package.sha256, layout)
+
+    def _of_piece(self, package: Package, layout: Layout) -> str:
+        return self._recipe("piece", package.sha256, layout)
+
+    def _of_group(self, packages: Iterable[Package], layout: Layout) -> str:
+        return self._recipe("group", [package.sha256 for package in packages], layout)
 
     def _compiler(self) -> AbstractContextManager[Compiler | None]:
         return self.compilers.borrow() if self.compilers else nullcontext()
@@ -158,8 +247,7 @@ class LayerMaker:
             return writer.end_layer()
 
         title = f"{package.name} {package.version}"
-        recipe = self._recipe("wheel", package.sha256, layout)
-        return Layer(title, self.cache.get_or_write(recipe, write))
+        return Layer(title, self.cache.get_or_write(self._of_wheel(package, layout), write))
 
     def _group(
         self,
@@ -173,21 +261,10 @@ class LayerMaker:
         A wheel that holds a file which another one of the group holds too comes in a further
         layer, because a layer has each path once.
         """
-        left = [
+        pieces = [
             (package, self._piece(package, requirements, layout, reporter)) for package in packages
         ]
-        layers = []
-        while left:
-            files: set[str] = set()
-            together: list[tuple[Package, Written]] = []
-            apart: list[tuple[Package, Written]] = []
-            for package, piece in left:
-                fits = files.isdisjoint(piece.files)
-                (together if fits else apart).append((package, piece))
-                files.update(piece.files if fits else ())
-            layers.append(self._of_pieces(together, layout))
-            left = apart
-        return layers
+        return [self._of_pieces(together, layout) for together in _disjoint(pieces)]
 
     def _of_pieces(self, pieces: Sequence[tuple[Package, Written]], layout: Layout) -> Layer:
         def write(writer: LayerWriter) -> Written:
@@ -197,9 +274,9 @@ class LayerMaker:
                     writer.add_piece(file)
             return writer.end_layer()
 
-        recipe = self._recipe("group", [package.sha256 for package, _ in pieces], layout)
-        title = ", ".join(package.name for package, _ in pieces)
-        return Layer(title, self.cache.get_or_write(recipe, write))
+        packages = [package for package, _ in pieces]
+        recipe = self._of_group(packages, layout)
+        return Layer(_names(packages), self.cache.get_or_write(recipe, write))
 
     def _piece(
         self, package: Package, requirements: Requirements, layout: Layout, reporter: Reporter
@@ -209,7 +286,7 @@ class LayerMaker:
             self._write_wheel(writer, package, requirements, layout, reporter)
             return writer.end_piece()
 
-        recipe = self._recipe("piece", package.sha256, layout)
+        recipe = self._of_piece(package, layout)
         found = self.cache.find(recipe)
         if found and self.cache.is_sound(found):
             return found
@@ -245,6 +322,28 @@ class LayerMaker:
             raise ImageError(
                 f"{wheel.name} cannot be read", why=str(error), do="choose another version of it"
             ) from None
+
+
+def _disjoint(
+    pieces: Sequence[tuple[Package, Written]],
+) -> list[list[tuple[Package, Written]]]:
+    """`pieces` in as few lists as keep those apart that hold the same file."""
+    left, found = list(pieces), []
+    while left:
+        files: set[str] = set()
+        together: list[tuple[Package, Written]] = []
+        apart: list[tuple[Package, Written]] = []
+        for package, piece in left:
+            fits = files.isdisjoint(piece.files)
+            (together if fits else apart).append((package, piece))
+            files.update(piece.files if fits else ())
+        found.append(together)
+        left = apart
+    return found
+
+
+def _names(packages: Iterable[Package]) -> str:
+    return ", ".join(package.name for package in packages)
 
 
 def _grouped(

@@ -7,7 +7,8 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from sageturner_magic.image.bytecode import Compilers
 from sageturner_magic.image.files import FileStore, default_folder
 from sageturner_magic.image.layer_cache import LayerCache
 from sageturner_magic.image.layer_writing import Written
-from sageturner_magic.image.layers import Layer, LayerMaker
+from sageturner_magic.image.layers import Layer, LayerMaker, PlannedLayer
 from sageturner_magic.image.registry import DOCKER_MANIFEST, RegistryClient
 from sageturner_magic.image.spec import (
     BuildSpec,
@@ -91,32 +92,73 @@ class LayersBuilder:
         if found := self._remembered(kept):
             reporter.log(f"{tag} is there already, assembled from the same inputs")
             return BuiltImage(tag, str(kept), spec.target.architecture, found.size, reused=True)
-        base = self._bases.find(spec.base, spec.target)
-        home = base.python_home
-        if base.python_version != spec.target.python_version:
-            raise ImageError(
-                f"the base image has Python {base.python_version}",
-                why=f"the packages were resolved for Python {spec.target.python_version}",
-                do="set python_version to the base image's, or choose another base_image",
-            )
-        found_interpreter = bytecode.interpreter(spec.target.python_version)
-        if found_interpreter is None:
-            reporter.log(
-                f"no Python {spec.target.python_version} on this machine: the image has no"
-                " bytecode, and each start of it compiles"
-            )
-        compilers = Compilers(found_interpreter) if found_interpreter else None
-        try:
-            layers = LayerMaker(self.cache, self.files, compilers, home).layers(spec, reporter)
-        finally:
-            if compilers:
-                compilers.close()
+        base = self._base(spec)
+        with self._maker(spec, base) as maker:
+            if maker.compilers is None:
+                reporter.log(
+                    f"no Python {spec.target.python_version} on this machine: the image has no"
+                    " bytecode, and each start of it compiles"
+                )
+            layers = maker.layers(spec, reporter)
         image = AssembledImage(base, tuple(layers), _config(spec, base, layers))
         for layer in layers:
             reporter.log(f"layer of {_megabytes(layer.written.size)}: {layer.title}")
         self._remember(kept, image)
         self.cache.shrink()
         return BuiltImage(tag, str(kept), spec.target.architecture, image.size, reused=False)
+
+    def planned(self, spec: Spec, destination: Destination | None) -> tuple[PlannedLayer, ...]:
+        """The layers of `spec`, and which of them are there, without making any.
+
+        Args:
+            destination: The repository that they have to be in, if there is one.
+
+        Raises:
+            ImageError: The image cannot be assembled, or a registry does not answer.
+        """
+        refuse_what_needs_docker(spec)
+        assert isinstance(spec, BuildSpec)
+        base = self._base(spec)
+        with self._maker(spec, base) as maker:
+            own = maker.planned(spec)
+        layers = [
+            *(
+                PlannedLayer(_base_title(layer), layer.size, layer.digest, "base")
+                for layer in base.layers
+            ),
+            *own,
+        ]
+        if destination is None:
+            return tuple(layers)
+        registry = RegistryClient(destination)
+
+        def looked_up(layer: PlannedLayer) -> PlannedLayer:
+            there = layer.digest and registry.has_blob(layer.digest)
+            return replace(layer, place="registry") if there else layer
+
+        with ThreadPoolExecutor(max_workers=_UPLOADS) as workers:
+            return tuple(workers.map(looked_up, layers))
+
+    def _base(self, spec: BuildSpec) -> BaseImage:
+        """The base image, of the right Python. Raises ImageError."""
+        base = self._bases.find(spec.base, spec.target)
+        if base.python_home and base.python_version != spec.target.python_version:
+            raise ImageError(
+                f"the base image has Python {base.python_version}",
+                why=f"the packages were resolved for Python {spec.target.python_version}",
+                do="set python_version to the base image's, or choose another base_image",
+            )
+        return base
+
+    @contextmanager
+    def _maker(self, spec: BuildSpec, base: BaseImage) -> Iterator[LayerMaker]:
+        found = bytecode.interpreter(spec.target.python_version)
+        compilers = Compilers(found) if found else None
+        try:
+            yield LayerMaker(self.cache, self.files, compilers, base.python_home)
+        finally:
+            if compilers:
+                compilers.close()
 
     def push(self, image: BuiltImage, destination: Destination, reporter: Reporter) -> ImageRef:
         """Put `image` there, sending only the layers that the repository does not have.
@@ -159,7 +201,7 @@ class LayersBuilder:
         config = json.loads(assembled.config)
         source = self._bases.client(assembled.base.repository)
         titles = [
-            *(f"base image {layer.digest[7:19]}" for layer in assembled.base.layers),
+            *map(_base_title, assembled.base.layers),
             *(layer.title for layer in assembled.layers),
         ]
         reads = [
@@ -295,7 +337,7 @@ def _send_base(
     registry: RegistryClient, source: RegistryClient, layer: BaseLayer, reporter: Reporter
 ) -> None:
     """A layer of the base image, from registry to registry without touching the disk."""
-    title = f"base image {layer.digest[7:19]}"
+    title = _base_title(layer)
     if registry.has_blob(layer.digest):
         reporter.log(f"{title}: there already")
         return
@@ -310,6 +352,10 @@ def _send_base(
         title,
     )
     reporter.log(f"{title}: copied {_megabytes(layer.size)}")
+
+
+def _base_title(layer: BaseLayer) -> str:
+    return f"base image {layer.digest[7:19]}"
 
 
 def _send_config(registry: RegistryClient, config: bytes, reporter: Reporter) -> None:

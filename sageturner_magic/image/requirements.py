@@ -103,6 +103,7 @@ class Package:
             credentials. The others are fetched here and handed over as files.
         needed_by: The packages that require it; empty if only the user does.
         direct: Whether the user asked for it.
+        size: Bytes of the file; 0 where its index does not say.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Package:
     public: bool
     needed_by: tuple[str, ...] = ()
     direct: bool = False
+    size: int = 0
 
     @property
     def file(self) -> str:
@@ -404,6 +406,7 @@ def _requirements(
                 public=_is_public(note.index, guarded) and _is_public(url, guarded),
                 needed_by=note.needed_by,
                 direct=note.direct,
+                size=file.get("size", 0),
             )
         )
     _check_hashes(packages, arguments.hashes)

@@ -25,7 +25,7 @@ from sageturner_magic.image.bytecode import Compilers, interpreter
 from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.layer_cache import IN_USE, LayerCache
 from sageturner_magic.image.layer_writing import COPIED_FROM, LayerWriter, Written
-from sageturner_magic.image.layers import Layer, LayerMaker
+from sageturner_magic.image.layers import Layer, LayerMaker, PlannedLayer
 from sageturner_magic.image.requirements import Package, Target
 from sageturner_magic.image.source_builds import sha256
 from sageturner_magic.image.spec import BuildSpec
@@ -195,6 +195,31 @@ def test_without_an_interpreter_of_that_version_there_is_no_bytecode(tmp_path: P
     assert interpreter("3.4") is None
     found = made(spec_of(make_wheel(tmp_path / "w", "small")), tmp_path)
     assert not any("pycache" in path for layer in found for path in content_of(layer, tmp_path))
+
+
+def test_a_plan_knows_the_layers_before_they_are_made_and_where_they_are_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "LARGE", 5_000)
+    monkeypatch.setattr(layers, "GROUPS", 1)
+    noise = random.Random(1).randbytes(20_000).hex()
+    same = {"tests/__init__.py": "x"}
+    large = make_wheel(tmp_path / "w", "large", files={"large.txt": noise})
+    small = [make_wheel(tmp_path / "w", name, files=same) for name in ("one", "two")]
+    given = spec_of(large, *small)
+    maker = LayerMaker(LayerCache(tmp_path / "layers"), FileStore(tmp_path / "files"), None)
+    before = maker.planned(given)
+    assert {(layer.place, layer.digest) for layer in before} == {("nowhere", "")}
+    assert all(layer.size for layer in before)
+    assert not (tmp_path / "layers").exists() and not (tmp_path / "files").exists()
+    found = maker.layers(given, Recorder())
+    assert maker.planned(given) == [
+        PlannedLayer(layer.title, layer.written.size, f"sha256:{layer.written.digest}", "cache")
+        for layer in found
+    ]
+    assert [layer.title for layer in before] == [
+        "the virtual environment", "large 1.0", "one, two", "the model server", "the program",
+    ]  # fmt: skip
 
 
 def write(text: bytes):  # type: ignore[no-untyped-def]
