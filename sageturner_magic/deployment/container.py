@@ -56,7 +56,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         )
     findings = found.finish()
     assert captured is not None and built is not None and way is not None
-    return _plan(request, captured[0], artefact, way, *built, findings)
+    return _plan(request, captured[0], artefact, way, *built, findings, reporter)
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,7 @@ def _spec(
     )
     if isinstance(way.builder, LayersBuilder):
         refuse_what_needs_docker(spec)
+        way.builder.with_wheels(spec, reporter)
     return spec, context.image_tag(spec)
 
 
@@ -142,6 +143,7 @@ def _plan(
     spec: Spec,
     image_tag: str,
     findings: tuple[Finding, ...],
+    reporter: Reporter,
 ) -> Plan:
     config = request.config
     generated = isinstance(spec, BuildSpec)
@@ -223,7 +225,7 @@ def _plan(
         session=deployer.session,
         result=result,
         look_up_layers=(
-            (lambda: builder.planned(spec, None))
+            (lambda: builder.planned(spec, None, reporter))
             if isinstance(builder, LayersBuilder) and not running
             else tuple
         ),

@@ -24,6 +24,7 @@ from sageturner_magic.image.gpu import (
     explain,
     fit,
 )
+from sageturner_magic.image.layers_builder import LayersBuilder
 from sageturner_magic.image.pip_arguments import PipArguments
 from sageturner_magic.image.requirements import (
     Architecture,
@@ -186,8 +187,10 @@ def _name_of(requirement: str) -> str:
         return ""
 
 
-def ready_builder(request: DeployRequest, spec: Spec) -> Choice:
-    """The builder for `spec`, after seeing that its engine answers, where it needs one.
+def ready_builder(request: DeployRequest, spec: Spec, reporter: Reporter) -> Choice:
+    """The builder for `spec`, after seeing that it can make it here.
+
+    Its engine answers, where it needs one; source distributions become wheels, where it does not.
 
     Raises:
         ImageError: No builder can make the image here.
@@ -195,6 +198,8 @@ def ready_builder(request: DeployRequest, spec: Spec) -> Choice:
     choice = choose(request.config.container.generate_container.builder, spec)
     if choice.name == "docker":
         connect().close()
+    if isinstance(choice.builder, LayersBuilder) and isinstance(spec, BuildSpec):
+        choice.builder.with_wheels(spec, reporter)
     return choice
 
 

@@ -72,7 +72,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         )
     if wanted:
         found.add(list(wanted.findings))
-        builder = found.attempt(lambda: ready_builder(request, wanted.spec))
+        builder = found.attempt(lambda: ready_builder(request, wanted.spec, reporter))
         cannot_try = untried(builder, wanted.spec) if builder and request.smoke_test else ()
         found.add(list(cannot_try))
         if isinstance(compute, Server) and wanted.ami:
@@ -109,7 +109,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         session=nullcontext,
         result=work.result,
         dockerfile=_dockerfile(wanted.spec),
-        look_up_layers=work.layers,
+        look_up_layers=lambda: work.layers(reporter),
     )
 
 

@@ -96,14 +96,14 @@ class Work:
         self.image = self.builder.builder.push(self.built, self._destination(repository), reporter)
         return Done(f"{words.size(self.image.size)} compressed")
 
-    def layers(self) -> tuple[PlannedLayer, ...]:
+    def layers(self, reporter: Reporter) -> tuple[PlannedLayer, ...]:
         """The image's layers and where they are, of one that has to be assembled."""
         builder = self.builder.builder
         if self.stored is not None or not isinstance(builder, LayersBuilder):
             return ()
         repository = ecr.find_repository(self.session, self.names)
         return builder.planned(
-            self.wanted.spec, self._destination(repository) if repository else None
+            self.wanted.spec, self._destination(repository) if repository else None, reporter
         )
 
     def _destination(self, repository: ecr.Repository) -> Destination:

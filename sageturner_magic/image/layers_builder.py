@@ -28,6 +28,7 @@ from sageturner_magic.image.layer_cache import LayerCache
 from sageturner_magic.image.layer_writing import Written
 from sageturner_magic.image.layers import Layer, LayerMaker, PlannedLayer
 from sageturner_magic.image.registry import DOCKER_MANIFEST, RegistryClient
+from sageturner_magic.image.sdists import with_wheels
 from sageturner_magic.image.spec import (
     BuildSpec,
     BuiltImage,
@@ -99,7 +100,7 @@ class LayersBuilder:
                     f"no Python {spec.target.python_version} on this machine: the image has no"
                     " bytecode, and each start of it compiles"
                 )
-            layers = maker.layers(spec, reporter)
+            layers = maker.layers(self.with_wheels(spec, reporter), reporter)
         image = AssembledImage(base, tuple(layers), _config(spec, base, layers))
         for layer in layers:
             reporter.log(f"layer of {_megabytes(layer.written.size)}: {layer.title}")
@@ -107,7 +108,20 @@ class LayersBuilder:
         self.cache.shrink()
         return BuiltImage(tag, str(kept), spec.target.architecture, image.size, reused=False)
 
-    def planned(self, spec: Spec, destination: Destination | None) -> tuple[PlannedLayer, ...]:
+    def with_wheels(self, spec: BuildSpec, reporter: Reporter) -> BuildSpec:
+        """`spec` with wheels in the place of source distributions, which are built once.
+
+        Raises ImageError where one is not pure Python.
+        """
+        return replace(
+            spec,
+            requirements=with_wheels(spec.requirements, self.files, reporter),
+            server_requirements=with_wheels(spec.server_requirements, self.files, reporter),
+        )
+
+    def planned(
+        self, spec: Spec, destination: Destination | None, reporter: Reporter
+    ) -> tuple[PlannedLayer, ...]:
         """The layers of `spec`, and which of them are there, without making any.
 
         Args:
@@ -120,7 +134,7 @@ class LayersBuilder:
         assert isinstance(spec, BuildSpec)
         base = self._base(spec)
         with self._maker(spec, base) as maker:
-            own = maker.planned(spec)
+            own = maker.planned(self.with_wheels(spec, reporter))
         layers = [
             *(
                 PlannedLayer(_base_title(layer), layer.size, layer.digest, "base")
@@ -317,18 +331,6 @@ def refuse_what_needs_docker(spec: Spec) -> None:
                 where="python_packages",
             )
         )
-    for requirements in (spec.requirements, spec.server_requirements):
-        findings += [
-            Finding(
-                f"{package.name} {package.version} has no wheel for {spec.target.platform}"
-                f" and Python {spec.target.python_version}",
-                why="it has to be compiled in the image",
-                do="choose a version that has one, or set `builder: docker`",
-                where="python_packages",
-            )
-            for package in requirements.packages
-            if not package.is_wheel
-        ]
     if findings:
         raise ImageError.of(findings)
 

@@ -31,6 +31,14 @@ _GIT = re.compile(
 )
 
 
+_NEEDED = {
+    *("PATH", "LANG", "TMPDIR", "TZ"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *("UV_CACHE_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS", "UV_OFFLINE", "UV_HTTP_TIMEOUT"),
+}
+_PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
 @dataclass(frozen=True)
 class SourceBuilder:
     """Makes wheels.
@@ -50,13 +58,13 @@ class SourceBuilder:
 
         Raises ImageError.
         """
-        indexes = _public_indexes(arguments)
+        indexes = public_indexes(arguments)
         requirements = [
             self._requirement(requirement, arguments, indexes)
             for requirement in arguments.requirements
         ]
         for path in arguments.paths:
-            wheel = path if path.suffix == ".whl" else self._build(path, indexes)
+            wheel = path if path.suffix == ".whl" else self.build(path, indexes)
             requirements.append(f"{_parsed(wheel)[0]} @ {wheel.as_uri()}")
         return tuple(requirements)
 
@@ -78,8 +86,11 @@ class SourceBuilder:
             raise ImageError(f"{url} does not say which package it is", do=f"write `NAME @ {url}`")
         return f"{_parsed(file)[0]} @ {url}"
 
-    def _build(self, source: Path, indexes: tuple[str, ...]) -> Path:
-        """A wheel of a project folder or source archive."""
+    def build(self, source: Path, indexes: tuple[str, ...]) -> Path:
+        """A wheel of a project folder or source archive, by uv's options `indexes`.
+
+        Raises ImageError, also where the wheel is not pure Python.
+        """
         self.store.mkdir(parents=True, exist_ok=True)
         self.reporter.log(f"building a wheel of {source}")
         with tempfile.TemporaryDirectory(dir=self.store) as work:
@@ -88,14 +99,7 @@ class SourceBuilder:
                     *(uv.find_uv_bin(), "build", "--wheel", "--no-progress", "--color=never"),
                     *(f"--python={sys.executable}", f"--out-dir={work}/out", *indexes, str(source)),
                 ],
-                # The project's own code runs here: it gets a home without anybody's secrets.
-                environment={
-                    "UV_CACHE_DIR": str(Path("~/.cache/uv").expanduser()),
-                    **self.environment,
-                    "HOME": work,
-                    # The same source gives the same wheel.
-                    "SOURCE_DATE_EPOCH": str(EPOCH),
-                },
+                environment=self._without_secrets(work),
                 folder=Path(work),
                 reporter=self.reporter,
             )
@@ -119,6 +123,26 @@ class SourceBuilder:
             built[0].replace(kept)
         return kept
 
+    def _without_secrets(self, home: str) -> dict[str, str]:
+        """The environment in which a project's own code runs, with an empty home.
+
+        What a build needs is let through, and nothing else.
+        """
+        needed = {
+            name: value
+            for name, value in self.environment.items()
+            if name in _NEEDED
+            or name.lower() in _PROXIES
+            or name.startswith(("LC_", "SETUPTOOLS_SCM_"))
+        }
+        return {
+            "UV_CACHE_DIR": str(Path("~/.cache/uv").expanduser()),
+            **needed,
+            "HOME": home,
+            # The same source gives the same wheel.
+            "SOURCE_DATE_EPOCH": str(EPOCH),
+        }
+
     def _from_git(self, source: str, indexes: tuple[str, ...]) -> Path:
         shown = without_credentials(source)
         match = _GIT.fullmatch(source)
@@ -134,7 +158,7 @@ class SourceBuilder:
             self._git("clone", "--quiet", "--", match["url"], str(tree), shown=shown)
             if match["revision"]:
                 self._git("-C", str(tree), "checkout", "--quiet", match["revision"], shown=shown)
-            return self._build(tree / rest.get("subdirectory", ""), indexes)
+            return self.build(tree / rest.get("subdirectory", ""), indexes)
 
     def _git(self, *arguments: str, shown: str) -> None:
         try:
@@ -156,7 +180,7 @@ class SourceBuilder:
             )
 
 
-def _public_indexes(arguments: PipArguments) -> tuple[str, ...]:
+def public_indexes(arguments: PipArguments) -> tuple[str, ...]:
     """uv's options for the indexes that a build may use: those without credentials."""
     options = ["--index-strategy=unsafe-best-match"]
     if arguments.index and not arguments.index.credentials:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,8 @@ SOURCE = spec(package("old", "1", file="old-1.tar.gz"))
         (ARM, "arm64", "docker", "a Docker engine answers"),
         (ARM, "amd64", "layers", "the Docker engine is for amd64"),
         (spec(system_packages=("curl",)), "", "docker", "system packages need Docker: curl"),
-        (SOURCE, "", "docker", "old 1 has no wheel for linux/amd64"),
+        (SOURCE, "", "layers", "no Docker engine answers"),
+        (SOURCE, "amd64", "docker", "a Docker engine answers"),
         (ProvidedSpec("x", Path()), "", "docker", "a Dockerfile of your own needs Docker"),
     ],
 )
@@ -45,10 +45,8 @@ def test_a_builder_that_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_layers_say_all_that_they_cannot_do() -> None:
-    wanted = replace(SOURCE, system_packages=("curl",))
-    with pytest.raises(ImageError) as caught:
-        choose("layers", wanted)
-    assert len(caught.value.findings) == 2
+    with pytest.raises(ImageError, match="system packages need Docker: curl"):
+        choose("layers", spec(system_packages=("curl",)))
 
 
 def test_no_engine_is_no_architecture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
