@@ -11,7 +11,7 @@ import docker
 from docker.errors import APIError
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image import context, docker_errors, engine
+from sageturner_magic.image import context, docker_errors, engine, saved_images
 from sageturner_magic.image.files import FileStore, default_folder
 from sageturner_magic.image.registry import RegistryClient
 from sageturner_magic.image.requirements import Architecture
@@ -25,8 +25,8 @@ from sageturner_magic.image.spec import (
 from sageturner_magic.values import ImageRef, Reporter
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : ")
-_TRIES = 6
-"""Of a push: five times a registry may fail before the deployment does."""
+_TRIES = 4
+"""Of a push by the engine, before the image is sent without it."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,18 @@ class DockerBuilder:
             return found
         client = engine.connect()
         client.tag(image.reference, destination.repository, image.tag, force=True)
-        for left in reversed(range(_TRIES)):
+        for failures in range(_TRIES):
             complaint = _push(client, image.tag, destination, reporter)
             if not complaint:
                 break
             expired = docker_errors.is_expired(complaint) and destination.credentials is not None
-            if not left or not (expired or docker_errors.is_passing(complaint)):
+            if not (expired or docker_errors.is_passing(complaint)):
                 raise docker_errors.explain("the push", complaint)
             reporter.log(f"{complaint.strip()}; trying again")
-            _pause((_TRIES - left) * 0.5, reporter)
+            _pause(0.5 * 2**failures, reporter)
+        else:
+            reporter.log("the Docker engine gives up; its image is sent without it")
+            _send(client, image, registry, reporter)
         return registry.accepted(image.tag, image.architecture)
 
 
@@ -190,6 +193,15 @@ def _push(client: docker.APIClient, tag: str, destination: Destination, reporter
     except APIError as error:
         return str(error.explanation or error)
     return ""
+
+
+def _send(
+    client: docker.APIClient, image: BuiltImage, registry: RegistryClient, reporter: Reporter
+) -> None:
+    try:
+        saved_images.send(client, image.reference, image.tag, registry, reporter)
+    except APIError as error:
+        raise docker_errors.explain("the push", str(error.explanation or error)) from None
 
 
 def _pause(seconds: float, reporter: Reporter) -> None:

@@ -406,7 +406,7 @@ class RegistryClient:
         raise ImageError(
             f"the registry {self.host} answers {answer.status}",
             why=words,
-            do="wait and run it again, or use another registry for the base image"
+            do="wait a little, then run it again: what has arrived is not sent again"
             if answer.status == 429
             else "run it again; if it stays so, see that the registry is well",
         )

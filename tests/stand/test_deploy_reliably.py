@@ -99,3 +99,11 @@ def test_an_endpoint_answers_on_when_one_that_shares_its_layers_and_artefact_is_
     twin.run("delete", "twin", "--yes")
     left = twin.stand.inventory()
     assert not [each for each in left.get("objects", []) if each.startswith("sageturner")]
+
+
+def test_a_registry_that_throttles_gets_the_image_nevertheless(project: Project) -> None:
+    project.write_code(factor=13)
+    project.stand.faults.set(throttle_percent=30, services="registry")
+    project.run("deploy", "-e", "serverless", "--no-smoke-test")
+    project.stand.faults.clear()
+    assert project.invoke({"x": 2}) == {"answer": 26}
