@@ -9,19 +9,24 @@ if TYPE_CHECKING:
     from sageturner_magic.capture.cells import Cell
     from sageturner_magic.capture.folder import from_folder
     from sageturner_magic.capture.notebook import Captured, CapturedCell, Notebook
+    from sageturner_magic.capture.places import user_frames
     from sageturner_magic.capture.requirements import NeededPackage, needed_packages
-    from sageturner_magic.capture.verify import check_module, user_frames
+    from sageturner_magic.capture.trial import Limits, Payload, Trial, check_module, try_module
 
 __all__ = [
     "Captured",
     "CapturedCell",
     "Cell",
+    "Limits",
     "NeededPackage",
     "Notebook",
+    "Payload",
+    "Trial",
     "check_module",
     "from_folder",
     "needed_packages",
     "prepare_artefact",
+    "try_module",
     "user_frames",
 ]
 
@@ -29,13 +34,17 @@ _HOMES = {
     "Captured": "notebook",
     "CapturedCell": "notebook",
     "Cell": "cells",
+    "Limits": "trial",
     "NeededPackage": "requirements",
     "Notebook": "notebook",
-    "check_module": "verify",
+    "Payload": "trial",
+    "Trial": "trial",
+    "check_module": "trial",
     "from_folder": "folder",
     "needed_packages": "requirements",
     "prepare_artefact": "artefact",
-    "user_frames": "verify",
+    "try_module": "trial",
+    "user_frames": "places",
 }
 
 

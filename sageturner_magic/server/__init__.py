@@ -25,6 +25,7 @@ ran, and the socket answers from the first moment.
     answers.py    the value that predict returned -> bytes
     metrics.py    /metrics and EMF lines
     tracing.py    OpenTelemetry spans
+    trial.py      load and one request without a socket, for `sageturner try`
     front.py      the front process from its start to its end
 
 Environment:

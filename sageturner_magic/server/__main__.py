@@ -33,7 +33,7 @@ def start() -> int:
     sys.modules[PACKAGE] = package
     spec.loader.exec_module(package)
     try:
-        part = importlib.import_module(f"{PACKAGE}.{'front' if front else 'worker'}")
+        part = importlib.import_module(f"{PACKAGE}.{'front' if front else arguments[0]}")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith(PACKAGE):
             raise
