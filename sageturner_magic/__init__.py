@@ -35,6 +35,7 @@ _PUBLIC = {
     "setup": "deployment.upkeep.setup",
     "start_deployment": "deployment.verbs.start_deployment",
     "status": "deployment.verbs.status",
+    "try_": "deployment.verbs.try_",
 }
 """Public name -> where it is, below this package."""
 

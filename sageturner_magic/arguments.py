@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -124,7 +125,7 @@ def _deploy(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-smoke-test",
         action="store_true",
-        help="push the image to AWS without trying it on this machine first",
+        help="build and push without trying code and image on this machine first",
     )
     _json(parser)
 
@@ -217,6 +218,23 @@ def _invoke(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _try(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--file", metavar="PATH", help="send this file as it is")
+    parser.add_argument("--content-type", metavar="TYPE", help="media type of the request")
+    _config(parser)
+    _json(parser)
+    parser.add_argument(
+        "name", metavar="NAME", nargs="?", help="the model (default: the configuration's)"
+    )
+    parser.add_argument(
+        "payload",
+        metavar="PAYLOAD",
+        nargs="?",
+        help="a Python expression in a notebook; JSON, @FILE or - (standard input) in a shell"
+        " (default: what example_request() returns)",
+    )
+
+
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="an empty or new folder")
     _config(parser)
@@ -235,6 +253,7 @@ VERBS = {
     for verb in (
         Verb("init", "write a commented sageturner.yaml", _init),
         Verb("setup", "make the execution role and the bucket on AWS, or mend them", _setup),
+        Verb("try", "run load and predict in a clean process, now", _try),
         Verb("plan", "check everything and show what deploy would do", _plan),
         Verb("deploy", "put the model behind an endpoint", _deploy),
         Verb("status", "show one endpoint", _status),
@@ -297,11 +316,13 @@ def split(line: str) -> list[str]:
         raise UsageError(f"A quote is not closed in `{line}`", do="close it") from None
 
 
-def split_payload(line: str, options: dict[str, bool]) -> tuple[list[str], str]:
+def split_payload(
+    line: str, options: dict[str, bool], may_be_name: Callable[[str], bool] = bool
+) -> tuple[list[str], str]:
     """The words up to the payload, and the payload exactly as written.
 
     The first word that is neither a flag nor a flag's value is the endpoint's name; the payload
-    begins with the next such word.
+    begins with the next such word, or with the first if that cannot be a name.
 
     Args:
         options: Flag -> whether it takes a value.
@@ -317,13 +338,24 @@ def split_payload(line: str, options: dict[str, bool]) -> tuple[list[str], str]:
             if options.get(flag) and not equals:
                 value, tail = _first_word(tail)
                 words.append(value)
-        elif named:
+        elif named or not may_be_name(head):
             break
         else:
             words.append(head)
             named = True
         rest = tail
     return words, rest
+
+
+def is_name(word: str) -> bool:
+    """Whether a word of a line is an endpoint's name and not a payload: `7` and `true` are JSON."""
+    from sageturner_magic.capture.checks import NAME
+
+    try:
+        json.loads(word)
+    except ValueError:
+        return NAME.fullmatch(word) is not None
+    return False
 
 
 _WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+(?=\s|$)""", re.DOTALL)

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sageturner_magic._version import __version__
-from sageturner_magic.arguments import HelpShown, overview, parse
+from sageturner_magic.arguments import HelpShown, is_name, overview, parse
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 
 if TYPE_CHECKING:
@@ -217,6 +217,24 @@ def _invoke(arguments: Namespace) -> None:
         print(words.prediction_summary(prediction), file=sys.stderr)
 
 
+def _try(arguments: Namespace) -> None:
+    from sageturner_magic.deployment import verbs, words
+
+    if arguments.name and arguments.payload is None and not is_name(arguments.name):
+        arguments.name, arguments.payload = None, arguments.name
+    payload: object = verbs.EXAMPLE
+    content_type = arguments.content_type
+    if arguments.file or arguments.payload is not None:
+        payload, content_type = _payload(arguments)
+    tried = verbs.try_(
+        payload, arguments.config_path, name=arguments.name, content_type=content_type
+    )
+    if arguments.json:
+        _print_json(words.tried_data(tried))
+    else:
+        print(words.tried_text(tried))
+
+
 def _payload(arguments: Namespace) -> tuple[object, str | None]:
     from sageturner_magic.deployment import verbs
 
@@ -335,6 +353,7 @@ def _doctor(arguments: Namespace) -> None:
 VERBS: dict[str, Callable[[Namespace], None]] = {
     "init": _init,
     "setup": _setup,
+    "try": _try,
     "plan": _plan,
     "deploy": _deploy,
     "status": _status,

@@ -63,6 +63,8 @@ class Scene:
     output: tuple[str, ...] = field(default=(), repr=False)
 
 
+_CONTAINER_MODEL_DIR = "/opt/ml/model"
+
 _DOES = {
     "": "Starting Python",
     "import": "Importing the module",
@@ -215,6 +217,8 @@ def _remedy(failure: Raised, scene: Scene) -> str:
             " load(), or in a module beside the notebook, and save the file again"
         )
     if kind == "FileNotFoundError" and failure.stage == "load":
+        if _CONTAINER_MODEL_DIR in message:
+            return "use the argument of load(model_dir), or os.environ['SM_MODEL_DIR']"
         if not scene.model_files:
             return (
                 "model_dir is empty, because no `artefact:` is configured: name the file, as in"

@@ -177,6 +177,17 @@ def changed(name: str, step: Step, made: Any, live: Any, changes: Sequence[Step]
     )
 
 
+def unrepeatable(name: str, step: Step, error: Exception) -> Finding:
+    """A statement that went well in the notebook, with values that the source does not give."""
+    return Finding(
+        f"`{name}` cannot be made again from its source",
+        where=str(step.statement.place),
+        why=f"repeated from the source this raises {type(error).__name__}: {error}; in the"
+        " notebook it worked with a value that no cell's source gives",
+        do="assign that value in a cell, as a plain `name = …`, and run the cells again",
+    )
+
+
 def part_changed(name: str, step: Step, part: str, made: Any, live: Any) -> Finding:
     """A default value or class attribute that is no longer what its source makes."""
     return Finding(

@@ -24,6 +24,7 @@ class Scratch:
     Attributes:
         values: Name -> what its source makes.
         differences: Index of a definition -> (what of it, what its source makes, what it is).
+        failures: Index of a statement that went well in the notebook -> what it raises here.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Scratch:
         self.comparison = Comparison()
         self.values: dict[str, Any] = {"__name__": "sageturner"}
         self.differences: dict[int, tuple[str, Any, Any]] = {}
+        self.failures: dict[int, Exception] = {}
         for kept, _ in imports.values():
             self._import(kept)
         for step in steps:
@@ -102,7 +104,12 @@ class Scratch:
         module = ast.Module([step.node], [])
         try:
             exec(compile(module, "<capture>", "exec", dont_inherit=True), self.values)
-        except Exception:
+        except NameError:
+            # Something that is not made here, such as what a decorator registers.
+            self._unknown |= touched
+            return
+        except Exception as error:
+            self.failures[step.index] = error
             self._unknown |= touched
             return
         self._unknown -= names.binds.keys()

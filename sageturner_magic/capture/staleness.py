@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sageturner_magic.capture import refusals
-from sageturner_magic.capture.history import History, Origin, Step, surely_binds
+from sageturner_magic.capture.history import History, Origin, Step, changed_by, surely_binds
 from sageturner_magic.capture.liveness import Verdict, definition_is, is_iterator
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import CHANGING_METHODS
@@ -40,6 +40,14 @@ def stale_findings(
     scratch = Scratch(steps, history, namespace, probing, imports)
     kept = {step.index for step in steps}
     for step in steps:
+        if step.index in scratch.failures and step.origin is not Origin.RECOVERED:
+            names = step.statement.names
+            touched = kept_names.get(step.index) or names.binds.keys() | changed_by(
+                step.node, names
+            )
+            name = min(touched, default="the module")
+            yield name, refusals.unrepeatable(name, step, scratch.failures[step.index])
+            continue
         for name in sorted(kept_names.get(step.index, set()) & step.statement.names.binds.keys()):
             verdict: Verdict = None
             finding: Finding | None = None

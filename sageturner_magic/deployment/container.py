@@ -13,6 +13,7 @@ from sageturner_magic.deployment.local import deployment_of
 from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
+from sageturner_magic.deployment.trial import trial_step
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.image import context
 from sageturner_magic.image.docker_builder import DockerBuilder
@@ -193,11 +194,16 @@ def _plan(
     def step(work: Callable[[Reporter], str]) -> Callable[[Reporter], Done]:
         return lambda reporter: Done(work(reporter))
 
+    def try_code(reporter: Reporter) -> Done:
+        return trial_step(request, module, artefact, reporter)
+
     builder = way.builder
     engineless = isinstance(builder, LayersBuilder)
     image = "unpack" if engineless else "build"
+    tried = generated and request.smoke_test
     steps = (
-        Step("build", "Build the image", build),
+        *((Step("trial", "Try the code", try_code),) if tried else ()),
+        Step("build", "Build the image", build, needs=("trial",) if tried else ()),
         *([Step("unpack", "Unpack the image", unpack, needs=("build",))] if engineless else []),
         Step("write", "Write the model", step(deployer.write)),
         Step("start", "Start the container", start, needs=(image, "write")),

@@ -25,6 +25,7 @@ from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import WantedImage
 from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.request import DeployRequest
+from sageturner_magic.deployment.trial import trial_step
 from sageturner_magic.errors import DeploymentCancelled, ImageError
 from sageturner_magic.image.choice import Choice
 from sageturner_magic.image.layers import PlannedLayer
@@ -58,6 +59,9 @@ class Work:
     artefact_uri: str | None = None
     deed: str = ""
     endpoint: EndpointSpec | None = None
+
+    def try_code(self, reporter: Reporter) -> Done:
+        return trial_step(self.request, self.module, self.artefact, reporter)
 
     def build(self, reporter: Reporter) -> Done:
         self.built = self.builder.builder.build(self.wanted.spec, reporter)
@@ -178,15 +182,19 @@ class Work:
 
     def steps(self) -> tuple[Step, ...]:
         found: list[Step] = []
+        tried: tuple[str, ...] = ()
+        if self.generated and self.request.smoke_test:
+            found.append(Step("trial", "Try the code", self.try_code))
+            tried = ("trial",)
         if self.stored is None:
-            found.append(Step("build", "Build the image", self.build))
+            found.append(Step("build", "Build the image", self.build, tried))
             ready = ("build",)
             if self.try_image:
                 found.append(Step("try", "Try the image", self.try_out, ready))
                 ready = ("try",)
             found.append(Step("push", "Push the image", self.push, ready))
         if self.artefact is not None:
-            found.append(Step("upload", "Upload the model", self.upload))
+            found.append(Step("upload", "Upload the model", self.upload, tried))
         before = tuple(step.key for step in found)
         done = self.present.status if self.present else ""
         verb = "Update" if done == "InService" else "Create"

@@ -14,8 +14,10 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 
+from sageturner_magic.capture import Payload
 from sageturner_magic.config import (
     Config,
     Origin,
@@ -33,6 +35,7 @@ from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.request import AwsOptions, DeployRequest, code_source
 from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
 from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
+from sageturner_magic.deployment.trial import Tried, try_request
 from sageturner_magic.errors import (
     ConfigError,
     DeploymentCancelled,
@@ -40,7 +43,7 @@ from sageturner_magic.errors import (
     UsageError,
 )
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.payload import guess_content_type
+from sageturner_magic.targets.payload import encode, guess_content_type
 from sageturner_magic.targets.prediction import Prediction
 from sageturner_magic.values import ContainerMode, EndpointType, Reporter
 
@@ -96,6 +99,54 @@ def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Pla
     if asked.endpoint_type == "local":
         return plan_local(asked, reporter, workspace)
     return plan_sagemaker(asked, reporter, workspace)
+
+
+class _Given(Enum):
+    """What stands for an argument that was left out, where None is a value."""
+
+    EXAMPLE = "what example_request() returns"
+
+
+EXAMPLE = _Given.EXAMPLE
+
+
+def try_(
+    payload: object = EXAMPLE,
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    content_type: str | None = None,
+) -> Tried:
+    """Run load() and predict() now, in a clean process with only the code and the artefact.
+
+    Args:
+        payload: The request, as `invoke` takes it; by default what example_request() returns.
+        name: The captured name, where there is no configuration.
+        content_type: Media type of the request; JSON unless the payload is bytes.
+
+    Raises:
+        SageturnerError: What would fail where the model runs, with the cell's line.
+    """
+    request = None if payload is EXAMPLE else Payload(*encode(payload, content_type))
+    asked = _request(_trial_config(config, name), "local", "generate")
+    with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
+        return try_request(asked, request, Path(workspace), _Silent())
+
+
+def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:
+    """The configuration that is meant; in a notebook there need not be one."""
+    notebook = here()
+    if config is not None or notebook is None or Path(DEFAULT_CONFIG).exists():
+        found = find_config(config)
+        if name in (None, found.name):
+            return found
+        if config is not None or notebook is None:
+            raise UsageError(
+                f"The configuration is that of `{found.name}`, not of `{name}`",
+                do=f"write `try {found.name}`, or name the right file with -c",
+            )
+    names = [captured.name for captured in notebook.notebook.names() if captured.name]
+    return _named_config(name or (names[0] if len(names) == 1 else "model"))
 
 
 class _Silent:
@@ -264,10 +315,12 @@ def _code_request(config: Config | str | Path | None, name: str | None) -> Deplo
         if len(names) == 1:
             name = names[0]
     if config is None and name is not None:
-        config = parse_config(
-            f"name: {json.dumps(name)}", folder=Path.cwd(), origin=Origin.file("")
-        )
+        config = _named_config(name)
     return _request(config, "local", "generate")
+
+
+def _named_config(name: str) -> Config:
+    return parse_config(f"name: {json.dumps(name)}", folder=Path.cwd(), origin=Origin.file(""))
 
 
 def status(name: str, *, aws: AwsOptions = HERE) -> EndpointDescription:

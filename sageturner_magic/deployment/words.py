@@ -7,16 +7,20 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sageturner_magic.capture import Trial
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
-from sageturner_magic.errors import UsageError
+from sageturner_magic.errors import Finding, UsageError
 from sageturner_magic.image.layers import Place, PlannedLayer
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.prediction import Prediction
 from sageturner_magic.values import Artefact
+
+if TYPE_CHECKING:
+    from sageturner_magic.deployment.trial import Tried
 
 STATE_SIGN = {
     None: "·",
@@ -204,9 +208,7 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "facts": {fact.label.lower(): fact.value for fact in plan.facts},
         "layers": [asdict(layer) for layer in plan.layers],
         "steps": [step.key for step in plan.steps],
-        "findings": [
-            {"severity": finding.severity, "message": str(finding)} for finding in plan.findings
-        ],
+        "findings": findings_data(plan.findings),
     }
 
 
@@ -254,6 +256,65 @@ def value_text(value: object) -> str:
     return str(value) if hasattr(value, "tolist") else as_json(value)
 
 
+def trial_figures(trial: Trial) -> str:
+    """What a trial measured, in a line."""
+    parts = [f"load {duration(trial.load_s)}"]
+    if trial.predict_s is not None:
+        parts.append(f"predict {brief(trial.predict_s)}")
+    parts.append(f"memory {size(trial.memory)}")
+    return ", ".join(parts)
+
+
+def brief(seconds: float) -> str:
+    """`0.3 ms`, `41 ms`, and from a second on as `duration`."""
+    if seconds >= 0.9995:
+        return duration(seconds)
+    return f"{seconds * 1000:.1f} ms" if seconds < 0.00995 else f"{seconds * 1000:.0f} ms"
+
+
+def tried_summary(tried: Tried) -> str:
+    """What was tried and what it took, in a line."""
+    what = "answers" if tried.trial.asked else "loads"
+    if tried.trial.asked == "example":
+        what = "answers its example"
+    fits = tried.serverless_memory
+    size = f"would fit a serverless endpoint of {fits} MB" if fits else "too large for serverless"
+    figures = trial_figures(tried.trial).replace(", ", " · ")
+    return f"{tried.name} {what} in a clean Python {tried.python} · {figures} ({size})"
+
+
+def tried_text(tried: Tried) -> str:
+    """The answer, what it took, and what will not do where the model runs."""
+    lines = [answer_text(tried.value, tried.trial.content_type)] if tried.trial.asked else []
+    lines += [tried_summary(tried), f"code: {tried.origin}"]
+    lines += [f"{finding.severity}: {finding}" for finding in tried.findings]
+    return "\n".join(lines)
+
+
+def tried_data(tried: Tried) -> dict[str, Any]:
+    """The same for programs."""
+    trial = tried.trial
+    return {
+        "name": tried.name,
+        "python": tried.python,
+        "code": tried.origin,
+        "asked": trial.asked,
+        "value": None if isinstance(tried.value, bytes) else tried.value,
+        "content_type": trial.content_type,
+        "import_seconds": trial.import_s,
+        "load_seconds": trial.load_s,
+        "predict_seconds": trial.predict_s,
+        "memory_bytes": trial.memory,
+        "serverless_memory_mb": tried.serverless_memory,
+        "findings": findings_data(tried.findings),
+    }
+
+
+def findings_data(findings: Sequence[Finding]) -> list[dict[str, str]]:
+    """Findings for programs."""
+    return [{"severity": finding.severity, "message": str(finding)} for finding in findings]
+
+
 def prediction_summary(prediction: Prediction) -> str:
     """How a request was answered, in a line."""
     return (
@@ -264,9 +325,12 @@ def prediction_summary(prediction: Prediction) -> str:
 
 def prediction_text(prediction: Prediction) -> str:
     """The value, then how it was answered."""
-    value = prediction.value
-    if isinstance(value, bytes):
-        shown = f"{len(value):,} bytes of {prediction.content_type}"
-    else:
-        shown = clip(value_text(value))
+    shown = answer_text(prediction.value, prediction.content_type)
     return f"{shown}\n{prediction_summary(prediction)}"
+
+
+def answer_text(value: object, content_type: str) -> str:
+    """A decoded answer as far as a person reads it."""
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes of {content_type}"
+    return clip(value_text(value))

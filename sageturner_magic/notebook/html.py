@@ -15,6 +15,7 @@ from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.deployment.trial import Tried
 from sageturner_magic.deployment.words import clip
 from sageturner_magic.errors import Finding
 from sageturner_magic.targets.endpoint import EndpointDescription
@@ -167,23 +168,34 @@ def endpoints_shown(
 
 def prediction_html(prediction: Prediction) -> str:
     """A prediction as HTML: a table for records, a picture for images, a tree for the rest."""
-    value = prediction.value
-    if isinstance(value, bytes):
-        shown = _bytes_html(prediction, value)
-    elif isinstance(value, str):
-        shown = f"<pre>{escape(clip(value))}</pre>"
-    elif _is_records(value):
-        shown = _records_html(value)
-    elif isinstance(value, dict) and 0 < len(value) <= TABLE_ROWS and _is_flat(value):
-        shown = table((), [[f"<b>{escape(key)}</b>", _scalar(item)] for key, item in value.items()])
-    else:
-        shown = tree(value)
+    shown = _answer_html(prediction.value, prediction.content_type)
     summary = escape(words.prediction_summary(prediction))
     return f'<div class="sageturner">{shown}<p><small>{summary}</small></p></div>'
 
 
-def _bytes_html(prediction: Prediction, value: bytes) -> str:
-    media = prediction.content_type.partition(";")[0]
+def tried_shown(tried: Tried) -> Shown:
+    """What came of trying a model in a clean process."""
+    trial = tried.trial
+    shown = _answer_html(tried.value, trial.content_type) if trial.asked else ""
+    lines = f"{escape(words.tried_summary(tried))}<br>Code: {escape(tried.origin)}"
+    html = f"{shown}<p><small>{lines}</small></p>{findings_html(tried.findings)}"
+    return Shown(tried, words.tried_text(tried), f'<div class="sageturner">{html}</div>')
+
+
+def _answer_html(value: Any, content_type: str) -> str:
+    if isinstance(value, bytes):
+        return _bytes_html(value, content_type)
+    if isinstance(value, str):
+        return f"<pre>{escape(clip(value))}</pre>"
+    if _is_records(value):
+        return _records_html(value)
+    if isinstance(value, dict) and 0 < len(value) <= TABLE_ROWS and _is_flat(value):
+        return table((), [[f"<b>{escape(key)}</b>", _scalar(item)] for key, item in value.items()])
+    return tree(value)
+
+
+def _bytes_html(value: bytes, content_type: str) -> str:
+    media = content_type.partition(";")[0]
     if media in ("image/gif", "image/webp", "image/bmp"):
         encoded = base64.b64encode(value).decode()
         return f'<img src="data:{media};base64,{encoded}" alt="the predicted picture">'

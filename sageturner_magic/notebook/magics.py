@@ -103,12 +103,14 @@ class SageturnerMagics(Magics):
             raise unexpected(error) from error
 
     def _verb(self, verb: str, rest: str, cell: str | None) -> Any:
-        from sageturner_magic.arguments import parse, parser, split, split_payload
+        from sageturner_magic.arguments import is_name, parse, parser, split, split_payload
 
-        if verb == "invoke":
-            words, payload = split_payload(rest, parser(verb, PROG).options())
+        if verb in ("invoke", "try"):
+            options = parser(verb, PROG).options()
+            words, payload = split_payload(rest, options, bool if verb == "invoke" else is_name)
             arguments = parse(verb, [self._expand(word) for word in words], PROG)
-            return self._invoke(arguments, payload, cell)
+            answer = self._invoke if verb == "invoke" else self._try
+            return answer(arguments, payload, cell)
         arguments = parse(verb, [self._expand(word) for word in split(rest)], PROG)
         if cell is not None and verb not in TAKES_CELL:
             raise UsageError(
@@ -142,7 +144,9 @@ class SageturnerMagics(Magics):
         from sageturner_magic.config import Origin, parse_config
 
         origin = Origin.cell(self.session.number, first_line=2)
-        return parse_config(cell, folder=Path.cwd(), origin=origin)
+        config = parse_config(cell, folder=Path.cwd(), origin=origin)
+        self.session.configurations[config.name] = config
+        return config
 
     @property
     def _shell(self) -> InteractiveShell:
@@ -222,7 +226,6 @@ class SageturnerMagics(Magics):
 
     def _invoke(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
         from sageturner_magic.deployment import verbs
-        from sageturner_magic.notebook.payload import evaluate
 
         given = [text for text in (payload, cell, arguments.file) if text]
         if len(given) != 1:
@@ -231,12 +234,7 @@ class SageturnerMagics(Magics):
                 do='write one: `%sageturner invoke NAME {"key": value}`, the cell\'s body under'
                 " `%%sageturner invoke NAME`, or `--file PATH`",
             )
-        content_type: str | None = arguments.content_type
-        value: object
-        if arguments.file:
-            value, content_type = verbs.read_payload(arguments.file, content_type)
-        else:
-            value = evaluate(given[0], self.session.namespace)
+        value, content_type = self._payload(arguments, payload or cell or "")
         return verbs.invoke(
             arguments.name,
             value,
@@ -245,6 +243,30 @@ class SageturnerMagics(Magics):
             timeout_s=arguments.timeout,
             aws=_aws(arguments),
         )
+
+    def _try(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
+        from sageturner_magic.deployment import verbs
+        from sageturner_magic.notebook.html import tried_shown
+
+        given: object = verbs.EXAMPLE
+        content_type: str | None = arguments.content_type
+        if payload or arguments.file:
+            given, content_type = self._payload(arguments, payload)
+        config = self._config(arguments, cell) or self.session.configuration(arguments.name)
+        return tried_shown(
+            verbs.try_(given, config, name=arguments.name, content_type=content_type)
+        )
+
+    def _payload(self, arguments: Namespace, payload: str) -> tuple[object, str | None]:
+        """The value to send and its media type: a file's, or an expression's."""
+        from sageturner_magic.deployment import verbs
+        from sageturner_magic.notebook.payload import evaluate
+
+        if not arguments.file:
+            return evaluate(payload, self.session.namespace), arguments.content_type
+        if payload:
+            raise UsageError("There is more than one payload", do="leave it or --file out")
+        return verbs.read_payload(arguments.file, arguments.content_type)
 
     def _setup(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import upkeep

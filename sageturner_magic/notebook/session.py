@@ -9,6 +9,7 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 
 if TYPE_CHECKING:
     from sageturner_magic.capture import Notebook
+    from sageturner_magic.config import Config
 
 
 class Session:
@@ -19,6 +20,8 @@ class Session:
         self._cell_id = ""
         self._first = self.number
         self._ran: list[tuple[int, str, str, bool]] = []
+        self.configurations: dict[str, Config] = {}
+        """The configurations that stood below magics, by name; the last of each."""
 
     @cached_property
     def notebook(self) -> Notebook:
@@ -57,6 +60,12 @@ class Session:
         history = self._shell.history_manager
         last = len(history.input_hist_parsed) - 1 if history else count
         return last if last in (count, count - 1) else count
+
+    def configuration(self, name: str | None) -> Config | None:
+        """The configuration that a cell gave for `name`; for None the only one there is."""
+        if name is None and len(self.configurations) == 1:
+            return next(iter(self.configurations.values()))
+        return self.configurations.get(name or "")
 
     def begin(self, info: ExecutionInfo) -> None:
         """Remember which cell runs (the shell calls this before each cell)."""

@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.arguments import VERBS, HelpShown, parse, parser, split, split_payload
+from sageturner_magic.arguments import (
+    VERBS,
+    HelpShown,
+    is_name,
+    parse,
+    parser,
+    split,
+    split_payload,
+)
 from sageturner_magic.errors import UsageError
 
 OPTIONS = parser("invoke", "%sageturner").options()
@@ -76,3 +84,21 @@ def test_every_verb_has_help(verb, capsys):
 def test_an_open_quote_is_said():
     with pytest.raises(UsageError, match="quote"):
         split('-c "a b')
+
+
+@pytest.mark.parametrize(
+    ("line", "words", "payload"),
+    [
+        ("", [], ""),
+        ("digits", ["digits"], ""),
+        ("digits request", ["digits"], "request"),
+        ('{"x": 1}', [], '{"x": 1}'),
+        ("[a, b]", [], "[a, b]"),
+        ("7", [], "7"),
+        ("true", [], "true"),
+        ("--json digits 7", ["--json", "digits"], "7"),
+    ],
+)
+def test_try_takes_a_name_a_payload_or_both(line, words, payload):
+    options = parser("try", "%sageturner").options()
+    assert split_payload(line, options, is_name) == (words, payload)

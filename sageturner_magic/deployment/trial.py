@@ -1,0 +1,254 @@
+"""load() and predict() tried in a clean process before anything is built."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import psutil
+
+from sageturner_magic.capture import (
+    Limits,
+    Payload,
+    Trial,
+    prepare_artefact,
+    try_module,
+)
+from sageturner_magic.config import Config
+from sageturner_magic.config.rules import SERVERLESS_MEMORY
+from sageturner_magic.deployment import words
+from sageturner_magic.deployment.local import CONTAINER_MODEL_DIR
+from sageturner_magic.deployment.packages import python_version
+from sageturner_magic.deployment.plan import Done
+from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.errors import Finding
+from sageturner_magic.targets.payload import decode
+from sageturner_magic.values import Artefact, CapturedModule, Reporter
+
+SERVER_BYTES = 64 << 20
+"""Memory of the server's front process: 27 MB at rest, and requests that wait."""
+
+SERVERLESS_STARTUP_S = 180.0
+"""Until the first good /ping of a serverless endpoint's container."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What came of trying a model in a clean process.
+
+    Attributes:
+        name: The endpoint's.
+        origin: The cells or directory that the code came from.
+        python: The interpreter's version.
+        workers: Worker processes that would hold the model.
+        trial: What was measured, and the answer.
+        findings: Warnings: what will not do where the model runs.
+    """
+
+    name: str
+    origin: str
+    python: str
+    workers: int
+    trial: Trial
+    findings: tuple[Finding, ...]
+
+    @property
+    def serverless_memory(self) -> int | None:
+        """The smallest size in MB of a serverless endpoint that would do, if one would."""
+        return serverless_memory(self.trial, self.workers)
+
+    @cached_property
+    def value(self) -> Any:
+        """The decoded answer; None where there was no request."""
+        return decode(self.trial.body, self.trial.content_type) if self.trial.asked else None
+
+
+def try_request(
+    request: DeployRequest, payload: Payload | None, workspace: Path, reporter: Reporter
+) -> Tried:
+    """Try what `request` would deploy, with `payload` or the module's own example.
+
+    Raises:
+        SageturnerError: What would fail where the model runs.
+    """
+    config, found = request.config, Collector()
+    captured = found.attempt(request.code.module)
+    artefact = found.attempt(
+        lambda: prepare_artefact(
+            config.artefact, config.resolve("."), request.namespace, workspace, reporter
+        )
+    )
+    notes = found.finish()
+    assert captured is not None
+    module, _ = captured
+    trial = run_trial(request, module, artefact, reporter, payload=payload)
+    return Tried(
+        name=config.name,
+        origin=module.origin,
+        python=platform.python_version(),
+        workers=config.serving.workers,
+        trial=trial,
+        findings=(*notes, *findings_of(trial, config, module)),
+    )
+
+
+def run_trial(
+    request: DeployRequest,
+    module: CapturedModule,
+    artefact: Artefact | None,
+    reporter: Reporter,
+    *,
+    payload: Payload | None = None,
+    python: str = "",
+) -> Trial:
+    """Run `module` on `python` (default: the request's) with the limits of its configuration.
+
+    Raises CaptureError.
+    """
+    config = request.config
+    return try_module(
+        module,
+        artefact.folder if artefact else None,
+        python=python or request.python,
+        limits=Limits(config.compute.local.startup_timeout_s, config.serving.timeout_s),
+        payload=payload,
+        serving=config.serving.model_dump(mode="json", exclude_none=True),
+        environment=config.environment,
+        reporter=reporter,
+    )
+
+
+def findings_of(trial: Trial, config: Config, module: CapturedModule) -> list[Finding]:
+    """What a trial says about the configuration: memory, time, and what was not tried."""
+    found: list[Finding] = []
+    serverless = config.compute.serverless
+    wanted = serverless_memory(trial, config.serving.workers)
+    if serverless is not None and (wanted is None or wanted > serverless.memory):
+        found.append(
+            Finding(
+                f"{serverless.memory} MB are too little for a serverless endpoint",
+                where=config.where("compute.serverless.memory"),
+                why=f"{_processes(config)} {words.size(trial.memory)} at most, and the server"
+                f" needs {words.size(SERVER_BYTES)}",
+                do=f"set `memory: {wanted}`" if wanted else "deploy with `-e server`",
+                severity="warning",
+            )
+        )
+    started = trial.import_s + trial.load_s
+    if serverless is not None and started > SERVERLESS_STARTUP_S:
+        found.append(
+            Finding(
+                f"The model was ready after {words.duration(started)}",
+                why=f"a serverless endpoint has {SERVERLESS_STARTUP_S:g} s",
+                do="make load() faster, or deploy with `-e server`",
+                severity="warning",
+            )
+        )
+    if not trial.asked:
+        found.append(
+            Finding(
+                "predict() was not tried",
+                where=module.origin,
+                why="there is no request to try it with",
+                do="define example_request() beside predict(), or give a payload",
+                severity="note",
+            )
+        )
+    return found
+
+
+def serverless_memory(trial: Trial, workers: int) -> int | None:
+    """The smallest size in MB of a serverless endpoint that would do; None where none would."""
+    needed = trial.memory * workers + SERVER_BYTES
+    return next((size for size in SERVERLESS_MEMORY if size << 20 >= needed), None)
+
+
+def _processes(config: Config) -> str:
+    workers = config.serving.workers
+    return "a worker has" if workers == 1 else f"each of {workers} workers has"
+
+
+# --- the step of a deployment -------------------------------------------------------------
+
+
+def trial_step(
+    request: DeployRequest,
+    module: CapturedModule,
+    artefact: Artefact | None,
+    reporter: Reporter,
+) -> Done:
+    """Try what is deployed, unless the same passed here before or cannot run here.
+
+    Raises CaptureError.
+    """
+    reason = cannot_run_here(request, module, artefact)
+    if reason:
+        return Done(f"not on this machine: {reason}")
+    store = platformdirs.user_cache_path("sageturner-magic") / "trials"
+    passed = store / _identity(request, module, artefact)
+    if passed.exists():
+        return Done(passed.read_text(encoding="utf-8"), reused=True)
+    trial = run_trial(request, module, artefact, reporter)
+    found = findings_of(trial, request.config, module)
+    for finding in found:
+        reporter.log(f"{finding.severity}: {finding}")
+    note = words.trial_figures(trial)
+    if not any(finding.severity == "warning" for finding in found):
+        store.mkdir(parents=True, exist_ok=True)
+        passed.write_text(note, encoding="utf-8")
+    return Done(note)
+
+
+def cannot_run_here(
+    request: DeployRequest, module: CapturedModule, artefact: Artefact | None
+) -> str:
+    """Why this machine says nothing about where the model will run; empty where it does."""
+    config = request.config
+    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    wanted = python_version(request)
+    missing = [name for name in module.imports if importlib.util.find_spec(name) is None]
+    if config.s3_artefact:
+        return "the artefact is in S3"
+    if wanted != here:
+        return f"this is Python {here}, the image has {wanted}"
+    if missing:
+        return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+    if config.container.generate_container.install_cuda and not _has_gpu():
+        return "there is no GPU"
+    if CONTAINER_MODEL_DIR in module.source:
+        return f"the code has {CONTAINER_MODEL_DIR} written in it"
+    if artefact is not None and artefact.size > psutil.virtual_memory().available:
+        return f"{words.size(artefact.size)} of model do not fit into its free memory"
+    return ""
+
+
+def _has_gpu() -> bool:
+    return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _identity(request: DeployRequest, module: CapturedModule, artefact: Artefact | None) -> str:
+    """The digest of all that decides how a trial ends, the installed packages among it."""
+    config = request.config
+    places = [Path(entry) for entry in sys.path if entry]
+    parts = [
+        module.digest(),
+        artefact.digest if artefact else None,
+        request.python,
+        sys.version,
+        config.serving.model_dump(mode="json"),
+        dict(config.environment),
+        config.compute.local.startup_timeout_s,
+        config.compute.serverless.memory if config.compute.serverless else None,
+        # Installing or removing a package changes the folder that it lies in.
+        [[str(place), place.stat().st_mtime_ns] for place in places if place.is_dir()],
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
