@@ -106,6 +106,18 @@ def test_files_beside_the_code_open_by_relative_path_and_the_model_by_model_dir(
         assert sageturner.invoke("echo", {}) == "labels and weights"
 
 
+def test_an_example_request_that_fails_is_said_and_the_endpoint_serves(project):
+    code = ECHO.format(version="1") + "\n    def example_request():\n        return 1 / 0\n"
+    handle = start_deployment(project(code))
+    handle.wait(60)
+    try:
+        notes = [step.note for step in handle.progress.steps()]
+        assert any("example_request failed: division by zero" in note for note in notes)
+        assert sageturner.invoke("echo", 1) == {"version": "1", "request": 1}
+    finally:
+        sageturner.delete("echo")
+
+
 def test_deploying_the_same_again_does_nothing(project, state):
     config = project(ECHO.format(version="1"))
     with deployed(config) as first:

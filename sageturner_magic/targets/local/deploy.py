@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -173,7 +174,7 @@ class LocalDeployer:
             state = process.state_of(self._server.control)
             if state and state.state == "ready":
                 pass_on(self._server.log, shown, reporter)
-                return f"load() took {state.load_seconds or 0:.1f} s"
+                return f"load() took {state.load_seconds or 0:.1f} s{self._warm_up()}"
             if state and state.state == "failed":
                 raise self._failure(state.error or {})
             if code is not None:
@@ -228,6 +229,12 @@ class LocalDeployer:
             details=self._with_cells(lines) or self._tail(),
         )
 
+    def _warm_up(self) -> str:
+        """What the server says of an example request that failed; it serves all the same."""
+        assert self._server is not None
+        said = _WARM_UP.search(self._server.log.read_text(errors="replace"))
+        return f", but {said[0]}" if said else ""
+
     def _tail(self) -> str:
         assert self._server is not None
         with self._server.log.open(encoding="utf-8", errors="replace") as file:
@@ -236,6 +243,10 @@ class LocalDeployer:
     def _with_cells(self, text: str) -> str:
         assert self._record is not None
         return with_cells(text, self._record.lines)
+
+
+_WARM_UP = re.compile(r"(?:the warm-up request|example_request) failed: .*")
+"""What the server logs when example_request(), or predict on it, raises."""
 
 
 def unique() -> str:
