@@ -107,6 +107,11 @@ def _plan(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the Dockerfile that an image for SageMaker would be built from, and that only",
     )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="prove the packages: load and predict in a clean environment made from them alone",
+    )
     _json(parser)
 
 

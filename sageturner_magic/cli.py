@@ -87,6 +87,7 @@ def _plan(arguments: Namespace) -> None:
         arguments.config_path,
         endpoint_type=arguments.endpoint_type,
         container_mode=arguments.container_mode,
+        verify=arguments.verify,
         aws=_aws(arguments),
     )
     if arguments.dockerfile:

@@ -235,6 +235,8 @@ def _plan(
             if isinstance(builder, LayersBuilder) and not running
             else tuple
         ),
+        artefact=artefact,
+        requirements=spec.requirements if isinstance(spec, BuildSpec) else None,
     )
 
 

@@ -115,6 +115,7 @@ def _plan(
         steps=() if running else steps,
         session=deployer.session,
         result=result,
+        artefact=artefact,
     )
 
 

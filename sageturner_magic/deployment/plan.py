@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.errors import Finding
 from sageturner_magic.image.layers import PlannedLayer
-from sageturner_magic.values import CapturedModule, EndpointType, Reporter
+from sageturner_magic.image.requirements import Requirements
+from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Plan:
         dockerfile: What an image would be built from; empty where there is none.
         layers: Of an image that is assembled from layers, once they were looked up.
         look_up_layers: Finds them; needs the registry, and the workspace of the plan.
+        artefact: What load() finds; None where it is not on this machine, or there is none.
+        requirements: What the image gets; None where there is no image.
     """
 
     name: str
@@ -72,3 +75,5 @@ class Plan:
     dockerfile: str = ""
     layers: tuple[PlannedLayer, ...] = ()
     look_up_layers: Callable[[], tuple[PlannedLayer, ...]] = tuple
+    artefact: Artefact | None = None
+    requirements: Requirements | None = None

@@ -35,7 +35,7 @@ from sageturner_magic.deployment.sagemaker_steps import (
 )
 from sageturner_magic.errors import Finding
 from sageturner_magic.image import dockerfile
-from sageturner_magic.image.spec import ProvidedSpec, Spec
+from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
 from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
 
 PLACEHOLDER_DIGEST = "sha256:" + "0" * 64
@@ -110,6 +110,8 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         result=work.result,
         dockerfile=_dockerfile(wanted.spec),
         look_up_layers=lambda: work.layers(reporter),
+        artefact=artefact,
+        requirements=wanted.spec.requirements if isinstance(wanted.spec, BuildSpec) else None,
     )
 
 

@@ -108,21 +108,27 @@ def run_trial(
     reporter: Reporter,
     *,
     payload: Payload | None = None,
-    python: str = "",
+    clean_python: str = "",
 ) -> Trial:
-    """Run `module` on `python` (default: the request's) with the limits of its configuration.
+    """Run `module` within the limits of its configuration.
 
-    Raises CaptureError.
+    Args:
+        clean_python: The interpreter of an environment that is to be used alone; by default the
+            request's, with all that it finds.
+
+    Raises:
+        CaptureError: What would fail where the model runs.
     """
     config = request.config
+    alone = {"PYTHONPATH": "", "PYTHONNOUSERSITE": "1"} if clean_python else {}
     return try_module(
         module,
         artefact.folder if artefact else None,
-        python=python or request.python,
+        python=clean_python or request.python,
         limits=Limits(config.compute.local.startup_timeout_s, config.serving.timeout_s),
         payload=payload,
         serving=config.serving.model_dump(mode="json", exclude_none=True),
-        environment=config.environment,
+        environment={**config.environment, **alone},
         reporter=reporter,
     )
 

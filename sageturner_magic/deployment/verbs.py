@@ -36,6 +36,7 @@ from sageturner_magic.deployment.request import AwsOptions, DeployRequest, code_
 from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
 from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
 from sageturner_magic.deployment.trial import Tried, try_request
+from sageturner_magic.deployment.verification import verified
 from sageturner_magic.errors import (
     ConfigError,
     DeploymentCancelled,
@@ -167,9 +168,14 @@ def plan(
     *,
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
+    verify: bool = False,
     aws: AwsOptions = HERE,
 ) -> Plan:
     """Check everything and say what a deployment would do, without doing it.
+
+    Args:
+        verify: Also make a clean environment of exactly the packages that the image gets, and
+            let the module load and answer its example there.
 
     Raises:
         SageturnerError: Everything that stands in its way, at once.
@@ -178,7 +184,8 @@ def plan(
     try:
         with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
             made = _make_plan(asked, _Silent(), Path(workspace))
-            return replace(made, layers=made.look_up_layers())
+            made = replace(made, layers=made.look_up_layers())
+            return verified(made, asked, Path(workspace), _Silent()) if verify else made
     except KeyboardInterrupt:
         raise DeploymentCancelled("The plan was stopped") from None
     except SageturnerError:

@@ -166,6 +166,7 @@ class SageturnerMagics(Magics):
             self._config(arguments, cell),
             endpoint_type=arguments.endpoint_type,
             container_mode=arguments.container_mode,
+            verify=arguments.verify,
             aws=_aws(arguments),
         )
         if arguments.dockerfile:

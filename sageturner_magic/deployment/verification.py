@@ -1,0 +1,103 @@
+"""`plan --verify`: the packages of a plan, proven in a clean environment made from them."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from sageturner_magic.deployment import words
+from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
+from sageturner_magic.deployment.plan import Fact, Plan
+from sageturner_magic.deployment.request import DeployRequest
+from sageturner_magic.deployment.trial import findings_of, run_trial
+from sageturner_magic.errors import Finding, UsageError
+from sageturner_magic.image.environment import find_interpreter, make_environment
+from sageturner_magic.image.requirements import Architecture, Requirements, Target, resolve
+from sageturner_magic.values import Reporter
+
+
+def verified(plan: Plan, request: DeployRequest, workspace: Path, reporter: Reporter) -> Plan:
+    """`plan` with what came of it: the module imports, loads and answers with its packages only.
+
+    Args:
+        workspace: A folder of the caller's that exists as long as the plan is used.
+
+    Raises:
+        UsageError: The image is the user's own, or the artefact is not on this machine.
+        ImageError: A package cannot be had or installed.
+        CaptureError: The module fails in the clean environment.
+    """
+    _refuse_what_is_not_here(request)
+    wanted = python_version(request)
+    interpreter = find_interpreter(wanted)
+    findings: list[Finding] = []
+    if interpreter is None:
+        interpreter = Path(sys.executable)
+        here = ".".join(map(str, sys.version_info[:2]))
+        findings.append(
+            Finding(
+                f"Verified with Python {here}, the image has {wanted}",
+                why=f"there is no Python {wanted} on this machine",
+                do=f"install Python {wanted} and verify again",
+                severity="warning",
+            )
+        )
+        wanted = here
+    requirements = plan.requirements
+    if requirements is None or requirements.target.python_version != wanted:
+        requirements = _resolved(plan, request, wanted, workspace, reporter)
+    made = make_environment(requirements, interpreter, reporter)
+    trial = run_trial(request, plan.module, plan.artefact, reporter, clean_python=str(made.python))
+    if not made.same_files:
+        findings.append(
+            Finding(
+                "Verified with packages for this machine, at the versions of the image",
+                why=f"the image is {requirements.target.platform}",
+                severity="note",
+            )
+        )
+    count = len(requirements.packages)
+    said = "loads" if not trial.asked else "answers its example"
+    fact = Fact(
+        "Verified",
+        f"{said} on Python {wanted} with {count} package{'' if count == 1 else 's'} and nothing"
+        f" else; {words.trial_figures(trial)}",
+    )
+    return replace(
+        plan,
+        facts=(*plan.facts, fact),
+        findings=(
+            *plan.findings,
+            *findings,
+            *findings_of(trial, request.config, plan.module),
+        ),
+    )
+
+
+def _refuse_what_is_not_here(request: DeployRequest) -> None:
+    if request.container_mode == "provide":
+        raise UsageError(
+            "There are no packages to verify",
+            why="the image is built from your own Dockerfile",
+            do="leave `--verify` out",
+        )
+    if request.config.s3_artefact:
+        raise UsageError(
+            "The artefact is in S3, so load() cannot be tried here",
+            where=request.config.where("artefact"),
+            do="download it and name the folder as `artefact`, or leave `--verify` out",
+        )
+
+
+def _resolved(
+    plan: Plan, request: DeployRequest, python: str, workspace: Path, reporter: Reporter
+) -> Requirements:
+    """The packages for another Python than the plan's, or of a plan that needs none."""
+    wheels = workspace / "verify"
+    wheels.mkdir()
+    lines = package_lines(request.config, plan.module, plan.artefact, wheels)
+    arm = platform.machine() in ("arm64", "aarch64")
+    architecture: Architecture = "arm64" if arm else "amd64"
+    return resolve(pip_arguments(request.config, lines), Target(python, architecture), reporter)
