@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -32,6 +33,21 @@ def direct_url(distribution: importlib.metadata.Distribution) -> dict[str, objec
     text = distribution.read_text("direct_url.json")
     found = json.loads(text) if text else {}
     return found if isinstance(found, dict) else {}
+
+
+def by_conda(distribution: importlib.metadata.Distribution) -> bool:
+    """Whether conda installed it."""
+    return (distribution.read_text("INSTALLER") or "").strip() == "conda"
+
+
+def conda_package(module: str, prefix: Path) -> str:
+    """The conda package of the environment `prefix` that brought a top-level module, if one did."""
+    inside = re.compile(rf"(?:^|/)site-packages/{re.escape(module)}(?:/|\.[^/]*$)")
+    for record in sorted(prefix.glob("conda-meta/*.json")):
+        found = json.loads(record.read_text(encoding="utf-8"))
+        if any(inside.search(file) for file in found.get("files", ())):
+            return str(found.get("name", record.stem))
+    return ""
 
 
 def local_path(url: str) -> Path | None:

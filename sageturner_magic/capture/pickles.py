@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import json
 import lzma
 import re
 import zipfile
@@ -35,14 +36,37 @@ def modules_in(path: Path) -> frozenset[str]:
     if path.suffix.lower() not in EXTENSIONS:
         return frozenset()
     found: set[str] = set()
+    if path.suffix.lower() == ".skops":
+        found |= _in_skops(path)
     for stream in _streams(path):
         found |= _scan(stream)
     return frozenset(found)
 
 
+def _in_skops(path: Path) -> set[str]:
+    """The modules that the schema of a skops file names."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            schema = json.loads(archive.read("schema.json"))
+    except (zipfile.BadZipFile, KeyError, ValueError):
+        return set()
+    found: set[str] = set()
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            named = part.get("__module__")
+            if isinstance(named, str) and named != "builtins":
+                found.add(named)
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return found
+
+
 def _streams(path: Path) -> Iterator[Iterable[bytes]]:
     if zipfile.is_zipfile(path):
-        # torch.save since 1.6 (data.pkl), and skops (schema.json has no such names).
+        # torch.save since 1.6 has data.pkl in it.
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 if name.endswith(".pkl"):

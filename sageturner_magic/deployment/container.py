@@ -10,7 +10,12 @@ from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.local import deployment_of
-from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
+from sageturner_magic.deployment.packages import (
+    package_lines,
+    pip_arguments,
+    python_version,
+    resolved,
+)
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.trial import trial_step
@@ -53,7 +58,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
             # The kernel has what its cells import, so what fails here would fail in the image.
             found.attempt(lambda: check_module(module, request.python, reporter))
         built = found.attempt(
-            lambda: _spec(request, module, artefact, way or _UNKNOWN, workspace, reporter)
+            lambda: _spec(request, module, artefact, way or _UNKNOWN, reporter)
         )
     findings = found.finish()
     assert captured is not None and built is not None and way is not None
@@ -108,7 +113,6 @@ def _spec(
     module: CapturedModule,
     artefact: Artefact | None,
     way: _Way,
-    workspace: Path,
     reporter: Reporter,
 ) -> tuple[Spec, str]:
     """What is built, and the tag that it will have. Raises ImageError."""
@@ -119,13 +123,11 @@ def _spec(
         return provided, context.provided(provided).tag
     generate = config.container.generate_container
     target = Target(python_version(request), way.architecture)
-    wheels = workspace / "wheels"
-    wheels.mkdir()
-    lines = package_lines(config, module, artefact, wheels)
+    lines = package_lines(config, module, artefact)
     spec = BuildSpec(
         name=config.name,
         module=module,
-        requirements=resolve(pip_arguments(config, lines), target, reporter),
+        requirements=resolved(pip_arguments(config, lines), target, reporter),
         server_requirements=resolve(server_arguments(), target, reporter),
         base_image=generate.base_image or "",
         system_packages=generate.system_packages,

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from sageturner_magic.capture import prepare_artefact
-from sageturner_magic.deployment.packages import package_lines
+from sageturner_magic.deployment.packages import package_lines, portable_lines
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.values import Reporter
@@ -58,14 +58,11 @@ def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) 
     module.write(made / "code")
     generate["code_dir"] = "./code"
     if config.container.generate_container.python_packages == "auto":
-        (made / "wheels").mkdir()
-        lines = package_lines(config, module, artefact, made / "wheels")
-        wheels = str(made / "wheels")
-        text = "".join(f"{line.replace(wheels, './wheels')}\n" for line in lines)
+        lines = package_lines(config, module, artefact)
+        portable = portable_lines(lines, made / "wheels", reporter)
+        text = "".join(f"{line}\n" for line in portable)
         (made / "requirements.txt").write_text(text)
         generate["python_packages"] = ["-r requirements.txt"]
-        if not any((made / "wheels").iterdir()):
-            (made / "wheels").rmdir()
     if artefact is not None:
         shutil.copytree(artefact.folder, made / "model")
         data["artefact"] = "./model"

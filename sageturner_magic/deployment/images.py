@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
+from sageturner_magic.deployment.packages import (
+    package_lines,
+    pip_arguments,
+    python_version,
+    resolved,
+)
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.errors import EndpointError, Finding, ImageError
 from sageturner_magic.image.choice import Choice, choose
@@ -66,14 +70,12 @@ def wanted_image(
     module: CapturedModule,
     artefact: Artefact | None,
     instance_type: str,
-    workspace: Path,
     reporter: Reporter,
 ) -> WantedImage:
     """Decide what the image is made of: architecture, packages to exact files, base.
 
     Args:
         instance_type: Empty for serverless.
-        workspace: A folder that stays until the image is built.
 
     Raises:
         ImageError: It cannot be made, or would not start on that instance.
@@ -94,12 +96,10 @@ def wanted_image(
         assert config.docker_dir is not None
         own = ProvidedSpec(config.name, config.docker_dir, architecture)
         return WantedImage(own, provided(own).tag, architecture, "", ())
-    wheels = workspace / "wheels"
-    wheels.mkdir()
-    lines = package_lines(config, module, artefact, wheels)
+    lines = package_lines(config, module, artefact)
     platform = Target(python, architecture)
     arguments = pip_arguments(config, lines)
-    requirements = resolve(arguments, platform, reporter)
+    requirements = resolved(arguments, platform, reporter)
     decision, findings = _decided(_packages(requirements, lines), target, python)
     if decision.replacements:
         requirements, notes = _other_builds(arguments, decision, requirements, reporter)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import os
+import re
+import shlex
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
+from sageturner_magic.capture.distributions import by_conda
 from sageturner_magic.capture.requirements import needed_packages
 from sageturner_magic.config import Config
 from sageturner_magic.deployment.request import DeployRequest, NotebookCode
+from sageturner_magic.errors import CaptureError, ImageError
+from sageturner_magic.image import machine
 from sageturner_magic.image.pip_arguments import PipArguments, parse
-from sageturner_magic.values import Artefact, CapturedModule
+from sageturner_magic.image.requirements import Requirements, Target, resolve
+from sageturner_magic.image.source_builds import SourceBuilder
+from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
 DEFAULT_PYTHON = "3.12"
 """Outside a notebook, where the configuration names none."""
 
 
 def package_lines(
-    config: Config, module: CapturedModule, artefact: Artefact | None, staging: Path
+    config: Config, module: CapturedModule, artefact: Artefact | None
 ) -> tuple[str, ...]:
     """Pieces of a pip command line: the configuration's, or what code and artefact need.
-
-    Args:
-        staging: A folder for wheels of editable installs, kept until the image is built.
 
     Raises:
         CaptureError: Something is needed that no installer can get.
@@ -29,7 +37,33 @@ def package_lines(
     wanted = config.container.generate_container.python_packages
     if wanted != "auto":
         return tuple(wanted)
-    return tuple(each.line for each in needed_packages(module, artefact, staging))
+    return tuple(each.line for each in needed_packages(module, artefact))
+
+
+def portable_lines(lines: tuple[str, ...], folder: Path, reporter: Reporter) -> list[str]:
+    """`lines` for another machine: projects and wheels of this one are put into `folder`.
+
+    `folder` is made where it is needed, and named relative to its parent.
+
+    Raises:
+        ImageError: A project cannot be built into a wheel.
+    """
+    found = []
+    for line in lines:
+        words = shlex.split(line)
+        path = Path(words[0])
+        if len(words) > 1 or not path.is_absolute():
+            found.append(line)
+            continue
+        settings = machine.pip_configuration()
+        arguments = machine.with_machine_settings(PipArguments(), settings, os.environ)
+        folder.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory() as store:
+            environment = machine.resolver_environment(settings)
+            wheel = SourceBuilder(Path(store), environment, reporter).wheel(path, arguments)
+            shutil.copyfile(wheel, folder / wheel.name)
+        found.append(f"./{folder.name}/{wheel.name}")
+    return found
 
 
 def pip_arguments(config: Config, lines: tuple[str, ...]) -> PipArguments:
@@ -39,6 +73,38 @@ def pip_arguments(config: Config, lines: tuple[str, ...]) -> PipArguments:
         ImageError: Entries that are not understood, located by their index.
     """
     return parse(lines, config.resolve("."), "container.generate_container.python_packages")
+
+
+def resolved(arguments: PipArguments, target: Target, reporter: Reporter) -> Requirements:
+    """As `resolve`, with a word on packages that only conda has.
+
+    Raises:
+        CaptureError: conda installed a package that no index has at that version.
+        ImageError: There is no answer for another reason.
+    """
+    try:
+        return resolve(arguments, target, reporter)
+    except ImageError as error:
+        said = error.report()
+        for text in arguments.requirements:
+            name, _, version = text.partition("==")
+            if version and _is_condas(name) and re.search(rf"\b{re.escape(name)}\b", said):
+                raise CaptureError(
+                    f"`{name}` {version} was installed by conda, and pip cannot install it",
+                    where="python_packages",
+                    why=error.findings[0].what,
+                    do=f"run `pip install {name}` in the notebook's environment, or list a"
+                    " version that an index has under `python_packages`",
+                    details=said,
+                ) from None
+        raise
+
+
+def _is_condas(name: str) -> bool:
+    try:
+        return by_conda(importlib.metadata.distribution(name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def python_version(request: DeployRequest) -> str:

@@ -68,7 +68,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     if module and compute:
         instance_type = compute.instance_type if isinstance(compute, Server) else ""
         wanted = found.attempt(
-            lambda: wanted_image(request, module, artefact, instance_type, workspace, reporter)
+            lambda: wanted_image(request, module, artefact, instance_type, reporter)
         )
     if wanted:
         found.add(list(wanted.findings))

@@ -185,7 +185,7 @@ def plan(
         with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
             made = _make_plan(asked, _Silent(), Path(workspace))
             made = replace(made, layers=made.look_up_layers())
-            return verified(made, asked, Path(workspace), _Silent()) if verify else made
+            return verified(made, asked, _Silent()) if verify else made
     except KeyboardInterrupt:
         raise DeploymentCancelled("The plan was stopped") from None
     except SageturnerError:

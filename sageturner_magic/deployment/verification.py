@@ -8,21 +8,23 @@ from dataclasses import replace
 from pathlib import Path
 
 from sageturner_magic.deployment import words
-from sageturner_magic.deployment.packages import package_lines, pip_arguments, python_version
+from sageturner_magic.deployment.packages import (
+    package_lines,
+    pip_arguments,
+    python_version,
+    resolved,
+)
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.deployment.trial import findings_of, run_trial
 from sageturner_magic.errors import Finding, UsageError
 from sageturner_magic.image.environment import find_interpreter, make_environment
-from sageturner_magic.image.requirements import Architecture, Requirements, Target, resolve
+from sageturner_magic.image.requirements import Architecture, Requirements, Target
 from sageturner_magic.values import Reporter
 
 
-def verified(plan: Plan, request: DeployRequest, workspace: Path, reporter: Reporter) -> Plan:
+def verified(plan: Plan, request: DeployRequest, reporter: Reporter) -> Plan:
     """`plan` with what came of it: the module imports, loads and answers with its packages only.
-
-    Args:
-        workspace: A folder of the caller's that exists as long as the plan is used.
 
     Raises:
         UsageError: The image is the user's own, or the artefact is not on this machine.
@@ -47,7 +49,7 @@ def verified(plan: Plan, request: DeployRequest, workspace: Path, reporter: Repo
         wanted = here
     requirements = plan.requirements
     if requirements is None or requirements.target.python_version != wanted:
-        requirements = _resolved(plan, request, wanted, workspace, reporter)
+        requirements = _resolved(plan, request, wanted, reporter)
     made = make_environment(requirements, interpreter, reporter)
     trial = run_trial(request, plan.module, plan.artefact, reporter, clean_python=str(made.python))
     if not made.same_files:
@@ -91,13 +93,9 @@ def _refuse_what_is_not_here(request: DeployRequest) -> None:
         )
 
 
-def _resolved(
-    plan: Plan, request: DeployRequest, python: str, workspace: Path, reporter: Reporter
-) -> Requirements:
+def _resolved(plan: Plan, request: DeployRequest, python: str, reporter: Reporter) -> Requirements:
     """The packages for another Python than the plan's, or of a plan that needs none."""
-    wheels = workspace / "verify"
-    wheels.mkdir()
-    lines = package_lines(request.config, plan.module, plan.artefact, wheels)
+    lines = package_lines(request.config, plan.module, plan.artefact)
     arm = platform.machine() in ("arm64", "aarch64")
     architecture: Architecture = "arm64" if arm else "amd64"
-    return resolve(pip_arguments(request.config, lines), Target(python, architecture), reporter)
+    return resolved(pip_arguments(request.config, lines), Target(python, architecture), reporter)

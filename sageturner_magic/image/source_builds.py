@@ -64,9 +64,16 @@ class SourceBuilder:
             for requirement in arguments.requirements
         ]
         for path in arguments.paths:
-            wheel = path if path.suffix == ".whl" else self.build(path, indexes)
+            wheel = self.wheel(path, arguments)
             requirements.append(f"{_parsed(wheel)[0]} @ {wheel.as_uri()}")
         return tuple(requirements)
+
+    def wheel(self, path: Path, arguments: PipArguments) -> Path:
+        """A wheel of a project or source archive, built with the indexes of `arguments`.
+
+        A wheel is its own. Raises ImageError.
+        """
+        return path if path.suffix == ".whl" else self.build(path, public_indexes(arguments))
 
     def _requirement(self, text: str, arguments: PipArguments, indexes: tuple[str, ...]) -> str:
         if "://" not in text:

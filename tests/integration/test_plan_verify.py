@@ -112,7 +112,7 @@ def test_an_image_of_ones_own_has_nothing_to_verify(project, tmp_path):
 
     asked = verbs._request(None, "local", "provide")
     with pytest.raises(UsageError, match="your own Dockerfile"):
-        verified(Plan.__new__(Plan), asked, tmp_path, None)
+        verified(Plan.__new__(Plan), asked, None)
 
 
 BACKEND = """

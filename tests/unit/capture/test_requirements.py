@@ -3,6 +3,9 @@
 import importlib.metadata
 import json
 import pickle
+import shutil
+import sys
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,9 +13,9 @@ import joblib
 import numpy as np
 import pytest
 
-from sageturner_magic.capture import requirements
 from sageturner_magic.capture.pickles import modules_in
-from sageturner_magic.capture.requirements import needed_packages, without_credentials
+from sageturner_magic.capture.plugins import plugins_of
+from sageturner_magic.capture.requirements import needed_packages
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.values import Artefact, CapturedModule, SourceFile
 
@@ -24,7 +27,7 @@ def module(source: str, **beside: str) -> CapturedModule:
 
 
 def lines(source: str, tmp_path: Path, artefact: Artefact | None = None, **beside: str):
-    return [each.line for each in needed_packages(module(source, **beside), artefact, tmp_path)]
+    return [each.line for each in needed_packages(module(source, **beside), artefact)]
 
 
 def pin(name: str) -> str:
@@ -158,26 +161,133 @@ def test_noise_is_no_module(tmp_path):
     assert lines("x = 1", tmp_path / "s", artefact_of(tmp_path)) == []
 
 
-def test_a_build_sees_no_credentials():
-    environment = {"AWS_SECRET_ACCESS_KEY": "x", "aws_profile": "y", "PATH": "/bin"}
-    assert without_credentials(environment) == {"PATH": "/bin"}
-
-
-def test_an_editable_install_is_found_and_built_into_a_wheel(tmp_path, monkeypatch):
-    project = tmp_path / "project"
+def test_an_editable_install_is_named_by_its_folder(tmp_path, monkeypatch):
+    project = tmp_path / "my project"
     (project / "mine").mkdir(parents=True)
     (project / "mine/__init__.py").write_text("")
     direct = {"url": project.as_uri(), "dir_info": {"editable": True}}
-    _distribution(tmp_path, "mine", [])
-    (tmp_path / "mine-1.0.dist-info/direct_url.json").write_text(json.dumps(direct))
+    _distribution(tmp_path, "mine", [], **{"direct_url.json": json.dumps(direct)})
     monkeypatch.syspath_prepend(str(tmp_path))
-    built = tmp_path / "mine-1.0-py3-none-any.whl"
-    asked: list[tuple[str, Path]] = []
+    assert lines("import mine", tmp_path) == [f"'{project}'"]
+    shutil.rmtree(project)
+    (tmp_path / "mine-1.0.dist-info/top_level.txt").write_text("mine")
+    with pytest.raises(CaptureError, match="which is not there any more"):
+        lines("import mine", tmp_path)
 
-    def build(name: str, source: Path, staging: Path) -> Path:
-        asked.append((name, source))
-        return built
 
-    monkeypatch.setattr(requirements, "build_wheel", build)
-    assert lines("import mine", tmp_path) == [str(built)]
-    assert asked == [("mine", project)]
+def test_a_project_in_a_folder_of_a_repository_keeps_that_folder(tmp_path, monkeypatch):
+    direct = {
+        "url": "https://x.org/y.git",
+        "vcs_info": {"vcs": "git", "commit_id": "abc"},
+        "subdirectory": "python",
+    }
+    _distribution(tmp_path, "mine", ["mine/__init__.py"], **{"direct_url.json": json.dumps(direct)})
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert lines("import mine", tmp_path) == [
+        "mine @ git+https://x.org/y.git@abc#subdirectory=python"
+    ]
+
+
+def test_what_conda_installed_is_asked_for_as_a_release(tmp_path, monkeypatch):
+    direct = {"url": "file:///home/conda/feedstock_root/build_artifacts/mine/work"}
+    texts = {"direct_url.json": json.dumps(direct), "INSTALLER": "conda\n"}
+    _distribution(tmp_path, "mine", ["mine/__init__.py"], **texts)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert lines("import mine", tmp_path) == ["mine==1.0"]
+
+
+def test_a_module_that_only_a_conda_package_has_is_refused_by_that_name(tmp_path, monkeypatch):
+    (tmp_path / "conda-meta").mkdir()
+    record = {"name": "graph-tool", "files": ["lib/python3.11/site-packages/graph_tool/all.py"]}
+    (tmp_path / "conda-meta/graph-tool-2.7-py311.json").write_text(json.dumps(record))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    with pytest.raises(CaptureError) as raised:
+        lines("import graph_tool.all", tmp_path)
+    assert "`graph_tool` is in the conda package `graph-tool`" in str(raised.value)
+
+
+EXTRAS = """Provides-Extra: fast
+Provides-Extra: http
+Provides-Extra: all
+Requires-Dist: baseline
+Requires-Dist: fastloop >=1; extra == "fast"
+Requires-Dist: httplib; extra == "http"
+Requires-Dist: fastloop; extra == "all"
+Requires-Dist: httplib; extra == "all"
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("import acme", ["acme==1.0"]),
+        ("import acme.plain", ["acme==1.0"]),
+        ("import acme.guarded", ["acme==1.0"]),
+        ("from acme import loop", ["acme[fast]==1.0", "fastloop==1.0"]),
+        ("import acme.through", ["acme[fast]==1.0", "fastloop==1.0"]),
+        ("import acme.strict", ["acme[http]==1.0", "httplib==1.0"]),
+        (
+            "from acme import loop, strict",
+            ["acme[fast,http]==1.0", "fastloop==1.0", "httplib==1.0"],
+        ),
+    ],
+)
+def test_an_extra_is_asked_for_where_what_is_imported_needs_it(
+    source, expected, tmp_path, monkeypatch
+):
+    strict = "try:\n    import httplib\nexcept ImportError as e:\n    raise ImportError from e\n"
+    files = {
+        "acme/__init__.py": "",
+        "acme/plain.py": "import baseline",
+        "acme/guarded.py": "try:\n    import fastloop\nexcept ImportError:\n    fastloop = None\n",
+        "acme/loop.py": "import fastloop",
+        "acme/through.py": "from . import plain\nfrom .loop import fastloop",
+        "acme/strict.py": strict,
+    }
+    _distribution(tmp_path, "acme", list(files))
+    for path, text in files.items():
+        (tmp_path / path).write_text(text)
+    metadata = tmp_path / "acme-1.0.dist-info/METADATA"
+    metadata.write_text(metadata.read_text() + EXTRAS)
+    for other in ("fastloop", "httplib", "baseline"):
+        _distribution(tmp_path, other, [f"{other}.py"])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert lines(source, tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("package", "code", "plugin"),
+    [
+        ("sqlalchemy", "e = sqlalchemy.create_engine('postgresql://h/db')", "psycopg2"),
+        ("spacy", "nlp = spacy.load('en_core_web_sm')", "en_core_web_sm"),
+        ("sklearn", "p.set_output(transform='pandas')", "pandas"),
+        ("polars", "polars.DataFrame().to_pandas()", "pyarrow"),
+        ("networkx", "networkx.pagerank(g)", "scipy"),
+    ],
+)
+def test_a_plugin_that_is_needed_but_not_imported_is_found(package, code, plugin):
+    installed = {package, plugin}
+    assert list(plugins_of({package}, code, installed)) == [(plugin, package)]
+    assert list(plugins_of({package}, "x = 1", installed)) == []
+    assert list(plugins_of(set(), code, installed)) == []
+
+
+def test_of_several_plugins_the_one_that_the_notebook_has_loaded_is_taken(monkeypatch):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    monkeypatch.setitem(sys.modules, "jax", sys)
+    assert list(plugins_of({"keras"}, "", {"tensorflow", "jax"})) == [("jax", "keras")]
+    monkeypatch.delitem(sys.modules, "jax")
+    assert list(plugins_of({"keras"}, "", {"tensorflow", "jax"})) == [("tensorflow", "keras")]
+
+
+def test_the_schema_of_a_skops_file_tells_what_it_needs(tmp_path):
+    schema = {
+        "__class__": "Pipeline",
+        "__module__": "sklearn.pipeline",
+        "content": [{"__class__": "dict", "__module__": "builtins"}, {"__module__": "numpy"}],
+    }
+    with zipfile.ZipFile(tmp_path / "m.skops", "w") as archive:
+        archive.writestr("schema.json", json.dumps(schema))
+    assert modules_in(tmp_path / "m.skops") == {"sklearn.pipeline", "numpy"}
+    (tmp_path / "odd.skops").write_bytes(b"no zip")
+    assert modules_in(tmp_path / "odd.skops") == frozenset()

@@ -1,0 +1,52 @@
+"""Packages that no installer can get are refused by their names."""
+
+from pathlib import Path
+
+import pytest
+
+from sageturner_magic.deployment import packages
+from sageturner_magic.errors import CaptureError, ImageError
+from sageturner_magic.image.pip_arguments import PipArguments
+from sageturner_magic.image.requirements import Target
+from tests.parts.recorder import Recorder
+from tests.parts.wheels import make_wheel
+
+
+def installed(folder: Path, name: str, by: str) -> None:
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "INSTALLER").write_text(f"{by}\n")
+
+
+@pytest.mark.parametrize(("by", "error"), [("conda", CaptureError), ("pip", ImageError)])
+def test_what_only_conda_has_is_refused_by_name(by, error, tmp_path, monkeypatch):
+    installed(tmp_path, "gdalish", by)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def refuses(*_):
+        raise ImageError("a package is on none of the indexes", why="gdalish was not found")
+
+    monkeypatch.setattr(packages, "resolve", refuses)
+    asked = PipArguments(requirements=("numpy==2.0", "gdalish==1.0"))
+    with pytest.raises(error) as raised:
+        packages.resolved(asked, Target("3.11"), Recorder())
+    assert ("`gdalish` 1.0 was installed by conda" in str(raised.value)) == (by == "conda")
+
+
+def test_lines_for_another_machine_bring_the_wheels_of_this_one(tmp_path):
+    wheel = make_wheel(tmp_path / "a folder", "mine")
+    folder = tmp_path / "export" / "wheels"
+    folder.parent.mkdir()
+    lines = ("numpy==2.0", f"'{wheel}'", "--extra-index-url https://x.org torch==1")
+    assert packages.portable_lines(lines, folder, Recorder()) == [
+        "numpy==2.0",
+        f"./wheels/{wheel.name}",
+        "--extra-index-url https://x.org torch==1",
+    ]
+    assert (folder / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_nothing_to_bring_makes_no_folder(tmp_path):
+    packages.portable_lines(("numpy==2.0",), tmp_path / "wheels", Recorder())
+    assert not list(tmp_path.iterdir())
