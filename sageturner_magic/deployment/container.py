@@ -57,9 +57,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         if isinstance(request.code, NotebookCode):
             # The kernel has what its cells import, so what fails here would fail in the image.
             found.attempt(lambda: check_module(module, request.python, reporter))
-        built = found.attempt(
-            lambda: _spec(request, module, artefact, way or _UNKNOWN, reporter)
-        )
+        built = found.attempt(lambda: _spec(request, module, artefact, way or _UNKNOWN, reporter))
     findings = found.finish()
     assert captured is not None and built is not None and way is not None
     return _plan(request, captured[0], artefact, way, *built, findings, reporter)

@@ -144,7 +144,7 @@ def test_a_server_takes_every_key_that_is_passed_on_and_scales(example: Project)
     assert variant["RoutingConfig"] == {"RoutingStrategy": "LEAST_OUTSTANDING_REQUESTS"}
     assert sagemaker.describe_model(ModelName=name)["EnableNetworkIsolation"]
     (target,) = example.stand.client("application-autoscaling").describe_scalable_targets(
-        ServiceNamespace="sagemaker"
+        ServiceNamespace="sagemaker", ResourceIds=[f"endpoint/{own.name}/variant/AllTraffic"]
     )["ScalableTargets"]
     assert (target["MinCapacity"], target["MaxCapacity"]) == (1, 3)
     own.run("delete", own.name, "--yes")
