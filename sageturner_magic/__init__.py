@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from sageturner_magic.deployment.run import DeploymentHandle as DeploymentHandle
     from sageturner_magic.errors import SageturnerError as SageturnerError
     from sageturner_magic.targets.prediction import Prediction as Prediction
+    from sageturner_magic.targets.prediction import PredictionStream as PredictionStream
 
 _PUBLIC = {
     "DeploymentHandle": "deployment.run.DeploymentHandle",
     "Endpoint": "deployment.endpoint.Endpoint",
     "Prediction": "targets.prediction.Prediction",
+    "PredictionStream": "targets.prediction.PredictionStream",
     "SageturnerError": "errors.SageturnerError",
     "code": "deployment.verbs.code",
     "delete": "deployment.upkeep.delete",
@@ -28,6 +30,7 @@ _PUBLIC = {
     "export": "deployment.verbs.export",
     "init": "deployment.verbs.init",
     "invoke": "deployment.verbs.invoke",
+    "invoke_stream": "deployment.verbs.invoke_stream",
     "list": "deployment.verbs.list_endpoints",
     "logs": "deployment.verbs.logs",
     "plan": "deployment.verbs.plan",

@@ -212,6 +212,9 @@ def _invoke(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", default=70.0, help="how long to wait"
     )
+    parser.add_argument(
+        "--stream", action="store_true", help="show the answer while the model makes it"
+    )
     _aws(parser)
     _json(parser)
     _name(parser)

@@ -191,31 +191,35 @@ def _logs(arguments: Namespace) -> None:
 
 
 def _invoke(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs, words
+    from sageturner_magic.deployment import terminal, verbs, words
 
     payload, content_type = _payload(arguments)
-    prediction = verbs.invoke(
-        arguments.name,
-        payload,
-        content_type=content_type,
-        accept=arguments.accept,
-        timeout_s=arguments.timeout,
-        aws=_aws(arguments),
-    )
-    if arguments.json:
-        _print_json(
-            {
-                "status": prediction.status,
-                "latency_ms": prediction.latency_ms,
-                "content_type": prediction.content_type,
-                "value": prediction.value,
-            }
-        )
-    elif isinstance(prediction.value, bytes):
-        sys.stdout.buffer.write(prediction.body)
+    about: dict[str, Any] = {
+        "content_type": content_type,
+        "accept": arguments.accept,
+        "timeout_s": arguments.timeout,
+        "aws": _aws(arguments),
+    }
+    if arguments.stream:
+        stream = verbs.invoke_stream(arguments.name, payload, **about)
+        prediction = terminal.write_stream(stream, as_json=arguments.json)
     else:
-        print(words.value_text(prediction.value))
-        print(words.prediction_summary(prediction), file=sys.stderr)
+        prediction = verbs.invoke(arguments.name, payload, **about)
+        if arguments.json:
+            _print_json(
+                {
+                    "status": prediction.status,
+                    "latency_ms": prediction.latency_ms,
+                    "content_type": prediction.content_type,
+                    "value": prediction.value,
+                }
+            )
+            return
+        if isinstance(prediction.value, bytes):
+            sys.stdout.buffer.write(prediction.body)
+        else:
+            terminal.say(words.value_text(prediction.value))
+    terminal.say(words.prediction_summary(prediction), sys.stderr)
 
 
 def _try(arguments: Namespace) -> None:

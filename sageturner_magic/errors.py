@@ -149,7 +149,15 @@ class InvocationError(SageturnerError):
         self.status = status
 
 
-class DeploymentCancelled(SageturnerError):
-    """The user stopped the deployment; what it says is what was left and how to finish."""
+class Cancelled(SageturnerError):
+    """The user stopped it."""
 
     exit_code = 130
+
+
+class DeploymentCancelled(Cancelled):
+    """The user stopped the deployment; what it says is what was left and how to finish."""
+
+
+class InvocationCancelled(Cancelled):
+    """The user stopped a request, or a series of them, before the end."""

@@ -45,6 +45,20 @@ class Response:
     variant: str
 
 
+@dataclass(frozen=True)
+class StreamedResponse:
+    """An answer that is still being made.
+
+    Attributes:
+        parts: Its bytes as they arrive; the pieces respect neither lines nor characters.
+        close: Gives up the rest.
+    """
+
+    content_type: str
+    parts: Iterator[bytes]
+    close: Callable[[], None]
+
+
 def invoke(
     session: AwsSession, name: str, request: Request, *, pause: Callable[[float], None] = time.sleep
 ) -> Response:
@@ -72,10 +86,8 @@ def invoke(
 
 def invoke_stream(
     session: AwsSession, name: str, request: Request, *, pause: Callable[[float], None] = time.sleep
-) -> Iterator[bytes]:
-    """Send a request and yield the answer piece by piece, as the model produces it.
-
-    The pieces do not respect lines or characters.
+) -> StreamedResponse:
+    """Send a request; the answer can be read piece by piece, as the model produces it.
 
     Permissions: sagemaker:InvokeEndpointWithResponseStream; logs as for `invoke`.
 
@@ -86,12 +98,18 @@ def invoke_stream(
     call = session.runtime_stream.invoke_endpoint_with_response_stream
     with _translated(session, name):
         answer = _when_ready(lambda: call(**_parameters(name, request)), pause)
-        for event in answer["Body"]:
-            if part := event.get("PayloadPart"):
-                yield part["Bytes"]
-            for kind in ("ModelStreamError", "InternalStreamFailure"):
-                if failure := event.get(kind):
-                    raise _broken(session, name, kind, failure)  # type: ignore[arg-type]
+    events = answer["Body"]
+
+    def parts() -> Iterator[bytes]:
+        with _translated(session, name):
+            for event in events:
+                if part := event.get("PayloadPart"):
+                    yield part["Bytes"]
+                for kind in ("ModelStreamError", "InternalStreamFailure"):
+                    if failure := event.get(kind):
+                        raise _broken(session, name, kind, failure)  # type: ignore[arg-type]
+
+    return StreamedResponse(answer.get("ContentType", ""), parts(), events.close)
 
 
 def _parameters(name: str, request: Request) -> Any:

@@ -10,7 +10,7 @@ from sageturner_magic.errors import AwsError, EndpointError, Finding
 from sageturner_magic.targets.endpoint import EndpointDescription, Target
 from sageturner_magic.targets.local import LocalTarget
 from sageturner_magic.targets.payload import encode
-from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.targets.sagemaker import SageMakerTarget
 
 REQUEST_SECONDS = 70.0
@@ -76,6 +76,37 @@ class Endpoint:
         """
         body, content_type = encode(payload, content_type)
         return self._target.invoke(
+            self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
+        )
+
+    def invoke_stream(
+        self,
+        payload: object,
+        *,
+        content_type: str | None = None,
+        accept: str | None = None,
+        timeout_s: float = REQUEST_SECONDS,
+    ) -> PredictionStream:
+        """Send one request and read the answer as the model makes it.
+
+        Args:
+            payload, content_type, accept: As for `invoke`.
+            timeout_s: Seconds to wait for each piece of a local endpoint's answer (SageMaker has
+                limits of its own: 60 s to the first byte, 8 minutes in all).
+
+        Returns:
+            An iterator over the pieces that `predict` yields.
+
+        Raises:
+            InvocationError: As for `invoke`; also in the middle of the answer.
+            EndpointError: The endpoint is no longer there.
+
+        Example:
+            >>> for token in Endpoint("chat").invoke_stream({"prompt": "Once upon"}):
+            ...     print(token, end="", flush=True)
+        """
+        body, content_type = encode(payload, content_type)
+        return self._target.invoke_stream(
             self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
         )
 

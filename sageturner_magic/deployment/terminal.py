@@ -20,8 +20,10 @@ from sageturner_magic.deployment.events import (
     StepLogged,
     StepStarted,
 )
+from sageturner_magic.deployment.plain_text import visible
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.run import DeploymentHandle
+from sageturner_magic.targets.prediction import Prediction, PredictionStream
 
 STYLE = {"done": "green", "reused": "green", "failed": "red", "cancelled": "yellow"}
 LOG_LINES = 8
@@ -42,14 +44,14 @@ def draw(progress: Progress) -> Group:
             Text(step.title, "" if state else "dim"),
             Text(words.duration(step.seconds()) if state else "", "dim"),
             bar,
-            Text(words.remark(step), "dim"),
+            Text(visible(words.remark(step)), "dim"),
         )
         if state == "running":
             tails += [
-                Text("  │ " + line, "dim", no_wrap=True, overflow="ellipsis")
+                Text("  │ " + visible(line), "dim", no_wrap=True, overflow="ellipsis")
                 for line in progress.log(step)[-LOG_LINES:]
             ]
-    return Group(Text(words.headline(progress), "bold"), table, *tails)
+    return Group(Text(visible(words.headline(progress)), "bold"), table, *tails)
 
 
 def follow(handle: DeploymentHandle, out: TextIO | None = None) -> None:
@@ -89,4 +91,37 @@ class PlainLines:
                 self._line(f"{self._titles[step]}: {outcome} in {seconds}{remark}")
 
     def _line(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        say(text, self._out)
+
+
+def say(text: str, out: TextIO | None = None, end: str = "\n") -> None:
+    """Write text of others: to a terminal with its escape sequences shown, elsewhere as it is."""
+    out = out or sys.stdout
+    print(visible(text) if out.isatty() else text, file=out, end=end, flush=True)
+
+
+def write_stream(stream: PredictionStream, *, as_json: bool = False) -> Prediction:
+    """Write an answer to standard output as it arrives, and return it whole.
+
+    Args:
+        stream: The answer.
+        as_json: Each piece as a line of JSON; otherwise text and bytes as they are.
+
+    Raises:
+        InvocationError: The answer broke off.
+        KeyboardInterrupt: It was stopped; the rest is given up.
+    """
+    last = "\n"
+    with stream:
+        for piece in stream:
+            if as_json:
+                print(words.as_json(piece), flush=True)
+            elif isinstance(piece, bytes):
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+            else:
+                last = words.piece_text(piece)
+                say(last, end="")
+    if not last.endswith("\n"):
+        print()
+    return stream.so_far()

@@ -45,7 +45,7 @@ from sageturner_magic.errors import (
 )
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.payload import encode, guess_content_type
-from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.values import ContainerMode, EndpointType, Reporter
 
 DEFAULT_CONFIG = "sageturner.yaml"
@@ -366,6 +366,21 @@ def invoke(
 ) -> Prediction:
     """Send one request; see `Endpoint.invoke`."""
     return _endpoint(name, aws).invoke(
+        payload, content_type=content_type, accept=accept, timeout_s=timeout_s
+    )
+
+
+def invoke_stream(
+    name: str,
+    payload: object,
+    *,
+    content_type: str | None = None,
+    accept: str | None = None,
+    timeout_s: float = REQUEST_SECONDS,
+    aws: AwsOptions = HERE,
+) -> PredictionStream:
+    """Send one request and iterate over the answer as it is made; see `Endpoint.invoke_stream`."""
+    return _endpoint(name, aws).invoke_stream(
         payload, content_type=content_type, accept=accept, timeout_s=timeout_s
     )
 

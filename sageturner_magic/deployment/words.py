@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.capture import Trial
 from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.plain_text import visible
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
 from sageturner_magic.errors import Finding, UsageError
@@ -315,6 +316,13 @@ def findings_data(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [{"severity": finding.severity, "message": str(finding)} for finding in findings]
 
 
+def piece_text(piece: object) -> str:
+    """A piece of a streamed answer: text as it is, a value as a line of JSON."""
+    if isinstance(piece, bytes):
+        return f"[{size(len(piece))}]\n"
+    return piece if isinstance(piece, str) else f"{as_json(piece)}\n"
+
+
 def prediction_summary(prediction: Prediction) -> str:
     """How a request was answered, in a line."""
     return (
@@ -332,5 +340,5 @@ def prediction_text(prediction: Prediction) -> str:
 def answer_text(value: object, content_type: str) -> str:
     """A decoded answer as far as a person reads it."""
     if isinstance(value, bytes):
-        return f"{len(value):,} bytes of {content_type}"
-    return clip(value_text(value))
+        return f"{len(value):,} bytes of {visible(content_type)}"
+    return visible(clip(value_text(value)))

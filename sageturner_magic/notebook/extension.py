@@ -58,10 +58,10 @@ def _is_prediction(kind: type) -> bool:
     return (kind.__module__, kind.__name__) == PREDICTION
 
 
-def _html(prediction: Any) -> str | None:
-    from sageturner_magic.notebook.html import prediction_html
+def _html(prediction: Any) -> str:
+    from sageturner_magic.notebook.predictions import prediction_html
 
-    return None if prediction.content_type in PICTURES else prediction_html(prediction)
+    return prediction_html(prediction)
 
 
 def _text(prediction: Any, printer: Any, cycle: bool) -> None:
@@ -78,6 +78,8 @@ def _picture(mime: str) -> Any:
 
 
 PICTURES = ("image/png", "image/jpeg")
+"""Also given as they are, for viewers that take the pictures out of HTML."""
+
 FORMATTERS: dict[str, Any] = {
     "text/html": _html,
     "text/plain": _text,

@@ -236,18 +236,22 @@ class SageturnerMagics(Magics):
                 " `%%sageturner invoke NAME`, or `--file PATH`",
             )
         value, content_type = self._payload(arguments, payload or cell or "")
-        return verbs.invoke(
-            arguments.name,
-            value,
-            content_type=content_type,
-            accept=arguments.accept,
-            timeout_s=arguments.timeout,
-            aws=_aws(arguments),
-        )
+        about: dict[str, Any] = {
+            "content_type": content_type,
+            "accept": arguments.accept,
+            "timeout_s": arguments.timeout,
+            "aws": _aws(arguments),
+        }
+        if not arguments.stream:
+            return verbs.invoke(arguments.name, value, **about)
+        from sageturner_magic.notebook.stream import show_stream
+
+        stream = verbs.invoke_stream(arguments.name, value, **about)
+        return show_stream(self._shell, self.session, stream)
 
     def _try(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
         from sageturner_magic.deployment import verbs
-        from sageturner_magic.notebook.html import tried_shown
+        from sageturner_magic.notebook.predictions import tried_shown
 
         given: object = verbs.EXAMPLE
         content_type: str | None = arguments.content_type

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.values import EndpointType
 
 
@@ -54,6 +54,14 @@ class Target(Protocol):
         self, name: str, body: bytes, *, content_type: str, accept: str | None, timeout_s: float
     ) -> Prediction:
         """Send one request and wait for the answer. Raises InvocationError."""
+
+    def invoke_stream(
+        self, name: str, body: bytes, *, content_type: str, accept: str | None, timeout_s: float
+    ) -> PredictionStream:
+        """Send one request and read the answer as it arrives. Raises InvocationError, also later.
+
+        `timeout_s` is how long each piece is waited for.
+        """
 
     def delete(self, name: str) -> None:
         """End and remove the endpoint; finishes what an interrupted delete began."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import io
 import json
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 from sageturner_magic.errors import InvocationError
 
 JSON = "application/json"
+JSON_LINES = "application/jsonlines"
 NPY = "application/x-npy"
 OCTETS = "application/octet-stream"
 
@@ -49,10 +51,10 @@ def encode(payload: object, content_type: str | None = None) -> tuple[bytes, str
         data = bytes(payload)
         return data, content_type or guess_content_type(data)
     content_type = content_type or JSON
-    media = content_type.partition(";")[0].strip().lower()
+    media = media_type(content_type)
     if media == NPY:
         return _npy(payload), content_type
-    if isinstance(payload, str) and (media.startswith("text/") or media == "application/jsonlines"):
+    if isinstance(payload, str) and (media.startswith("text/") or media == JSON_LINES):
         return payload.encode(), content_type
     if media != JSON:
         raise InvocationError(
@@ -146,14 +148,13 @@ def _npy(payload: object) -> bytes:
 
 def decode(body: bytes, content_type: str) -> Any:
     """The Python value of an answer: JSON and NPY decoded, text as str, the rest as bytes."""
-    media, _, parameters = content_type.partition(";")
-    media = media.strip().lower()
+    media = media_type(content_type)
     if media == JSON or media.endswith("+json"):
         try:
             return json.loads(body)
         except ValueError:
             return body.decode("utf-8", "replace")
-    if media == "application/jsonlines":
+    if media == JSON_LINES:
         try:
             return [json.loads(line) for line in body.splitlines() if line.strip()]
         except ValueError:
@@ -166,9 +167,19 @@ def decode(body: bytes, content_type: str) -> Any:
         except (ImportError, ValueError):
             return body
     if media.startswith("text/"):
-        charset = parameters.partition("charset=")[2].strip().strip('"') or "utf-8"
-        try:
-            return body.decode(charset, "replace")
-        except LookupError:
-            return body.decode("utf-8", "replace")
+        return body.decode(charset(content_type), "replace")
     return body
+
+
+def media_type(content_type: str) -> str:
+    """`text/plain` of `Text/plain; charset=utf-8`."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def charset(content_type: str) -> str:
+    """The encoding of a text type; UTF-8 where it names none or one that Python does not know."""
+    named = content_type.partition("charset=")[2].partition(";")[0].strip().strip('"')
+    try:
+        return codecs.lookup(named).name if named else "utf-8"
+    except LookupError:
+        return "utf-8"

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import TracebackType
 from typing import Any
 
 from sageturner_magic.targets.payload import decode
+from sageturner_magic.targets.pieces import pieces
+
+
+@dataclass(frozen=True)
+class SentRequest:
+    """What was sent, and where to: enough to send it again from elsewhere.
+
+    Attributes:
+        accept: Media type wanted for the answer; empty where none was named.
+        url, token: Of a local endpoint; empty on SageMaker.
+        region, profile: Of SageMaker; empty for a local endpoint or the default profile.
+    """
+
+    body: bytes = field(repr=False)
+    content_type: str
+    accept: str = ""
+    url: str = ""
+    token: str = field(default="", repr=False)
+    region: str = ""
+    profile: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +46,7 @@ class Prediction:
         status: HTTP status of the model server.
         latency_ms: Milliseconds from sending the request to the last byte of the answer.
         headers: Response headers, lower-case names.
+        request: What it answers.
     """
 
     endpoint: str
@@ -32,6 +55,7 @@ class Prediction:
     status: int
     latency_ms: float
     headers: dict[str, str] = field(default_factory=dict, repr=False)
+    request: SentRequest | None = field(default=None, repr=False)
 
     @cached_property
     def value(self) -> Any:
@@ -57,3 +81,83 @@ class Prediction:
         return bool(self.value == (other.value if isinstance(other, Prediction) else other))
 
     __hash__ = None  # type: ignore[assignment]
+
+
+class PredictionStream:
+    """An answer that is read while the model still makes it.
+
+    Iterate over it for the pieces that `predict` yields: text as str, JSON lines as values, the
+    rest as bytes (an answer that is not streamed is one piece). `close()`, or leaving it as a
+    context manager, gives up the rest, and the endpoint stops making it.
+
+    Attributes:
+        endpoint: Name of the endpoint.
+        status: HTTP status of the model server.
+        content_type: Its Content-Type.
+        first_ms: Milliseconds from sending the request to the first bytes; None before them.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        status: int,
+        content_type: str,
+        chunks: Iterator[bytes],
+        close: Callable[[], None],
+        request: SentRequest,
+        begin: float,
+    ) -> None:
+        """
+        Args:
+            begin: When the request was sent, as time.perf_counter() has it.
+        """
+        self.endpoint = endpoint
+        self.status = status
+        self.content_type = content_type
+        self.first_ms: float | None = None
+        self._begin = self._last = begin
+        self._received: list[bytes] = []
+        self._request = request
+        self._close = close
+        self._pieces = pieces(self._counted(chunks), content_type)
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._last = time.perf_counter()
+            if self.first_ms is None:
+                self.first_ms = (self._last - self._begin) * 1000
+            self._received.append(chunk)
+            yield chunk
+        self._last = time.perf_counter()
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._pieces)
+
+    def so_far(self) -> Prediction:
+        """What has arrived, as a prediction: the whole answer once the iteration has ended."""
+        return Prediction(
+            endpoint=self.endpoint,
+            body=b"".join(self._received),
+            content_type=self.content_type,
+            status=self.status,
+            latency_ms=(self._last - self._begin) * 1000,
+            request=self._request,
+        )
+
+    def close(self) -> None:
+        """Give up what has not arrived yet. Safe to repeat."""
+        self._close()
+
+    def __enter__(self) -> PredictionStream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

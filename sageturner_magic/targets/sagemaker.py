@@ -19,7 +19,7 @@ from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import Server
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.payload import JSON
-from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
 
 LOG_LINES = 1000
 """Lines that `logs` reads back, over all instances."""
@@ -85,6 +85,39 @@ class SageMakerTarget:
             content_type=answer.content_type or JSON,
             status=200,
             latency_ms=(time.perf_counter() - begin) * 1000,
+            request=self._sent(body, content_type, accept),
+        )
+
+    def invoke_stream(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        accept: str | None = None,
+        timeout_s: float = 70.0,
+    ) -> PredictionStream:
+        begin = time.perf_counter()
+        answer = runtime.invoke_stream(
+            self.session, name, runtime.Request(body, content_type, accept or "")
+        )
+        return PredictionStream(
+            endpoint=name,
+            status=200,
+            content_type=answer.content_type or JSON,
+            chunks=answer.parts,
+            close=answer.close,
+            request=self._sent(body, content_type, accept),
+            begin=begin,
+        )
+
+    def _sent(self, body: bytes, content_type: str, accept: str | None) -> SentRequest:
+        return SentRequest(
+            body,
+            content_type,
+            accept or "",
+            region=self.session.region,
+            profile=self.session.profile or "",
         )
 
     def delete(self, name: str) -> None:

@@ -6,6 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.local import serving
 from sageturner_magic.targets.local.state import LocalRecord, LocalState
 from sageturner_magic.targets.payload import JSON, decode
-from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
 
 TAIL_LINES = 20
 POLL_SECONDS = 0.1
@@ -29,6 +30,35 @@ CONTAINER_REQUEST_SECONDS = 60.0
 @lru_cache(maxsize=8)
 def _pool(port: int) -> urllib3.HTTPConnectionPool:
     return urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=64, retries=False)
+
+
+def _sent(record: LocalRecord, body: bytes, content_type: str, accept: str | None) -> SentRequest:
+    return SentRequest(body, content_type, accept or "", url=record.url, token=record.token)
+
+
+def headers_of(sent: SentRequest) -> dict[str, str]:
+    """The HTTP headers of a request to a local endpoint."""
+    headers = {"Content-Type": sent.content_type}
+    if sent.token:
+        headers["Authorization"] = f"token {sent.token}"
+    if sent.accept:
+        headers["Accept"] = sent.accept
+    return headers
+
+
+def _post(
+    record: LocalRecord, sent: SentRequest, timeout_s: float, *, whole: bool = True
+) -> urllib3.HTTPResponse:
+    """The answer; `whole` reads all of it at once. Raises urllib3's errors."""
+    answer: urllib3.HTTPResponse = _pool(record.port).request(  # type: ignore[assignment]
+        "POST",
+        "/invocations",
+        body=sent.body,
+        headers=headers_of(sent),
+        timeout=timeout_s,
+        preload_content=whole,
+    )
+    return answer
 
 
 class LocalTarget:
@@ -106,34 +136,12 @@ class LocalTarget:
         timeout_s: float = 70.0,
     ) -> Prediction:
         record = self.record(name)
-        headers = {"Content-Type": content_type}
-        if record.token:
-            headers["Authorization"] = f"token {record.token}"
-        if accept:
-            headers["Accept"] = accept
         limit = min(timeout_s, CONTAINER_REQUEST_SECONDS) if record.image else timeout_s
+        sent = _sent(record, body, content_type, accept)
         begin = time.perf_counter()
-        try:
-            answer = _pool(record.port).request(
-                "POST", "/invocations", body=body, headers=headers, timeout=limit
-            )
-        except urllib3.exceptions.ReadTimeoutError:
-            raise InvocationError(
-                f"Endpoint `{name}` did not answer within {limit:g} s",
-                why="SageMaker waits no longer for a container" if limit < timeout_s else "",
-                do=f"look at `sageturner logs {name}`",
-                details=self.tail(name),
-            ) from None
-        except urllib3.exceptions.HTTPError as error:
-            ended = record.server() is None
-            raise InvocationError(
-                f"Endpoint `{name}` cannot be reached",
-                why="its server has ended" if ended else str(error),
-                do="deploy it again" if ended else f"look at `sageturner logs {name}`",
-                where=record.url,
-                details=self.tail(name),
-            ) from None
-        latency = (time.perf_counter() - begin) * 1000
+        with self._translated(record, limit):
+            answer = _post(record, sent, limit)
+            latency = (time.perf_counter() - begin) * 1000
         if answer.status >= 400:
             raise self._refusal(record, answer.status, answer.data, answer.headers)
         return Prediction(
@@ -143,7 +151,64 @@ class LocalTarget:
             status=answer.status,
             latency_ms=latency,
             headers={key.lower(): value for key, value in answer.headers.items()},
+            request=sent,
         )
+
+    def invoke_stream(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        accept: str | None = None,
+        timeout_s: float = 70.0,
+    ) -> PredictionStream:
+        record = self.record(name)
+        sent = _sent(record, body, content_type, accept)
+        begin = time.perf_counter()
+        with self._translated(record, timeout_s):
+            answer = _post(record, sent, timeout_s, whole=False)
+            if answer.status >= 400:
+                raise self._refusal(record, answer.status, answer.data, answer.headers)
+
+        def chunks() -> Iterator[bytes]:
+            with self._translated(record, timeout_s):
+                yield from answer.stream()
+
+        return PredictionStream(
+            endpoint=name,
+            status=answer.status,
+            content_type=answer.headers.get("Content-Type", JSON),
+            chunks=chunks(),
+            close=answer.close,
+            request=sent,
+            begin=begin,
+        )
+
+    @contextmanager
+    def _translated(self, record: LocalRecord, limit: float) -> Iterator[None]:
+        """What goes wrong with the connection, as an InvocationError."""
+        name = record.name
+        try:
+            yield
+        except urllib3.exceptions.ReadTimeoutError:
+            contained = record.image and limit == CONTAINER_REQUEST_SECONDS
+            raise InvocationError(
+                f"Endpoint `{name}` did not answer within {limit:g} s",
+                why="SageMaker waits no longer for a container" if contained else "",
+                do=f"look at `sageturner logs {name}`",
+                details=self.tail(name),
+            ) from None
+        except urllib3.exceptions.HTTPError as error:
+            ended = record.server() is None
+            broken = isinstance(error, urllib3.exceptions.ProtocolError) and not ended
+            raise InvocationError(
+                "The answer broke off" if broken else f"Endpoint `{name}` cannot be reached",
+                why="its server has ended" if ended else str(error),
+                do="deploy it again" if ended else f"look at `sageturner logs {name}`",
+                where=record.url,
+                details=self.tail(name),
+            ) from None
 
     def _refusal(
         self, record: LocalRecord, status: int, body: bytes, headers: urllib3.HTTPHeaderDict

@@ -157,18 +157,32 @@ def test_an_unknown_endpoint_is_an_error_of_aws(session: AwsSession, stub: Stub)
         runtime.invoke(session, "digits", REQUEST)
 
 
+class Events:
+    """An event stream of botocore: iterable once, and closed."""
+
+    def __init__(self, events: Any) -> None:
+        self._events = iter(events)
+        self.closed = False
+
+    def __iter__(self) -> Any:
+        return self._events
+
+    def close(self) -> None:
+        self.closed = True
+
+
 class TestStream:
     def answer(self, session: AwsSession, events: Any) -> None:
         def give(**_: Any) -> Any:
             from types import SimpleNamespace
 
-            return SimpleNamespace(status_code=200), {"Body": events}
+            return SimpleNamespace(status_code=200), {"Body": Events(events)}
 
         session.runtime_stream.meta.events.register("before-call", give)
 
     def test_yields_pieces_as_they_come(self, session: AwsSession) -> None:
         self.answer(session, [{"PayloadPart": {"Bytes": b"a"}}, {"PayloadPart": {"Bytes": b"b"}}])
-        assert list(runtime.invoke_stream(session, "digits", REQUEST)) == [b"a", b"b"]
+        assert list(runtime.invoke_stream(session, "digits", REQUEST).parts) == [b"a", b"b"]
 
     def test_an_event_in_its_middle_that_says_so_is_an_error(
         self, session: AwsSession, stub: Stub
@@ -176,7 +190,7 @@ class TestStream:
         failure = {"Message": "out of memory", "ErrorCode": "ModelInvocationTimeExceeded"}
         self.answer(session, [{"PayloadPart": {"Bytes": b"a"}}, {"ModelStreamError": failure}])
         log_shows(stub(session.logs), "last words")
-        pieces = runtime.invoke_stream(session, "digits", REQUEST)
+        pieces = runtime.invoke_stream(session, "digits", REQUEST).parts
         assert next(pieces) == b"a"
         with pytest.raises(InvocationError, match=r"broke off.*out of memory") as caught:
             next(pieces)
@@ -191,4 +205,4 @@ class TestStream:
         self.answer(session, events())
         log_shows(stub(session.logs))
         with pytest.raises(InvocationError, match=r"broke off.*lost"):
-            list(runtime.invoke_stream(session, "digits", REQUEST))
+            list(runtime.invoke_stream(session, "digits", REQUEST).parts)

@@ -17,11 +17,12 @@ from sageturner_magic.deployment.events import (
     StepTitle,
 )
 from sageturner_magic.deployment.progress import Progress
-from sageturner_magic.deployment.words import deployment_text
+from sageturner_magic.deployment.words import deployment_text, prediction_text
 from sageturner_magic.errors import EndpointError
-from sageturner_magic.notebook.html import deployment_html, endpoints_shown, prediction_html, tree
+from sageturner_magic.notebook.html import deployment_html, endpoints_shown
+from sageturner_magic.notebook.predictions import prediction_html, tree
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.targets.prediction import Prediction, SentRequest
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -127,3 +128,49 @@ def test_an_endpoint_on_sagemaker_shows_its_code_and_how_to_call_it_without_an_a
     html = deployment_html(progress)
     assert "In[3], In[4]" in html and "%sageturner invoke digits" in html
     assert "curl" not in html and "href" not in html
+
+
+def test_a_picture_is_shown_with_how_it_was_answered():
+    html = prediction_html(prediction(b"\x89PNG\r\n\x1a\n...", "image/png"))
+    (picture,) = [attributes for tag, attributes in Tags(html).seen if tag == "img"]
+    assert picture["src"].startswith("data:image/png;base64,iVBORw0KGgo")
+    assert "HTTP 200 · 3.2 ms" in html
+
+
+def test_nested_records_are_a_table_whose_cells_fold():
+    html = prediction_html(prediction([{"box": [[1, 2], [3, 4]], "label": "cat"}]))
+    assert tags(html).count("tr") == 2 and "details" in tags(html)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 1_000_000,
+        ["x" * 1000] * 5000,
+        [[[0.5] * 100] * 100] * 100,
+        {f"key {i}": {"inner": ["y" * 500]} for i in range(5000)},
+        [{f"column {i}": "z" * 300 for i in range(100)}] * 500,
+    ],
+)
+def test_no_answer_makes_the_notebook_heavy(value):
+    assert len(prediction_html(prediction(value))) < 200_000
+
+
+def test_an_answer_that_is_nested_without_end_is_shown_in_part():
+    value = []
+    for _ in range(500):
+        value = [value]
+    assert "…" in prediction_html(prediction(value))
+
+
+def test_how_to_ask_from_elsewhere_is_folded_below_the_answer():
+    sent = SentRequest(b'{"a": 1}', "application/json", url="http://127.0.0.1:5000", token="t")
+    answer = Prediction("digits", b"1", "application/json", 200, 1.0, request=sent)
+    html = prediction_html(answer)
+    assert "curl http://127.0.0.1:5000/invocations" in html
+    assert "endpoint.invoke({&#x27;a&#x27;: 1})" in html
+
+
+def test_escape_sequences_in_an_answer_are_shown_as_symbols():
+    assert "␛[31m" in prediction_html(prediction({"\x1b[31m": "\x1b[31m"}))
+    assert "␛[31m" in prediction_text(prediction("\x1b[31m"))

@@ -1,0 +1,162 @@
+"""Predictions as static HTML: a table for records, a picture for images, a tree for the rest.
+
+Nothing here needs a script or a kernel: lists fold with <details>.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from sageturner_magic.deployment import words
+from sageturner_magic.deployment.plain_text import visible
+from sageturner_magic.deployment.snippets import snippets
+from sageturner_magic.deployment.trial import Tried
+from sageturner_magic.deployment.words import clip
+from sageturner_magic.notebook.html import Shown, findings_html, table, text
+from sageturner_magic.targets.payload import media_type
+from sageturner_magic.targets.prediction import Prediction
+
+TREE_ITEMS = 200
+"""Entries shown of one list or object; the rest is counted."""
+
+TABLE_ROWS = 50
+TABLE_COLUMNS = 30
+PROSE_CHARACTERS = 20_000
+TREE_DEPTH = 50
+TREE_CHARACTERS = 60_000
+"""Of the values in one tree together; a saved notebook stays small."""
+
+PICTURES = (
+    "image/png",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+    "image/bmp",
+    # As the source of an <img> its scripts do not run.
+    "image/svg+xml",
+)
+
+
+def prediction_html(prediction: Prediction, remark: str = "") -> str:
+    """A prediction, how it was answered (and a remark on that), and how to ask from elsewhere."""
+    shown = value_html(prediction.value, prediction.content_type, prediction.body)
+    summary = text(" · ".join(filter(None, (words.prediction_summary(prediction), remark))))
+    return (
+        f'<div class="sageturner">{shown}<p><small>{summary}</small></p>'
+        f"{_snippets_html(prediction)}</div>"
+    )
+
+
+def tried_shown(tried: Tried) -> Shown:
+    """What came of trying a model in a clean process."""
+    value, trial = tried.value, tried.trial
+    body = value if isinstance(value, bytes) else b""
+    shown = value_html(value, trial.content_type, body) if trial.asked else ""
+    lines = f"{text(words.tried_summary(tried))}<br>Code: {text(tried.origin)}"
+    html = f"{shown}<p><small>{lines}</small></p>{findings_html(tried.findings)}"
+    return Shown(tried, words.tried_text(tried), f'<div class="sageturner">{html}</div>')
+
+
+def value_html(value: Any, content_type: str, body: bytes) -> str:
+    """The decoded answer alone; `body` is what was decoded."""
+    media = media_type(content_type)
+    if media in PICTURES and body:
+        encoded = base64.b64encode(body).decode()
+        return f'<img src="data:{media};base64,{encoded}" alt="The picture that was predicted">'
+    if isinstance(value, bytes):
+        return f"<p>{len(value):,} bytes of {text(media)}</p>"
+    if isinstance(value, str):
+        return f"<pre>{text(value, PROSE_CHARACTERS)}</pre>"
+    if _is_records(value):
+        return _records_html(value)
+    if (
+        isinstance(value, dict)
+        and 0 < len(value) <= TABLE_ROWS
+        and not any(map(_folds, value.values()))
+    ):
+        return table((), [[f"<b>{text(key, 200)}</b>", tree(item)] for key, item in value.items()])
+    return tree(value)
+
+
+def _snippets_html(prediction: Prediction) -> str:
+    if prediction.request is None:
+        return ""
+    blocks = "".join(
+        f"<p><b>{snippet.label}</b></p><pre>{text(snippet.code, 8000)}</pre>"
+        for snippet in snippets(prediction.endpoint, prediction.request)
+    )
+    return f"<details><summary>Send it from elsewhere</summary>{blocks}</details>"
+
+
+def _folds(value: object) -> bool:
+    return isinstance(value, (dict, list))
+
+
+def _is_flat(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and 0 < len(value) <= TABLE_ROWS
+        and not any(map(_folds, value.values()))
+    )
+
+
+def _is_records(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and all(isinstance(row, dict) and 0 < len(row) <= TABLE_COLUMNS for row in value)
+    )
+
+
+def _records_html(records: list[dict[str, Any]]) -> str:
+    rows = records[:TABLE_ROWS]
+    head = list(dict.fromkeys(key for row in rows for key in row))[:TABLE_COLUMNS]
+    shown = _Tree(open_depth=0)
+    cells = [[shown.html(row[key]) if key in row else "" for key in head] for row in rows]
+    more = len(records) - TABLE_ROWS
+    note = f"<p><small>{more:,} more rows</small></p>" if more > 0 else ""
+    return table([visible(clip(key, 200)) for key in head], cells) + note
+
+
+def tree(value: object) -> str:
+    """A JSON value as nested lists that fold; the first two levels are open."""
+    return _Tree(open_depth=2).html(value)
+
+
+class _Tree:
+    """Writes values as nested lists until there is enough to look at."""
+
+    def __init__(self, open_depth: int) -> None:
+        self._open_depth = open_depth
+        self._left = TREE_CHARACTERS
+
+    def html(self, value: object, depth: int = 0) -> str:
+        pairs: list[tuple[str, object]]
+        if self._left <= 0 or depth >= TREE_DEPTH:
+            return "…"
+        if isinstance(value, Mapping):
+            pairs = [(f"<b>{text(str(key), 200)}</b>: ", item) for key, item in value.items()]
+            kind = "1 key" if len(pairs) == 1 else f"{len(pairs):,} keys"
+        elif isinstance(value, (list, tuple)) and (
+            len(value) > TREE_ITEMS or any(map(_folds, value))
+        ):
+            pairs = [(f"{index}: ", item) for index, item in enumerate(value)]
+            kind = "1 item" if len(pairs) == 1 else f"{len(pairs):,} items"
+        else:
+            leaf = self._leaf(value)
+            self._left -= len(leaf)
+            return leaf
+        items = "".join(
+            f"<li>{label}{self.html(item, depth + 1)}</li>" for label, item in pairs[:TREE_ITEMS]
+        )
+        if len(pairs) > TREE_ITEMS:
+            items += f"<li>… {len(pairs) - TREE_ITEMS:,} more</li>"
+        unfolded = " open" if depth < self._open_depth else ""
+        return f"<details{unfolded}><summary>{kind}</summary><ul>{items}</ul></details>"
+
+    def _leaf(self, value: object) -> str:
+        if hasattr(value, "tolist"):
+            return f"<pre>{text(str(value))}</pre>"
+        return f"<code>{text(value if isinstance(value, str) else words.as_json(value))}</code>"

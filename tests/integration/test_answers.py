@@ -1,0 +1,215 @@
+"""Answers as they reach a person: streamed, shown, and asked for again from elsewhere."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+import sageturner_magic as sageturner
+from sageturner_magic.deployment.snippets import snippets
+from sageturner_magic.errors import InvocationError
+from tests.integration.conftest import wait_until
+
+CODE = """
+    import pathlib, time
+
+    def load():
+        return pathlib.Path("closed").absolute()
+
+    def predict(model, request):
+        if request == "where":
+            yield str(model)
+            return
+        try:
+            for number in range(request["count"]):
+                time.sleep(request.get("sleep", 0))
+                if number == request.get("fail"):
+                    raise ValueError("out of words")
+                yield request["piece"] if "piece" in request else {"n": number}
+        finally:
+            model.write_text("yes")
+"""
+
+
+@pytest.fixture
+def chat(tmp_path, state):
+    """An endpoint that streams; gives the file that it writes when a generator is closed."""
+    folder = tmp_path / "code"
+    folder.mkdir()
+    (folder / "sageturner.py").write_text(textwrap.dedent(CODE))
+    config = tmp_path / "sageturner.yaml"
+    config.write_text("name: chat\ncontainer: {generate_container: {code_dir: ./code}}\n")
+    sageturner.deploy(config, detach=True)
+    yield Path(sageturner.invoke("chat", "where").value)
+    sageturner.delete("chat")
+
+
+def test_pieces_arrive_while_the_model_makes_them(chat):
+    with sageturner.invoke_stream("chat", {"count": 3, "sleep": 0.3}) as answer:
+        assert next(answer) == {"n": 0}
+        arrived = time.monotonic()
+        assert list(answer) == [{"n": 1}, {"n": 2}]
+        assert time.monotonic() - arrived > 0.3
+    whole = answer.so_far()
+    assert whole.value == [{"n": 0}, {"n": 1}, {"n": 2}]
+    assert whole.status == 200 and whole.latency_ms > answer.first_ms
+
+
+def test_text_is_text_and_an_answer_that_is_not_streamed_is_one_piece(chat):
+    answer = sageturner.invoke_stream("chat", {"count": 2, "piece": "señor "})
+    assert "".join(answer) == "señor señor "
+
+
+def test_leaving_early_ends_the_generator(chat):
+    chat.unlink(missing_ok=True)
+    with sageturner.invoke_stream("chat", {"count": 10_000, "sleep": 0.01}) as answer:
+        next(answer)
+    wait_until(chat.exists, what="the generator's clean-up")
+
+
+def test_a_model_that_fails_in_the_middle_is_an_error_after_what_arrived(chat):
+    answer = sageturner.invoke_stream("chat", {"count": 3, "fail": 1, "sleep": 0.1})
+    assert next(answer) == {"n": 0}
+    with pytest.raises(InvocationError, match="broke off") as raised:
+        next(answer)
+    assert "out of words" in raised.value.report()
+
+
+def test_one_that_fails_before_the_first_piece_says_so_with_its_frames(chat):
+    with pytest.raises(InvocationError, match="out of words"):
+        sageturner.invoke_stream("chat", {"count": 3, "fail": 0})
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "sageturner_magic", *arguments]
+
+
+def test_the_command_writes_pieces_as_they_come_and_stops_with_ctrl_c(chat):
+    chat.unlink(missing_ok=True)
+    request = '{"count": 10000, "sleep": 0.05, "piece": "word "}'
+    process = subprocess.Popen(
+        command("invoke", "--stream", "chat", request),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert os.read(process.stdout.fileno(), 5) == b"word "
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert b"was stopped" in said and b"Traceback" not in said
+    wait_until(chat.exists, what="the generator's clean-up")
+
+
+def test_the_command_writes_each_piece_as_a_line_of_json(chat):
+    done = subprocess.run(
+        command("invoke", "--stream", "--json", "chat", '{"count": 2}'),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == '{"n": 0}\n{"n": 1}\n'
+
+
+def in_terminal(*arguments):
+    """What a command writes to a terminal."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(command(*arguments), stdout=follower, stderr=follower)
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            read = os.read(leader, 65536)
+        except OSError:
+            break
+        if not read:
+            break
+        shown += read
+    os.close(leader)
+    assert process.wait(30) == 0
+    return shown.decode()
+
+
+@pytest.mark.parametrize("options", [(), ("--stream",)])
+def test_a_terminal_shows_escape_sequences_and_a_pipe_gets_them(chat, options):
+    request = r'{"count": 1, "piece": "\u001b[31mred"}'
+    assert "␛[31mred" in in_terminal("invoke", *options, "chat", request)
+    piped = subprocess.run(
+        command("invoke", *options, "chat", request), capture_output=True, text=True, check=True
+    )
+    assert piped.stdout == "\x1b[31mred\n"
+
+
+def test_what_is_copied_from_an_answer_gives_the_same_answer(chat, tmp_path):
+    answer = sageturner.invoke("chat", {"count": 2, "piece": 'it\'s "quoted" $HOME '})
+    assert answer.request is not None
+    for snippet in snippets("chat", answer.request):
+        program = [sys.executable, "-c"] if snippet.label == "Python" else ["sh", "-c"]
+        done = subprocess.run(
+            [*program, snippet.code], capture_output=True, text=True, check=True, cwd=tmp_path
+        )
+        assert done.stdout.rstrip("\n") == answer.value
+
+
+EXTENSION = "%load_ext sageturner_magic"
+
+
+def run(*sources, interrupt_after=None):
+    """The executed notebook; its last cell is interrupted after some seconds."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
+    client = NotebookClient(
+        notebook,
+        timeout=interrupt_after or 120,
+        interrupt_on_timeout=True,
+        kernel_name="python3",
+        allow_errors=False,
+    )
+    try:
+        client.execute()
+    except CellExecutionError:
+        if interrupt_after is None:
+            raise
+    return notebook
+
+
+@pytest.fixture
+def own_kernel(monkeypatch, tmp_path):
+    monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+
+
+def test_a_notebook_keeps_one_static_output_of_a_streamed_answer(chat, own_kernel):
+    notebook = run(
+        EXTENSION,
+        '%sageturner invoke --stream chat {"count": 3, "piece": "word "}',
+        'p = %sageturner invoke --stream chat {"count": 2}\nprint(len(p), p.status)',
+        "p",
+    )
+    (output,) = notebook.cells[1].outputs
+    assert "word word word" in output.data["text/plain"]
+    assert "HTTP 200" in output.data["text/html"] and "curl" in output.data["text/html"]
+    assert notebook.cells[2].outputs[1].text.strip() == "2 200"
+    (again,) = notebook.cells[3].outputs
+    assert "HTTP 200" in again.data["text/html"]
+
+
+def test_the_stop_button_keeps_what_arrived(chat, own_kernel):
+    chat.unlink(missing_ok=True)
+    notebook = run(
+        EXTENSION,
+        '%sageturner invoke --stream chat {"count": 10000, "sleep": 0.05, "piece": "word "}',
+        interrupt_after=5,
+    )
+    shown, error = notebook.cells[1].outputs
+    assert "word word" in shown.data["text/plain"] and "stopped" in shown.data["text/html"]
+    assert error.ename == "InvocationCancelled"
+    wait_until(chat.exists, what="the generator's clean-up")
