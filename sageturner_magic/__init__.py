@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from sageturner_magic.deployment.endpoint import Endpoint as Endpoint
+    from sageturner_magic.deployment.load_result import LoadTest as LoadTest
     from sageturner_magic.deployment.run import DeploymentHandle as DeploymentHandle
     from sageturner_magic.errors import SageturnerError as SageturnerError
     from sageturner_magic.targets.prediction import Prediction as Prediction
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "DeploymentHandle": "deployment.run.DeploymentHandle",
     "Endpoint": "deployment.endpoint.Endpoint",
+    "LoadTest": "deployment.load_result.LoadTest",
     "Prediction": "targets.prediction.Prediction",
     "PredictionStream": "targets.prediction.PredictionStream",
     "SageturnerError": "errors.SageturnerError",
@@ -32,6 +34,7 @@ _PUBLIC = {
     "invoke": "deployment.verbs.invoke",
     "invoke_stream": "deployment.verbs.invoke_stream",
     "list": "deployment.verbs.list_endpoints",
+    "load_test": "deployment.load_test.load_test",
     "logs": "deployment.verbs.logs",
     "plan": "deployment.verbs.plan",
     "rollback": "deployment.verbs.rollback",

@@ -205,15 +205,12 @@ def _logs(parser: argparse.ArgumentParser) -> None:
     _aws(parser)
 
 
-def _invoke(parser: argparse.ArgumentParser) -> None:
+def _request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", metavar="PATH", help="send this file as it is")
     parser.add_argument("--content-type", metavar="TYPE", help="media type of the request")
     parser.add_argument("--accept", metavar="TYPE", help="media type wanted for the answer")
     parser.add_argument(
         "--timeout", type=float, metavar="SECONDS", default=70.0, help="how long to wait"
-    )
-    parser.add_argument(
-        "--stream", action="store_true", help="show the answer while the model makes it"
     )
     _aws(parser)
     _json(parser)
@@ -243,6 +240,23 @@ def _try(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _invoke(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stream", action="store_true", help="show the answer while the model makes it"
+    )
+    _request(parser)
+
+
+def _load_test(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--requests", type=int, metavar="N", default=200, help="how many to send (default: 200)"
+    )
+    parser.add_argument(
+        "--concurrency", type=int, metavar="N", default=8, help="how many at a time (default: 8)"
+    )
+    _request(parser)
+
+
 def _export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR", help="an empty or new folder")
     _config(parser)
@@ -268,6 +282,7 @@ VERBS = {
         Verb("list", "show all endpoints", _list),
         Verb("logs", "show what an endpoint wrote", _logs),
         Verb("invoke", "send a request and show the prediction", _invoke),
+        Verb("load-test", "send many requests and measure how they are answered", _load_test),
         Verb("rollback", "let an endpoint serve the version before again", _rollback),
         Verb("delete", "end an endpoint and remove what was made for it", _delete),
         Verb("teardown", "remove role, bucket, repository and logs from AWS", _teardown),

@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from sageturner_magic._version import __version__
 from sageturner_magic.arguments import HelpShown, is_name, overview, parse
-from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
+from sageturner_magic.errors import (
+    DeploymentCancelled,
+    InvocationCancelled,
+    InvocationError,
+    SageturnerError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from sageturner_magic.deployment.events import Deployment
@@ -193,13 +199,7 @@ def _logs(arguments: Namespace) -> None:
 def _invoke(arguments: Namespace) -> None:
     from sageturner_magic.deployment import terminal, verbs, words
 
-    payload, content_type = _payload(arguments)
-    about: dict[str, Any] = {
-        "content_type": content_type,
-        "accept": arguments.accept,
-        "timeout_s": arguments.timeout,
-        "aws": _aws(arguments),
-    }
+    payload, about = _request(arguments)
     if arguments.stream:
         stream = verbs.invoke_stream(arguments.name, payload, **about)
         prediction = terminal.write_stream(stream, as_json=arguments.json)
@@ -238,6 +238,49 @@ def _try(arguments: Namespace) -> None:
         _print_json(words.tried_data(tried))
     else:
         print(words.tried_text(tried))
+
+
+def _load_test(arguments: Namespace) -> None:
+    from sageturner_magic.deployment import load_result, terminal
+    from sageturner_magic.deployment.load_test import start_load_test
+
+    payload, about = _request(arguments, needed=False)
+    run = start_load_test(
+        arguments.name,
+        payload,
+        requests=arguments.requests,
+        concurrency=arguments.concurrency,
+        **about,
+    )
+    if sys.stderr.isatty() and not arguments.json:
+        terminal.follow_load_test(run)
+    else:
+        run.watch(lambda: None)
+    test = run.result()
+    if arguments.json:
+        _print_json(test.to_dict())
+    else:
+        terminal.say(load_result.text(test))
+    if test.stopped:
+        raise InvocationCancelled(f"The load test was stopped after {test.sent:,} requests")
+    if test.failed:
+        raise InvocationError(
+            f"{test.failed:,} of {test.sent:,} requests failed",
+            where=f"endpoint {test.endpoint}",
+            do=f"see `{PROG} logs {test.endpoint}`",
+        )
+
+
+def _request(arguments: Namespace, *, needed: bool = True) -> tuple[object, dict[str, Any]]:
+    """The payload (None where none is given nor `needed`), and how it is sent."""
+    given = arguments.payload is not None or arguments.file
+    payload, content_type = _payload(arguments) if given or needed else (None, None)
+    return payload, {
+        "content_type": content_type,
+        "accept": arguments.accept,
+        "timeout_s": arguments.timeout,
+        "aws": _aws(arguments),
+    }
 
 
 def _payload(arguments: Namespace) -> tuple[object, str | None]:
@@ -365,6 +408,7 @@ VERBS: dict[str, Callable[[Namespace], None]] = {
     "list": _list,
     "logs": _logs,
     "invoke": _invoke,
+    "load-test": _load_test,
     "rollback": _rollback,
     "delete": _delete,
     "teardown": _teardown,

@@ -112,6 +112,53 @@ def invoke_stream(
     return StreamedResponse(answer.get("ContentType", ""), parts(), events.close)
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """What came of one call. Attributes: see `targets.load.Answer`; `said` is its detail."""
+
+    status: int | None
+    trouble: str = ""
+    said: str = ""
+    size: int = 0
+
+
+def attempts(
+    session: AwsSession, name: str, request: Request, connections: int
+) -> Callable[[], Attempt]:
+    """What sends the request once each time it is called: never again, so that all is counted.
+
+    It raises nothing for what AWS or the model answers, and may be called from as many threads
+    as there are `connections`.
+
+    Permissions: sagemaker:InvokeEndpoint.
+    """
+    client = session.runtime_of(connections)
+    parameters = _parameters(name, request)
+
+    def attempt() -> Attempt:
+        try:
+            answer = client.invoke_endpoint(**parameters)
+            return Attempt(200, size=len(answer["Body"].read()))
+        except Exception as error:
+            if not is_aws(error):
+                raise
+            return _attempt_failed(error)
+
+    return attempt
+
+
+def _attempt_failed(error: Exception) -> Attempt:
+    answer: Mapping[str, Any] = getattr(error, "response", None) or {}
+    if not answer:
+        return Attempt(None, type(error).__name__, str(error))
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code(error) == "ModelError":
+        given = answer.get("OriginalStatusCode") or None
+        trouble = f"HTTP {given} of the model" if given else "The model gave no answer"
+        return Attempt(given, trouble, str(answer.get("OriginalMessage", "")))
+    return Attempt(status, f"{code(error)} ({status})", answer.get("Error", {}).get("Message", ""))
+
+
 def _parameters(name: str, request: Request) -> Any:
     headers = {
         "ContentType": request.content_type,

@@ -93,7 +93,13 @@ class AwsSession:
         return self._client(service, service)
 
     def _client(
-        self, key: str, service: str, *, read_timeout: float = 60, attempts: int = ATTEMPTS
+        self,
+        key: str,
+        service: str,
+        *,
+        read_timeout: float = 60,
+        attempts: int = ATTEMPTS,
+        connections: int = CONNECTIONS,
     ) -> Any:
         # Making a client is not thread-safe in boto3; using one is.
         with self._lock:
@@ -109,7 +115,7 @@ class AwsSession:
                         retries={"mode": "standard", "total_max_attempts": attempts},
                         connect_timeout=10,
                         read_timeout=read_timeout,
-                        max_pool_connections=CONNECTIONS,
+                        max_pool_connections=connections,
                         tcp_keepalive=True,
                     ),
                 )
@@ -163,6 +169,16 @@ class AwsSession:
     def runtime_stream(self) -> SageMakerRuntimeClient:
         return self._client(  # type: ignore[no-any-return]
             "runtime_stream", "sagemaker-runtime", read_timeout=_STREAM_TIMEOUT_S, attempts=5
+        )
+
+    def runtime_of(self, connections: int) -> SageMakerRuntimeClient:
+        """A client that tries once only, over as many connections as are asked for."""
+        return self._client(  # type: ignore[no-any-return]
+            f"runtime-{connections}",
+            "sagemaker-runtime",
+            read_timeout=_INVOKE_TIMEOUT_S,
+            attempts=1,
+            connections=connections,
         )
 
 

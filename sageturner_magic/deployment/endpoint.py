@@ -8,6 +8,7 @@ from pathlib import Path
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import AwsError, EndpointError, Finding
 from sageturner_magic.targets.endpoint import EndpointDescription, Target
+from sageturner_magic.targets.load import Ask, Price
 from sageturner_magic.targets.local import LocalTarget
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
@@ -109,6 +110,42 @@ class Endpoint:
         return self._target.invoke_stream(
             self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
         )
+
+    def asker(
+        self,
+        payload: object,
+        *,
+        content_type: str | None = None,
+        accept: str | None = None,
+        timeout_s: float = REQUEST_SECONDS,
+        connections: int = 1,
+    ) -> Ask:
+        """What sends this request once each time it is called, and tells what came of it.
+
+        Args:
+            payload, content_type, accept, timeout_s: As for `invoke`.
+            connections: From how many threads it will be called at a time.
+
+        Raises:
+            InvocationError: The payload cannot be sent.
+        """
+        body, content_type = encode(payload, content_type)
+        return self._target.asker(
+            self.name,
+            body,
+            content_type=content_type,
+            accept=accept,
+            timeout_s=timeout_s,
+            connections=connections,
+        )
+
+    def example_request(self) -> object:
+        """What the code's example_request() gave; None where it has none, and on SageMaker."""
+        return self._target.example_request(self.name)
+
+    def price(self) -> Price:
+        """What it costs, as far as that is known."""
+        return self._target.price(self.name)
 
     def logs(self) -> Iterator[str]:
         """The lines that its server wrote so far, oldest first."""

@@ -20,6 +20,7 @@ from sageturner_magic.deployment.events import (
     StepLogged,
     StepStarted,
 )
+from sageturner_magic.deployment.load_test import LoadRun
 from sageturner_magic.deployment.plain_text import visible
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.run import DeploymentHandle
@@ -92,6 +93,22 @@ class PlainLines:
 
     def _line(self, text: str) -> None:
         say(text, self._out)
+
+
+def follow_load_test(run: LoadRun, out: TextIO | None = None) -> None:
+    """Show how far a load test is; the user's interrupt ends it.
+
+    Raises:
+        InvocationCancelled: It was interrupted a second time.
+    """
+    console = Console(file=out or sys.stderr)
+
+    def drawn() -> Group:
+        line = words.load_progress(run.endpoint, run.sent, run.wanted, run.failed, run.seconds())
+        return Group(ProgressBar(total=run.wanted, completed=run.sent, width=40), Text(line))
+
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        run.watch(lambda: live.update(drawn(), refresh=True))
 
 
 def say(text: str, out: TextIO | None = None, end: str = "\n") -> None:

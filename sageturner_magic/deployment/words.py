@@ -316,6 +316,14 @@ def findings_data(findings: Sequence[Finding]) -> list[dict[str, str]]:
     return [{"severity": finding.severity, "message": str(finding)} for finding in findings]
 
 
+def load_progress(endpoint: str, sent: int, wanted: int, failed: int, seconds: float) -> str:
+    """How far a load test is, in a line."""
+    rate = f", {sent / seconds:,.0f} a second" if sent and seconds else ""
+    trouble = f", {failed:,} failed" if failed else ""
+    of = f"{sent:,} of {wanted:,}" if sent < wanted else f"{sent:,}"
+    return f"{endpoint}: {of} requests in {duration(seconds)}{rate}{trouble}"
+
+
 def piece_text(piece: object) -> str:
     """A piece of a streamed answer: text as it is, a value as a line of JSON."""
     if isinstance(piece, bytes):

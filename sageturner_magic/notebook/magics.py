@@ -105,19 +105,19 @@ class SageturnerMagics(Magics):
     def _verb(self, verb: str, rest: str, cell: str | None) -> Any:
         from sageturner_magic.arguments import is_name, parse, parser, split, split_payload
 
-        if verb in ("invoke", "try"):
+        if verb in TAKES_PAYLOAD:
             options = parser(verb, PROG).options()
-            words, payload = split_payload(rest, options, bool if verb == "invoke" else is_name)
+            words, payload = split_payload(rest, options, is_name if verb == "try" else bool)
             arguments = parse(verb, [self._expand(word) for word in words], PROG)
-            answer = self._invoke if verb == "invoke" else self._try
-            return answer(arguments, payload, cell)
+            ask: Callable[[Namespace, str, str | None], Any] = getattr(self, _method(verb))
+            return ask(arguments, payload, cell)
         arguments = parse(verb, [self._expand(word) for word in split(rest)], PROG)
         if cell is not None and verb not in TAKES_CELL:
             raise UsageError(
                 f"`%%sageturner {verb}` has no use for a cell's body",
                 do=f"write `%sageturner {verb}` in a line of its own",
             )
-        run: Callable[[Namespace, str | None], Any] = getattr(self, f"_{verb}")
+        run: Callable[[Namespace, str | None], Any] = getattr(self, _method(verb))
         return run(arguments, cell)
 
     def _expand(self, word: str) -> str:
@@ -228,20 +228,9 @@ class SageturnerMagics(Magics):
     def _invoke(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
         from sageturner_magic.deployment import verbs
 
-        given = [text for text in (payload, cell, arguments.file) if text]
-        if len(given) != 1:
-            raise UsageError(
-                "There is no payload" if not given else "There is more than one payload",
-                do='write one: `%sageturner invoke NAME {"key": value}`, the cell\'s body under'
-                " `%%sageturner invoke NAME`, or `--file PATH`",
-            )
-        value, content_type = self._payload(arguments, payload or cell or "")
-        about: dict[str, Any] = {
-            "content_type": content_type,
-            "accept": arguments.accept,
-            "timeout_s": arguments.timeout,
-            "aws": _aws(arguments),
-        }
+        value, about = self._request(arguments, payload, cell)
+        if value is MISSING:
+            raise UsageError("There is no payload", do=WRITE_PAYLOAD)
         if not arguments.stream:
             return verbs.invoke(arguments.name, value, **about)
         from sageturner_magic.notebook.stream import show_stream
@@ -262,6 +251,37 @@ class SageturnerMagics(Magics):
             verbs.try_(given, config, name=arguments.name, content_type=content_type)
         )
 
+    def _load_test(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
+        from sageturner_magic.deployment.load_test import start_load_test
+        from sageturner_magic.notebook.load import show_load_test
+
+        value, about = self._request(arguments, payload, cell)
+        run = start_load_test(
+            arguments.name,
+            None if value is MISSING else value,
+            requests=arguments.requests,
+            concurrency=arguments.concurrency,
+            **about,
+        )
+        return show_load_test(self._shell, run)
+
+    def _request(
+        self, arguments: Namespace, payload: str, cell: str | None
+    ) -> tuple[object, dict[str, Any]]:
+        """The payload (or `MISSING`), and how it is sent."""
+        if payload and cell:
+            raise UsageError("There is more than one payload", do=WRITE_PAYLOAD)
+        value: object = MISSING
+        content_type: str | None = arguments.content_type
+        if payload or cell or arguments.file:
+            value, content_type = self._payload(arguments, payload or cell or "")
+        return value, {
+            "content_type": content_type,
+            "accept": arguments.accept,
+            "timeout_s": arguments.timeout,
+            "aws": _aws(arguments),
+        }
+
     def _payload(self, arguments: Namespace, payload: str) -> tuple[object, str | None]:
         """The value to send and its media type: a file's, or an expression's."""
         from sageturner_magic.deployment import verbs
@@ -270,7 +290,7 @@ class SageturnerMagics(Magics):
         if not arguments.file:
             return evaluate(payload, self.session.namespace), arguments.content_type
         if payload:
-            raise UsageError("There is more than one payload", do="leave it or --file out")
+            raise UsageError("There is more than one payload", do=WRITE_PAYLOAD)
         return verbs.read_payload(arguments.file, arguments.content_type)
 
     def _setup(self, arguments: Namespace, cell: None) -> None:
@@ -334,6 +354,20 @@ class SageturnerMagics(Magics):
 
 
 TAKES_CELL = ("plan", "deploy", "export", "code")
+TAKES_PAYLOAD = ("invoke", "load-test", "try")
+
+MISSING = object()
+"""In place of a payload that was not given."""
+
+WRITE_PAYLOAD = (
+    'write one: `%sageturner invoke NAME {"key": value}`, the cell\'s body under'
+    " `%%sageturner invoke NAME`, or `--file PATH`"
+)
+
+
+def _method(verb: str) -> str:
+    """`_load_test` for `load-test`."""
+    return "_" + verb.replace("-", "_")
 
 
 def _aws(arguments: Namespace) -> AwsOptions:

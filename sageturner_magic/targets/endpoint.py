@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from sageturner_magic.targets.load import Ask, Price
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.values import EndpointType
 
@@ -62,6 +63,24 @@ class Target(Protocol):
 
         `timeout_s` is how long each piece is waited for.
         """
+
+    def asker(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None,
+        timeout_s: float,
+        connections: int,
+    ) -> Ask:
+        """What sends this request once each time it is called, over up to `connections`."""
+
+    def example_request(self, name: str) -> object:
+        """What the code's example_request() gave, or None."""
+
+    def price(self, name: str) -> Price:
+        """What the endpoint costs."""
 
     def delete(self, name: str) -> None:
         """End and remove the endpoint; finishes what an interrupted delete began."""

@@ -18,6 +18,7 @@ from sageturner_magic.aws.sagemaker import (
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import Server
 from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.load import Answer, Ask, Price
 from sageturner_magic.targets.payload import JSON
 from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
 
@@ -119,6 +120,39 @@ class SageMakerTarget:
             region=self.session.region,
             profile=self.session.profile or "",
         )
+
+    def asker(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        accept: str | None = None,
+        timeout_s: float = 70.0,
+        connections: int = 1,
+    ) -> Ask:
+        attempt = runtime.attempts(
+            self.session, name, runtime.Request(body, content_type, accept or ""), connections
+        )
+
+        def ask() -> Answer:
+            tried = attempt()
+            return Answer(tried.status, tried.trouble, tried.said, tried.size)
+
+        return ask
+
+    def example_request(self, name: str) -> object:
+        return None
+
+    def price(self, name: str) -> Price:
+        endpoint = our_endpoint(self.session, name)
+        version = find_version(self.session, endpoint.config) if endpoint.config else None
+        if version is None or version.compute is None:
+            return Price(None, None)
+        hour = pricing.hourly(self.session, version.compute)
+        if isinstance(version.compute, Server):
+            return Price(hour, 0.0)
+        return Price(hour, pricing.serverless_second(self.session, version.compute.memory))
 
     def delete(self, name: str) -> None:
         delete_endpoint(self.session, name)

@@ -1,5 +1,6 @@
 """Answers as they reach a person: streamed, shown, and asked for again from elsewhere."""
 
+import json
 import os
 import pty
 import signal
@@ -213,3 +214,62 @@ def test_the_stop_button_keeps_what_arrived(chat, own_kernel):
     assert "word word" in shown.data["text/plain"] and "stopped" in shown.data["text/html"]
     assert error.ename == "InvocationCancelled"
     wait_until(chat.exists, what="the generator's clean-up")
+
+
+def test_a_load_test_counts_good_and_bad_answers(chat):
+    test = sageturner.load_test("chat", {"count": 1}, requests=60, concurrency=6)
+    assert (test.sent, test.failed, test.stopped) == (60, 0, False)
+    assert test.throughput > 1 and test.percentiles()["p50"] > 0
+    assert test.to_dict()["cost_usd"] == 0
+    failing = sageturner.load_test("chat", {"count": 1, "fail": 0}, requests=5, concurrency=2)
+    assert failing.errors() == {"HTTP 500 ValueError": 5}
+    assert failing.examples() == {"HTTP 500 ValueError": "out of words"}
+
+
+def test_the_command_measures_and_says_with_its_exit_code_whether_all_went_well(chat):
+    def load(*more):
+        done = command("load-test", "--requests", "20", "--concurrency", "4", *more)
+        return subprocess.run(done, capture_output=True, text=True)
+
+    good = load("chat", '{"count": 1}')
+    assert good.returncode == 0
+    assert "20, 4 at a time" in good.stdout and "p99" in good.stdout
+    data = json.loads(load("--json", "chat", '{"count": 1}').stdout)
+    assert data["requests"] == 20 and data["failed"] == 0
+    bad = load("chat", '{"count": 1, "fail": 0}')
+    assert bad.returncode == 2
+    assert "20 HTTP 500 ValueError: out of words" in bad.stdout
+    assert "20 of 20 requests failed" in bad.stderr
+    missing = load("chat")
+    assert missing.returncode == 2 and "example_request()" in missing.stderr
+
+
+def test_a_load_test_that_is_stopped_keeps_what_was_measured(chat):
+    chat.unlink(missing_ok=True)
+    process = subprocess.Popen(
+        command(
+            *("load-test", "--requests", "100000", "--json", "chat"), '{"count": 1, "sleep": 0.01}'
+        ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    wait_until(chat.exists, what="the first answer")
+    process.send_signal(signal.SIGINT)
+    shown, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    data = json.loads(shown)
+    assert data["stopped"] and 0 < data["requests"] < 100_000
+    assert b"was stopped after" in said
+
+
+def test_a_notebook_shows_a_load_test_as_a_figure_and_gives_the_data(chat, own_kernel):
+    notebook = run(
+        EXTENSION,
+        '%sageturner load-test chat --requests 30 --concurrency 3 {"count": 1}',
+        "_.to_dict()['requests']",
+    )
+    progress, result = notebook.cells[1].outputs
+    assert "30 requests in" in progress.data["text/plain"]
+    assert "widget" not in "".join(progress.data)
+    assert "<svg" in result.data["text/html"] and "p99" in result.data["text/plain"]
+    assert notebook.cells[2].outputs[0].data["text/plain"] == "30"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import deque
@@ -15,6 +16,7 @@ import urllib3
 from sageturner_magic.errors import EndpointError, InvocationError
 from sageturner_magic.targets.container import runner
 from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.load import Answer, Ask, Price
 from sageturner_magic.targets.local import serving
 from sageturner_magic.targets.local.state import LocalRecord, LocalState
 from sageturner_magic.targets.payload import JSON, decode
@@ -22,6 +24,9 @@ from sageturner_magic.targets.prediction import Prediction, PredictionStream, Se
 
 TAIL_LINES = 20
 POLL_SECONDS = 0.1
+
+ASIDE_SECONDS = 5.0
+"""How long questions to the server itself may take: FastAPI is imported for the first."""
 
 CONTAINER_REQUEST_SECONDS = 60.0
 """How long SageMaker waits for a container's answer to a request."""
@@ -59,6 +64,13 @@ def _post(
         preload_content=whole,
     )
     return answer
+
+
+def _problem(body: bytes, headers: urllib3.HTTPHeaderDict) -> tuple[str, str]:
+    """Type and message of the server's error (see `server/problems.py`)."""
+    said = decode(body, headers.get("Content-Type", ""))
+    error = said.get("error", {}) if isinstance(said, dict) else {}
+    return error.get("type", ""), error.get("message", body.decode("utf-8", "replace"))
 
 
 class LocalTarget:
@@ -213,9 +225,9 @@ class LocalTarget:
     def _refusal(
         self, record: LocalRecord, status: int, body: bytes, headers: urllib3.HTTPHeaderDict
     ) -> InvocationError:
+        kind, message = _problem(body, headers)
         said = decode(body, headers.get("Content-Type", ""))
         error = said.get("error", {}) if isinstance(said, dict) else {}
-        kind, message = error.get("type", ""), error.get("message", body.decode("utf-8", "replace"))
         frames = with_cells("\n".join(error.get("traceback") or ()), record.lines)
         if frames:
             return InvocationError(
@@ -234,6 +246,55 @@ class LocalTarget:
             details=self.tail(record.name) if status >= 500 else "",
             status=status,
         )
+
+    def asker(
+        self,
+        name: str,
+        body: bytes,
+        *,
+        content_type: str = JSON,
+        accept: str | None = None,
+        timeout_s: float = 70.0,
+        connections: int = 1,
+    ) -> Ask:
+        record = self.record(name)
+        headers = headers_of(_sent(record, body, content_type, accept))
+        pool = urllib3.HTTPConnectionPool(
+            "127.0.0.1", record.port, maxsize=connections, block=True, retries=False
+        )
+
+        def ask() -> Answer:
+            try:
+                answer = pool.request(
+                    "POST", "/invocations", body=body, headers=headers, timeout=timeout_s
+                )
+            except urllib3.exceptions.ReadTimeoutError:
+                return Answer(None, f"no answer within {timeout_s:g} s")
+            except urllib3.exceptions.HTTPError as error:
+                return Answer(None, "the connection failed", str(error))
+            if answer.status < 400:
+                return Answer(answer.status, size=len(answer.data))
+            kind, said = _problem(answer.data, answer.headers)
+            return Answer(answer.status, f"HTTP {answer.status} {kind}".strip(), said)
+
+        return ask
+
+    def example_request(self, name: str) -> object:
+        record = self.record(name)
+        headers = {"Authorization": f"token {record.token}"} if record.token else {}
+        try:
+            answer = _pool(record.port).request(
+                "GET", "/openapi.json", headers=headers, timeout=ASIDE_SECONDS
+            )
+            document = json.loads(answer.data)
+            content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
+            # The server's document has an empty example where the code has none.
+            return content["application/json"]["schema"]["examples"][0] or None
+        except (urllib3.exceptions.HTTPError, ValueError, LookupError):
+            return None
+
+    def price(self, name: str) -> Price:
+        return Price(0.0, 0.0)
 
     def delete(self, name: str) -> None:
         record = self.record(name)

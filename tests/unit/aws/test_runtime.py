@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from botocore.exceptions import EventStreamError
+from botocore.exceptions import EndpointConnectionError, EventStreamError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
@@ -206,3 +206,47 @@ class TestStream:
         log_shows(stub(session.logs))
         with pytest.raises(InvocationError, match=r"broke off.*lost"):
             list(runtime.invoke_stream(session, "digits", REQUEST).parts)
+
+
+class TestAttempts:
+    """One call each, and whatever comes of it is counted instead of raised."""
+
+    def attempt(self, session: AwsSession) -> Callable[[], runtime.Attempt]:
+        return runtime.attempts(session, "digits", REQUEST, 4)
+
+    def test_a_good_answer_is_counted_with_its_size(self, session: AwsSession, stub: Stub) -> None:
+        stub(session.runtime_of(4)).add_response("invoke_endpoint", {"Body": body(b"12345")})
+        assert self.attempt(session)() == runtime.Attempt(200, size=5)
+
+    def test_throttling_is_neither_hidden_nor_repeated(
+        self, session: AwsSession, stub: Stub
+    ) -> None:
+        stub(session.runtime_of(4)).add_client_error(
+            "invoke_endpoint", "ThrottlingException", "Rate exceeded", http_status_code=429
+        )
+        tried = self.attempt(session)()
+        assert (tried.status, tried.trouble) == (429, "ThrottlingException (429)")
+        assert tried.said == "Rate exceeded"
+
+    def test_a_model_error_has_the_models_own_status(self, session: AwsSession, stub: Stub) -> None:
+        stub(session.runtime_of(4)).add_client_error(
+            "invoke_endpoint",
+            "ModelError",
+            "x",
+            http_status_code=424,
+            modeled_fields={"OriginalStatusCode": 500, "OriginalMessage": "boom"},
+        )
+        assert self.attempt(session)() == runtime.Attempt(500, "HTTP 500 of the model", "boom")
+
+    def test_no_connection_is_no_status(self, session: AwsSession) -> None:
+        def refuse(**_: Any) -> None:
+            raise EndpointConnectionError(endpoint_url="https://nowhere")
+
+        session.runtime_of(4).meta.events.register("before-call", refuse)
+        tried = self.attempt(session)()
+        assert (tried.status, tried.trouble) == (None, "EndpointConnectionError")
+
+    def test_each_has_a_connection_and_one_try(self, session: AwsSession) -> None:
+        config = session.runtime_of(64).meta.config
+        assert config.max_pool_connections == 64  # type: ignore[attr-defined]
+        assert config.retries["total_max_attempts"] == 1  # type: ignore[attr-defined]

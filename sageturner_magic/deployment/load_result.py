@@ -1,0 +1,222 @@
+"""What a load test measured: percentiles, throughput, errors. Nothing here does any I/O."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sageturner_magic.deployment import words
+from sageturner_magic.targets.load import THROTTLED, Answer
+
+PERCENTILES = (50, 90, 95, 99)
+BINS = 24
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One request. Attributes: answer, and how many seconds it took to come."""
+
+    answer: Answer
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers that took from `low` to `high` milliseconds (the last bin has no end)."""
+
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(frozen=True)
+class LoadTest:
+    """The result of a load test.
+
+    Attributes:
+        endpoint: Name of the endpoint.
+        wanted: How many requests were to be sent.
+        concurrency: How many at a time.
+        seconds: From the first request to the last answer.
+        timed: Every request that was answered or failed.
+        cost: US dollars for the model's time, at most; None where that is not known.
+        cost_note: What else the endpoint costs.
+    """
+
+    endpoint: str
+    wanted: int
+    concurrency: int
+    seconds: float
+    timed: tuple[Timed, ...] = field(repr=False)
+    cost: float | None = None
+    cost_note: str = ""
+
+    @property
+    def sent(self) -> int:
+        """Requests that were sent; fewer than `wanted` when the test was stopped."""
+        return len(self.timed)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ended before all requests were sent."""
+        return self.sent < self.wanted
+
+    @property
+    def failed(self) -> int:
+        """Requests without a good answer."""
+        return sum(1 for each in self.timed if each.answer.trouble)
+
+    @property
+    def throttled(self) -> int:
+        """Requests that were refused because there were too many (429)."""
+        return sum(1 for each in self.timed if each.answer.status == THROTTLED)
+
+    @property
+    def latencies_ms(self) -> list[float]:
+        """Of the good answers, sorted, in milliseconds."""
+        return sorted(each.seconds * 1000 for each in self.timed if not each.answer.trouble)
+
+    @property
+    def throughput(self) -> float:
+        """Good answers a second."""
+        return (self.sent - self.failed) / self.seconds if self.seconds else 0.0
+
+    def errors(self) -> dict[str, int]:
+        """What went wrong -> how often, the most frequent first."""
+        troubles = Counter(each.answer.trouble for each in self.timed if each.answer.trouble)
+        return dict(troubles.most_common())
+
+    def examples(self) -> dict[str, str]:
+        """What went wrong -> what was said the first time."""
+        said: dict[str, str] = {}
+        for each in self.timed:
+            if each.answer.trouble:
+                said.setdefault(each.answer.trouble, each.answer.detail)
+        return said
+
+    def percentiles(self) -> dict[str, float]:
+        """`p50` to `p99` and `max` in milliseconds; empty without a good answer."""
+        latencies = self.latencies_ms
+        if not latencies:
+            return {}
+        found = {f"p{rank}": percentile(latencies, rank) for rank in PERCENTILES}
+        return {**found, "max": latencies[-1]}
+
+    def histogram(self) -> list[Bin]:
+        """How many good answers took how long; the slowest hundredth is in the last bin."""
+        return histogram(self.latencies_ms)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON and data frames. Times in milliseconds."""
+        return {
+            "endpoint": self.endpoint,
+            "requests": self.sent,
+            "wanted": self.wanted,
+            "stopped": self.stopped,
+            "concurrency": self.concurrency,
+            "seconds": self.seconds,
+            "throughput": self.throughput,
+            "failed": self.failed,
+            "throttled": self.throttled,
+            "latency_ms": self.percentiles(),
+            "histogram": [
+                {"from_ms": each.low, "to_ms": each.high, "count": each.count}
+                for each in self.histogram()
+            ],
+            "errors": self.errors(),
+            "bytes": sum(each.answer.size for each in self.timed),
+            "cost_usd": self.cost,
+        }
+
+
+def percentile(ordered: Sequence[float], rank: float) -> float:
+    """The smallest value that at least `rank` per cent do not exceed (nearest rank)."""
+    return ordered[max(math.ceil(len(ordered) * rank / 100), 1) - 1]
+
+
+def histogram(ordered: Sequence[float]) -> list[Bin]:
+    """Counts in bins of one round width, up to the 99th percentile and then all the rest."""
+    if not ordered:
+        return []
+    low, high = ordered[0], percentile(ordered, 99)
+    width = _round_width((high - low) / BINS)
+    start = math.floor(low / width)
+    bins = math.floor(high / width) - start + 1
+    counts = [0] * bins
+    for value in ordered:
+        counts[min(math.floor(value / width) - start, bins - 1)] += 1
+    return [
+        Bin(round((start + place) * width, 6), round((start + place + 1) * width, 6), count)
+        for place, count in enumerate(counts)
+    ]
+
+
+def _round_width(least: float) -> float:
+    """The next larger of 1, 2 and 5 times a power of ten."""
+    least = max(least, 0.001)
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)
+
+
+def facts(test: LoadTest) -> list[tuple[str, str]]:
+    """What a person wants to know first: label and value."""
+    sent = f"{test.sent:,}" + (f" of {test.wanted:,}, then stopped" if test.stopped else "")
+    found = [
+        ("Requests", f"{sent}, {test.concurrency} at a time, in {words.duration(test.seconds)}"),
+        ("Throughput", f"{test.throughput:,.1f} answers a second"),
+        ("Failed", _failed(test)),
+    ]
+    if test.cost is not None:
+        cost = "free" if not test.cost else f"at most ${test.cost:.4f} for the model's time"
+        found.append(("Cost", "; ".join(filter(None, (cost, test.cost_note)))))
+    elif test.cost_note:
+        found.append(("Cost", test.cost_note))
+    return found
+
+
+def _failed(test: LoadTest) -> str:
+    if not test.failed:
+        return "none"
+    share = f"{test.failed:,} ({test.failed / test.sent:.1%})"
+    return f"{share}, of which {test.throttled:,} throttled" if test.throttled else share
+
+
+def milliseconds(value: float) -> str:
+    """`0.84 ms`, `12.3 ms`, `1,240 ms`."""
+    return (
+        f"{value:,.2f} ms"
+        if value < 10
+        else f"{value:,.1f} ms"
+        if value < 100
+        else f"{value:,.0f} ms"
+    )
+
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+
+
+def text(test: LoadTest) -> str:
+    """The result for a terminal."""
+    lines = [f"{label:<11} {value}" for label, value in facts(test)]
+    if latencies := test.percentiles():
+        shown = "  ".join(f"{name} {milliseconds(value)}" for name, value in latencies.items())
+        lines.append(f"{'Latency':<11} {shown}")
+        bins = test.histogram()
+        lines.append(
+            f"{'':<11} {milliseconds(bins[0].low)} {blocks([each.count for each in bins])}"
+            f" {milliseconds(bins[-1].low)} and more"
+        )
+    examples = test.examples()
+    for trouble, count in test.errors().items():
+        said = f": {words.clip(examples[trouble], 300)}" if examples[trouble] else ""
+        lines.append(f"{count:>11,} {trouble}{said}")
+    return "\n".join(lines)
+
+
+def blocks(values: Sequence[float]) -> str:
+    """A bar chart in one line of text; only zero is blank."""
+    top = max(values, default=0) or 1
+    return "".join(BLOCKS[math.ceil(value / top * (len(BLOCKS) - 1))] for value in values)

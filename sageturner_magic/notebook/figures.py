@@ -1,0 +1,119 @@
+"""Small figures as SVG that stands in HTML: no script, no file, and the colours of the theme.
+
+Where a viewer strips SVG, as for untrusted notebooks, the numbers beside a figure remain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+INK = "var(--jp-ui-font-color2,#767676)"
+FILL = "var(--jp-brand-color1,#1976d2)"
+BAD = "var(--jp-error-color1,#d32f2f)"
+FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:11px"
+
+
+def bars(
+    values: Sequence[float],
+    labels: Sequence[str],
+    *,
+    title: str,
+    marks: Sequence[tuple[float, str]] = (),
+    width: int = 560,
+    height: int = 150,
+) -> str:
+    """A bar chart.
+
+    Args:
+        values: One for each bar.
+        labels: Of the left edges of the bars, and of the right edge of the last one.
+        title: What it shows, for those who cannot see it.
+        marks: Positions in bars (2.5: in the middle of the third) with what they are.
+        width, height: In pixels.
+    """
+    if not values:
+        return ""
+    left, right, top, bottom = 34.0, 12.0, 26.0, 22.0
+    step = (width - left - right) / len(values)
+    full = height - top - bottom
+    highest = max(values) or 1
+    base = height - bottom
+    parts = [
+        f'<rect x="{left + place * step + 0.5:.1f}" y="{base - full * value / highest:.1f}"'
+        f' width="{max(step - 1, 0.5):.1f}" height="{full * value / highest:.1f}" fill="{FILL}"/>'
+        for place, value in enumerate(values)
+        if value
+    ]
+    parts += [
+        _line(left, base, width - right, base),
+        _text(left - 5, base + 3, "0", "end"),
+        _text(left - 5, top + 8, f"{highest:,.0f}", "end"),
+    ]
+    every = max(1, -(-len(labels) // 7))
+    for place in range(0, len(labels), every):
+        x = left + place * step
+        anchor = "end" if x > width - 40 else "middle"
+        parts += [_line(x, base, x, base + 3), _text(x, base + 15, labels[place], anchor)]
+    written_to = -1.0
+    for position, name in marks:
+        x = left + position * step
+        parts.append(_line(x, top - 4, x, base, dashed=True))
+        # A name that would stand on the one before it is left out: the table has it.
+        if x > written_to:
+            anchor = "end" if x > width - 60 else "start"
+            parts.append(_text(x + (-3 if anchor == "end" else 3), top - 8, name, anchor))
+            written_to = x + 7.0 * len(name)
+    return _svg(width, height, title, parts)
+
+
+def spark(
+    values: Sequence[float | None],
+    *,
+    title: str,
+    bad: bool = False,
+    width: int = 220,
+    height: int = 40,
+) -> str:
+    """A small area chart; None is a gap, which no line crosses.
+
+    Args:
+        values: From left to right, evenly spaced.
+        title: What it shows, for those who cannot see it.
+        bad: Drawn in the colour of errors.
+        width, height: In pixels.
+    """
+    known = [value for value in values if value is not None]
+    if not known:
+        return ""
+    highest = max(known) or 1
+    step = width / max(len(values), 1)
+    colour = BAD if bad else FILL
+    parts = [
+        f'<rect x="{place * step:.1f}" y="{height - 1 - (height - 4) * value / highest:.1f}"'
+        f' width="{max(step - 0.6, 0.6):.1f}"'
+        f' height="{max((height - 4) * value / highest, 0.8):.1f}" fill="{colour}"/>'
+        for place, value in enumerate(values)
+        if value is not None and (value or not bad)
+    ]
+    parts.append(_line(0, height - 0.5, width, height - 0.5))
+    return _svg(width, height, title, parts)
+
+
+def _svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"'
+        f' style="max-width:100%;height:auto;{FONT}" aria-label="{escape(title)}">'
+        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, *, dashed: bool = False) -> str:
+    dashes = ' stroke-dasharray="3 3"' if dashed else ""
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{INK}"{dashes}/>'
+
+
+def _text(x: float, y: float, words: str, anchor: str) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{INK}" text-anchor="{anchor}">{escape(words)}</text>'
+    )

@@ -1,0 +1,36 @@
+"""A load test reads as numbers, with or without its figure."""
+
+from sageturner_magic.deployment.load_result import LoadTest, Timed
+from sageturner_magic.notebook.figures import bars, spark
+from sageturner_magic.notebook.load import load_test_html
+from sageturner_magic.targets.load import Answer
+from tests.unit.notebook.test_html import HOSTILE, tags
+
+
+def result(*timed):
+    return LoadTest("digits", len(timed), 8, 2.0, tuple(timed))
+
+
+def test_a_load_test_has_a_figure_and_the_same_as_a_table():
+    test = result(*(Timed(Answer(200), 0.001 * number) for number in range(1, 101)))
+    html = load_test_html(test)
+    assert tags(html).count("svg") == 1
+    assert "half of them up to 50.0 ms" in html
+    assert "<th" in html and "p99" in html and "99.0 ms" in html
+
+
+def test_what_the_model_said_is_text():
+    html = load_test_html(result(Timed(Answer(500, f"HTTP 500 {HOSTILE}", HOSTILE), 0.1)))
+    assert "img" not in tags(html) and "svg" not in tags(html)
+
+
+def test_a_figure_has_a_bar_for_each_value_but_zero():
+    assert tags(bars([1, 0, 3], ["a", "b", "c", "d"], title="t")).count("rect") == 2
+    assert tags(spark([1, None, 0.0], title="t")).count("rect") == 2
+    assert tags(spark([1, None, 0.0], title="t", bad=True)).count("rect") == 1
+    assert bars([], [], title="t") == "" and spark([None], title="t") == ""
+
+
+def test_a_figure_says_what_it_shows_and_its_words_are_text():
+    html = spark([1], title=HOSTILE)
+    assert 'role="img"' in html and "aria-label=" in html and "img" not in tags(html)
