@@ -142,6 +142,13 @@ def _list(parser: argparse.ArgumentParser) -> None:
 
 def _status(parser: argparse.ArgumentParser) -> None:
     _name(parser)
+    parser.add_argument(
+        "--hours",
+        type=float,
+        metavar="N",
+        default=3.0,
+        help="how far back requests are shown (default: 3)",
+    )
     _aws(parser)
     _json(parser)
 
@@ -176,8 +183,8 @@ def _setup(parser: argparse.ArgumentParser) -> None:
         "--for",
         dest="verbs",
         metavar="VERB,…",
-        help="with --show-policy: only for these verbs (setup, plan, deploy, invoke, logs, list,"
-        " rollback, delete, teardown)",
+        help="with --show-policy: only for these verbs (setup, plan, deploy, invoke, load-test,"
+        " logs, list, status, rollback, delete, teardown)",
     )
     _config(parser)
     _aws(parser)

@@ -162,9 +162,13 @@ def _serve(name: str) -> None:
 
 
 def _status(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment import dashboard, terminal
 
-    _show_endpoints([verbs.status(arguments.name, aws=_aws(arguments))], arguments.json)
+    shown = dashboard.dashboard(arguments.name, hours=arguments.hours, aws=_aws(arguments))
+    if arguments.json:
+        _print_json([shown.to_dict()])
+    else:
+        terminal.say(dashboard.text(shown))
 
 
 def _list(arguments: Namespace) -> None:

@@ -314,6 +314,7 @@ GRANTS: tuple[Grant, ...] = (
         _scaling_role,
         {"StringLike": {"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}},
     ),
+    Grant("SeeMetrics", _on("list"), ("cloudwatch:GetMetricData",), _any),
     Grant("SeePrices", _on("plan", "deploy", "list"), ("pricing:GetProducts",), _any),
     Grant("SeeQuotas", _on("plan", "deploy"), ("servicequotas:ListServiceQuotas",), _any),
 )

@@ -17,6 +17,7 @@ from sageturner_magic.errors import AwsError
 if TYPE_CHECKING:
     import boto3
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_logs import CloudWatchLogsClient
@@ -144,6 +145,10 @@ class AwsSession:
     @property
     def logs(self) -> CloudWatchLogsClient:
         return self.client("logs")  # type: ignore[no-any-return]
+
+    @property
+    def cloudwatch(self) -> CloudWatchClient:
+        return self.client("cloudwatch")  # type: ignore[no-any-return]
 
     @property
     def autoscaling(self) -> ApplicationAutoScalingClient:

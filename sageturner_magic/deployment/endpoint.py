@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sageturner_magic.deployment.request import AwsOptions
-from sageturner_magic.errors import AwsError, EndpointError, Finding
+from sageturner_magic.errors import AwsError, EndpointError, Finding, UsageError
 from sageturner_magic.targets.endpoint import EndpointDescription, Target
 from sageturner_magic.targets.load import Ask, Price
 from sageturner_magic.targets.local import LocalTarget
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.targets.sagemaker import SageMakerTarget
+from sageturner_magic.targets.usage import Usage
 
 REQUEST_SECONDS = 70.0
 """How long a caller waits: a little more than the 60 s that SageMaker gives a model."""
+
+
+MOST_HOURS = 455 * 24
+"""As long as CloudWatch keeps anything."""
 
 
 class Endpoint:
@@ -142,6 +147,20 @@ class Endpoint:
     def example_request(self) -> object:
         """What the code's example_request() gave; None where it has none, and on SageMaker."""
         return self._target.example_request(self.name)
+
+    def usage(self, hours: float = 3.0) -> Usage:
+        """Requests, errors and latencies of the last hours (of a local one, of its server).
+
+        Raises:
+            AwsError: CloudWatch does not tell.
+            EndpointError: The local server does not.
+            UsageError: The range makes no sense.
+        """
+        if not 0 < hours <= MOST_HOURS:
+            raise UsageError(
+                f"`--hours` is {hours:g}", do=f"choose more than 0 and at most {MOST_HOURS:,}"
+            )
+        return self._target.usage(self.name, hours)
 
     def price(self) -> Price:
         """What it costs, as far as that is known."""

@@ -20,6 +20,9 @@ from sageturner_magic.deployment.verbs import DEFAULT_CONFIG, HERE, find_config
 from sageturner_magic.errors import AwsError, UsageError
 from sageturner_magic.targets.local import LocalTarget
 
+SAME_POLICY = {"status": "list", "load-test": "invoke"}
+"""Verbs that need what another one needs."""
+
 
 @dataclass(frozen=True)
 class Account:
@@ -91,7 +94,8 @@ def show_policy(
     Raises:
         UsageError: A verb that needs no permission or does not exist.
     """
-    wanted = [verb.strip() for verb in (verbs or ",".join(policies.VERBS)).split(",")]
+    named = [verb.strip() for verb in (verbs or ",".join(policies.VERBS)).split(",")]
+    wanted = [SAME_POLICY.get(verb, verb) for verb in named]
     if unknown := [verb for verb in wanted if verb not in policies.VERBS]:
         raise UsageError(
             f"There is no policy for `{unknown[0]}`", do=f"choose from {', '.join(policies.VERBS)}"

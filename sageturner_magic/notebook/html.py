@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from sageturner_magic.deployment import words
+from sageturner_magic.deployment import dashboard, words
+from sageturner_magic.deployment.dashboard import Dashboard
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plain_text import visible
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.words import TEXT_LENGTH, clip
 from sageturner_magic.errors import Finding
+from sageturner_magic.notebook.figures import spark
 from sageturner_magic.targets.endpoint import EndpointDescription
 
 LOG_LINES = 30
@@ -160,3 +162,25 @@ def endpoints_shown(
     return Shown(
         endpoints, plain, f'<div class="sageturner">{table(words.ENDPOINT_HEAD, rows)}</div>'
     )
+
+
+def dashboard_shown(shown: Dashboard) -> Shown:
+    """One endpoint at a glance, with small plots of how it was used."""
+    rows = [[f"<b>{label}</b>", text(value)] for label, value in dashboard.facts(shown)]
+    parts = [f"<p><b>{text(shown.endpoint.name)}</b></p>", table((), rows)]
+    if shown.usage:
+        drawn = [
+            [
+                f"<b>{plot.label}</b>",
+                spark(plot.values, title=f"{plot.label}: {plot.said}", bad=plot.bad),
+                text(plot.said),
+            ]
+            for plot in dashboard.plots(shown.usage)
+        ]
+        parts += [
+            table((), drawn),
+            f"<p><small>{text(dashboard.time_range(shown.usage))}</small></p>",
+        ]
+    parts.append(findings_html(shown.notes))
+    html = f'<div class="sageturner">{"".join(parts)}</div>'
+    return Shown(shown, dashboard.text(shown), html)

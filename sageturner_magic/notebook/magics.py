@@ -203,10 +203,11 @@ class SageturnerMagics(Magics):
             raise error.brief() from None
 
     def _status(self, arguments: Namespace, cell: None) -> Any:
-        from sageturner_magic.deployment import verbs
-        from sageturner_magic.notebook.html import endpoints_shown
+        from sageturner_magic.deployment.dashboard import dashboard
+        from sageturner_magic.notebook.html import dashboard_shown
 
-        return endpoints_shown([verbs.status(arguments.name, aws=_aws(arguments))], time.time())
+        shown = dashboard(arguments.name, hours=arguments.hours, aws=_aws(arguments))
+        return dashboard_shown(shown)
 
     def _list(self, arguments: Namespace, cell: None) -> Any:
         from sageturner_magic.deployment.endpoint import endpoints

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ LATENCY_BOUNDS = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
 """Upper bounds in seconds, up to SageMaker's limit for an answer."""
+
+HISTORY_MINUTES = 24 * 60
 
 EMF_SECONDS = 60.0
 """Between two EMF lines; CloudWatch's metrics have no finer grain by default."""
@@ -48,6 +51,66 @@ class Histogram:
             yield f'{name}_bucket{{le="{bound}"}} {below}'
         yield f"{name}_sum {self._sum:.9g}"
         yield f"{name}_count {below}"
+
+
+class Minute:
+    """What happened in one minute.
+
+    Attributes:
+        at: When it began, seconds since the epoch.
+        answered: Jobs that were answered, of all `requests`.
+        seconds: Their latencies together.
+        slowest: The largest of them.
+    """
+
+    __slots__ = (
+        "answered",
+        "at",
+        "client_errors",
+        "requests",
+        "seconds",
+        "server_errors",
+        "slowest",
+    )
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.requests = self.client_errors = self.server_errors = self.answered = 0
+        self.seconds = self.slowest = 0.0
+
+    def count(self, status: int) -> None:
+        """Count one request by the status of its answer."""
+        self.requests += 1
+        if status >= 500:
+            self.server_errors += 1
+        elif status >= 400:
+            self.client_errors += 1
+
+
+class History:
+    """The last minutes in which there were requests, at most a day's worth.
+
+    Args:
+        clock: Seconds since the epoch.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._minutes: deque[Minute] = deque(maxlen=HISTORY_MINUTES)
+
+    def minute(self) -> Minute:
+        """The minute that runs."""
+        at = int(self._clock()) // 60 * 60
+        minutes = self._minutes
+        if not minutes or minutes[-1].at != at:
+            minutes.append(Minute(at))
+        return minutes[-1]
+
+    def json(self) -> bytes:
+        """Every minute as an object, the oldest first."""
+        return json.dumps(
+            [{name: getattr(each, name) for name in Minute.__slots__} for each in self._minutes]
+        ).encode()
 
 
 @dataclass(frozen=True)
@@ -86,17 +149,25 @@ class Metrics:
         self._samples: list[float] = []
         self._sampled = 0
         self._restarts = 0
+        self.history = History()
 
     def refused(self, status: int) -> None:
         """A request was refused before it became a job."""
         self._statuses[status] += 1
         self._recent[status] += 1
+        self.history.minute().count(status)
 
     def answered(self, status: int, seconds: float) -> None:
         """A job was answered, `seconds` after it was received."""
         self._statuses[status] += 1
         self._recent[status] += 1
         self._latency.add(seconds)
+        minute = self.history.minute()
+        minute.count(status)
+        minute.answered += 1
+        minute.seconds += seconds
+        if seconds > minute.slowest:
+            minute.slowest = seconds
         if self._kept:
             self._sample(seconds)
 

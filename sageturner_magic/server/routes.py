@@ -25,6 +25,7 @@ METHODS = {
     "/ping": ("GET", "HEAD"),
     "/invocations": ("POST",),
     "/metrics": ("GET", "HEAD"),
+    "/metrics/history": ("GET", "HEAD"),
     "/docs": ("GET", "HEAD"),
     "/openapi.json": ("GET", "HEAD"),
 }
@@ -112,6 +113,8 @@ class Routes:
         elif head.path == "/metrics":
             text = self._metrics.prometheus(self._pool.gauges())
             exchange.answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
+        elif head.path == "/metrics/history":
+            exchange.answer(200, "application/json", self._metrics.history.json())
         else:
             task = asyncio.get_running_loop().create_task(self._document(head.path, exchange))
             self._documents.add(task)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from sageturner_magic.targets.load import Ask, Price
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
+from sageturner_magic.targets.usage import Usage
 from sageturner_magic.values import EndpointType
 
 
@@ -81,6 +82,9 @@ class Target(Protocol):
 
     def price(self, name: str) -> Price:
         """What the endpoint costs."""
+
+    def usage(self, name: str, hours: float) -> Usage:
+        """How it was used in the last `hours`. Raises AwsError where AWS does not tell."""
 
     def delete(self, name: str) -> None:
         """End and remove the endpoint; finishes what an interrupted delete began."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 
-from sageturner_magic.aws import logs, pricing, runtime
+from sageturner_magic.aws import logs, metrics, pricing, runtime
 from sageturner_magic.aws.names import log_group
 from sageturner_magic.aws.sagemaker import (
     Endpoint,
@@ -17,10 +18,12 @@ from sageturner_magic.aws.sagemaker import (
 )
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import Server
+from sageturner_magic.errors import AwsError
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.load import Answer, Ask, Price
 from sageturner_magic.targets.payload import JSON
 from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
+from sageturner_magic.targets.usage import POINTS, Usage, of_series
 
 LOG_LINES = 1000
 """Lines that `logs` reads back, over all instances."""
@@ -145,14 +148,26 @@ class SageMakerTarget:
         return None
 
     def price(self, name: str) -> Price:
-        endpoint = our_endpoint(self.session, name)
-        version = find_version(self.session, endpoint.config) if endpoint.config else None
+        try:
+            endpoint = our_endpoint(self.session, name)
+            version = find_version(self.session, endpoint.config) if endpoint.config else None
+        except AwsError:
+            # A price is a courtesy: who may invoke may not always describe.
+            return Price(None, None)
         if version is None or version.compute is None:
             return Price(None, None)
         hour = pricing.hourly(self.session, version.compute)
         if isinstance(version.compute, Server):
             return Price(hour, 0.0)
         return Price(hour, pricing.serverless_second(self.session, version.compute.memory))
+
+    def usage(self, name: str, hours: float) -> Usage:
+        period = metrics.period_of(hours * 3600, POINTS)
+        end = math.ceil(time.time() / period) * period
+        count = math.ceil(hours * 3600 / period)
+        start = end - count * period
+        series = metrics.requests(self.session, name, start=start, end=end, period=period)
+        return of_series(series, start=start, period_s=period, count=count)
 
     def delete(self, name: str) -> None:
         delete_endpoint(self.session, name)

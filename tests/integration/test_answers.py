@@ -262,6 +262,25 @@ def test_a_load_test_that_is_stopped_keeps_what_was_measured(chat):
     assert b"was stopped after" in said
 
 
+def test_status_shows_how_a_local_endpoint_was_used(chat, own_kernel):
+    sageturner.load_test("chat", {"count": 1}, requests=20, concurrency=4)
+    sageturner.load_test("chat", {"count": 1, "fail": 0}, requests=3, concurrency=1)
+    done = subprocess.run(
+        command("status", "--json", "chat"), capture_output=True, text=True, check=True
+    )
+    (status,) = json.loads(done.stdout)
+    assert status["status"] == "InService" and status["cost_so_far"] == 0
+    # The request of the fixture counts as well.
+    assert status["usage"]["requests"] == 24 and status["usage"]["server_errors"] == 3
+    assert 0 < status["usage"]["mean_ms"] <= status["usage"]["slowest_ms"]
+    shown = subprocess.run(
+        command("status", "--hours", "1", "chat"), capture_output=True, text=True, check=True
+    )
+    assert "3 (0 with 4xx, 3 with 5xx)" in shown.stdout and "1 min a bar" in shown.stdout
+    notebook = run(EXTENSION, "%sageturner status chat")
+    assert notebook.cells[1].outputs[0].data["text/html"].count("<svg") == 3
+
+
 def test_a_notebook_shows_a_load_test_as_a_figure_and_gives_the_data(chat, own_kernel):
     notebook = run(
         EXTENSION,

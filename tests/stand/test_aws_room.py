@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from sageturner_magic.aws import (
     ecr,
     iam,
     logs,
+    metrics,
     pricing,
     quotas,
     rollout,
@@ -244,6 +246,9 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     assert autoscaling.describe(lister, "digits") is None
     assert len(s3.list_artefacts(lister, ours)) == 2 and len(ecr.list_images(lister, ours)) == 1
     assert pricing.hourly(lister, spec.compute)
+    now = time.time()
+    asked = metrics.requests(lister, "digits", start=now - 3600, end=now + 60, period=60)
+    assert sum(asked["requests"].values()) == 3
 
     target = rollout.rollback(roller, "digits")
     assert target.version == spec.version

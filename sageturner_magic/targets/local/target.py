@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections import deque
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import urllib3
 
@@ -21,6 +23,7 @@ from sageturner_magic.targets.local import serving
 from sageturner_magic.targets.local.state import LocalRecord, LocalState
 from sageturner_magic.targets.payload import JSON, decode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
+from sageturner_magic.targets.usage import POINTS, Minute, Usage, of_minutes
 
 TAIL_LINES = 20
 POLL_SECONDS = 0.1
@@ -280,18 +283,36 @@ class LocalTarget:
         return ask
 
     def example_request(self, name: str) -> object:
-        record = self.record(name)
-        headers = {"Authorization": f"token {record.token}"} if record.token else {}
         try:
-            answer = _pool(record.port).request(
-                "GET", "/openapi.json", headers=headers, timeout=ASIDE_SECONDS
-            )
-            document = json.loads(answer.data)
+            document = self._ask(name, "/openapi.json")
             content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
             # The server's document has an empty example where the code has none.
             return content["application/json"]["schema"]["examples"][0] or None
         except (urllib3.exceptions.HTTPError, ValueError, LookupError):
             return None
+
+    def _ask(self, name: str, path: str) -> Any:
+        """The server's own answer to GET. Raises urllib3's errors, and ValueError."""
+        record = self.record(name)
+        headers = {"Authorization": f"token {record.token}"} if record.token else {}
+        answer = _pool(record.port).request("GET", path, headers=headers, timeout=ASIDE_SECONDS)
+        return json.loads(answer.data)
+
+    def usage(self, name: str, hours: float) -> Usage:
+        period = math.ceil(hours * 3600 / POINTS / 60) * 60
+        count = math.ceil(hours * 3600 / period)
+        start = (time.time() // 60 + 1) * 60 - count * period
+        try:
+            minutes = [Minute(**each) for each in self._ask(name, "/metrics/history")]
+        except (urllib3.exceptions.HTTPError, ValueError, TypeError) as error:
+            raise EndpointError(
+                f"The requests to `{name}` are not known",
+                why="its server does not answer"
+                if isinstance(error, urllib3.exceptions.HTTPError)
+                else "its server is of another version",
+                do="deploy it again",
+            ) from None
+        return of_minutes(minutes, start=start, period_s=period, count=count)
 
     def price(self, name: str) -> Price:
         return Price(0.0, 0.0)

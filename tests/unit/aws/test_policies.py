@@ -27,6 +27,7 @@ SERVICES = {
     "autoscaling": "application-autoscaling",
     "quotas": "service-quotas",
     "pricing": "pricing",
+    "cloudwatch": "cloudwatch",
     "runtime": "sagemaker-runtime",
     "runtime_stream": "sagemaker-runtime",
 }

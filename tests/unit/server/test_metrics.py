@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import json
 import re
 
-from sageturner_magic.server.metrics import Gauges, Histogram, Metrics
+from sageturner_magic.server.metrics import HISTORY_MINUTES, Gauges, Histogram, History, Metrics
 from sageturner_magic.server.page import BATCH_BOUNDS, Page, create
 
 LINE = re.compile(r'(# (HELP|TYPE) \w+ .+|[a-z_]+(\{\w+="[^"]*"\})? [-+0-9.e]+)')
@@ -56,3 +57,35 @@ def test_cloudwatch_gets_what_happened_since_the_last_line() -> None:
     assert line["WorkerRestarts"] == 2
     assert len(line["Latency"]) == 100 and max(line["Latency"]) < 500
     assert metrics.emf(gauges(restarts=2), "digits") is None
+
+
+def test_each_minute_with_requests_is_remembered() -> None:
+    now = [600.0]
+    metrics = Metrics()
+    metrics.history = History(lambda: now[0])
+    metrics.answered(200, 0.25)
+    metrics.answered(500, 0.75)
+    metrics.refused(429)
+    now[0] = 725.0
+    metrics.answered(200, 0.5)
+    first, second = json.loads(metrics.history.json())
+    assert first == {
+        "at": 600,
+        "requests": 3,
+        "client_errors": 1,
+        "server_errors": 1,
+        "answered": 2,
+        "seconds": 1.0,
+        "slowest": 0.75,
+    }
+    assert (second["at"], second["requests"]) == (720, 1)
+
+
+def test_a_day_is_remembered_and_no_more() -> None:
+    now = [0.0]
+    history = History(lambda: now[0])
+    for place in range(HISTORY_MINUTES + 10):
+        now[0] = place * 60.0
+        history.minute().count(200)
+    minutes = json.loads(history.json())
+    assert len(minutes) == HISTORY_MINUTES and minutes[0]["at"] == 600
