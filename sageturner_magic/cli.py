@@ -23,6 +23,7 @@ from sageturner_magic.errors import (
     SageturnerError,
     UsageError,
 )
+from sageturner_magic.plain_text import visible
 
 if TYPE_CHECKING:
     from sageturner_magic.deployment.events import Deployment
@@ -62,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: SageturnerError) -> int:
-    print(f"{PROG}: {error.report()}", file=sys.stderr)
+    report = f"{PROG}: {error.report()}"
+    print(visible(report) if sys.stderr.isatty() else report, file=sys.stderr)
     return error.exit_code
 
 
@@ -153,11 +155,11 @@ def _deploy(arguments: Namespace) -> None:
 
 def _serve(name: str) -> None:
     """Show the endpoint's log until its server ends."""
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment import terminal, verbs
 
     print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
     for line in verbs.follow_logs(name):
-        print(line, file=sys.stderr, flush=True)
+        terminal.say(line, sys.stderr)
     raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
 
 
@@ -181,23 +183,23 @@ def _list(arguments: Namespace) -> None:
 
 
 def _show_endpoints(endpoints: list[Any], as_json: bool) -> None:
-    from sageturner_magic.deployment import words
+    from sageturner_magic.deployment import terminal, words
 
     if as_json:
         _print_json([asdict(endpoint) for endpoint in endpoints])
     else:
-        print(words.endpoints_text(endpoints, time.time()))
+        terminal.say(words.endpoints_text(endpoints, time.time()))
 
 
 def _logs(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment import terminal, verbs
 
     if arguments.follow:
         lines = verbs.follow_logs(arguments.name, aws=_aws(arguments))
     else:
         lines = verbs.logs(arguments.name, last=arguments.lines, aws=_aws(arguments))
     for line in lines:
-        print(line, flush=arguments.follow)
+        terminal.say(line)
 
 
 def _invoke(arguments: Namespace) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from sageturner_magic.plain_text import visible
+
 Severity = Literal["error", "warning", "note"]
 
 
@@ -97,7 +99,7 @@ class SageturnerError(Exception):
     def _render_traceback_(self) -> Sequence[str]:
         # IPython shows these lines in place of a traceback, and still reports the cell as
         # failed, with ename and evalue.
-        return [f"{type(self).__name__}: {self.report()}"]
+        return [visible(f"{type(self).__name__}: {self.report()}")]
 
 
 class UsageError(SageturnerError):

@@ -16,6 +16,7 @@ from sageturner_magic.aws.errors import is_aws, message, unless
 from sageturner_magic.aws.names import (
     TAG_CREATED_BY,
     TAG_ENDPOINT,
+    TAG_SECONDS,
     split_versioned,
     tag_map,
     versioned,
@@ -74,6 +75,14 @@ class Endpoint:
     @property
     def ours(self) -> bool:
         return TAG_CREATED_BY in self.tags
+
+    @property
+    def took_s(self) -> float | None:
+        """How many seconds the deployment of what serves took, where a tag says so."""
+        try:
+            return float(self.tags[TAG_SECONDS])
+        except (KeyError, ValueError):
+            return None
 
     @property
     def heads_for(self) -> str:

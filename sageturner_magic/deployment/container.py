@@ -163,7 +163,8 @@ def _plan(
     state = LocalState()
     deployer = ContainerDeployer(endpoint, state)
     running = deployer.running()
-    replaced = state.read(config.name) is not None and not running
+    before = state.read(config.name)
+    replaced = before is not None and not running
     built: list[BuiltImage] = []
     unpacked: list[UnpackedImage] = []
     records: list[LocalRecord] = [running] if running else []
@@ -237,6 +238,7 @@ def _plan(
         ),
         artefact=artefact,
         requirements=spec.requirements if isinstance(spec, BuildSpec) else None,
+        expected_s=before.seconds if before else None,
     )
 
 

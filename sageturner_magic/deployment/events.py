@@ -21,9 +21,13 @@ class StepTitle:
 
 @dataclass(frozen=True)
 class Announced:
-    """The steps that follow, in order; later ones replace earlier ones that did not start."""
+    """The steps that follow, in order; later ones replace earlier ones that did not start.
+
+    `expected_s` is how many seconds the whole took the last time, where that is known.
+    """
 
     steps: tuple[StepTitle, ...]
+    expected_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ def _plan(
     )
     deployer = LocalDeployer(spec, LocalState())
     running = deployer.running()
+    before = LocalState().read(config.name)
     facts = (
         Fact("Endpoint", f"{config.name} (local, a process of this machine)"),
         Fact("Code", module.origin),
@@ -116,6 +117,7 @@ def _plan(
         session=deployer.session,
         result=result,
         artefact=artefact,
+        expected_s=before.seconds if before else None,
     )
 
 

@@ -61,6 +61,8 @@ class Plan:
         look_up_layers: Finds them; needs the registry, and the workspace of the plan.
         artefact: What load() finds; None where it is not on this machine, or there is none.
         requirements: What the image gets; None where there is no image.
+        expected_s: How long the deployment of the version before took, in seconds; None where
+            there was none.
     """
 
     name: str
@@ -77,3 +79,4 @@ class Plan:
     look_up_layers: Callable[[], tuple[PlannedLayer, ...]] = tuple
     artefact: Artefact | None = None
     requirements: Requirements | None = None
+    expected_s: float | None = None

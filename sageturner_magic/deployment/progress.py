@@ -80,6 +80,7 @@ class Progress:
         self.name = name
         self.begin = time.monotonic()
         self.end: float | None = None
+        self.expected_s: float | None = None
         self.findings: list[Finding] = []
         self.deployment: Deployment | None = None
         self.error: SageturnerError | None = None
@@ -107,7 +108,8 @@ class Progress:
         with self._lock:
             self.version += 1
             match event:
-                case Announced(steps):
+                case Announced(steps, expected_s):
+                    self.expected_s = expected_s
                     started = {key: step for key, step in self._steps.items() if step.started}
                     rest = {step.key: StepProgress(step.key, step.title) for step in steps}
                     self._steps = started | {

@@ -141,7 +141,8 @@ def execute(
             tell(Announced((CHECK,)))
             run.step(CHECK.key, check)
             plan = plans[0]
-            tell(Announced(tuple(StepTitle(step.key, step.title) for step in plan.steps)))
+            titles = tuple(StepTitle(step.key, step.title) for step in plan.steps)
+            tell(Announced(titles, plan.expected_s if plan.steps else None))
             tell(Found(plan.findings))
             with plan.session():
                 run.steps(plan.steps)

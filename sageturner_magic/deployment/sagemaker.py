@@ -112,6 +112,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         look_up_layers=lambda: work.layers(reporter),
         artefact=artefact,
         requirements=wanted.spec.requirements if isinstance(wanted.spec, BuildSpec) else None,
+        expected_s=present.took_s if present else None,
     )
 
 

@@ -21,9 +21,9 @@ from sageturner_magic.deployment.events import (
     StepStarted,
 )
 from sageturner_magic.deployment.load_test import LoadRun
-from sageturner_magic.deployment.plain_text import visible
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.run import DeploymentHandle
+from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 
 STYLE = {"done": "green", "reused": "green", "failed": "red", "cancelled": "yellow"}
@@ -52,7 +52,10 @@ def draw(progress: Progress) -> Group:
                 Text("  │ " + visible(line), "dim", no_wrap=True, overflow="ellipsis")
                 for line in progress.log(step)[-LOG_LINES:]
             ]
-    return Group(Text(visible(words.headline(progress)), "bold"), table, *tails)
+    head = Text(visible(words.headline(progress)), "bold")
+    if progress.end is None:
+        head.append(f" · {words.elapsed(progress)}", "dim")
+    return Group(head, table, *tails)
 
 
 def follow(handle: DeploymentHandle, out: TextIO | None = None) -> None:
@@ -76,7 +79,7 @@ class PlainLines:
 
     def __call__(self, event: Event) -> None:
         match event:
-            case Announced(steps):
+            case Announced(steps, _):
                 self._titles |= {step.key: step.title for step in steps}
             case Found(findings):
                 for finding in findings:

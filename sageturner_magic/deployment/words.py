@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.capture import Trial
 from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.plain_text import visible
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
 from sageturner_magic.errors import Finding, UsageError
 from sageturner_magic.image.layers import Place, PlannedLayer
+from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.prediction import Prediction
 from sageturner_magic.values import Artefact
@@ -112,6 +112,14 @@ def headline(progress: Progress) -> str:
     return f"Deploying {progress.name}"
 
 
+def elapsed(progress: Progress) -> str:
+    """How long it has been running, of how long it took the last time."""
+    now = duration(progress.seconds())
+    if progress.expected_s is None:
+        return now
+    return f"{now} of about {duration(progress.expected_s)}, as the last time"
+
+
 def outcome(deployment: Deployment) -> str:
     """What has come of a deployment that ended well."""
     what = f"{deployment.name} answers at {deployment.url}" if deployment.url else deployment.name
@@ -146,8 +154,10 @@ def deployment_text(progress: Progress) -> str:
 
 def plan_facts(plan: Plan) -> list[tuple[str, str]]:
     """Label and value of everything that a plan says."""
-    steps = ", ".join(step.title for step in plan.steps) or "nothing: it runs already"
     facts = [(fact.label, fact.value) for fact in plan.facts]
+    if plan.steps and plan.expected_s is not None:
+        facts.append(("Duration", f"about {duration(plan.expected_s)}, as the last time"))
+    steps = ", ".join(step.title for step in plan.steps) or "nothing: it runs already"
     if plan.layers:
         lines = [layers_summary(plan.layers), *map(layer_line, plan.layers)]
         facts += zip(("Layers", *([""] * len(plan.layers))), lines, strict=True)

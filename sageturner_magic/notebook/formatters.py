@@ -66,7 +66,7 @@ def _load_test_html(test: Any) -> str:
 
 def _load_test_text(test: Any, printer: Any, cycle: bool) -> None:
     from sageturner_magic.deployment.load_result import text
-    from sageturner_magic.deployment.plain_text import visible
+    from sageturner_magic.plain_text import visible
 
     printer.text(visible(text(test)))
 

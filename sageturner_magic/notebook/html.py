@@ -13,12 +13,12 @@ from typing import Any
 from sageturner_magic.deployment import dashboard, words
 from sageturner_magic.deployment.dashboard import Dashboard
 from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.plain_text import visible
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.words import TEXT_LENGTH, clip
 from sageturner_magic.errors import Finding
 from sageturner_magic.notebook.figures import spark
+from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.endpoint import EndpointDescription
 
 LOG_LINES = 30

@@ -18,6 +18,7 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.notebook.session import Session
+from sageturner_magic.plain_text import visible
 
 if TYPE_CHECKING:
     from sageturner_magic.config import Config
@@ -217,14 +218,22 @@ class SageturnerMagics(Magics):
         return endpoints_shown(found, time.time(), notes)
 
     def _logs(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import verbs
+        from sageturner_magic.deployment import verbs, words
 
+        def show(line: str) -> None:
+            print(visible(words.clip(line)))
+
+        aws = _aws(arguments)
         if arguments.follow:
-            lines = verbs.follow_logs(arguments.name, aws=_aws(arguments))
-        else:
-            lines = verbs.logs(arguments.name, last=arguments.lines, aws=_aws(arguments))
+            for line in verbs.follow_logs(arguments.name, aws=aws):
+                show(line)
+            return
+        lines = list(verbs.logs(arguments.name, last=arguments.lines, aws=aws))
+        if arguments.lines is None and len(lines) > LOG_LINES:
+            print(f"(the last {LOG_LINES:,} of {len(lines):,} lines; `-n N` shows more)")
+            lines = lines[-LOG_LINES:]
         for line in lines:
-            print(line)
+            show(line)
 
     def _invoke(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
         from sageturner_magic.deployment import verbs
@@ -356,6 +365,9 @@ class SageturnerMagics(Magics):
 
 TAKES_CELL = ("plan", "deploy", "export", "code")
 TAKES_PAYLOAD = ("invoke", "load-test", "try")
+
+LOG_LINES = 1000
+"""What `logs` leaves in the notebook where it was not told how many lines."""
 
 MISSING = object()
 """In place of a payload that was not given."""

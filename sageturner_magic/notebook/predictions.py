@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sageturner_magic.deployment import words
-from sageturner_magic.deployment.plain_text import visible
 from sageturner_magic.deployment.snippets import snippets
 from sageturner_magic.deployment.trial import Tried
 from sageturner_magic.deployment.words import clip
 from sageturner_magic.notebook.html import Shown, findings_html, table, text
+from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.payload import media_type
 from sageturner_magic.targets.prediction import Prediction
 

@@ -17,9 +17,12 @@ from IPython.display import display
 from sageturner_magic.deployment import terminal, words
 from sageturner_magic.deployment.progress import Progress, StepProgress
 from sageturner_magic.deployment.run import DeploymentHandle
-from sageturner_magic.notebook.html import deployment_html
+from sageturner_magic.notebook.html import deployment_html, text
+from sageturner_magic.plain_text import visible
 
 LOG_LINES = 100
+LOG_CHARACTERS = 20_000
+"""Of the log's tail; it is sent whole with every update, though it is folded at first."""
 
 STYLE = """<style>
 .sageturner-progress{font-family:var(--jp-ui-font-family,sans-serif);
@@ -62,7 +65,7 @@ class DeploymentView:
             self._output.update(
                 {
                     "text/html": deployment_html(progress),
-                    "text/plain": words.deployment_text(progress),
+                    "text/plain": visible(words.deployment_text(progress)),
                 },
                 raw=True,
             )
@@ -72,25 +75,33 @@ class DeploymentView:
         if now == self._drawn:
             return
         self._drawn = now
-        steps = progress.steps()
-        self._steps.value = STYLE + _steps_html(progress, steps)
-        running = [step for step in steps if words.state(step) == "running"]
-        lines = [line for step in running for line in progress.log(step)][-LOG_LINES:]
-        # A column in reverse keeps the newest line in sight without a script.
-        tail = escape("\n".join(lines)) or "nothing yet"
-        self._log.value = f'<div class="sageturner-tail"><pre>{tail}</pre></div>'
-        said = ", ".join(step.title for step in running)
+        self._steps.value = STYLE + steps_html(progress)
+        self._log.value = log_html(progress)
+        said = ", ".join(step.title for step in _running(progress))
         if said != self._announced:
             self._announced = said
             self._status.value = (
                 '<div role="status" aria-live="polite" style="position:absolute;width:1px;'
-                f'height:1px;overflow:hidden;clip-path:inset(50%)">{escape(said)}</div>'
+                f'height:1px;overflow:hidden;clip-path:inset(50%)">{text(said)}</div>'
             )
 
 
-def _steps_html(progress: Progress, steps: list[StepProgress]) -> str:
+def _running(progress: Progress) -> list[StepProgress]:
+    return [step for step in progress.steps() if words.state(step) == "running"]
+
+
+def log_html(progress: Progress) -> str:
+    """The last lines that the running steps wrote."""
+    lines = [line for step in _running(progress) for line in progress.log(step)][-LOG_LINES:]
+    tail = escape(visible("\n".join(lines)[-LOG_CHARACTERS:])) or "nothing yet"
+    # A column in reverse keeps the newest line in sight without a script.
+    return f'<div class="sageturner-tail"><pre>{tail}</pre></div>'
+
+
+def steps_html(progress: Progress) -> str:
+    """The steps of a deployment that runs, with bars where there is a measure."""
     rows = []
-    for step in steps:
+    for step in progress.steps():
         state = words.state(step)
         took = words.duration(step.seconds()) if state else ""
         measure = step.measure() if state == "running" else None
@@ -98,16 +109,16 @@ def _steps_html(progress: Progress, steps: list[StepProgress]) -> str:
         if measure and measure.total:
             bar = (
                 f'<progress value="{measure.done}" max="{measure.total}"'
-                f' aria-label="{escape(step.title)}"></progress> '
+                f' aria-label="{text(step.title)}"></progress> '
             )
         rows.append(
             f'<tr><td class="{state or "dim"}">{words.STATE_SIGN[state]}</td>'
-            f'<td class="{"" if state else "dim"}">{escape(step.title)}</td>'
+            f'<td class="{"" if state else "dim"}">{text(step.title)}</td>'
             f'<td class="dim">{took}</td>'
-            f'<td class="dim">{bar}{escape(words.remark(step))}</td></tr>'
+            f'<td class="dim">{bar}{text(words.remark(step))}</td></tr>'
         )
-    head = f"<b>{escape(words.headline(progress))}</b>"
-    total = f'<span class="dim"> · {words.duration(progress.seconds())}</span>'
+    head = f"<b>{text(words.headline(progress))}</b>"
+    total = f'<span class="dim"> · {words.elapsed(progress)}</span>'
     return f'<div class="sageturner-progress">{head}{total}<table>{"".join(rows)}</table></div>'
 
 

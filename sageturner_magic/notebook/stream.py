@@ -16,6 +16,7 @@ from sageturner_magic.notebook.html import text
 from sageturner_magic.notebook.predictions import PROSE_CHARACTERS, prediction_html
 from sageturner_magic.notebook.progress import has_widgets
 from sageturner_magic.notebook.session import Session
+from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 
 UPDATES = 10
@@ -112,4 +113,4 @@ def _show_in_place(stream: PredictionStream) -> Prediction:
 
 
 def _bundle(html: str, plain: str) -> dict[str, str]:
-    return {"text/html": html, "text/plain": plain}
+    return {"text/html": html, "text/plain": visible(plain)}

@@ -9,6 +9,7 @@ from sageturner_magic.deployment.events import (
     StepTitle,
 )
 from sageturner_magic.deployment.progress import LINE, TAIL, Progress
+from sageturner_magic.deployment.words import elapsed
 
 
 def progress_with(*events):
@@ -48,6 +49,13 @@ def test_a_total_that_is_not_known_is_not_made_up():
         StepProgressed("a", 10, None, "B", "x"), StepProgressed("a", 5, 50, "B", "y")
     )
     assert progress.steps()[0].measure().total is None
+
+
+def test_the_time_that_it_took_the_last_time_is_said():
+    progress = progress_with()
+    assert "of about" not in elapsed(progress)
+    progress.apply(Announced((StepTitle("c", "C"),), 42.0))
+    assert elapsed(progress).endswith("of about 42 s, as the last time")
 
 
 def test_a_flood_of_log_lines_keeps_only_the_last():
