@@ -38,6 +38,7 @@ _PUBLIC = {
     "logs": "deployment.verbs.logs",
     "plan": "deployment.verbs.plan",
     "rollback": "deployment.verbs.rollback",
+    "schema": "config.editors.json_schema",
     "setup": "deployment.upkeep.setup",
     "start_deployment": "deployment.verbs.start_deployment",
     "status": "deployment.verbs.status",

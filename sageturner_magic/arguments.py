@@ -277,6 +277,10 @@ def _code(parser: argparse.ArgumentParser) -> None:
     _config(parser)
 
 
+def _schema(parser: argparse.ArgumentParser) -> None:
+    """It takes nothing."""
+
+
 VERBS = {
     verb.name: verb
     for verb in (
@@ -295,6 +299,7 @@ VERBS = {
         Verb("teardown", "remove role, bucket, repository and logs from AWS", _teardown),
         Verb("export", "write code, configuration and artefact as a folder to deploy", _export),
         Verb("code", "show the module that is deployed", _code),
+        Verb("schema", "print the configuration's JSON schema, for editors", _schema),
         Verb("doctor", "show what this machine, account and environment can and lack", _aws),
     )
 }

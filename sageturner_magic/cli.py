@@ -398,6 +398,12 @@ def _code(arguments: Namespace) -> None:
     print(show(arguments.config_path, name=arguments.name), end="")
 
 
+def _schema(arguments: Namespace) -> None:
+    from sageturner_magic.config import json_schema
+
+    _print_json(json_schema())
+
+
 def _doctor(arguments: Namespace) -> None:
     from sageturner_magic.deployment.doctor import doctor
 
@@ -420,5 +426,6 @@ VERBS: dict[str, Callable[[Namespace], None]] = {
     "teardown": _teardown,
     "export": _export,
     "code": _code,
+    "schema": _schema,
     "doctor": _doctor,
 }

@@ -1,6 +1,7 @@
 """The user's YAML: its schema, reading it with positions, and explaining it."""
 
-from sageturner_magic.config.keys import json_schema, schema_keys
+from sageturner_magic.config.editors import json_schema
+from sageturner_magic.config.keys import schema_keys
 from sageturner_magic.config.places import Origin
 from sageturner_magic.config.reading import parse_config, read_config
 from sageturner_magic.config.rendering import commented_example, configuration_table

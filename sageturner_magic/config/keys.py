@@ -1,4 +1,4 @@
-"""What the schema says about a key, for messages, examples, documentation and editors."""
+"""What the schema says about a key, for messages, examples, documentation and completion."""
 
 from __future__ import annotations
 
@@ -9,15 +9,6 @@ from typing import Any
 from sageturner_magic.config.schema import Config
 
 Schema = dict[str, Any]
-
-
-def json_schema() -> Schema:
-    """The JSON schema of a configuration, for editors that check and complete YAML."""
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Config.model_json_schema(),
-        "title": "sageturner.yaml",
-    }
 
 
 def schema_keys(path: Sequence[str] = ()) -> Mapping[str, str]:

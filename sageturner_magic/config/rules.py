@@ -12,7 +12,7 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
@@ -25,8 +25,17 @@ def rule(why: str, do: str = "") -> PydanticCustomError:
     return PydanticCustomError("rule", "{why}", {"why": why, "do": do})
 
 
+_NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
+_INSTANCE_TYPE = r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+"
+
+
+def _shown_as(pattern: str) -> WithJsonSchema:
+    """What the JSON schema says of a text. Only for patterns that mean the same in ECMAScript."""
+    return WithJsonSchema({"type": "string", "pattern": f"^(?:{pattern})$"})
+
+
 def _name(text: str) -> str:
-    if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", text):
+    if re.fullmatch(_NAME, text):
         return text
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     valid = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "my-model"
@@ -96,10 +105,10 @@ def _memory(megabytes: int) -> int:
 
 
 def _instance_type(text: str) -> str:
-    if re.fullmatch(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+", text):
+    if re.fullmatch(_INSTANCE_TYPE, text):
         return text
     with_prefix = f"ml.{text.lower().removeprefix('ml.')}"
-    fits = re.fullmatch(r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+", with_prefix)
+    fits = re.fullmatch(_INSTANCE_TYPE, with_prefix)
     raise rule(
         "expected a SageMaker instance type, `ml.FAMILY.SIZE`",
         f"write `{with_prefix if fits else 'ml.m5.xlarge'}`",
@@ -146,7 +155,7 @@ def _tag_key(text: str) -> str:
     return text
 
 
-EndpointName = Annotated[str, AfterValidator(_name)]
+EndpointName = Annotated[str, AfterValidator(_name), _shown_as(_NAME)]
 PathText = Annotated[str, AfterValidator(_path)]
 ArtefactPath = Annotated[str, AfterValidator(_artefact_path)]
 ArtefactFile = Annotated[str, AfterValidator(_artefact_file)]
@@ -155,7 +164,7 @@ PipPiece = Annotated[str, AfterValidator(_package)]
 SystemPackage = Annotated[str, AfterValidator(_system_package)]
 ImageReference = Annotated[str, AfterValidator(_image)]
 ServerlessMemory = Annotated[int, AfterValidator(_memory)]
-InstanceType = Annotated[str, AfterValidator(_instance_type)]
+InstanceType = Annotated[str, AfterValidator(_instance_type), _shown_as(_INSTANCE_TYPE)]
 EnvironmentValue = Annotated[str, AfterValidator(_environment_value)]
 TagKey = Annotated[str, AfterValidator(_tag_key)]
 AmiVersion = Annotated[

@@ -356,6 +356,12 @@ class SageturnerMagics(Magics):
         show = verbs.code_diff if arguments.diff else verbs.code
         return code_shown(show(config, name=arguments.name))
 
+    def _schema(self, arguments: Namespace, cell: None) -> Any:
+        from sageturner_magic.config import json_schema
+        from sageturner_magic.notebook.predictions import json_shown
+
+        return json_shown(json_schema())
+
     def _doctor(self, arguments: Namespace, cell: None) -> Any:
         from sageturner_magic.deployment.doctor import doctor
         from sageturner_magic.notebook.html import code_shown
