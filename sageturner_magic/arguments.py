@@ -16,6 +16,9 @@ from sageturner_magic.errors import UsageError
 ENDPOINT_TYPES = ("local", "serverless", "server")
 CONTAINER_MODES = ("generate", "provide")
 
+TAKES_CELL = ("plan", "deploy", "export", "code")
+"""Verbs that take the YAML as a cell's body."""
+
 
 class HelpShown(Exception):
     """`--help` was asked for and has been printed."""

@@ -8,9 +8,11 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from sageturner_magic.deployment.here import enter_notebook, leave_notebook
 from sageturner_magic.notebook import formatters
+from sageturner_magic.notebook.completer import matcher
 from sageturner_magic.notebook.magics import SageturnerMagics
 
 _loaded: dict[InteractiveShell, SageturnerMagics] = {}
+_matchers: dict[InteractiveShell, Any] = {}
 
 
 def load(shell: InteractiveShell) -> None:
@@ -23,6 +25,8 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("post_run_cell", magics.session.record)
     enter_notebook(magics.session)
     formatters.register(shell)
+    _matchers[shell] = matcher(magics.session)
+    _custom_matchers(shell).append(_matchers[shell])
     _loaded[shell] = magics
 
 
@@ -32,6 +36,7 @@ def unload(shell: InteractiveShell) -> None:
     if magics is None:
         return
     leave_notebook()
+    _custom_matchers(shell).remove(_matchers.pop(shell))
     shell.events.unregister("pre_run_cell", magics.session.begin)
     shell.events.unregister("post_run_cell", magics.session.record)
     for kind, names in magics.magics.items():
@@ -41,3 +46,9 @@ def unload(shell: InteractiveShell) -> None:
     configurables: list[Any] = shell.configurables
     configurables.remove(magics)
     formatters.unregister(shell)
+
+
+def _custom_matchers(shell: InteractiveShell) -> list[Any]:
+    assert shell.Completer is not None
+    matchers: list[Any] = shell.Completer.custom_matchers
+    return matchers

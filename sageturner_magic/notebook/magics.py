@@ -104,7 +104,14 @@ class SageturnerMagics(Magics):
             raise unexpected(error) from error
 
     def _verb(self, verb: str, rest: str, cell: str | None) -> Any:
-        from sageturner_magic.arguments import is_name, parse, parser, split, split_payload
+        from sageturner_magic.arguments import (
+            TAKES_CELL,
+            is_name,
+            parse,
+            parser,
+            split,
+            split_payload,
+        )
 
         if verb in TAKES_PAYLOAD:
             options = parser(verb, PROG).options()
@@ -187,6 +194,7 @@ class SageturnerMagics(Magics):
             smoke_test=not arguments.no_smoke_test,
             aws=_aws(arguments),
         )
+        self.session.endpoints.add(handle.progress.name)
         if arguments.no_wait:
             show_in_background(self._shell, handle)
             return handle
@@ -215,6 +223,7 @@ class SageturnerMagics(Magics):
         from sageturner_magic.notebook.html import endpoints_shown
 
         found, notes = endpoints(_aws(arguments))
+        self.session.endpoints.update(each.name for each in found)
         return endpoints_shown(found, time.time(), notes)
 
     def _logs(self, arguments: Namespace, cell: None) -> None:
@@ -369,7 +378,6 @@ class SageturnerMagics(Magics):
         return code_shown(doctor(_aws(arguments)))
 
 
-TAKES_CELL = ("plan", "deploy", "export", "code")
 TAKES_PAYLOAD = ("invoke", "load-test", "try")
 
 LOG_LINES = 1000

@@ -13,10 +13,15 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """Feeds what happens in a shell to the capture room."""
+    """Feeds what happens in a shell to the capture room.
+
+    Attributes:
+        endpoints: Names of the endpoints that this notebook has deployed or listed.
+    """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
+        self.endpoints: set[str] = set()
         self._cell_id = ""
         self._first = self.number
         self._ran: list[tuple[int, str, str, bool]] = []
