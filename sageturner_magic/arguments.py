@@ -7,7 +7,7 @@ import difflib
 import json
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -70,7 +70,7 @@ def _deployment(parser: argparse.ArgumentParser) -> None:
         "--endpoint-type",
         choices=ENDPOINT_TYPES,
         default="local",
-        help="where the model runs (default: local)",
+        help="where the model runs (default: %(default)s)",
     )
     parser.add_argument(
         "-m",
@@ -124,6 +124,12 @@ def _deploy(parser: argparse.ArgumentParser) -> None:
         "--no-wait",
         action="store_true",
         help="return at once with a handle (status, wait(), cancel(), logs())",
+    )
+    parser.add_argument(
+        "--wait",
+        dest="no_wait",
+        action="store_false",
+        help="return when the endpoint answers (the default)",
     )
     parser.add_argument(
         "--detach",
@@ -326,14 +332,21 @@ def parser(verb: str, prog: str) -> Parser:
     return made
 
 
-def parse(verb: str, argv: Sequence[str], prog: str) -> argparse.Namespace:
+def parse(
+    verb: str, argv: Sequence[str], prog: str, defaults: Mapping[str, object] | None = None
+) -> argparse.Namespace:
     """The arguments of one verb.
+
+    Args:
+        defaults: Argument -> value where no flag says otherwise, for verbs that take it.
 
     Raises:
         UsageError: A verb, flag or value that does not fit, with the nearest that does.
         HelpShown: `--help` was printed.
     """
     made = parser(verb, prog)
+    taken = {action.dest for action in made._actions}
+    made.set_defaults(**{dest: value for dest, value in (defaults or {}).items() if dest in taken})
     arguments, unknown = made.parse_known_args(list(argv))
     if unknown:
         near = difflib.get_close_matches(unknown[0].partition("=")[0], made.options(), 1)

@@ -10,13 +10,19 @@ if TYPE_CHECKING:
 
 
 class Here(Protocol):
-    """A notebook's recorded cells and its live variables."""
+    """A notebook's recorded cells, its live variables, and its AWS profile and region if set."""
 
     @property
     def notebook(self) -> Notebook: ...
 
     @property
     def namespace(self) -> Mapping[str, object]: ...
+
+    @property
+    def profile(self) -> str | None: ...
+
+    @property
+    def region(self) -> str | None: ...
 
 
 _here: list[Here] = []

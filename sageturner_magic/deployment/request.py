@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from sageturner_magic.aws.session import AwsSession, open_session
 from sageturner_magic.capture import Notebook, from_folder
 from sageturner_magic.config import Config
+from sageturner_magic.deployment.here import here
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError
 from sageturner_magic.values import CapturedModule, ContainerMode, EndpointType, SourceFile
 
@@ -75,14 +76,18 @@ class ProvidedCode:
 
 @dataclass(frozen=True)
 class AwsOptions:
-    """Which AWS account and region; None takes what the environment says."""
+    """Which AWS account and region; None takes the notebook's, or what the environment says."""
 
     profile: str | None = None
     region: str | None = None
 
     def open(self) -> AwsSession:
         """A session with them. Raises AwsError when there are no credentials or no region."""
-        return open_session(self.profile, self.region)
+        notebook = here()
+        return open_session(
+            self.profile or (notebook.profile if notebook else None),
+            self.region or (notebook.region if notebook else None),
+        )
 
 
 @dataclass(frozen=True)

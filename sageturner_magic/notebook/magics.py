@@ -6,6 +6,7 @@ needs is imported when the verb is used, so that loading the extension takes mil
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from argparse import Namespace
@@ -18,23 +19,25 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.settings import Settings
 from sageturner_magic.plain_text import visible
 
 if TYPE_CHECKING:
     from sageturner_magic.config import Config
     from sageturner_magic.deployment.request import AwsOptions
     from sageturner_magic.deployment.run import DeploymentHandle
+    from sageturner_magic.notebook.lines import Lines
 
 PROG = "%sageturner"
 
 
 @magics_class
-class SageturnerMagics(Magics):
+class SageturnerMagics(Magics, Settings):
     """From notebook cells to an endpoint."""
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.session = Session(shell)
+        self.session = Session(shell, self)
 
     @no_var_expand
     @cell_magic
@@ -116,10 +119,11 @@ class SageturnerMagics(Magics):
         if verb in TAKES_PAYLOAD:
             options = parser(verb, PROG).options()
             words, payload = split_payload(rest, options, is_name if verb == "try" else bool)
-            arguments = parse(verb, [self._expand(word) for word in words], PROG)
+            arguments = parse(verb, [self._expand(word) for word in words], PROG, self.defaults())
             ask: Callable[[Namespace, str, str | None], Any] = getattr(self, _method(verb))
             return ask(arguments, payload, cell)
-        arguments = parse(verb, [self._expand(word) for word in split(rest)], PROG)
+        words = [self._expand(word) for word in split(rest)]
+        arguments = parse(verb, words, PROG, self.defaults())
         if cell is not None and verb not in TAKES_CELL:
             raise UsageError(
                 f"`%%sageturner {verb}` has no use for a cell's body",
@@ -186,6 +190,7 @@ class SageturnerMagics(Magics):
         from sageturner_magic.deployment import verbs
         from sageturner_magic.notebook.progress import show_in_background
 
+        lines = self._lines()
         handle = verbs.start_deployment(
             self._config(arguments, cell),
             endpoint_type=arguments.endpoint_type,
@@ -193,23 +198,37 @@ class SageturnerMagics(Magics):
             detach=arguments.detach,
             smoke_test=not arguments.no_smoke_test,
             aws=_aws(arguments),
+            listener=lines,
         )
         self.session.endpoints.add(handle.progress.name)
         if arguments.no_wait:
-            show_in_background(self._shell, handle)
+            if lines is None:
+                show_in_background(self._shell, handle)
             return handle
-        self._show(handle)
+        self._show(handle, lines)
         return None
 
-    def _show(self, handle: DeploymentHandle) -> None:
+    def _lines(self) -> Lines | None:
+        """What prints the events, where lines of text are wanted."""
+        from sageturner_magic.notebook.lines import Lines
+
+        return Lines() if self.progress_style == "text" else None
+
+    def _show(self, handle: DeploymentHandle, lines: Lines | None) -> None:
+        from sageturner_magic.deployment import words
         from sageturner_magic.notebook.progress import show_blocking
 
-        show_blocking(self._shell, handle)
+        if lines is None:
+            show_blocking(self._shell, handle)
+        else:
+            handle.watch(lines.draw)
         try:
-            handle.result()
+            deployment = handle.result()
         except SageturnerError as error:
-            # The details stand in the deployment's own output, right above.
-            raise error.brief() from None
+            # In a widget the details stand in the deployment's own output, right above.
+            raise (error.brief() if lines is None else error) from None
+        if lines is not None:
+            print(words.outcome(deployment))
 
     def _status(self, arguments: Namespace, cell: None) -> Any:
         from sageturner_magic.deployment.dashboard import dashboard
@@ -325,7 +344,11 @@ class SageturnerMagics(Magics):
     def _rollback(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import verbs
 
-        self._show(verbs.start_rollback(arguments.name, arguments.version, aws=_aws(arguments)))
+        lines = self._lines()
+        handle = verbs.start_rollback(
+            arguments.name, arguments.version, aws=_aws(arguments), listener=lines
+        )
+        self._show(handle, lines)
 
     def _delete(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import upkeep
@@ -367,9 +390,9 @@ class SageturnerMagics(Magics):
 
     def _schema(self, arguments: Namespace, cell: None) -> Any:
         from sageturner_magic.config import json_schema
-        from sageturner_magic.notebook.predictions import json_shown
+        from sageturner_magic.notebook.html import code_shown
 
-        return json_shown(json_schema())
+        return code_shown(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
     def _doctor(self, arguments: Namespace, cell: None) -> Any:
         from sageturner_magic.deployment.doctor import doctor

@@ -6,7 +6,6 @@ Nothing here needs a script or a kernel: lists fold with <details>.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,11 +57,6 @@ def tried_shown(tried: Tried) -> Shown:
     lines = f"{text(words.tried_summary(tried))}<br>Code: {text(tried.origin)}"
     html = f"{shown}<p><small>{lines}</small></p>{findings_html(tried.findings)}"
     return Shown(tried, words.tried_text(tried), f'<div class="sageturner">{html}</div>')
-
-
-def json_shown(value: dict[str, Any]) -> Shown:
-    """A JSON document as a tree that folds; as text it can be saved as it is."""
-    return Shown(value, json.dumps(value, indent=2, ensure_ascii=False), tree(value))
 
 
 def value_html(value: Any, content_type: str, body: bytes) -> str:

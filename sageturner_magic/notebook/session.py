@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+from sageturner_magic.notebook.settings import Settings
+
 if TYPE_CHECKING:
     from sageturner_magic.capture import Notebook
     from sageturner_magic.config import Config
@@ -19,8 +21,9 @@ class Session:
         endpoints: Names of the endpoints that this notebook has deployed or listed.
     """
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, settings: Settings) -> None:
         self._shell = shell
+        self._settings = settings
         self.endpoints: set[str] = set()
         self._cell_id = ""
         self._first = self.number
@@ -55,6 +58,16 @@ class Session:
         """The notebook's variables."""
         namespace: dict[str, object] = self._shell.user_ns
         return namespace
+
+    @property
+    def profile(self) -> str | None:
+        """The AWS profile where a call names none."""
+        return self._settings.profile or None
+
+    @property
+    def region(self) -> str | None:
+        """The AWS region where a call names none."""
+        return self._settings.region or None
 
     @property
     def number(self) -> int:

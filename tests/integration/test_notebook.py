@@ -432,3 +432,17 @@ def test_magics_have_docstrings_for_question_mark_help():
         print(json.dumps([ip.magics_manager.magics["cell"][name].__doc__ for name in names]))
     """)
     assert all("%%sageturner" in document for document in documents)
+
+
+def test_progress_as_text_is_lines_of_the_cell():
+    notebook = run(
+        EXTENSION,
+        LOAD,
+        PREDICT,
+        "%config SageturnerMagics.progress_style = 'text'",
+        DEPLOY,
+        "%sageturner delete echo",
+    )
+    assert all(output.output_type == "stream" for output in notebook.cells[4].outputs)
+    assert "Load the model: done in" in text(notebook.cells[4])
+    assert "echo answers at http" in text(notebook.cells[4])
