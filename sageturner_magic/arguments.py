@@ -16,7 +16,7 @@ from sageturner_magic.errors import UsageError
 ENDPOINT_TYPES = ("local", "serverless", "server")
 CONTAINER_MODES = ("generate", "provide")
 
-TAKES_CELL = ("plan", "deploy", "export", "code")
+TAKES_CELL = ("form", "plan", "deploy", "export", "code")
 """Verbs that take the YAML as a cell's body."""
 
 
@@ -286,6 +286,15 @@ def _code(parser: argparse.ArgumentParser) -> None:
     _config(parser)
 
 
+def _form(parser: argparse.ArgumentParser) -> None:
+    _deployment(parser)
+    parser.add_argument(
+        "--invoke",
+        metavar="NAME",
+        help="a form that sends requests to this endpoint instead",
+    )
+
+
 def _schema(parser: argparse.ArgumentParser) -> None:
     """It takes nothing."""
 
@@ -296,6 +305,7 @@ VERBS = {
         Verb("init", "write a commented sageturner.yaml", _init),
         Verb("setup", "make the execution role and the bucket on AWS, or mend them", _setup),
         Verb("try", "run load and predict in a clean process, now", _try),
+        Verb("form", "fill in and deploy a configuration as a form, in a notebook", _form),
         Verb("plan", "check everything and show what deploy would do", _plan),
         Verb("deploy", "put the model behind an endpoint", _deploy),
         Verb("status", "show one endpoint", _status),

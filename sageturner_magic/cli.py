@@ -398,6 +398,14 @@ def _code(arguments: Namespace) -> None:
     print(show(arguments.config_path, name=arguments.name), end="")
 
 
+def _form(arguments: Namespace) -> None:
+    raise UsageError(
+        "A shell cannot show the form",
+        do="run `%sageturner form` in JupyterLab or Notebook 7; here `sageturner init` writes a"
+        " commented sageturner.yaml",
+    )
+
+
 def _schema(arguments: Namespace) -> None:
     from sageturner_magic.config import json_schema
 
@@ -414,6 +422,7 @@ VERBS: dict[str, Callable[[Namespace], None]] = {
     "init": _init,
     "setup": _setup,
     "try": _try,
+    "form": _form,
     "plan": _plan,
     "deploy": _deploy,
     "status": _status,

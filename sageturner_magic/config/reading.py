@@ -110,7 +110,8 @@ def _remark(mistake: Any, root: Node, origin: Origin) -> Remark:
         mark = entry.mark if is_key else entry.mark_to_show
         what = f"`{key}` cannot be used" if is_key else _as_written(path, entry.node)
         why, do = _wrong_value(mistake, path, entry.node)
-    return Remark(mark, Finding(what, why=why, do=do, where=origin.place(mark)))
+    where = origin.place(mark)
+    return Remark(mark, Finding(what, why=why, do=do, where=where, key=dotted(path)))
 
 
 def _path_in(root: Node, location: KeyPath) -> tuple[KeyPath, bool]:

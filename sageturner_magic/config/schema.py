@@ -570,7 +570,7 @@ class Config(Section):
         findings: list[Finding] = []
 
         def found(key: str, what: str, why: str, do: str) -> None:
-            findings.append(Finding(what, why=why, do=do, where=self.where(key)))
+            findings.append(Finding(what, why=why, do=do, where=self.where(key), key=key))
 
         if endpoint_type == "serverless" and self.compute.serverless is None:
             found(

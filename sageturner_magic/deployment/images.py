@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from sageturner_magic.capture import prepare_artefact
 from sageturner_magic.deployment.packages import (
     package_lines,
     pip_arguments,
@@ -16,6 +18,7 @@ from sageturner_magic.deployment.packages import (
 )
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.errors import EndpointError, Finding, ImageError
+from sageturner_magic.image import dockerfile
 from sageturner_magic.image.choice import Choice, choose
 from sageturner_magic.image.context import image_tag, provided
 from sageturner_magic.image.engine import connect
@@ -124,6 +127,31 @@ def _system_cuda(base: BaseImage) -> SystemCuda | None:
         return None
     version = ".".join(map(str, base.cuda))
     return SystemCuda(base.reference, version, "compile" if base.kind == "cuda-devel" else "run")
+
+
+def preview_dockerfile(request: DeployRequest, reporter: Reporter, workspace: Path) -> str:
+    """What an image would be built from, without an account to push it to.
+
+    Raises:
+        SageturnerError: The code, the artefact or the packages cannot be shipped.
+    """
+    config, server = request.config, request.config.compute.server
+    artefact = None
+    if config.s3_artefact is None:
+        artefact = prepare_artefact(
+            config.artefact, config.resolve("."), request.namespace, workspace, reporter
+        )
+    module, _ = request.code.module()
+    instance_type = server.instance_type if server and request.endpoint_type == "server" else ""
+    wanted = wanted_image(request, module, artefact, instance_type, reporter)
+    return dockerfile_of(wanted.spec)
+
+
+def dockerfile_of(spec: Spec) -> str:
+    """What an image is built from: the user's own Dockerfile, or the generated one."""
+    if isinstance(spec, ProvidedSpec):
+        return (spec.folder / "Dockerfile").read_text(encoding="utf-8")
+    return dockerfile.render(spec)
 
 
 def _decided(

@@ -22,7 +22,12 @@ from sageturner_magic.aws.spec import Server, Serverless, problems
 from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.images import ready_builder, untried, wanted_image
+from sageturner_magic.deployment.images import (
+    dockerfile_of,
+    ready_builder,
+    untried,
+    wanted_image,
+)
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import AwsOptions, Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.sagemaker_steps import (
@@ -34,7 +39,6 @@ from sageturner_magic.deployment.sagemaker_steps import (
     wait_until_settled,
 )
 from sageturner_magic.errors import Finding
-from sageturner_magic.image import dockerfile
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
 from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
 
@@ -108,7 +112,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         steps=work.steps(),
         session=nullcontext,
         result=work.result,
-        dockerfile=_dockerfile(wanted.spec),
+        dockerfile=dockerfile_of(wanted.spec),
         look_up_layers=lambda: work.layers(reporter),
         artefact=artefact,
         requirements=wanted.spec.requirements if isinstance(wanted.spec, BuildSpec) else None,
@@ -266,12 +270,6 @@ def _facts(work: Work) -> tuple[Fact, ...]:
         Fact("Role", work.role_arn),
         Fact("Cost", cost),
     )
-
-
-def _dockerfile(spec: Spec) -> str:
-    if isinstance(spec, ProvidedSpec):
-        return (spec.folder / "Dockerfile").read_text(encoding="utf-8")
-    return dockerfile.render(spec)
 
 
 def _packages(spec: Spec) -> str:

@@ -30,6 +30,7 @@ from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endp
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.export import export_folder
 from sageturner_magic.deployment.here import here
+from sageturner_magic.deployment.images import preview_dockerfile
 from sageturner_magic.deployment.local import plan_local
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.request import AwsOptions, DeployRequest, code_source
@@ -192,6 +193,22 @@ def plan(
         raise
     except Exception as error:
         raise unexpected(error) from error
+
+
+def dockerfile(
+    config: Config | str | Path | None = None,
+    *,
+    endpoint_type: EndpointType = "serverless",
+    container_mode: ContainerMode = "generate",
+) -> str:
+    """What an image would be built from. AWS is not asked.
+
+    Raises:
+        SageturnerError: The code, the artefact or the packages cannot be shipped.
+    """
+    asked = _request(config, endpoint_type, container_mode)
+    with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
+        return preview_dockerfile(asked, _Silent(), Path(workspace))
 
 
 def start_deployment(

@@ -170,6 +170,11 @@ class SageturnerMagics(Magics, Settings):
 
         print(f"wrote {verbs.init(arguments.path)}")
 
+    def _form(self, arguments: Namespace, cell: str | None) -> None:
+        from sageturner_magic.notebook.forms import show_form
+
+        show_form(self._shell, self.session, arguments, cell)
+
     def _plan(self, arguments: Namespace, cell: str | None) -> Any:
         from sageturner_magic.deployment import verbs, words
         from sageturner_magic.notebook.html import plan_shown

@@ -7,8 +7,9 @@ output is replaced by static HTML and text, which a notebook can keep.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from html import escape
-from typing import Any
+from typing import Protocol
 
 import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
@@ -43,10 +44,27 @@ STYLE = """<style>
 </style>"""
 
 
+class Output(Protocol):
+    """Where something is shown that can be replaced."""
+
+    def update(self, bundle: dict[str, str], *, raw: bool) -> None: ...
+
+
+def in_cell(widget: ipywidgets.Widget) -> Output:
+    """Show a widget as the output of the cell that runs."""
+    shown: Output = display(widget, display_id=True)  # type: ignore[no-untyped-call]
+    return shown
+
+
 class DeploymentView:
     """The widget of one deployment. Use it from one thread at a time."""
 
-    def __init__(self, handle: DeploymentHandle, cancel: ipywidgets.Widget) -> None:
+    def __init__(
+        self,
+        handle: DeploymentHandle,
+        cancel: ipywidgets.Widget,
+        show: Callable[[ipywidgets.Widget], Output] = in_cell,
+    ) -> None:
         self._handle = handle
         self._drawn = (-1, -1)
         self._announced = ""
@@ -54,9 +72,7 @@ class DeploymentView:
         self._log = ipywidgets.HTML()
         self._fold = ipywidgets.Accordion([self._log], titles=("Log",), selected_index=None)
         self._status = ipywidgets.HTML()
-        self._output: Any = display(  # type: ignore[no-untyped-call]
-            ipywidgets.VBox([self._steps, self._fold, cancel, self._status]), display_id=True
-        )
+        self._output = show(ipywidgets.VBox([self._steps, self._fold, cancel, self._status]))
 
     def draw(self) -> None:
         """Bring the widget up to date; when the deployment has ended, leave the static result."""
@@ -137,10 +153,8 @@ def show_blocking(shell: InteractiveShell, handle: DeploymentHandle) -> None:
     handle.watch(view.draw)
 
 
-def show_in_background(shell: InteractiveShell, handle: DeploymentHandle) -> None:
-    """Show a deployment while the kernel goes on, with a Cancel button."""
-    if not has_widgets(shell):
-        return
+def cancel_button(handle: DeploymentHandle) -> ipywidgets.Button:
+    """A button that stops a deployment."""
     button = ipywidgets.Button(description="Cancel", icon="stop")
 
     def cancel(_: ipywidgets.Button) -> None:
@@ -148,7 +162,14 @@ def show_in_background(shell: InteractiveShell, handle: DeploymentHandle) -> Non
         handle.cancel()
 
     button.on_click(cancel)
-    view = DeploymentView(handle, button)
+    return button
+
+
+def show_in_background(shell: InteractiveShell, handle: DeploymentHandle) -> None:
+    """Show a deployment while the kernel goes on, with a Cancel button."""
+    if not has_widgets(shell):
+        return
+    view = DeploymentView(handle, cancel_button(handle))
     threading.Thread(
         target=handle.watch, args=(view.draw,), name="sageturner-view", daemon=True
     ).start()

@@ -52,7 +52,7 @@ def offered(text):
         ("%sageturner dep|", ["deploy"]),
         ("x = %sageturner inv|", ["invoke"]),
         ("sageturner sta|", ["status"]),
-        ("%%sageturner |", ["code", "deploy", "export", "invoke", "plan"]),
+        ("%%sageturner |", ["code", "deploy", "export", "form", "invoke", "plan"]),
         ("%sageturner deploy --end|", ["--endpoint-type"]),
         ("%sageturner deploy -e |", ["local", "server", "serverless"]),
         ("%sageturner deploy --endpoint-type=serverl|", ["serverless"]),

@@ -1,0 +1,200 @@
+"""The widgets of the deploy form's fields: a control with its label, and below it what to know."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import ipywidgets
+
+from sageturner_magic.config.keys import alternatives, schema_at
+from sageturner_magic.errors import Finding
+from sageturner_magic.notebook.document import Value
+from sageturner_magic.notebook.form import Field
+
+LABELLED = {"description_width": "150px"}
+WIDE = {"width": "auto", "min_width": "0"}
+
+
+def note_html(text: str, problems: Sequence[Finding] = ()) -> str:
+    """What stands below a field: its help, or what is wrong with it."""
+    if not problems:
+        return f'<div class="sageturner-help">{marked_up(text)}</div>' if text else ""
+    lines = "".join(f"<li>{marked_up(problem_text(each))}</li>" for each in problems)
+    return f'<ul class="sageturner-problem" role="alert">{lines}</ul>'
+
+
+def marked_up(text: str) -> str:
+    """Text in which `names` stand between backticks, as HTML."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def problem_text(finding: Finding) -> str:
+    """A finding beside its field, where the place need not be said."""
+    text = finding.what + (f": {finding.why}" if finding.why else "")
+    return f"{text}. {finding.do[0].upper()}{finding.do[1:]}." if finding.do else f"{text}."
+
+
+class FieldView:
+    """A field: `widget` to show, `show()` to say what is wrong with it.
+
+    `changed` is called with each new value; setting `value` calls nothing.
+    """
+
+    def __init__(self, field: Field, value: Value, changed: Callable[[Value], None]) -> None:
+        self.field = field
+        self._changed = changed
+        self._note = ipywidgets.HTML()
+        self._quiet = False
+        self.control = self._control(value)
+        if not isinstance(self.control, PairsEditor):
+            self.control.tooltip = field.help
+            self.control.observe(self._on_change, "value")
+        self.widget = ipywidgets.VBox([self.control, self._note])
+        self.widget.add_class("sageturner-field")
+        self.show(())
+
+    def _control(self, value: Value) -> Any:
+        field = self.field
+        common: dict[str, Any] = {
+            "description": field.label,
+            "style": LABELLED,
+            "layout": {**WIDE},
+        }
+        if field.kind == "choice":
+            empty = f"{field.default} (default)" if field.default else "left out"
+            left_out = [] if field.required else [(empty, "")]
+            chosen = [each for each in field.choices if each != field.default or field.required]
+            options = [*left_out, *((each, each) for each in chosen)]
+            held = "" if value in (None, field.default) else str(value)
+            if held not in [each for _, each in options]:
+                options.append((held, held))
+            return ipywidgets.Dropdown(options=options, value=held, **common)
+        if field.kind == "switch":
+            return ipywidgets.Checkbox(value == "true", indent=True, **common)
+        if field.kind == "lines":
+            lines = value if isinstance(value, list) else [str(value)] if value else []
+            return ipywidgets.Textarea(
+                "\n".join(lines), placeholder=field.default or "one a line", rows=2, **common
+            )
+        if field.kind == "pairs":
+            pairs = value if isinstance(value, dict) else {}
+            return PairsEditor(field.label, pairs, lambda made: self._changed(made))
+        if bounds := self._bounds():
+            return ipywidgets.BoundedIntText(
+                int(str(value or field.default)), min=bounds[0], max=bounds[1], **common
+            )
+        return ipywidgets.Text(
+            str(value or ""), placeholder=field.default, continuous_update=True, **common
+        )
+
+    def _bounds(self) -> tuple[int, int] | None:
+        """Least and most, for numbers that always have a value within them."""
+        (schema,) = alternatives(schema_at(self.field.path) or {})
+        least, most = schema.get("minimum"), schema.get("maximum")
+        if self.field.kind != "number" or not self.field.default or least is None or most is None:
+            return None
+        return int(least), int(most)
+
+    def _on_change(self, change: dict[str, Any]) -> None:
+        if not self._quiet:
+            self._changed(self._value(change["new"]))
+
+    def _value(self, new: Any) -> Value:
+        if self.field.kind == "switch":
+            return "true" if new else None
+        if self.field.kind == "lines":
+            lines = [line.strip() for line in new.splitlines() if line.strip()]
+            return self.field.default if lines == [self.field.default] else lines
+        if self.field.kind == "number" and str(new) == self.field.default:
+            return None
+        return str(new).strip()
+
+    def show(self, problems: Sequence[Finding]) -> None:
+        """Say what is wrong; the field's help where nothing is."""
+        note = note_html(self.field.summary, problems)
+        if self._note.value != note:
+            self._note.value = note
+
+
+class PairsEditor(ipywidgets.VBox):  # type: ignore[misc]
+    """Names with values, a row each."""
+
+    def __init__(
+        self,
+        label: str,
+        pairs: dict[str, str],
+        changed: Callable[[dict[str, str]], None],
+        *,
+        words: tuple[str, str] = ("Name", "Value"),
+        choices: Sequence[tuple[str, str]] | None = None,
+    ) -> None:
+        """
+        Args:
+            words: What the two halves of a row are called.
+            choices: Label and value of what the second half is chosen from.
+        """
+        super().__init__()
+        self._pairs_changed = changed
+        self._words = words
+        self._choices = choices
+        self._rows: list[ipywidgets.HBox] = []
+        self._add = ipywidgets.Button(
+            description=f"Add {words[0].lower()}",
+            icon="plus",
+            layout={"width": "auto", "align_self": "flex-start"},
+        )
+        self._add.on_click(self._on_add)
+        title = ipywidgets.HTML(f'<div class="sageturner-pairs">{escape(label)}</div>')
+        self._title = title
+        for name, value in pairs.items():
+            self._row(name, value)
+        self._draw()
+
+    def pairs(self) -> dict[str, str]:
+        """The rows that have a name."""
+        found = {}
+        for row in self._rows:
+            name, value = row.children[0].value.strip(), row.children[1].value
+            if name:
+                found[name] = str(value or "")
+        return found
+
+    def add(self, name: str) -> None:
+        """Add a row whose second half is to be filled in."""
+        self._row(name, "")
+        self._draw()
+
+    def _on_add(self, _: ipywidgets.Button) -> None:
+        self.add("")
+
+    def _row(self, name: str, value: str) -> ipywidgets.HBox:
+        style = {"description_width": "initial"}
+        half = {"flex": "1 1 180px", "width": "auto", "min_width": "0"}
+        first = ipywidgets.Text(name, description=self._words[0], style=style, layout={**half})
+        if self._choices is None:
+            second = ipywidgets.Text(value, description=self._words[1], style=style, layout=half)
+        else:
+            options = [("choose …", ""), *self._choices]
+            if value not in [each for _, each in options]:
+                options.append((value, value))
+            second = ipywidgets.Dropdown(
+                options=options, value=value, description=self._words[1], style=style, layout=half
+            )
+        remove = ipywidgets.Button(description="Remove", layout={"width": "auto"})
+        row = ipywidgets.HBox([first, second, remove], layout={"flex_flow": "row wrap"})
+        remove.on_click(lambda _: self._remove(row))
+        for each in (first, second):
+            each.observe(lambda _: self._pairs_changed(self.pairs()), "value")
+        self._rows.append(row)
+        return row
+
+    def _remove(self, row: ipywidgets.HBox) -> None:
+        self._rows.remove(row)
+        self._draw()
+        self._pairs_changed(self.pairs())
+
+    def _draw(self) -> None:
+        self.children = (self._title, *self._rows, self._add)
