@@ -97,8 +97,9 @@ class Field:
 
     @property
     def summary(self) -> str:
-        """The first sentence of `help`."""
-        return re.split(r"(?<=\.)\s", self.help)[0]
+        """The first sentence of `help`, and the next where that says little."""
+        first, _, rest = self.help.partition(". ")
+        return f"{first}. {rest}" if rest and len(first) < 25 else f"{first.rstrip('.')}."
 
     @property
     def key(self) -> str:
@@ -126,13 +127,21 @@ def field_at(path: KeyPath) -> Field:
         kind = "number"
     return Field(
         path,
-        label_of(path[-1]),
+        _label(path),
         schema_keys(path[:-1])[path[-1]],
         kind,
         choices,
         "" if default is None or isinstance(default, (list, dict)) else str(default),
         path[-1] in (schema_at(path[:-1]) or {}).get("required", ()),
     )
+
+
+def _label(path: KeyPath) -> str:
+    """The key in words, behind that of its section where the form shows both as one part."""
+    if path[-2:-1] in (("batch",), ("autoscaling",)):
+        own = label_of(path[-1])
+        return f"{label_of(path[-2])}: {own[0].lower()}{own[1:]}"
+    return label_of(path[-1])
 
 
 def label_of(key: str) -> str:

@@ -14,7 +14,7 @@ from sageturner_magic.errors import Finding
 from sageturner_magic.notebook.document import Value
 from sageturner_magic.notebook.form import Field
 
-LABELLED = {"description_width": "150px"}
+LABELLED = {"description_width": "170px"}
 WIDE = {"width": "auto", "min_width": "0"}
 
 
@@ -81,7 +81,8 @@ class FieldView:
             )
         if field.kind == "pairs":
             pairs = value if isinstance(value, dict) else {}
-            return PairsEditor(field.label, pairs, lambda made: self._changed(made))
+            each = {"environment": "variable", "tags": "tag"}.get(field.key, "")
+            return PairsEditor(field.label, pairs, self._changed, each=each)
         if bounds := self._bounds():
             return ipywidgets.BoundedIntText(
                 int(str(value or field.default)), min=bounds[0], max=bounds[1], **common
@@ -129,11 +130,13 @@ class PairsEditor(ipywidgets.VBox):  # type: ignore[misc]
         changed: Callable[[dict[str, str]], None],
         *,
         words: tuple[str, str] = ("Name", "Value"),
+        each: str = "",
         choices: Sequence[tuple[str, str]] | None = None,
     ) -> None:
         """
         Args:
             words: What the two halves of a row are called.
+            each: What a row is called; by default as its first half.
             choices: Label and value of what the second half is chosen from.
         """
         super().__init__()
@@ -142,7 +145,7 @@ class PairsEditor(ipywidgets.VBox):  # type: ignore[misc]
         self._choices = choices
         self._rows: list[ipywidgets.HBox] = []
         self._add = ipywidgets.Button(
-            description=f"Add {words[0].lower()}",
+            description=f"Add {each or words[0].lower()}",
             icon="plus",
             layout={"width": "auto", "align_self": "flex-start"},
         )

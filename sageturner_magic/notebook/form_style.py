@@ -20,13 +20,14 @@ STYLE = """<style>
  color:var(--jp-ui-font-color0,inherit)}
 .sageturner-form .sageturner-field{margin:0 0 6px}
 .sageturner-form .sageturner-help{color:var(--jp-ui-font-color2,#616161);font-size:12px;
- line-height:1.4;margin-left:158px}
+ line-height:1.4;margin-left:178px}
 .sageturner-form ul.sageturner-problem{color:var(--jp-error-color0,#b71c1c);font-size:12px;
- line-height:1.4;margin:0 0 0 158px;padding:0;list-style:none}
+ line-height:1.4;margin:0 0 0 178px;padding:0;list-style:none}
 .sageturner-form ul.sageturner-problem li::before{content:"✗ "}
 .jp-mod-dark .sageturner-form ul.sageturner-problem,
 [data-jp-theme-light="false"] .sageturner-form :is(ul.sageturner-problem,.sageturner-stale,
  .sageturner-missing){color:#ff8a80}
+.sageturner-form .sageturner-note{color:var(--jp-ui-font-color2,#616161);margin:8px 0}
 .sageturner-form .sageturner-help code{font-size:inherit;background:none;padding:0;color:inherit;
  font-family:var(--jp-code-font-family,monospace)}
 .sageturner-form .sageturner-copy{width:auto;margin:2px;height:var(--jp-widgets-inline-height,28px)}

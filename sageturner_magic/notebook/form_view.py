@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from html import escape
 from typing import Any
@@ -273,14 +274,14 @@ class DeployForm:
     def _refresh(self, *_: object) -> None:
         """Say what is wrong, at each field and in all, and show what would be deployed."""
         checked = self._form.check()
-        beside = 0
-        for key, view in self._views.items():
+        views: dict[str, Any] = {**self._views, "artefact": self._artefact}
+        if self._instance is not None:
+            views[".".join(INSTANCE_TYPE)] = self._instance
+        elsewhere = list(checked.findings)
+        for key, view in views.items():
             problems = checked.beside(key)
             view.show(problems)
-            beside += len(problems)
-        self._artefact.show(checked.beside("artefact"))
-        if self._instance is not None:
-            self._instance.show(checked.beside(".".join(INSTANCE_TYPE)))
+            elsewhere = [each for each in elsewhere if each not in problems]
         states = code_html(code_states(self._session.notebook))
         if self._form.get((*GENERATE, "code_dir")):
             states = ""
@@ -288,7 +289,7 @@ class DeployForm:
             self._code.value = states
         self._copy.value = _copy_button(self._form.cell)
         if checked.findings:
-            self._say_problems(checked.findings)
+            self._say_problems(checked.findings, [replace(each, where="") for each in elsewhere])
         else:
             self._say(f"Ready to deploy {self._form.get(('name',))}.")
         self._preview(PAUSE_S)
@@ -298,11 +299,17 @@ class DeployForm:
             f'<div class="sageturner-status" role="status" aria-live="polite">{escape(text)}</div>'
         )
 
-    def _say_problems(self, findings: Sequence[Finding]) -> None:
+    def _say_problems(
+        self, findings: Sequence[Finding], shown: Sequence[Finding] | None = None
+    ) -> None:
+        """Say how much is wrong, and what of it is not `shown` beside a field already."""
+        shown = findings if shown is None else shown
         count = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
+        keys = ", ".join(each.key for each in findings if each.key and each not in shown)
+        at = f": see {escape(keys)}" if keys and not shown else ""
         self._status.value = (
-            f'<div class="sageturner-status" role="alert"><b>{count}</b>'
-            f"{findings_html(findings)}</div>"
+            f'<div class="sageturner-status" role="alert"><b>{count}</b>{at}'
+            f"{findings_html(shown)}</div>"
         )
 
     def _say_error(self, error: SageturnerError) -> None:
@@ -354,7 +361,7 @@ class DeployForm:
             self._preview_html.value = html
 
     def _show_waiting(self) -> None:
-        self._show_html('<p role="status" class="sageturner-help">checking everything …</p>')
+        self._show_html('<p role="status" class="sageturner-note">checking everything …</p>')
 
     def _show_problems(self, error: SageturnerError) -> None:
         self._show_html(f'<div role="alert">{findings_html(error.findings)}</div>')
