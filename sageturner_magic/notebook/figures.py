@@ -19,9 +19,10 @@ def bars(
     labels: Sequence[str],
     *,
     title: str,
+    axes: tuple[str, str],
     marks: Sequence[tuple[float, str]] = (),
     width: int = 560,
-    height: int = 150,
+    height: int = 166,
 ) -> str:
     """A bar chart.
 
@@ -29,12 +30,13 @@ def bars(
         values: One for each bar.
         labels: Of the left edges of the bars, and of the right edge of the last one.
         title: What it shows, for those who cannot see it.
+        axes: What the bars stand on, and what their heights are.
         marks: Positions in bars (2.5: in the middle of the third) with what they are.
         width, height: In pixels.
     """
     if not values:
         return ""
-    left, right, top, bottom = 34.0, 12.0, 26.0, 22.0
+    left, right, top, bottom = 50.0, 12.0, 28.0, 36.0
     step = (width - left - right) / len(values)
     full = height - top - bottom
     highest = max(values) or 1
@@ -49,6 +51,8 @@ def bars(
         _line(left, base, width - right, base),
         _text(left - 5, base + 3, "0", "end"),
         _text(left - 5, top + 8, f"{highest:,.0f}", "end"),
+        _text(left - 5, top - 8, axes[1], "end"),
+        _text((left + width - right) / 2, height - 4, axes[0], "middle"),
     ]
     every = max(1, -(-len(labels) // 7))
     for place in range(0, len(labels), every):

@@ -75,9 +75,15 @@ def _histogram_html(test: LoadTest) -> str:
         (min((latencies[name] - bins[0].low) / width, len(bins)), name)
         for name in ("p50", "p95", "p99")
     ]
-    labels = [f"{each.low:g}" for each in bins] + [f"{bins[-1].high:g} ms"]
+    labels = [f"{each.low:g}" for each in bins] + [f"{bins[-1].high:g}"]
     title = (
         f"How many answers took how many milliseconds: half of them up to"
         f" {milliseconds(latencies['p50'])}, 99 of 100 up to {milliseconds(latencies['p99'])}"
     )
-    return bars([each.count for each in bins], labels, title=title, marks=marks)
+    return bars(
+        [each.count for each in bins],
+        labels,
+        title=title,
+        axes=("milliseconds", "answers"),
+        marks=marks,
+    )

@@ -114,7 +114,7 @@ def _records_html(records: list[dict[str, Any]]) -> str:
     rows = records[:TABLE_ROWS]
     head = list(dict.fromkeys(key for row in rows for key in row))[:TABLE_COLUMNS]
     shown = _Tree(open_depth=0)
-    cells = [[shown.html(row[key]) if key in row else "" for key in head] for row in rows]
+    cells = [[shown.cell(row[key]) if key in row else "" for key in head] for row in rows]
     more = len(records) - TABLE_ROWS
     note = f"<p><small>{more:,} more rows</small></p>" if more > 0 else ""
     return table([visible(clip(key, 200)) for key in head], cells) + note
@@ -131,6 +131,14 @@ class _Tree:
     def __init__(self, open_depth: int) -> None:
         self._open_depth = open_depth
         self._left = TREE_CHARACTERS
+
+    def cell(self, value: object) -> str:
+        """A value in a table, where words and numbers need no frame of their own."""
+        if isinstance(value, (Mapping, list, tuple)) or hasattr(value, "tolist"):
+            return self.html(value)
+        shown = text(_leaf_text(value))
+        self._left -= len(shown)
+        return shown if self._left > 0 else "…"
 
     def html(self, value: object, depth: int = 0) -> str:
         pairs: list[tuple[str, object]]
@@ -159,4 +167,8 @@ class _Tree:
     def _leaf(self, value: object) -> str:
         if hasattr(value, "tolist"):
             return f"<pre>{text(str(value))}</pre>"
-        return f"<code>{text(value if isinstance(value, str) else words.as_json(value))}</code>"
+        return f"<code>{text(_leaf_text(value))}</code>"
+
+
+def _leaf_text(value: object) -> str:
+    return value if isinstance(value, str) else words.as_json(value)

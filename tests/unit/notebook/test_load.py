@@ -25,10 +25,12 @@ def test_what_the_model_said_is_text():
 
 
 def test_a_figure_has_a_bar_for_each_value_but_zero():
-    assert tags(bars([1, 0, 3], ["a", "b", "c", "d"], title="t")).count("rect") == 2
+    assert (
+        tags(bars([1, 0, 3], ["a", "b", "c", "d"], title="t", axes=("x", "y"))).count("rect") == 2
+    )
     assert tags(spark([1, None, 0.0], title="t")).count("rect") == 2
     assert tags(spark([1, None, 0.0], title="t", bad=True)).count("rect") == 1
-    assert bars([], [], title="t") == "" and spark([None], title="t") == ""
+    assert bars([], [], title="t", axes=("x", "y")) == "" and spark([None], title="t") == ""
 
 
 def test_a_figure_says_what_it_shows_and_its_words_are_text():
