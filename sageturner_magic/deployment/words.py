@@ -106,7 +106,7 @@ def remark(step: StepProgress) -> str:
 def headline(progress: Progress) -> str:
     """The deployment in one line."""
     if progress.error:
-        return f"{progress.name}: {progress.error.findings[0].what}"
+        return f"{progress.name} was not deployed"
     if deployment := progress.deployment:
         return outcome(deployment)
     return f"Deploying {progress.name}"

@@ -39,6 +39,9 @@ STYLE = """<style>
 .sageturner-progress progress{width:140px;height:8px;accent-color:var(--jp-brand-color1,#1976d2)}
 .sageturner-tail{max-height:14em;overflow:auto;display:flex;flex-direction:column-reverse;
  background:var(--jp-layout-color2,#f5f5f5)}
+.sageturner-fold .jp-Collapse,.sageturner-fold .jp-Collapse-header,
+.sageturner-fold .jp-Collapse-contents{border:none;background:none;padding:2px 0}
+.sageturner-tail pre{flex-shrink:0}
 .sageturner-tail pre{margin:0;font-size:12px;line-height:1.4;padding:6px 8px;background:none;
  color:var(--jp-content-font-color1,inherit);white-space:pre-wrap;overflow-wrap:anywhere}
 </style>"""
@@ -71,6 +74,7 @@ class DeploymentView:
         self._steps = ipywidgets.HTML()
         self._log = ipywidgets.HTML()
         self._fold = ipywidgets.Accordion([self._log], titles=("Log",), selected_index=None)
+        self._fold.add_class("sageturner-fold")
         self._status = ipywidgets.HTML()
         self._output = show(ipywidgets.VBox([self._steps, self._fold, cancel, self._status]))
 
