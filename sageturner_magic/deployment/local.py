@@ -11,7 +11,7 @@ from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest
-from sageturner_magic.errors import Finding
+from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.targets.local import LocalDeployer, LocalRecord, LocalSpec, LocalState
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
@@ -38,7 +38,6 @@ def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> P
         module, notes = captured
         found.add(notes)
         found.add(_remarks(module, request))
-        found.attempt(lambda: check_module(module, request.python, reporter))
     findings = found.finish()
     assert captured is not None
     return _plan(request, captured[0], artefact, findings)
@@ -88,6 +87,15 @@ def _plan(
     )
     records: list[LocalRecord] = [running] if running else []
 
+    def load(reporter: Reporter) -> str:
+        try:
+            return deployer.load(reporter)
+        except EndpointError:
+            # The server has imported the module as the check does, which with torch takes as
+            # long as loading the model: only what failed is looked at once more.
+            check_module(module, request.python, reporter)
+            raise
+
     def switch(reporter: Reporter) -> Done:
         records.append(deployer.switch(reporter))
         return Done()
@@ -103,7 +111,7 @@ def _plan(
     steps = (
         Step("write", "Write code and model", step(deployer.write)),
         Step("start", "Start the server", step(deployer.start), needs=("write",)),
-        Step("load", "Load the model", step(deployer.load), needs=("start",)),
+        Step("load", "Load the model", step(load), needs=("start",)),
         Step("switch", "Switch over", switch, needs=("load",)),
     )
     return Plan(

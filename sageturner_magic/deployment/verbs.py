@@ -17,7 +17,7 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from sageturner_magic.capture import Payload
+from sageturner_magic.capture import Payload, check_module
 from sageturner_magic.config import (
     Config,
     Origin,
@@ -186,7 +186,12 @@ def plan(
         with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
             made = _make_plan(asked, _Silent(), Path(workspace))
             made = replace(made, layers=made.look_up_layers())
-            return verified(made, asked, _Silent()) if verify else made
+            if verify:
+                return verified(made, asked, _Silent())
+        if asked.endpoint_type == "local" and asked.config.compute.local.mode == "process":
+            # A deployment hears it from the server that it starts.
+            check_module(made.module, asked.python)
+        return made
     except KeyboardInterrupt:
         raise DeploymentCancelled("The plan was stopped") from None
     except SageturnerError:

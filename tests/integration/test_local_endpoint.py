@@ -285,6 +285,22 @@ def test_a_module_that_does_not_import_is_found_by_the_plan(project):
         )
 
 
+def test_a_module_that_does_not_import_fails_its_deployment_and_leaves_what_answered(project):
+    with deployed(project(ECHO.format(version="1"))):
+        broken = project("import json\nimport no_such_package\ndef load(): pass\n"
+                         "def predict(m, r): pass")  # fmt: skip
+        with pytest.raises(CaptureError, match="no_such_package") as raised:
+            sageturner.deploy(broken)
+        assert "sageturner.py:2" in raised.value.findings[0].where
+        assert sageturner.invoke("echo", 1)["version"] == "1"
+
+
+def test_a_deployment_imports_the_module_once(project, tmp_path):
+    count = f"with open('{tmp_path}/imports', 'a') as file:\n    file.write('imported ')\n"
+    with deployed(project(count + textwrap.dedent(ECHO.format(version="1")))):
+        assert (tmp_path / "imports").read_text() == "imported "
+
+
 def test_a_missing_artefact_is_named(project):
     with pytest.raises(ArtefactError, match="nowhere"):
         sageturner.plan(project(ECHO.format(version="1"), extra="artefact: ./nowhere\n"))
