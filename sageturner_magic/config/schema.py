@@ -174,7 +174,7 @@ class Local(Section):
     mode: Literal["process", "container"] = Field(
         "process",
         description="`process` runs the model with this Python; `container` runs the image, in "
-        "Docker where there is one.",
+        "Docker where there is one. An image of your own (`provide`) always runs as a container.",
     )
     startup_timeout_s: int = Field(
         480,
@@ -598,12 +598,13 @@ class Config(Section):
             container_mode == "provide"
             and endpoint_type == "local"
             and self.compute.local.mode == "process"
+            and "mode" in self.compute.local.model_fields_set
         ):
             found(
                 "compute.local.mode",
                 "`compute.local.mode` is `process`",
                 "an image of your own runs in a container only",
-                "add `compute: {local: {mode: container}}`",
+                "leave `mode` out, or write `mode: container`",
             )
         if (
             endpoint_type == "serverless"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from sageturner_magic.aws.session import AwsSession, open_session
 from sageturner_magic.capture import Notebook, from_folder
@@ -110,6 +110,12 @@ class DeployRequest:
     python: str
     aws: AwsOptions = AwsOptions()
     smoke_test: bool = True
+
+    @property
+    def local_mode(self) -> Literal["process", "container"]:
+        """How a local endpoint runs; an image of the user's own can only be a container."""
+        provided = self.container_mode == "provide"
+        return "container" if provided else self.config.compute.local.mode
 
 
 def code_source(

@@ -96,7 +96,7 @@ def _request(
 
 
 def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
-    if asked.endpoint_type == "local" and asked.config.compute.local.mode == "container":
+    if asked.endpoint_type == "local" and asked.local_mode == "container":
         return plan_container(asked, reporter, workspace)
     if asked.endpoint_type == "local":
         return plan_local(asked, reporter, workspace)
@@ -188,7 +188,7 @@ def plan(
             made = replace(made, layers=made.look_up_layers())
             if verify:
                 return verified(made, asked, _Silent())
-        if asked.endpoint_type == "local" and asked.config.compute.local.mode == "process":
+        if asked.endpoint_type == "local" and asked.local_mode == "process":
             # A deployment hears it from the server that it starts.
             check_module(made.module, asked.python)
         return made

@@ -130,9 +130,7 @@ class Project:
         for name, text in files.items():
             (self.folder / "own" / name).write_text(text)
         return self._config(
-            "artefact: ./weights.txt\n"
-            "container: {provide_container: {docker_dir: ./own}}\n"
-            "compute: {local: {mode: container}}\n"
+            "artefact: ./weights.txt\ncontainer: {provide_container: {docker_dir: ./own}}\n"
         )
 
     def _config(self, text: str) -> Path:

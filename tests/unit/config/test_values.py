@@ -92,6 +92,11 @@ def test_a_name_alone_is_a_configuration_that_costs_nothing():
     assert config.check("local", "generate") == []
 
 
+def test_an_image_of_your_own_runs_locally_without_a_word_about_the_mode():
+    config = read("name: digits\ncontainer: {provide_container: {docker_dir: d}}")
+    assert config.check("local", "provide") == []
+
+
 def test_text_stays_the_text_that_was_written():
     config = read(
         "name: 123\n"
@@ -305,11 +310,11 @@ def test_a_role_is_named_once():
             "sageturner.yaml",
         ),
         (
-            "container: {provide_container: {docker_dir: d}}",
+            "container: {provide_container: {docker_dir: d}}\ncompute: {local: {mode: process}}",
             "local",
             "provide",
             "compute.local.mode",
-            "sageturner.yaml",
+            "sageturner.yaml:3:25",
         ),
         (
             "compute: {serverless: }\ncontainer:\n  generate_container:\n    install_cuda: true",
