@@ -264,12 +264,23 @@ class LayerMaker:
         pieces = [
             (package, self._piece(package, requirements, layout, reporter)) for package in packages
         ]
-        return [self._of_pieces(together, layout) for together in _disjoint(pieces)]
+        return [
+            self._of_pieces(together, requirements, layout, reporter)
+            for together in _disjoint(pieces)
+        ]
 
-    def _of_pieces(self, pieces: Sequence[tuple[Package, Written]], layout: Layout) -> Layer:
+    def _of_pieces(
+        self,
+        pieces: Sequence[tuple[Package, Written]],
+        requirements: Requirements,
+        layout: Layout,
+        reporter: Reporter,
+    ) -> Layer:
         def write(writer: LayerWriter) -> Written:
             writer.add_folders(folder for _, piece in pieces for folder in piece.folders)
-            for _, piece in pieces:
+            for package, piece in pieces:
+                if not self.cache.is_sound(piece):
+                    piece = self._piece(package, requirements, layout, reporter)
                 with self.cache.blob(piece.digest).open("rb") as file:
                     writer.add_piece(file)
             return writer.end_layer()
@@ -287,9 +298,6 @@ class LayerMaker:
             return writer.end_piece()
 
         recipe = self._of_piece(package, layout)
-        found = self.cache.find(recipe)
-        if found and self.cache.is_sound(found):
-            return found
         return self.cache.get_or_write(recipe, write)
 
     def _write_wheel(

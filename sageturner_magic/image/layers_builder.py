@@ -27,6 +27,7 @@ from sageturner_magic.image.files import FileStore, default_folder
 from sageturner_magic.image.layer_cache import LayerCache
 from sageturner_magic.image.layer_writing import Written
 from sageturner_magic.image.layers import Layer, LayerMaker, PlannedLayer
+from sageturner_magic.image.pushed import PushedLayers
 from sageturner_magic.image.registry import DOCKER_MANIFEST, RegistryClient
 from sageturner_magic.image.sdists import with_wheels
 from sageturner_magic.image.spec import (
@@ -184,18 +185,45 @@ class LayersBuilder:
             reporter.log(f"{destination.repository}:{image.tag} is there already")
             return found
         assembled = self._assembled(image)
-        source = self._bases.client(assembled.base.repository)
+        pushed = PushedLayers(self.cache.folder / "pushed", destination.repository)
+        known = pushed.read()
+        try:
+            digest = self._send_all(registry, image.tag, assembled, known, reporter)
+        except ImageError:
+            if not known:
+                raise
+            # A registry refuses a manifest when it no longer has what was pushed before.
+            pushed.forget()
+            digest = self._send_all(registry, image.tag, assembled, frozenset(), reporter)
+        pushed.write(each["digest"] for each in _layers(assembled))
+        return ImageRef(
+            destination.repository, digest, image.tag, image.architecture, assembled.size
+        )
+
+    def _send_all(
+        self,
+        registry: RegistryClient,
+        tag: str,
+        image: AssembledImage,
+        known: frozenset[str],
+        reporter: Reporter,
+    ) -> str:
+        """Send what is not `known` to be there, and then the manifest; its digest."""
+        source = self._bases.client(image.base.repository)
+        own = {f"sha256:{each.written.digest}": each for each in image.layers}
         with ThreadPoolExecutor(max_workers=_UPLOADS) as workers:
             sent = [
                 *(
                     workers.submit(_send_base, registry, source, layer, reporter)
-                    for layer in assembled.base.layers
+                    for layer in image.base.layers
+                    if layer.digest not in known
                 ),
                 *(
                     workers.submit(self._send, registry, layer, reporter)
-                    for layer in {each.written.digest: each for each in assembled.layers}.values()
+                    for digest, layer in own.items()
+                    if digest not in known
                 ),
-                workers.submit(_send_config, registry, assembled.config.encode(), reporter),
+                workers.submit(_send_config, registry, image.config.encode(), reporter),
             ]
             try:
                 for each in sent:
@@ -203,11 +231,10 @@ class LayersBuilder:
             except BaseException:
                 workers.shutdown(cancel_futures=True)
                 raise
+        if known:
+            reporter.log(f"{len(known.intersection([*own]))} layers are there since the last push")
         reporter.checkpoint()
-        digest = registry.put_manifest(image.tag, _manifest(assembled), DOCKER_MANIFEST)
-        return ImageRef(
-            destination.repository, digest, image.tag, image.architecture, assembled.size
-        )
+        return registry.put_manifest(tag, _manifest(image), DOCKER_MANIFEST)
 
     def unpack(self, image: BuiltImage, reporter: Reporter) -> UnpackedImage:
         """`image` as a folder: the very layers that `push` sends. Raises ImageError, OSError."""
@@ -407,26 +434,22 @@ def _config(spec: BuildSpec, base: BaseImage, layers: list[Layer]) -> str:
     return json.dumps(config, sort_keys=True)
 
 
+def _layers(image: AssembledImage) -> list[dict[str, Any]]:
+    """The layers as a manifest describes them."""
+    own = (BaseLayer(f"sha256:{each.written.digest}", each.written.size) for each in image.layers)
+    return [
+        {"mediaType": _LAYER, "size": layer.size, "digest": layer.digest}
+        for layer in (*image.base.layers, *own)
+    ]
+
+
 def _manifest(image: AssembledImage) -> bytes:
     config = image.config.encode()
     manifest = {
         "schemaVersion": 2,
         "mediaType": DOCKER_MANIFEST,
         "config": {"mediaType": _CONFIG, "size": len(config), "digest": _digest(config)},
-        "layers": [
-            *(
-                {"mediaType": _LAYER, "size": layer.size, "digest": layer.digest}
-                for layer in image.base.layers
-            ),
-            *(
-                {
-                    "mediaType": _LAYER,
-                    "size": layer.written.size,
-                    "digest": f"sha256:{layer.written.digest}",
-                }
-                for layer in image.layers
-            ),
-        ],
+        "layers": _layers(image),
     }
     return json.dumps(manifest, indent=2).encode()
 

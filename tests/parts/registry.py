@@ -63,6 +63,12 @@ class Registry:
         with urllib.request.urlopen(self._request(f"{repository}/blobs/{digest}")) as answer:
             return bytes(answer.read())
 
+    def delete_blob(self, repository: str, digest: str) -> None:
+        """Remove a blob from the repository. Raises HTTPError."""
+        request = self._request(f"{repository}/blobs/{digest}")
+        request.method = "DELETE"
+        urllib.request.urlopen(request).close()
+
     def tags(self, repository: str) -> list[str]:
         """The repository's tags, sorted; empty where there is no such repository."""
         try:

@@ -214,6 +214,12 @@ class Counting(Recorder):
         return int(sum(last.values()))
 
 
+def changed(spec: BuildSpec) -> BuildSpec:
+    """`spec` with another program."""
+    source = SourceFile("sageturner.py", f"x = '{uuid.uuid4()}'\n".encode())
+    return replace(spec, module=replace(spec.module, files=(source,)))
+
+
 def test_a_change_of_code_sends_the_code_alone(
     builder: LayersBuilder,
     make_spec: MakeSpec,
@@ -222,14 +228,31 @@ def test_a_change_of_code_sends_the_code_alone(
 ) -> None:
     spec = make_spec("digits", "six==1.17.0", base_image=base_reference)
     builder.push(builder.build(spec, Recorder()), destination, Recorder())
-    changed = replace(
-        spec.module, files=(SourceFile("sageturner.py", f"x = '{uuid.uuid4()}'\n".encode()),)
-    )
     recorder = Counting()
-    builder.push(builder.build(replace(spec, module=changed), recorder), destination, recorder)
+    builder.push(builder.build(changed(spec), recorder), destination, recorder)
     assert 0 < recorder.sent < 20_000
     assert sum("pushed" in line for line in recorder.lines) == 1
     assert not any("laying out" in line for line in recorder.lines)
+
+
+def test_a_layer_that_the_registry_has_lost_is_sent_again(
+    builder: LayersBuilder,
+    make_spec: MakeSpec,
+    base_reference: str,
+    other_destination: Destination,
+    served: Registry,
+) -> None:
+    spec = make_spec("digits", "six==1.17.0", base_image=base_reference)
+    ref = builder.push(builder.build(spec, Recorder()), other_destination, Recorder())
+    repository = other_destination.repository.partition("/")[2]
+    layers: list[dict[str, str]] = served.manifest(repository, ref.tag)["layers"]  # type: ignore[assignment]
+    recorder = Recorder()
+    builder.push(builder.build(changed(spec), recorder), other_destination, recorder)
+    assert sum("pushed" in line for line in recorder.lines) == 1
+    served.delete_blob(repository, layers[-3]["digest"])
+    recorder = Recorder()
+    builder.push(builder.build(changed(spec), recorder), other_destination, recorder)
+    assert served.blob(repository, layers[-3]["digest"])
 
 
 def test_the_same_inputs_give_the_same_image_in_an_empty_cache(

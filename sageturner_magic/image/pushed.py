@@ -1,0 +1,49 @@
+"""Which layers a repository was seen to have, so that an unchanged one is not asked for again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PushedLayers:
+    """The layers of the last image that this machine pushed to a repository.
+
+    They are a guess: a registry may have removed them since. It refuses a manifest then.
+
+    Attributes:
+        folder: Where this is noted for all repositories.
+        repository: Registry host and repository.
+    """
+
+    folder: Path
+    repository: str
+
+    def read(self) -> frozenset[str]:
+        """Their digests; none where nothing is noted."""
+        try:
+            return frozenset(map(str, json.loads(self._path.read_text())))
+        except (OSError, ValueError, TypeError):
+            return frozenset()
+
+    def write(self, digests: Iterable[str]) -> None:
+        """Note them. What cannot be noted is asked for next time."""
+        with contextlib.suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as file:
+                json.dump(sorted(set(digests)), file)
+            Path(file.name).replace(self._path)
+
+    def forget(self) -> None:
+        """Trust in nothing that was noted."""
+        self._path.unlink(missing_ok=True)
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / f"{hashlib.sha256(self.repository.encode()).hexdigest()}.json"
