@@ -5,8 +5,6 @@ Docker makes the base image that lies in the registry, and nothing else.
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import shutil
 import signal
@@ -15,7 +13,6 @@ import sys
 import textwrap
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -26,35 +23,15 @@ from sageturner_magic.deployment.verbs import start_deployment
 from sageturner_magic.errors import EndpointError, InvocationError, SageturnerError
 from tests.integration.conftest import servers_of, wait_until
 from tests.integration.test_local_container import ECHO, LOOK_AROUND, OWNER
-from tests.parts import base_image
-from tests.parts.registry import registry
+from tests.parts.no_engine import NoEngine, no_engine
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
-NOWHERE = "unix:///nowhere/docker.sock"
-
-
-@dataclass(frozen=True)
-class Away:
-    """A registry with a base image, and no engine.
-
-    Attributes:
-        base: The base image's reference.
-        config: A folder of Docker configuration with the registry's password.
-    """
-
-    base: str
-    config: Path
-
 
 @pytest.fixture(scope="session")
-def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Away]:
-    with registry(tmp_path_factory.mktemp("registry")) as served:
-        base = base_image.push("3.12", served.host, served.user, served.password)
-        config = tmp_path_factory.mktemp("docker-config")
-        account = base64.b64encode(f"{served.user}:{served.password}".encode()).decode()
-        (config / "config.json").write_text(json.dumps({"auths": {served.host: {"auth": account}}}))
-        yield Away(base, config)
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NoEngine]:
+    with no_engine(tmp_path_factory.mktemp("away"), "3.12") as machine:
+        yield machine
 
 
 @pytest.fixture(params=["bwrap", "unshare"])
@@ -98,10 +75,10 @@ class Project:
 
 @pytest.fixture
 def project(
-    tmp_path: Path, state: Path, away: Away, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, state: Path, away: NoEngine, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Project]:
-    monkeypatch.setenv("DOCKER_HOST", NOWHERE)
-    monkeypatch.setenv("DOCKER_CONFIG", str(away.config))
+    for name, value in away.environment.items():
+        monkeypatch.setenv(name, value)
     made = Project(tmp_path, away.base)
     yield made
     if any(endpoint.name == made.name for endpoint in sageturner.list()):
@@ -174,11 +151,13 @@ def test_a_new_version_takes_over_and_its_packages_are_not_unpacked_again(
     project: Project,
 ) -> None:
     sageturner.deploy(project.write(ECHO.format(version="1")))
-    handle = start_deployment(project.write(ECHO.format(version="2")))
+    # A program that nobody has unpacked before.
+    version = uuid.uuid4().hex
+    handle = start_deployment(project.write(ECHO.format(version=version)))
     handle.wait(120)
     unpacked = [line for line in handle.logs() if line.startswith("unpacking")]
     assert unpacked == ["unpacking the program"]
-    assert sageturner.invoke(project.name, 7) == {"version": "2", "request": 7}
+    assert sageturner.invoke(project.name, 7) == {"version": version, "request": 7}
     assert len(servers_of(Path(os.environ["SAGETURNER_STATE_DIR"]))) == 1
 
 
