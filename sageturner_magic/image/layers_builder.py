@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import tempfile
@@ -101,7 +102,8 @@ class LayersBuilder:
                     f"no Python {spec.target.python_version} on this machine: the image has no"
                     " bytecode, and each start of it compiles"
                 )
-            layers = maker.layers(self.with_wheels(spec, reporter), reporter)
+            with _on_disk(self.cache.folder):
+                layers = maker.layers(self.with_wheels(spec, reporter), reporter)
         image = AssembledImage(base, tuple(layers), _config(spec, base, layers))
         for layer in layers:
             reporter.log(f"layer of {_megabytes(layer.written.size)}: {layer.title}")
@@ -237,7 +239,7 @@ class LayersBuilder:
         return registry.put_manifest(tag, _manifest(image), DOCKER_MANIFEST)
 
     def unpack(self, image: BuiltImage, reporter: Reporter) -> UnpackedImage:
-        """`image` as a folder: the very layers that `push` sends. Raises ImageError, OSError."""
+        """`image` as a folder: the very layers that `push` sends. Raises ImageError."""
         assembled = self._assembled(image)
         config = json.loads(assembled.config)
         source = self._bases.client(assembled.base.repository)
@@ -255,7 +257,8 @@ class LayersBuilder:
                 config["rootfs"]["diff_ids"], titles, reads, strict=True
             )
         ]
-        root = UnpackedLayers(self.cache.folder / "unpacked").image(packed, reporter)
+        with _on_disk(self.cache.folder):
+            root = UnpackedLayers(self.cache.folder / "unpacked").image(packed, reporter)
         inner = config["config"]
         return UnpackedImage(
             root=str(root),
@@ -381,6 +384,23 @@ def _send_base(
         title,
     )
     reporter.log(f"{title}: copied {_megabytes(layer.size)}")
+
+
+@contextmanager
+def _on_disk(folder: Path) -> Iterator[None]:
+    """Around work in `folder`: a full disk is said so."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ImageError(
+            "the disk is full",
+            where=str(folder),
+            why="image layers are kept there, and there is no more room",
+            do="free some room (what is in that folder may be removed), or set XDG_CACHE_HOME to a"
+            " larger disk, then run it again: what is made stays",
+        ) from None
 
 
 def _base_title(layer: BaseLayer) -> str:

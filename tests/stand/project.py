@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,12 +58,14 @@ class Project:
         folder: Holds sageturner.yaml and code/.
         name: The endpoint's.
         keys: Whose credentials are used; the administrator's without.
+        variables: Of the environment, on top of the stand's.
     """
 
     stand: Stand
     folder: Path
     name: str
     keys: Keys | None = None
+    variables: dict[str, str] = field(default_factory=dict)
 
     def configure(self, **keys: Any) -> None:
         """Write sageturner.yaml; YAML is a superset of JSON. Serverless unless said otherwise."""
@@ -86,7 +88,7 @@ class Project:
     def environment(self) -> dict[str, str]:
         aws = self.stand.environment_of(self.keys) if self.keys else self.stand.environment
         own = {"SAGETURNER_STATE_DIR": str(self.folder / "state")}
-        return {**os.environ, **aws, **own}
+        return {**os.environ, **aws, **own, **self.variables}
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """The command, running."""
