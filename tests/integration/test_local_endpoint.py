@@ -446,6 +446,7 @@ def test_the_command_without_detach_serves_until_it_is_interrupted(project, stat
     with process, ExitStack() as failing:
         failing.callback(process.kill)
         assert "echo answers at http://127.0.0.1:" in process.stdout.readline()
+        assert (state / "endpoints" / "echo" / "endpoint.json").exists(), [*state.rglob("*")]
         assert sageturner.invoke("echo", 1)["version"] == "1"
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0

@@ -11,6 +11,7 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.image.gpu import ComputeTarget, Package, fit
 from sageturner_magic.image.pip_arguments import parse
 from sageturner_magic.image.requirements import Requirements, Target
+from tests.parts.recorder import Recorder
 
 PLAIN = Requirements(Target("3.11"), ())
 RESOLVED = Requirements(Target("3.11"), (), index="other")
@@ -74,4 +75,4 @@ def test_a_docker_engine_that_is_needed_and_missing_is_found_by_the_plan(monkeyp
     )
     request = DeployRequest(config, "serverless", "generate", None, {}, False, "python")
     with pytest.raises(ImageError, match="no Docker engine"):
-        images.ready_builder(request, None)
+        images.ready_builder(request, None, Recorder())
