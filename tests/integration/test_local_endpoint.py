@@ -422,7 +422,7 @@ def test_the_command_deploys_detached_calls_and_deletes(project, state, tmp_path
     from_file = command("invoke", "echo", f"@{tmp_path / 'request.json'}")
     assert json.loads(from_file.stdout) == {"version": "1", "request": {"b": 2}}
     assert json.loads(command("list", "--json").stdout)[0]["status"] == "InService"
-    assert command("status", "echo").stdout.splitlines()[1].startswith("echo")
+    assert "InService" in command("status", "echo").stdout
     assert command("delete", "echo").returncode == 0
     assert servers_of(state) == []
 
