@@ -284,6 +284,7 @@ def _code(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--diff", action="store_true", help="against what is deployed")
     _config(parser)
+    _aws(parser)
 
 
 def _form(parser: argparse.ArgumentParser) -> None:

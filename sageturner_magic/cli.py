@@ -394,8 +394,11 @@ def _export(arguments: Namespace) -> None:
 def _code(arguments: Namespace) -> None:
     from sageturner_magic.deployment import verbs
 
-    show = verbs.code_diff if arguments.diff else verbs.code
-    print(show(arguments.config_path, name=arguments.name), end="")
+    config, name = arguments.config_path, arguments.name
+    if arguments.diff:
+        print(verbs.code_diff(config, name=name, aws=_aws(arguments)), end="")
+    else:
+        print(verbs.code(config, name=name), end="")
 
 
 def _form(arguments: Namespace) -> None:

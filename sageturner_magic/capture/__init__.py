@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from sageturner_magic.capture.cells import Cell
     from sageturner_magic.capture.folder import from_folder
     from sageturner_magic.capture.notebook import Captured, CapturedCell, Notebook
-    from sageturner_magic.capture.places import user_frames
     from sageturner_magic.capture.requirements import NeededPackage, needed_packages
     from sageturner_magic.capture.trial import Limits, Payload, Trial, check_module, try_module
 
@@ -27,7 +26,6 @@ __all__ = [
     "needed_packages",
     "prepare_artefact",
     "try_module",
-    "user_frames",
 ]
 
 _HOMES = {
@@ -44,7 +42,6 @@ _HOMES = {
     "needed_packages": "requirements",
     "prepare_artefact": "artefact",
     "try_module": "trial",
-    "user_frames": "places",
 }
 
 

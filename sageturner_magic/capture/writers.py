@@ -92,10 +92,15 @@ def _pickle(value: Any, path: Path) -> None:
 def _skops(value: Any, path: Path) -> None:
     _refuse_notebook_classes(value, path)
     importlib.import_module("skops.io").dump(value, path)
+    _without_addresses(path)
 
 
 def _json(value: Any, path: Path) -> None:
-    if _package(value) in ("xgboost", "catboost"):
+    if _package(value) == "catboost":
+        # It does not go by the extension.
+        value.save_model(str(path), format="json")
+        return
+    if _package(value) == "xgboost":
         _save_model(value, path)
         return
     with path.open("w", encoding="utf-8") as file:
@@ -168,6 +173,9 @@ def _keras(value: Any, path: Path) -> None:
         _without_times(path)
 
 
+_KERAS_METADATA = "metadata.json"
+
+
 def _onnx(value: Any, path: Path) -> None:
     data = value if isinstance(value, bytes) else value.SerializeToString(deterministic=True)
     path.write_bytes(data)
@@ -206,13 +214,53 @@ WRITERS: Mapping[str, Writer] = {
 
 
 def _without_times(path: Path) -> None:
-    """Write a ZIP anew with the time stamps that all ZIPs can hold, so that its digest stays."""
+    """Write a .keras file anew without the time that it was saved at, so that its digest stays."""
+    with zipfile.ZipFile(path) as old:
+        names = {entry.filename: entry.filename for entry in old.infolist()}
+        metadata = json.loads(old.read(_KERAS_METADATA))
+    text = json.dumps({**metadata, "date_saved": "1980-01-01@00:00:00"}).encode()
+    _rewrite(path, names, {_KERAS_METADATA: text})
+
+
+def _without_addresses(path: Path) -> None:
+    """Number the objects of a skops file, which names them and their files by their addresses."""
+    with zipfile.ZipFile(path) as old:
+        schema = json.loads(old.read(_SKOPS_SCHEMA))
+    numbers: dict[object, int] = {}
+    names: dict[str, str] = {}
+
+    def number(part: Any) -> None:
+        if isinstance(part, list):
+            for each in part:
+                number(each)
+        elif isinstance(part, dict):
+            if "__id__" in part:
+                part["__id__"] = numbers.setdefault(part["__id__"], len(numbers))
+            if isinstance(part.get("file"), str):
+                file = part["file"]
+                part["file"] = names.setdefault(file, f"{len(names)}{Path(file).suffix}")
+            for each in part.values():
+                number(each)
+
+    number(schema)
+    text = json.dumps(schema, indent=2).encode()
+    _rewrite(path, {**names, _SKOPS_SCHEMA: _SKOPS_SCHEMA}, {_SKOPS_SCHEMA: text})
+
+
+_SKOPS_SCHEMA = "schema.json"
+
+
+def _rewrite(path: Path, names: Mapping[str, str], contents: Mapping[str, bytes]) -> None:
+    """Write a ZIP anew with the entries `names` (old -> new) in that order and no times."""
     anew = path.with_name(path.name + ".new")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(anew, "w") as new:
-        for entry in old.infolist():
-            plain = zipfile.ZipInfo(entry.filename)
-            plain.compress_type = entry.compress_type
-            with old.open(entry) as source, new.open(plain, "w", force_zip64=True) as target:
+        for before, after in names.items():
+            plain = zipfile.ZipInfo(after)
+            plain.compress_type = old.getinfo(before).compress_type
+            if before in contents:
+                new.writestr(plain, contents[before])
+                continue
+            with old.open(before) as source, new.open(plain, "w", force_zip64=True) as target:
                 shutil.copyfileobj(source, target)
     anew.replace(path)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
+from sageturner_magic.deployment import deployed_code
 from sageturner_magic.deployment.request import AwsOptions
-from sageturner_magic.errors import AwsError, EndpointError, Finding, UsageError
-from sageturner_magic.targets.endpoint import EndpointDescription, Target
+from sageturner_magic.errors import AwsError, EndpointError, Finding, InvocationError, UsageError
+from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.load import Ask, Price
-from sageturner_magic.targets.local import LocalTarget
+from sageturner_magic.targets.local import LocalTarget, with_cells
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.targets.sagemaker import SageMakerTarget
@@ -81,9 +82,26 @@ class Endpoint:
             EndpointError: The endpoint is no longer there.
         """
         body, content_type = encode(payload, content_type)
-        return self._target.invoke(
-            self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
+        try:
+            return self._target.invoke(
+                self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
+            )
+        except InvocationError as error:
+            raise self._told(error) from error.__cause__
+
+    def _told(self, error: InvocationError) -> InvocationError:
+        """`error` with the notebook's cells in place of lines of sageturner.py."""
+        lines = deployed_code.cells(self._target, self.name)
+        told = InvocationError(error.findings[0].what, status=error.status)
+        told.findings = tuple(
+            replace(
+                finding,
+                why=with_cells(finding.why, lines),
+                details=with_cells(finding.details, lines),
+            )
+            for finding in error.findings
         )
+        return told
 
     def invoke_stream(
         self,
@@ -168,36 +186,26 @@ class Endpoint:
 
     def logs(self) -> Iterator[str]:
         """The lines that its server wrote so far, oldest first."""
-        return self._target.logs(self.name)
+        return self._with_cells(self._target.logs(self.name))
 
     def follow(self) -> Iterator[str]:
         """The same, then new lines as they come, until its server ends."""
-        return self._target.follow(self.name)
+        return self._with_cells(self._target.follow(self.name))
+
+    def _with_cells(self, lines: Iterator[str]) -> Iterator[str]:
+        known = deployed_code.cells(self._target, self.name)
+        for line in lines:
+            yield with_cells(line, known)
 
     def source(self) -> str:
-        """The sageturner.py that it runs. Raises EndpointError where that is not kept."""
-        if not isinstance(self._target, LocalTarget):
-            raise EndpointError(
-                f"The code of `{self.name}` is in its image only",
-                where=f"endpoint {self.name}",
-                do=f"compare versions: `sageturner status {self.name}` and `sageturner plan`",
-            )
-        path = Path(self._target.record(self.name).folder) / "program" / "sageturner.py"
-        try:
-            return path.read_text(encoding="utf-8")
-        except OSError as error:
-            raise EndpointError(
-                f"The code of endpoint `{self.name}` cannot be read",
-                where=str(path),
-                why=error.strerror or "",
-                do="deploy it again",
-            ) from None
+        """The sageturner.py that it runs. Raises EndpointError where there is none."""
+        return deployed_code.source(self._target, self.name)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.name!r})"
 
 
-def _find(name: str, aws: AwsOptions) -> tuple[Target, EndpointDescription]:
+def _find(name: str, aws: AwsOptions) -> tuple[LocalTarget | SageMakerTarget, EndpointDescription]:
     local = LocalTarget()
     if aws == AwsOptions() and local.state.read(name) is not None:
         return local, local.describe(name)

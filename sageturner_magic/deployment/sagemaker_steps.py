@@ -21,6 +21,7 @@ from sageturner_magic.aws.spec import (
 )
 from sageturner_magic.config import Config
 from sageturner_magic.deployment import words
+from sageturner_magic.deployment.deployed_code import remember
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import WantedImage
 from sageturner_magic.deployment.plan import Done, Step
@@ -169,6 +170,7 @@ class Work:
         assert self.endpoint is not None
         config = self.request.config
         self.request.code.deployed(config.name)
+        remember(config.name, self.endpoint.version, self.module)
         return Deployment(
             name=config.name,
             endpoint_type=self.request.endpoint_type,

@@ -318,7 +318,9 @@ def code(config: Config | str | Path | None = None, *, name: str | None = None) 
     return _code_request(config, name).code.module()[0].source
 
 
-def code_diff(config: Config | str | Path | None = None, *, name: str | None = None) -> str:
+def code_diff(
+    config: Config | str | Path | None = None, *, name: str | None = None, aws: AwsOptions = HERE
+) -> str:
     """What would change in sageturner.py, as a unified diff; empty when nothing would.
 
     Raises:
@@ -329,7 +331,7 @@ def code_diff(config: Config | str | Path | None = None, *, name: str | None = N
     endpoint = asked.config.name
     return "".join(
         difflib.unified_diff(
-            Endpoint(endpoint).source().splitlines(keepends=True),
+            _endpoint(endpoint, aws).source().splitlines(keepends=True),
             asked.code.module()[0].source.splitlines(keepends=True),
             f"{endpoint} (deployed)",
             f"{endpoint} (captured)",

@@ -390,8 +390,9 @@ class SageturnerMagics(Magics, Settings):
         from sageturner_magic.notebook.html import code_shown
 
         config = self._config(arguments, cell)
-        show = verbs.code_diff if arguments.diff else verbs.code
-        return code_shown(show(config, name=arguments.name))
+        if arguments.diff:
+            return code_shown(verbs.code_diff(config, name=arguments.name, aws=_aws(arguments)))
+        return code_shown(verbs.code(config, name=arguments.name))
 
     def _schema(self, arguments: Namespace, cell: None) -> Any:
         from sageturner_magic.config import json_schema

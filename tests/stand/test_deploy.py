@@ -46,7 +46,11 @@ def test_an_endpoint_lives_from_setup_to_teardown(stand: Stand, tmp_path: Path) 
     assert "Build the image" not in again.err and "Push the image" not in again.err
     assert project.json("status", "lifelong")[0]["version"] == status["version"]
 
+    assert project.run("code", "--diff").out == ""
     project.write_code(factor=3)
+    changed_lines = project.run("code", "--diff").out.splitlines()
+    assert changed_lines[:2] == ["--- lifelong (deployed)", "+++ lifelong (captured)"]
+    assert [line[0] for line in changed_lines[2:] if "factor" in line] == ["-", "+"]
     assert "Update the endpoint" in project.run("deploy", "-e", "serverless").err
     assert project.invoke({"x": 2}) == {"answer": 6}
     changed = project.json("status", "lifelong")[0]["version"]

@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -342,11 +342,16 @@ def follow_file(path: Path, alive: Callable[[], bool]) -> Iterator[str]:
         yield pending
 
 
-_OUR_FILE = re.compile(r'(?:File ")?[^\s"]*sageturner\.py"?, line (\d+)')
+# As a traceback has it, also inside JSON, and as linters and loggers shorten it.
+_OUR_FILE = re.compile(r'(?:File \\?")?[^\s"]*?(?<![\w-])sageturner\.py(?:\\?"?, line |:)(\d+)')
 
 
-def with_cells(text: str, lines: dict[int, tuple[int, int]]) -> str:
-    """`text` with `sageturner.py, line n` replaced by the cell and line it was captured from."""
+def with_cells(text: str, lines: Mapping[int, tuple[int, int]]) -> str:
+    """`text` with lines of sageturner.py replaced by the cell and line they were captured from.
+
+    `File "/opt/program/sageturner.py", line 7` and `sageturner.py:7` become `In[3], line 2`;
+    lines that were not copied from a cell stay as they are.
+    """
 
     def cell(match: re.Match[str]) -> str:
         place = lines.get(int(match[1]))

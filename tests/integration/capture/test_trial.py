@@ -1,7 +1,6 @@
 """A module runs in a clean process, and its failures are told in the user's lines."""
 
 import json
-import os
 import sys
 import textwrap
 import threading
@@ -17,7 +16,6 @@ from sageturner_magic.capture import (
     check_module,
     from_folder,
     try_module,
-    user_frames,
 )
 from sageturner_magic.errors import CaptureError, DeploymentCancelled
 from sageturner_magic.values import CapturedModule, CellLine, SourceFile
@@ -140,24 +138,6 @@ def test_what_an_import_prints_reaches_the_log():
     kept = Keeping()
     check_module(module_of("print('hello from the import')"), sys.executable, kept)
     assert kept.lines == ["hello from the import"]
-
-
-def test_tracebacks_and_log_lines_are_told_in_cells():
-    source = "def predict(m, r):\n    return 1 / 0\n"
-    lines = {1: CellLine(4, 2), 2: CellLine(4, 3)}
-    module = CapturedModule("In[4]", (SourceFile("sageturner.py", source.encode()),), lines=lines)
-    text = (
-        "Traceback (most recent call last):\n"
-        '  File "/opt/program/sageturner.py", line 2, in predict'
-        f'\n  File "{os.sep}lib{os.sep}other.py", line 2, in f\nsageturner.py:2: slow\n'
-        "mysageturner.py:2 and sageturner.py:9"
-    )
-    assert user_frames(text, module) == (
-        "Traceback (most recent call last):\n  In[4], line 3, in predict"
-        f'\n  File "{os.sep}lib{os.sep}other.py", line 2, in f\nIn[4], line 3: slow\n'
-        "mysageturner.py:2 and sageturner.py:9"
-    )
-    assert user_frames(text.splitlines(), module) == user_frames(text, module)
 
 
 # --- load and one request -----------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sageturner_magic.capture.pickles import modules_in
 from sageturner_magic.capture.writers import WRITERS, write_object
 from sageturner_magic.errors import ArtefactError
 
@@ -48,9 +49,24 @@ def test_scikit_learn_as_joblib_and_as_skops(tmp_path, monkeypatch):
     path = twice(model, "m.joblib", tmp_path, monkeypatch)
     assert joblib.load(path).predict([[1.0]]) == [1]
     skops = pytest.importorskip("skops.io")
-    # skops writes addresses into its schema: the bytes differ from one save to the next.
-    write_object(model, "model", tmp_path / "m.skops")
-    assert skops.load(tmp_path / "m.skops").predict([[1.0]]) == [1]
+    path = twice(model, "m.skops", tmp_path, monkeypatch)
+    assert skops.load(path).predict([[1.0]]) == [1]
+    assert "sklearn.linear_model._logistic" in modules_in(path)
+
+
+def test_a_forest_as_skops_is_the_same_forest_and_the_same_bytes(tmp_path, monkeypatch):
+    skops = pytest.importorskip("skops.io")
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    features = np.random.default_rng(0).normal(size=(60, 4))
+    labels = (features[:, 0] > 0).astype(int)
+    forest = RandomForestClassifier(5, random_state=np.random.RandomState(0))
+    model = make_pipeline(StandardScaler(), forest).fit(features, labels)
+    path = twice(model, "m.skops", tmp_path, monkeypatch)
+    again = skops.load(path, trusted=skops.get_untrusted_types(file=path))
+    assert (again.predict_proba(features) == model.predict_proba(features)).all()
 
 
 def test_xgboost_in_its_own_formats(tmp_path, monkeypatch):
@@ -94,13 +110,56 @@ def test_an_onnx_model(tmp_path, monkeypatch):
     onnx.checker.check_model(onnx.load(path))
 
 
-def test_torch_weights_and_whole_modules(tmp_path):
+def test_torch_weights_and_whole_modules(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     layer = torch.nn.Linear(2, 1)
-    write_object(layer.state_dict(), "weights", tmp_path / "w.pt")
-    write_object(layer, "layer", tmp_path / "m.pt")
-    assert torch.load(tmp_path / "w.pt")["bias"].shape == (1,)
-    assert torch.load(tmp_path / "m.pt", weights_only=False).bias.shape == (1,)
+    weights = twice(layer.state_dict(), "w.pt", tmp_path / "weights", monkeypatch)
+    whole = twice(layer, "m.pt", tmp_path / "whole", monkeypatch)
+    assert torch.load(weights)["bias"].shape == (1,)
+    assert torch.load(whole, weights_only=False).bias.shape == (1,)
+    assert any(name.startswith("torch.nn") for name in modules_in(whole))
+    write_object(layer, "layer", tmp_path / "m.safetensors")
+    load_file = pytest.importorskip("safetensors.torch").load_file
+    assert torch.equal(load_file(tmp_path / "m.safetensors")["weight"], layer.weight)
+
+
+def test_catboost_in_its_own_formats(tmp_path):
+    catboost = pytest.importorskip("catboost")
+    model = catboost.CatBoostRegressor(iterations=2, verbose=False, allow_writing_files=False)
+    features = np.arange(20.0).reshape(-1, 1)
+    model.fit(features, features[:, 0])
+    for name, form in (("m.cbm", "cbm"), ("m.json", "json")):
+        write_object(model, "model", tmp_path / name)
+        again = catboost.CatBoostRegressor().load_model(str(tmp_path / name), format=form)
+        assert np.allclose(again.predict(features), model.predict(features))
+
+
+def test_a_keras_model(tmp_path, monkeypatch):
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    path = twice(model, "m.keras", tmp_path, monkeypatch)
+    again = keras.saving.load_model(path)
+    assert np.allclose(again.predict(np.ones((1, 2))), model.predict(np.ones((1, 2))))
+    write_object(model, "model", tmp_path / "m.h5")
+    assert keras.saving.load_model(tmp_path / "m.h5").count_params() == 3
+
+
+def test_a_hugging_face_model_becomes_a_folder(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    config = transformers.BertConfig(
+        vocab_size=8,
+        hidden_size=4,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=4,
+    )
+    model = transformers.BertModel(config).eval()
+    write_object(model, "model", tmp_path / "model")
+    again = transformers.AutoModel.from_pretrained(tmp_path / "model").eval()
+    words = torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        assert torch.equal(again(words).pooler_output, model(words).pooler_output)
 
 
 class Pipeline:
