@@ -1,10 +1,12 @@
 """Layers against Docker: building and pushing an image, side by side in one run.
 
-    python -m benchmarks.build [--runs 5] [--rows cold,second,dependency,code,torch,memory]
+    python -m benchmarks.build [--rounds 5] [--rows cold,second,dependency,code,torch,memory]
 
 Both builders get the same resolution, base image and packages and push to registries on this
-machine. Docker has its base image already; layers copies it from another registry. Writes
-benchmarks/results/build.md. Needs what the tests need: a Docker engine and docker-registry.
+machine. Docker has its base image already; layers copies it from another registry. The third
+column is uv in a Dockerfile, by BuildKit, where a Docker client here can use that. Writes
+benchmarks/results/build.md after every round, so that a run can be cut short. Five rounds take
+some 25 minutes on two quiet cores. Needs what the tests need: a Docker engine and docker-registry.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
+from benchmarks import uv_dockerfile
 from sageturner_magic.image.docker_builder import DockerBuilder
 from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.layer_cache import LayerCache
@@ -73,13 +76,17 @@ class Counting:
 class Bench:
     """One run's parts, and what was measured: row -> builder -> seconds."""
 
-    runs: int
+    rounds: int
     python: str
     source: Registry
     stack: ExitStack
     work: Path
     seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+
+    def write(self) -> None:
+        RESULT.parent.mkdir(exist_ok=True)
+        RESULT.write_text(report(self))
 
     def fresh_registry(self) -> Registry:
         folder = Path(tempfile.mkdtemp(dir=self.work))
@@ -112,15 +119,30 @@ class Bench:
         docker("--config", config, "push", name)
         return name
 
+    def uv(self, base: str) -> list[Builder]:
+        """A builder with uv in a Dockerfile, where BuildKit can be used."""
+        found = uv_dockerfile.client(base)
+        if not found:
+            self.notes["uv"] = "uv in a Dockerfile is not shown: no Docker client here has BuildKit"
+            return []
+        return [uv_dockerfile.UvBuilder(found, self.work / "uv-config")]
+
     def time(self, row: str, builder: Builder, spec: BuildSpec, to: Destination) -> Counting:
         reporter = Counting()
         began = time.perf_counter()
         builder.push(builder.build(spec, reporter), to, reporter)
         took = time.perf_counter() - began
-        name = "layers" if isinstance(builder, LayersBuilder) else "docker"
+        name = kind_of(builder)
         self.seconds.setdefault(row, {}).setdefault(name, []).append(took)
         print(f"{row}: {name} {took:.2f} s", flush=True)
         return reporter
+
+
+def kind_of(builder: Builder) -> str:
+    """The column that a builder's figures belong to."""
+    if isinstance(builder, LayersBuilder):
+        return "layers"
+    return "docker" if isinstance(builder, DockerBuilder) else "uv"
 
 
 def docker(*arguments: str, input: str = "") -> str:
@@ -154,9 +176,10 @@ def everyday(bench: Bench, rows: set[str]) -> None:
     packages = resolve(parse(PACKAGES, Path()), target, reporter)
     more = resolve(parse((*PACKAGES, ADDED), Path()), target, reporter)
     server = resolve(server_arguments(), target, reporter)
-    for _ in range(bench.runs):
+    for _ in range(bench.rounds):
         base = bench.base()
-        for builder in (DockerBuilder(FileStore(bench.work / "files")), bench.layers()):
+        builders: list[Builder] = [DockerBuilder(FileStore(bench.work / "files")), bench.layers()]
+        for builder in (*builders, *bench.uv(base)):
             name = f"bench-{uuid.uuid4().hex[:8]}"
             served = bench.fresh_registry()
             to = bench.destination(served)
@@ -164,7 +187,7 @@ def everyday(bench: Bench, rows: set[str]) -> None:
             bench.time("cold", builder, spec, to)
             (tag,) = served.tags("sageturner-sagemaker")
             size = image_size(to, served, tag)
-            kind = "layers" if isinstance(builder, LayersBuilder) else "docker"
+            kind = kind_of(builder)
             bench.notes[f"size {kind}"] = f"{size / 1e6:.1f} MB"
             if "code" in rows:
                 sent = bench.time("code", builder, make_spec(name, packages, server, base, "x"), to)
@@ -179,6 +202,7 @@ def everyday(bench: Bench, rows: set[str]) -> None:
         for image in docker("images", "--format", "{{.Repository}}:{{.Tag}}").split():
             if "bench-" in image or image == base:
                 docker("rmi", "--force", image)
+        bench.write()
 
 
 def torch(bench: Bench) -> None:
@@ -277,45 +301,51 @@ def report(bench: Bench) -> str:
         "",
         (
             f"{date.today()}, {platform.machine()}, {os.cpu_count()} cores, {engine_version},"
-            f" medians of {bench.runs}, load average {os.getloadavg()[2]:.1f} over 15 minutes."
+            f" medians of {len(bench.seconds.get('cold', {}).get('layers', ()))}, load average"
+            f" {os.getloadavg()[2]:.1f} over 15 minutes."
         ),
         (
             f"Packages: {', '.join(PACKAGES)}; added: {ADDED}. Bytecode on both sides; the"
             " resolution, which both share, is not counted."
         ),
         "",
-        "| | Docker build + push | layers | ratio | target | met |",
-        "|---|---|---|---|---|---|",
+        "| | Docker build + push | uv, BuildKit, push | layers | layers to Docker | target | met |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row, title in TITLES.items():
         found = bench.seconds.get(row)
         if not found:
             continue
         layers, theirs = (statistics.median(found[name]) for name in ("layers", "docker"))
+        by_uv = f"{statistics.median(found['uv']):.2f} s" if "uv" in found else ""
         goal, met = GOALS.get(row, ("", None))
         verdict = "" if met is None else "yes" if met(layers, theirs) else "no"
         lines.append(
-            f"| {title} | {theirs:.2f} s | {layers:.2f} s | 1/{theirs / layers:.1f} | {goal} |"
+            f"| {title} | {theirs:.2f} s | {by_uv} | {layers:.2f} s | 1/{theirs / layers:.1f} |"
+            f" {goal} |"
             f" {verdict} |"
         )
     rows = [
-        ("image, compressed", "size docker", "size layers", "<= Docker's"),
-        ("sent after a change of code", "", "code sent", "< 20 kB"),
-        ("sent for the second model with torch", "", "torch sent", "no byte of torch"),
-        ("peak memory with a wheel of 2 GB", "", "memory", "<= 200 MB"),
+        ("image, compressed", "size docker", "size uv", "size layers", "<= Docker's"),
+        ("sent after a change of code", "", "", "code sent", "< 20 kB"),
+        ("sent for the second model with torch", "", "", "torch sent", "no byte of torch"),
+        ("peak memory with a wheel of 2 GB", "", "", "memory", "<= 200 MB"),
     ]
     lines += [
-        f"| {title} | {bench.notes.get(theirs, '')} | {bench.notes[ours]} | | {goal} | |"
-        for title, theirs, ours, goal in rows
+        f"| {title} | {bench.notes.get(theirs, '')} | {bench.notes.get(by_uv, '')} |"
+        f" {bench.notes[ours]} | | {goal} | |"
+        for title, theirs, by_uv, ours, goal in rows
         if ours in bench.notes
     ]
+    if "uv" in bench.notes:
+        lines += ["", f"{bench.notes['uv']}."]
     return "\n".join(lines) + "\n"
 
 
 def main() -> None:
     """Run the rows that are asked for and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--python", default="3.12")
     asked = parser.parse_args()
@@ -325,7 +355,7 @@ def main() -> None:
     try:
         with ExitStack() as stack:
             source = stack.enter_context(registry(work / "source"))
-            bench = Bench(asked.runs, asked.python, source, stack, work)
+            bench = Bench(asked.rounds, asked.python, source, stack, work)
             steps: list[tuple[str, Callable[[], None]]] = [
                 ("cold", lambda: everyday(bench, rows)),
                 ("torch", lambda: torch(bench)),
@@ -334,8 +364,7 @@ def main() -> None:
             for name, step in steps:
                 if name in rows:
                     step()
-            RESULT.parent.mkdir(exist_ok=True)
-            RESULT.write_text(report(bench))
+                    bench.write()
             print(report(bench))
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image import bytecode, context, dockerfile, layer_cache
-from sageturner_magic.image.base import (
-    BaseImage,
-    BaseImages,
-    BaseLayer,
-    split_reference,
-    stored_credentials,
-)
+from sageturner_magic.image.assembled import AssembledImage, digest_of
+from sageturner_magic.image.base import BaseImage, BaseImages, BaseLayer, stored_credentials
 from sageturner_magic.image.bytecode import Compilers
 from sageturner_magic.image.files import FileStore, default_folder
 from sageturner_magic.image.layer_cache import LayerCache
-from sageturner_magic.image.layer_writing import Written
 from sageturner_magic.image.layers import Layer, LayerMaker, PlannedLayer
 from sageturner_magic.image.pushed import PushedLayers
 from sageturner_magic.image.registry import DOCKER_MANIFEST, RegistryClient
@@ -42,31 +34,7 @@ from sageturner_magic.image.unpacking import PackedLayer, UnpackedLayers
 from sageturner_magic.image.urls import Credentials
 from sageturner_magic.values import CHUNK, ImageRef, Reporter, UnpackedImage
 
-_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-_CONFIG = "application/vnd.docker.container.image.v1+json"
 _UPLOADS = 4
-
-
-@dataclass(frozen=True)
-class AssembledImage:
-    """An image as a list of layers.
-
-    Attributes:
-        base: What it stands on.
-        layers: Its own, from the bottom.
-        config: Its configuration, as it is stored.
-    """
-
-    base: BaseImage
-    layers: tuple[Layer, ...]
-    config: str
-
-    @property
-    def size(self) -> int:
-        """Compressed bytes of all layers."""
-        return sum(layer.size for layer in self.base.layers) + sum(
-            layer.written.size for layer in self.layers
-        )
 
 
 @dataclass(frozen=True)
@@ -104,7 +72,7 @@ class LayersBuilder:
                 )
             with _on_disk(self.cache.folder):
                 layers = maker.layers(self.with_wheels(spec, reporter), reporter)
-        image = AssembledImage(base, tuple(layers), _config(spec, base, layers))
+        image = AssembledImage.of(spec, base, layers)
         for layer in layers:
             reporter.log(f"layer of {_megabytes(layer.written.size)}: {layer.title}")
         self._remember(kept, image)
@@ -197,7 +165,7 @@ class LayersBuilder:
             # A registry refuses a manifest when it no longer has what was pushed before.
             pushed.forget()
             digest = self._send_all(registry, image.tag, assembled, frozenset(), reporter)
-        pushed.write(each["digest"] for each in _layers(assembled))
+        pushed.write(each.digest for each in assembled.all_layers)
         return ImageRef(
             destination.repository, digest, image.tag, image.architecture, assembled.size
         )
@@ -236,7 +204,7 @@ class LayersBuilder:
         if known:
             reporter.log(f"{len(known.intersection([*own]))} layers are there since the last push")
         reporter.checkpoint()
-        return registry.put_manifest(tag, _manifest(image), DOCKER_MANIFEST)
+        return registry.put_manifest(tag, image.manifest(), DOCKER_MANIFEST)
 
     def unpack(self, image: BuiltImage, reporter: Reporter) -> UnpackedImage:
         """`image` as a folder: the very layers that `push` sends. Raises ImageError."""
@@ -310,26 +278,19 @@ class LayersBuilder:
     def _remember(self, kept: Path, image: AssembledImage) -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=kept.parent, delete=False) as file:
-            json.dump(asdict(image), file)
+            file.write(image.to_json())
         Path(file.name).replace(kept)
 
     def _remembered(self, kept: Path) -> AssembledImage | None:
         """The image, if all its layers are still in the cache."""
         try:
-            read: dict[str, Any] = json.loads(kept.read_text())
-            base = read["base"]
-            base_layers = tuple(BaseLayer(**layer) for layer in base["layers"])
-            layers = tuple(
-                Layer(layer["title"], Written.from_json(layer["written"]))
-                for layer in read["layers"]
-            )
-            for layer in layers:
+            found = AssembledImage.from_json(kept.read_text())
+            for layer in found.layers:
                 if self.cache.blob(layer.written.digest).stat().st_size != layer.written.size:
                     return None
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        found = BaseImage(base["repository"], base["digest"], base_layers, base["config"])
-        return AssembledImage(found, layers, read["config"])
+        return found
 
 
 def refuse_what_needs_docker(spec: Spec) -> None:
@@ -408,74 +369,10 @@ def _base_title(layer: BaseLayer) -> str:
 
 
 def _send_config(registry: RegistryClient, config: bytes, reporter: Reporter) -> None:
-    digest = _digest(config)
+    digest = digest_of(config)
     if not registry.has_blob(digest):
         registry.upload(digest, len(config), lambda offset: iter((config[offset:],)), reporter,
                         "configuration")  # fmt: skip
-
-
-def _config(spec: BuildSpec, base: BaseImage, layers: list[Layer]) -> str:
-    """The image's configuration: the base's, with what the Dockerfile would have added."""
-    config = json.loads(json.dumps(base.config))
-    for unwanted in ("container", "container_config", "id", "parent", "docker_version"):
-        config.pop(unwanted, None)
-    inner = config.setdefault("config", {})
-    added = dockerfile.environment(spec)
-    added["PATH"] = f"{dockerfile.BIN}:{base.path}"
-    kept = [each for each in inner.get("Env") or () if each.partition("=")[0] not in added]
-    inner["Env"] = [*kept, *(f"{name}={text}" for name, text in added.items())]
-    inner["Labels"] = {
-        **(inner.get("Labels") or {}),
-        **dockerfile.labels(spec),
-        "sageturner.base": f"{split_reference(spec.base)[0]}@{base.digest}",
-    }
-    inner["Entrypoint"] = list(dockerfile.ENTRYPOINT)
-    inner["Cmd"] = list(dockerfile.COMMAND)
-    inner["WorkingDir"] = dockerfile.PROGRAM
-    inner["ExposedPorts"] = {**(inner.get("ExposedPorts") or {}), "8080/tcp": {}}
-    inner.pop("Image", None)
-    config["rootfs"] = {
-        "type": "layers",
-        "diff_ids": [
-            *config["rootfs"]["diff_ids"],
-            *(f"sha256:{layer.written.diff_id}" for layer in layers),
-        ],
-    }
-    # The base's own time: an image of the same inputs is the same image.
-    created = config.get("created", "1980-01-01T00:00:00Z")
-    config["history"] = [
-        *(config.get("history") or ()),
-        *(
-            {"created": created, "created_by": f"sageturner-magic: {layer.title}"}
-            for layer in layers
-        ),
-    ]
-    config["architecture"], config["os"] = spec.target.architecture, "linux"
-    return json.dumps(config, sort_keys=True)
-
-
-def _layers(image: AssembledImage) -> list[dict[str, Any]]:
-    """The layers as a manifest describes them."""
-    own = (BaseLayer(f"sha256:{each.written.digest}", each.written.size) for each in image.layers)
-    return [
-        {"mediaType": _LAYER, "size": layer.size, "digest": layer.digest}
-        for layer in (*image.base.layers, *own)
-    ]
-
-
-def _manifest(image: AssembledImage) -> bytes:
-    config = image.config.encode()
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": DOCKER_MANIFEST,
-        "config": {"mediaType": _CONFIG, "size": len(config), "digest": _digest(config)},
-        "layers": _layers(image),
-    }
-    return json.dumps(manifest, indent=2).encode()
-
-
-def _digest(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def _megabytes(size: int) -> str:

@@ -13,17 +13,17 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import docker
 from zlib_ng import gzip_ng
 
+from sageturner_magic.image.assembled import manifest_of
+from sageturner_magic.image.base import BaseLayer
 from sageturner_magic.image.layer_writing import LEVEL
 from sageturner_magic.image.registry import DOCKER_MANIFEST, RegistryClient
 from sageturner_magic.values import CHUNK, Reporter
 
-_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-_CONFIG = "application/vnd.docker.container.image.v1+json"
 _GZIP = b"\x1f\x8b"
 
 
@@ -58,19 +58,14 @@ def send(
             (described,) = json.load(_file(archive, "manifest.json"))
             config = _blob(_file(archive, described["Config"]), work / "config")
             _send(registry, config, "configuration", reporter)
-            layers = []
+            layers: list[BaseLayer] = []
             for number, name in enumerate(described["Layers"], 1):
                 layer = _compressed(_file(archive, name), work / "layer", reporter)
                 title = f"layer {number} of {len(described['Layers'])}"
                 _send(registry, layer, title, reporter)
-                layers.append(_described(layer, _LAYER))
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": DOCKER_MANIFEST,
-            "config": _described(config, _CONFIG),
-            "layers": layers,
-        }
-        registry.put_manifest(tag, json.dumps(manifest, indent=2).encode(), DOCKER_MANIFEST)
+                layers.append(BaseLayer(layer.digest, layer.size))
+        manifest = manifest_of(BaseLayer(config.digest, config.size), layers)
+        registry.put_manifest(tag, manifest, DOCKER_MANIFEST)
 
 
 def _file(archive: tarfile.TarFile, name: str) -> IO[bytes]:
@@ -118,7 +113,3 @@ def _send(registry: RegistryClient, blob: _Blob, title: str, reporter: Reporter)
         return
     registry.upload(blob.digest, blob.size, blob.read, reporter, title)
     reporter.log(f"{title}: pushed")
-
-
-def _described(blob: _Blob, media_type: str) -> dict[str, Any]:
-    return {"mediaType": media_type, "size": blob.size, "digest": blob.digest}
