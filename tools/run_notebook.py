@@ -1,8 +1,12 @@
 """Runs a notebook with a real kernel and prints what it showed, cell by cell.
 
-The executed copy and the pictures are written to `build/`. Exits with 1 when a cell fails.
+    python tools/run_notebook.py [--save] example_notebooks/01_quickstart.ipynb
+
+The executed copy and the pictures are written to `build/`; with --save the outputs are kept in
+the notebook itself. Exits with 1 when a cell fails.
 """
 
+import argparse
 import base64
 import os
 import sys
@@ -12,6 +16,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from notebook_outputs import tidy
 
 TIMEOUT_S = 600
 PICTURES = {"image/png": ".png", "image/jpeg": ".jpg"}
@@ -34,12 +39,11 @@ def show(output: NotebookNode, picture: Path) -> None:
     print(output.data.get("text/plain", ""))
 
 
-def main(path: Path) -> int:
-    """Run the notebook at `path`."""
+def run(path: Path, build: Path) -> NotebookNode:
+    """The executed notebook; raises CellExecutionError. What ran is in `build` either way."""
     # The kernel of this very environment, not one of the same name installed elsewhere.
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     notebook = nbformat.read(path, as_version=4)
-    build = Path("build")
     build.mkdir(exist_ok=True)
 
     def on_cell_executed(cell: NotebookNode, cell_index: int, execute_reply: object) -> None:
@@ -60,14 +64,29 @@ def main(path: Path) -> int:
     )
     try:
         client.execute()
+    finally:
+        nbformat.write(notebook, build / path.name)
+    return notebook
+
+
+def main() -> int:
+    """Run the notebook that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--save", action="store_true", help="keep the outputs in the notebook")
+    arguments = parser.parse_args()
+    path, build = arguments.notebook, Path("build")
+    try:
+        notebook = run(path, build)
     except CellExecutionError as error:
         print(f"\n{path} failed:\n{error}", file=sys.stderr)
         return 1
-    finally:
-        nbformat.write(notebook, build / path.name)
-    print(f"\nThe executed notebook is in {build / path.name}")
+    if arguments.save:
+        tidy(notebook, path)
+        nbformat.write(notebook, path)
+    print(f"\nThe executed notebook is in {path if arguments.save else build / path.name}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())
