@@ -157,7 +157,7 @@ def _debian() -> str:
     return name
 
 
-def _interpreter(version: str) -> Path:
+def interpreter(version: str) -> Path:
     """This machine's Python `version` that is not a virtual environment's."""
     candidates: list[Path] = []
     if launcher := shutil.which("pyenv"):
@@ -211,10 +211,8 @@ def ensure(version: str) -> str:
     """
     name = REFERENCE.format(version=version)
     debian = _debian()
-    interpreter = _interpreter(version)
-    full_version = _output(
-        str(interpreter), "-c", "import platform; print(platform.python_version())"
-    )
+    python = interpreter(version)
+    full_version = _output(str(python), "-c", "import platform; print(platform.python_version())")
     recipe = f"{RECIPE}-{debian.rpartition(':')[2]}-{full_version}"
     label = '{{index .Config.Labels "sageturner.test.recipe"}}'
     present = subprocess.run(
@@ -223,7 +221,7 @@ def ensure(version: str) -> str:
     if present.returncode == 0 and present.stdout.strip() == recipe:
         return name
     with tempfile.TemporaryDirectory(dir=cache_folder()) as work:
-        _copy_python(version, interpreter.parents[1], Path(work, "prefix"))
+        _copy_python(version, python.parents[1], Path(work, "prefix"))
         Path(work, "Dockerfile").write_text(
             DOCKERFILE.format(debian=debian, full_version=full_version, recipe=recipe)
         )
