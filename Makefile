@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo demo-lab test check unit integration screenshots proof bench-server bench-build format clean
+.PHONY: help demo demo-lab test check unit integration screenshots proof bench-server bench-build bench-models format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -17,6 +17,7 @@ help:
 	@echo "make proof     the large proofs, of which make test runs a sample (hours)"
 	@echo "make bench-server  measure the model server beside its peers"
 	@echo "make bench-build  measure both builders side by side (needs an hour or so)"
+	@echo "make bench-models  measure the example notebooks' models beside a peer"
 	@echo "make format    let ruff format and mend the code"
 
 $(BIN)/python:
@@ -63,6 +64,9 @@ bench-server: $(VENV)/.dev
 
 bench-build: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.build
+
+bench-models: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.models
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

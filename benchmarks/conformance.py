@@ -1,6 +1,6 @@
 """Asks this server and its peers for every rule of the container contract, and writes the table.
 
-Usage: python benchmarks/conformance.py
+Usage: python -m benchmarks.conformance
 
 The part of docs/server.md below its marker is replaced.
 """
@@ -11,9 +11,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from model_servers import OURS, PEERS, TRIVIAL
-from server import running
-
+from benchmarks.model_servers import OURS, PEERS, TRIVIAL
+from benchmarks.server import running
 from sageturner_magic import conformance
 
 RESULT = Path(__file__).parents[1] / "docs" / "server.md"

@@ -1,6 +1,6 @@
 """The model server beside its peers: speed, latency, start, memory, health, batching.
 
-Usage: python benchmarks/server.py [ROUNDS]
+Usage: python -m benchmarks.server [ROUNDS]
 
 Needs `wrk` (Debian package wrk) and Linux. Each peer is installed into an environment of its own
 below `build/`. Servers and the load generator share the machine's processors, unpinned. In each
@@ -28,7 +28,16 @@ from datetime import date
 from pathlib import Path
 
 import psutil
-from model_servers import BATCHED, HOLDS_THE_GIL, OURS, PEERS, PLAIN_ROUTE, TRIVIAL, Server
+
+from benchmarks.model_servers import (
+    BATCHED,
+    HOLDS_THE_GIL,
+    OURS,
+    PEERS,
+    PLAIN_ROUTE,
+    TRIVIAL,
+    Server,
+)
 
 RESULT = Path(__file__).parent / "results" / "server.md"
 SECONDS = 4
@@ -61,6 +70,44 @@ def status(port: int, path: str) -> int:
             return connection.getresponse().status
         except (OSError, http.client.HTTPException):
             return 0
+
+
+def wrk(url: str, body: str, connections: int, seconds: int) -> list[float]:
+    """wrk's requests a second, median and 99th percentile in ms, and errors."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write(SCRIPT)
+        script.flush()
+        result = subprocess.run(
+            ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "30", "--script",
+             script.name, url],
+            env={**os.environ, "BODY": body}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("RESULT")]
+    return [float(part) for part in line.split()[1:]]
+
+
+def memory_of(pid: int) -> float:
+    """MB that a process and its descendants hold, shared pages counted once."""
+    root = psutil.Process(pid)
+    total = 0
+    for each in [root, *root.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += each.memory_full_info().pss
+    return total / 1e6
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that leads a session of its own, and its descendants."""
+    with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+        descendants = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        for each in descendants:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 class Running:
@@ -102,26 +149,14 @@ class Running:
                 time.sleep(0.005)
 
     def load(self, connections: int, x: list[float], seconds: int = SECONDS) -> list[float]:
-        """wrk's requests a second, median and 99th percentile in ms, and errors."""
+        """See `wrk`."""
         body = json.dumps({"inputs": [x]} if self.server.inputs else {"x": x})
-        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-            script.write(SCRIPT)
-            script.flush()
-            result = subprocess.run(
-                ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "30", "-s",
-                 script.name, f"http://127.0.0.1:{self.port}{self.server.invocations}"],
-                env={**os.environ, "BODY": body}, capture_output=True, text=True, check=True,
-            )  # fmt: skip
-        (line,) = [line for line in result.stdout.splitlines() if line.startswith("RESULT")]
-        return [float(part) for part in line.split()[1:]]
+        url = f"http://127.0.0.1:{self.port}{self.server.invocations}"
+        return wrk(url, body, connections, seconds)
 
     def memory(self) -> float:
-        """MB that all its processes hold, shared pages counted once."""
-        root = psutil.Process(self.process.pid)
-        total: int = sum(
-            each.memory_full_info().pss for each in [root, *root.children(recursive=True)]
-        )
-        return total / 1e6
+        """See `memory_of`."""
+        return memory_of(self.process.pid)
 
     def ping_p99(self, seconds: float = 4.0) -> float:
         """ms of the 99th percentile of pings while requests run."""
@@ -135,16 +170,7 @@ class Running:
         return statistics.quantiles(times, n=100)[98] if len(times) > 1 else max(times)
 
     def stop(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            descendants = psutil.Process(self.process.pid).children(recursive=True)
-            os.killpg(self.process.pid, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(5)
-            for each in descendants:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    each.kill()
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        end(self.process)
 
 
 @contextlib.contextmanager
