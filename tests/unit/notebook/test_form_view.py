@@ -1,0 +1,206 @@
+"""What the form's fields and buttons do, without a browser."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from sageturner_magic.deployment.request import AwsOptions
+from sageturner_magic.errors import ConfigError, SageturnerError, UsageError
+from sageturner_magic.notebook.background import Background
+from sageturner_magic.notebook.extension import load, unload
+from sageturner_magic.notebook.form import CodeState, Form, field_at
+from sageturner_magic.notebook.form_fields import FieldView, PairsEditor
+from sageturner_magic.notebook.form_invoke import first_request
+from sageturner_magic.notebook.form_parts import ArtefactEditor, code_html
+from sageturner_magic.notebook.form_view import DeployForm
+from sageturner_magic.notebook.saving import SavedFile
+
+SECONDS = 60
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def shell(tmp_path, monkeypatch):
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.chdir(tmp_path)
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    load(shell)
+    yield shell
+    unload(shell)
+
+
+@pytest.fixture
+def form(shell):
+    session = shell.magics_manager.registry["SageturnerMagics"].session
+    values = Form("name: digits\n", Path.cwd(), "local", "generate")
+    saved = SavedFile("sageturner.yaml", None)
+    return DeployForm(shell, session, values, saved, AwsOptions())
+
+
+def widgets(root):
+    """All widgets below one."""
+    yield root
+    for child in getattr(root, "children", ()):
+        yield from widgets(child)
+
+
+def named(form, description):
+    return next(
+        each for each in widgets(form.widget) if getattr(each, "description", None) == description
+    )
+
+
+def shown(form):
+    """All HTML of the form."""
+    return "\n".join(each.value for each in widgets(form.widget) if type(each).__name__ == "HTML")
+
+
+def test_where_no_widget_can_be_shown_the_verb_says_what_to_do(shell):
+    with pytest.raises(UsageError, match="JupyterLab"):
+        shell.run_line_magic("sageturner", "form")
+
+
+def test_each_change_is_seen_in_the_yaml(form):
+    named(form, "Name").value = "other"
+    named(form, "Endpoint type").value = "serverless"
+    named(form, "Memory").value = "4096"
+    named(form, "Serving").value = True
+    named(form, "Timeout (s)").value = 30
+    named(form, "Python packages").value = "numpy>=2\n\n pandas \n"
+    assert "name: other" in shown(form) and "memory: 4096" in shown(form)
+    assert "timeout_s: 30" in shown(form)
+    assert "- numpy&gt;=2\n      - pandas" in shown(form)
+
+
+def test_a_problem_is_shown_beside_its_field_until_it_is_mended(form):
+    named(form, "Name").value = "Digits!"
+    assert "sageturner-problem" in shown(form) and "Write <code>digits</code>" in shown(form)
+    assert "1 problem" in shown(form)
+    named(form, "Deploy").click()
+    assert "1 problem" in shown(form)
+    named(form, "Name").value = "digits"
+    assert "Ready to deploy digits" in shown(form)
+    assert '"sageturner-problem"' not in shown(form)
+
+
+def test_what_is_typed_is_shown_as_text(form):
+    named(form, "Name").value = "<img src=x onerror=alert(1)>"
+    assert "<img" not in shown(form)
+    assert "&lt;img" in shown(form)
+
+
+def test_nothing_is_deployed_without_code_and_the_form_says_why(form):
+    named(form, "Deploy").click()
+    wait_until(lambda: "No cells are captured" in shown(form))
+    wait_until(lambda: not named(form, "Deploy").disabled)
+
+
+def test_save_keeps_what_others_wrote(form, tmp_path):
+    named(form, "Save YAML").click()
+    file = tmp_path / "sageturner.yaml"
+    assert file.read_text() == "name: digits\n"
+    named(form, "Name").value = "other"
+    named(form, "Save YAML").click()
+    assert file.read_text() == "name: other\n"
+    file.write_text("name: theirs\n")
+    named(form, "Save YAML").click()
+    assert file.read_text() == "name: theirs\n"
+    assert "has changed since the form read it" in shown(form)
+    (tmp_path / "taken.yaml").write_text("name: theirs\n")
+    named(form, "YAML file").value = "taken.yaml"
+    named(form, "Save YAML").click()
+    assert (tmp_path / "taken.yaml").read_text() == "name: theirs\n"
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be written"):
+        SavedFile("x.yaml", None).save(str(tmp_path / "file" / "x.yaml"), "name: a\n")
+
+
+def test_instance_types_are_offered_that_fit_with_what_they_have(form):
+    named(form, "Endpoint type").value = "server"
+    instance = named(form, "Instance type")
+    wait_until(lambda: len(instance.options) > 100)
+    labels = {name: label for label, name in instance.options}
+    assert labels["ml.g5.xlarge"] == "ml.g5.xlarge · A10G, 24 GB"
+    assert labels["ml.g5.12xlarge"] == "ml.g5.12xlarge · 4 x A10G, 24 GB each"
+    assert "ml.inf1.xlarge" not in labels
+    assert "AWS Inferentia" in shown(form)
+    instance.value = "ml.c5.large"
+    assert "instance_type: ml.c5.large" in shown(form)
+
+
+def test_an_artefact_is_live_variables_a_path_or_nothing():
+    made = []
+    editor = ArtefactEditor(None, [("model (Model)", "model")], made.append)
+    editor.control.value = "variables"
+    file, variable = next(
+        each.children[:2] for each in widgets(editor.widget) if type(each).__name__ == "HBox"
+    )
+    assert file.value == "model.joblib"
+    variable.value = "model"
+    editor.control.value = "path"
+    next(each for each in widgets(editor.widget) if type(each).__name__ == "Text").value = "./m"
+    editor.control.value = "none"
+    assert made == [{"model.joblib": ""}, {"model.joblib": "model"}, "", "./m", None]
+
+
+def test_pairs_are_added_changed_and_removed():
+    made = []
+    editor = PairsEditor("Environment", {"A": "1"}, made.append)
+    editor.children[-1].click()
+    name, value, _ = editor.children[2].children
+    name.value, value.value = "B", "2"
+    editor.children[1].children[2].click()
+    assert made[-3:] == [{"A": "1", "B": ""}, {"A": "1", "B": "2"}, {"B": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "held"),
+    [
+        (("serving", "nan"), None),
+        (("serving", "timeout_s"), "30"),
+        (("container", "generate_container", "python_packages"), "auto"),
+        (("container", "generate_container", "python_version"), "3.11"),
+        (("container", "generate_container", "install_cuda"), "true"),
+        (("compute", "server", "volume_gb"), "8"),
+    ],
+)
+def test_showing_a_value_does_not_change_it(path, held):
+    changed = []
+    view = FieldView(field_at(path), held, changed.append)
+    view.show(())
+    assert changed == []
+
+
+def test_states_of_cells_are_shown_as_text():
+    html = code_html([CodeState("<b>x</b>", "load in In[1]", "missing")])
+    assert "&lt;b&gt;x&lt;/b&gt;" in html and "✗ missing" in html
+
+
+def test_of_several_pieces_of_work_only_the_last_ones_result_is_used():
+    background, first, done = Background(), threading.Event(), []
+    background.start("x", lambda: first.wait(SECONDS) and "old", done.append, done.append)
+    background.start("x", lambda: "new", done.append, done.append)
+    wait_until(lambda: done == ["new"])
+    first.set()
+    background.start("y", lambda: 1 / 0, done.append, done.append)
+    wait_until(lambda: len(done) == 2)
+    assert isinstance(done[1], SageturnerError) and "ZeroDivisionError" in str(done[1])
+
+
+def test_a_request_begins_with_the_example_or_empty():
+    assert first_request({"example_request": lambda: {"a": [1]}}) == '{\n  "a": [\n    1\n  ]\n}'
+    assert first_request({}) == "{}"
+    assert first_request({"example_request": lambda: 1 / 0}) == "{}"
