@@ -28,16 +28,28 @@ HISTORY = 50
 """Requests that are kept."""
 
 
-def first_request(namespace: Mapping[str, object]) -> str:
-    """What the notebook's example_request() returns, as JSON; `{}` where there is none."""
-    example = namespace.get("example_request")
-    if not callable(example):
-        return "{}"
+EMPTY = "{}"
+
+
+def first_request(endpoint: Endpoint, namespace: Mapping[str, object]) -> str:
+    """What example_request() returns, the endpoint's or else the notebook's, as JSON.
+
+    `{}` where there is none, or where it has no JSON form.
+    """
     try:
-        return json.dumps(example(), indent=2, ensure_ascii=False, default=_plain)
+        made = endpoint.example_request()
+        example = namespace.get("example_request")
+        if made is None and callable(example):
+            made = example()
+        return (
+            EMPTY
+            if made is None
+            else json.dumps(made, indent=2, ensure_ascii=False, default=_plain)
+        )
     except Exception:
-        # The user's own code, or a value without a JSON form: an empty request is a start too.
-        return "{}"
+        # The endpoint may be gone, and the notebook's function is the user's own code: an empty
+        # request is a start too.
+        return EMPTY
 
 
 def _plain(value: Any) -> Any:
@@ -59,7 +71,7 @@ class InvokeForm:
         self._quiet = False
         self._output: Any = None
         self._request = ipywidgets.Textarea(
-            first_request(session.namespace),
+            EMPTY,
             description="Request",
             rows=8,
             style={"description_width": "80px"},
@@ -83,8 +95,18 @@ class InvokeForm:
         self.widget = ipywidgets.VBox([head, self._request, buttons, self._history, self._answer])
         self.widget.add_class("sageturner-form")
 
+    def _begin_with(self, example: str) -> None:
+        if self._request.value == EMPTY:
+            self._request.value = example
+
     def show(self) -> None:
         """Display the form as the output of the cell that runs."""
+        self._background.start(
+            "example",
+            lambda: first_request(self._endpoint, self._session.namespace),
+            self._begin_with,
+            lambda _: None,
+        )
         bundle = dict(self.widget._repr_mimebundle_())
         bundle["text/plain"] = NO_WIDGETS
         self._output = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]

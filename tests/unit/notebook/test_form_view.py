@@ -200,7 +200,19 @@ def test_of_several_pieces_of_work_only_the_last_ones_result_is_used():
     assert isinstance(done[1], SageturnerError) and "ZeroDivisionError" in str(done[1])
 
 
-def test_a_request_begins_with_the_example_or_empty():
-    assert first_request({"example_request": lambda: {"a": [1]}}) == '{\n  "a": [\n    1\n  ]\n}'
-    assert first_request({}) == "{}"
-    assert first_request({"example_request": lambda: 1 / 0}) == "{}"
+class Asked:
+    """An endpoint with this example."""
+
+    def __init__(self, example):
+        self._example = example
+
+    def example_request(self):
+        return self._example
+
+
+def test_a_request_begins_with_the_endpoints_example_the_notebooks_or_empty():
+    notebooks = {"example_request": lambda: {"a": [1]}}
+    assert first_request(Asked({"b": 2}), notebooks) == '{\n  "b": 2\n}'
+    assert first_request(Asked(None), notebooks) == '{\n  "a": [\n    1\n  ]\n}'
+    assert first_request(Asked(None), {}) == "{}"
+    assert first_request(Asked(None), {"example_request": lambda: 1 / 0}) == "{}"
