@@ -21,7 +21,7 @@ MOST_CONCURRENT = 1000
 
 
 class LoadRun:
-    """A load test that runs in threads of its own, one for each request at a time."""
+    """A load test in threads of its own, one for each request at a time; `watch` runs it."""
 
     def __init__(
         self, endpoint: str, ask: Ask, *, requests: int, concurrency: int, price: Price
@@ -36,13 +36,10 @@ class LoadRun:
         self._failed = 0
         self._error: BaseException | None = None
         self._stop = threading.Event()
-        self._begin = time.perf_counter()
-        self._end = 0.0
+        self._begin = self._end = 0.0
         self._done = threading.Event()
         self._running = self.concurrency
         self._lock = threading.Lock()
-        for _ in range(self.concurrency):
-            threading.Thread(target=self._work, name="sageturner-load", daemon=True).start()
 
     def _work(self) -> None:
         try:
@@ -76,22 +73,29 @@ class LoadRun:
 
     def seconds(self) -> float:
         """How long it has been running, or ran."""
-        return (self._end or time.perf_counter()) - self._begin
+        return (self._end or time.perf_counter()) - self._begin if self._begin else 0.0
 
     def stop(self) -> None:
         """Send no further requests; those that are under way are waited for."""
         self._stop.set()
 
     def watch(self, redraw: Callable[[], None]) -> None:
-        """Call `redraw` at most `REDRAWS` times a second until it has ended.
+        """Send the requests, and call `redraw` at most `REDRAWS` times a second meanwhile.
 
         The first interrupt sends no further requests and waits for those that are under way.
 
         Raises:
             InvocationCancelled: It was interrupted a second time.
         """
+        waiting = [
+            threading.Thread(target=self._work, name="sageturner-load", daemon=True)
+            for _ in range(self.concurrency)
+        ]
+        self._begin = time.perf_counter()
         while True:
             try:
+                while waiting:
+                    waiting.pop().start()
                 while not self._done.wait(1 / REDRAWS):
                     redraw()
                 break
@@ -135,7 +139,7 @@ def start_load_test(
     timeout_s: float = REQUEST_SECONDS,
     aws: AwsOptions | None = None,
 ) -> LoadRun:
-    """Begin to send the same request again and again; see `load_test`."""
+    """A load test that is ready to be run by `watch`; see `load_test`."""
     for flag, value, most in (
         ("--requests", requests, None),
         ("--concurrency", concurrency, MOST_CONCURRENT),

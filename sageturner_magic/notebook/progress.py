@@ -39,8 +39,9 @@ STYLE = """<style>
 .sageturner-progress progress{width:140px;height:8px;accent-color:var(--jp-brand-color1,#1976d2)}
 .sageturner-tail{max-height:14em;overflow:auto;display:flex;flex-direction:column-reverse;
  background:var(--jp-layout-color2,#f5f5f5)}
-.sageturner-fold .jp-Collapse,.sageturner-fold .jp-Collapse-header,
-.sageturner-fold .jp-Collapse-contents{border:none;background:none;padding:2px 0}
+.jupyter-widgets.sageturner-fold .jupyter-widget-Collapse-header,
+.jupyter-widgets.sageturner-fold .jupyter-widget-Collapse-contents
+{border:none;background:none;padding:2px 0}
 .sageturner-tail pre{flex-shrink:0}
 .sageturner-tail pre{margin:0;font-size:12px;line-height:1.4;padding:6px 8px;background:none;
  color:var(--jp-content-font-color1,inherit);white-space:pre-wrap;overflow-wrap:anywhere}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
 
 import sageturner_magic as sageturner
 from sageturner_magic.deployment.snippets import snippets
@@ -164,21 +164,10 @@ def test_what_is_copied_from_an_answer_gives_the_same_answer(chat, tmp_path):
 EXTENSION = "%load_ext sageturner_magic"
 
 
-def run(*sources, interrupt_after=None):
-    """The executed notebook; its last cell is interrupted after some seconds."""
+def run(*sources):
+    """The executed notebook."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(s) for s in sources])
-    client = NotebookClient(
-        notebook,
-        timeout=interrupt_after or 120,
-        interrupt_on_timeout=True,
-        kernel_name="python3",
-        allow_errors=False,
-    )
-    try:
-        client.execute()
-    except CellExecutionError:
-        if interrupt_after is None:
-            raise
+    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
     return notebook
 
 
@@ -203,16 +192,33 @@ def test_a_notebook_keeps_one_static_output_of_a_streamed_answer(chat, own_kerne
     assert "HTTP 200" in again.data["text/html"]
 
 
+def outputs_until(client, enough):
+    """The last message of each kind that the kernel sends, up to one that is `enough`."""
+    outputs = {}
+    deadline = time.monotonic() + 60
+    while True:
+        message = client.get_iopub_msg(timeout=max(deadline - time.monotonic(), 0))
+        outputs[message["msg_type"]] = message["content"]
+        if enough(message):
+            return outputs
+
+
 def test_the_stop_button_keeps_what_arrived(chat, own_kernel):
     chat.unlink(missing_ok=True)
-    notebook = run(
-        EXTENSION,
-        '%sageturner invoke --stream chat {"count": 10000, "sleep": 0.05, "piece": "word "}',
-        interrupt_after=5,
-    )
-    shown, error = notebook.cells[1].outputs
-    assert "word word" in shown.data["text/plain"] and "stopped" in shown.data["text/html"]
-    assert error.ename == "InvocationCancelled"
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        client.execute_interactive(EXTENSION, timeout=60)
+        request = '{"count": 10000, "sleep": 0.05, "piece": "word "}'
+        client.execute(f"%sageturner invoke --stream chat {request}")
+        outputs_until(client, lambda message: "word word" in str(message["content"].get("data")))
+        manager.interrupt_kernel()
+        outputs = outputs_until(client, lambda message: message["msg_type"] == "error")
+        data = outputs["update_display_data"]["data"]
+        assert "word word" in data["text/plain"] and "stopped" in data["text/html"]
+        assert outputs["error"]["ename"] == "InvocationCancelled"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
     wait_until(chat.exists, what="the generator's clean-up")
 
 
@@ -253,7 +259,8 @@ def test_a_load_test_that_is_stopped_keeps_what_was_measured(chat):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-    wait_until(chat.exists, what="the first answer")
+    endpoint = sageturner.Endpoint("chat")
+    wait_until(lambda: endpoint.usage(1).requests > 50, what="many answers")
     process.send_signal(signal.SIGINT)
     shown, said = process.communicate(timeout=60)
     assert process.returncode == 130
