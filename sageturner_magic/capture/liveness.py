@@ -6,10 +6,11 @@ import __future__
 import ast
 import dataclasses
 import inspect
+import itertools
 import math
 import reprlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -215,14 +216,15 @@ def _has_more(live: type, node: ast.ClassDef) -> bool:
     return bool({name for name in own - bound if not name.startswith(private)})
 
 
-def _is_function(node: Function, codes: Sequence[CodeType], live: Any) -> Verdict:
+def _is_function(node: Function, codes: Iterator[CodeType], live: Any) -> Verdict:
     function = plain_function(live)
     decorated = bool(node.decorator_list)
-    if not codes:
+    first = next(codes, None)
+    if first is None:
         return None
     if function is None:
         return None if decorated else False
-    if any(same_code(code, function.__code__) for code in codes):
+    if any(same_code(code, function.__code__) for code in itertools.chain((first,), codes)):
         return True
     # A decorator may return a function of its own, and not say which one it wraps.
     return None if decorated and function.__name__ != node.name else False
@@ -254,13 +256,12 @@ def _flags(live: Any) -> int:
     return function.__code__.co_flags & sum(known)
 
 
-def _compiled(path: list[str], node: ast.stmt, cell: ast.Module, live: Any) -> list[CodeType]:
+def _compiled(path: list[str], node: ast.stmt, cell: ast.Module, live: Any) -> Iterator[CodeType]:
     """The code that `path` (a name, or class and method) has, in each way it may be compiled.
 
     IPython compiles statement by statement, a magic its whole cell at once; where the cell
     imports a name, Python compiles calls of the name's methods differently.
     """
-    found: list[CodeType] = []
     for tree in (ast.Module([node], []), cell):
         try:
             code: CodeType | None = compile(
@@ -276,8 +277,7 @@ def _compiled(path: list[str], node: ast.stmt, cell: ast.Module, live: Any) -> l
             first = node.lineno if depth == 0 else 0
             code = _code_called(code, name, first) if code is not None else None
         if code is not None:
-            found.append(code)
-    return found
+            yield code
 
 
 def _code_called(code: CodeType, name: str, line: int) -> CodeType | None:

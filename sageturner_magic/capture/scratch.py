@@ -168,6 +168,9 @@ def _has_effect(node: ast.stmt) -> bool:
 
 def _imports_unloaded(node: ast.stmt) -> bool:
     """Whether repeating the statement would import something that is not loaded."""
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)):
+        # Only statements that hold others can hold an import.
+        return False
     return any(
         imported.module not in sys.modules
         for each in ast.walk(node)

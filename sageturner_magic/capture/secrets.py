@@ -34,6 +34,11 @@ _NAMED = re.compile(
     r"|private_?key|credentials?)(?:$|_(?:id|value|key)$)",
     re.IGNORECASE,
 )
+_WORTH_A_LOOK = re.compile(
+    r"(?i:passw|passphrase|secret|token|key|credential)|(?=[A-Za-z+/_=-]*[0-9])[\w+/=-]{12,}"
+)
+"""What source has to have somewhere, for its constants to be looked at one by one."""
+
 _PLACEHOLDER = re.compile(
     r"[<>{}\s*]|^(?:your|my|x+$|dummy|example|changeme|none$|test)|\.\.\.", re.I
 )
@@ -49,13 +54,12 @@ def secret_findings(source: str, place: Callable[[int], str]) -> list[Finding]:
     """What in `source` looks like a secret; `place` names one of its lines."""
     found: dict[int, tuple[str, str]] = {}
     lines = source.split("\n")
-    for number, line in enumerate(lines, 1):
-        for what, pattern in _PATTERNS:
-            match = pattern.search(line)
-            if match:
-                found.setdefault(number, (what, match[0]))
-    for number, what, text in _in_constants(source):
-        found.setdefault(number, (what, text))
+    for what, pattern in _PATTERNS:
+        for match in pattern.finditer(source):
+            found.setdefault(source.count("\n", 0, match.start()) + 1, (what, match[0]))
+    if _WORTH_A_LOOK.search(source):
+        for number, what, text in _in_constants(source):
+            found.setdefault(number, (what, text))
     return [
         Finding(
             f"The code holds {what}: `{masked(text)}`",
@@ -76,11 +80,17 @@ def masked(text: str) -> str:
 
 def _in_constants(source: str) -> Iterator[tuple[int, str, str]]:
     for node in ast.walk(ast.parse(source)):
-        for name, line, value in _named_strings(node):
-            if _NAMED.search(name) and _looks_real(value):
-                yield line, f"a value for `{name}`", value
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and _random(node.value):
-            yield node.lineno, "a random string, as keys are", node.value
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and _random(node.value):
+                yield node.lineno, "a random string, as keys are", node.value
+        elif isinstance(node, _NAMING):
+            for name, line, value in _named_strings(node):
+                if _NAMED.search(name) and _looks_real(value):
+                    yield line, f"a value for `{name}`", value
+
+
+_NAMING = (ast.Assign, ast.AnnAssign, ast.Dict, ast.keyword)
+"""What gives a constant a name."""
 
 
 def _named_strings(node: ast.AST) -> Iterator[tuple[str, int, str]]:

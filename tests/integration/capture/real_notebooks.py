@@ -183,8 +183,20 @@ def tried(path: Path) -> Iterator[tuple[str, str, str]]:
             finally:
                 sys.setprofile(None)
         (notebook.record if ran else notebook.record_failed)(cell)
+    pending: list[tuple[str, str, list[Any], list[str], Any]] = []
     for kind, expression, requests in list(_subjects(namespace, recorder)):
-        yield kind, *_verdict(notebook, namespace, expression, requests)
+        verdict, expected, module = _captured(notebook, namespace, expression, requests)
+        if module is None:
+            yield kind, verdict, "; ".join(expected)
+        else:
+            pending.append((kind, expression, requests, expected, module))
+    answers = _answers([(module, requests) for _, _, requests, _, module in pending])
+    for (kind, expression, _, expected, module), got in zip(pending, answers, strict=True):
+        if got == expected:
+            yield kind, "equal", ""
+        else:
+            said = f"notebook: {expected!r:.500}\nmodule:   {got!r:.1500}"
+            yield kind, "wrong", f"{expression}\n{said}\n{module.source}"
 
 
 def _subjects(
@@ -214,9 +226,10 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
     return type(value) in PLAIN or type(value).__module__ == "numpy"
 
 
-def _verdict(
+def _captured(
     notebook: Any, namespace: dict[str, Any], expression: str, requests: list[Any]
-) -> tuple[str, str]:
+) -> tuple[str, list[str], Any]:
+    """The module that answers with `expression` and what the kernel answers; else why not."""
     from sageturner_magic.capture import Cell
     from sageturner_magic.errors import CaptureError
 
@@ -230,9 +243,9 @@ def _verdict(
     try:
         expected = [here(request) for request in requests]
         if expected != [here(request) for request in requests]:
-            return "unsteady", ""
+            return "unsteady", [], None
     except Exception:
-        return "failing", ""
+        return "failing", [], None
     number = len(notebook._ran) + 1
     load = Cell(number, "def load():\n    return None\n")
     predict = Cell(number + 1, PREDICT.format(expression=expression))
@@ -243,20 +256,14 @@ def _verdict(
             state.capture(role, "", cell)
         module = state.module("real")
     except CaptureError as error:
-        return "refused", error.findings[0].what
+        return "refused", [error.findings[0].what], None
     except Exception:
-        return "crashed", traceback.format_exc()
+        return "crashed", [traceback.format_exc()], None
     finally:
         for name in ("load", "predict"):
             namespace.pop(name, None)
         namespace.update(saved)
-    got = _clean(module, requests)
-    if got == expected:
-        return "equal", ""
-    return (
-        "wrong",
-        f"{expression}\nnotebook: {expected!r:.500}\nmodule:   {got!r:.1500}\n{module.source}",
-    )
+    return "", expected, module
 
 
 def shown(value: Any) -> str:
@@ -268,33 +275,53 @@ def shown(value: Any) -> str:
 
 
 CLEAN = """
-import os, pickle, sys
-out, sys.stdout = sys.stdout, open(os.devnull, "w")
-import sageturner
+import importlib, os, pickle, sys
 sys.path.insert(0, sys.argv[1])
 from tests.integration.capture.real_notebooks import shown
-with open("requests", "rb") as file:
-    requests = pickle.load(file)
-answers = [shown(sageturner.predict(sageturner.load(), request)) for request in requests]
-out.write(repr(answers))
+for name in sys.argv[2].split(","):
+    try:
+        importlib.import_module(name)
+    except Exception:
+        pass
+for folder in sorted(os.listdir()):
+    if os.fork():
+        os.wait()
+        continue
+    os.chdir(folder)
+    try:
+        sys.stdout = open(os.devnull, "w")
+        sys.path.insert(0, os.getcwd())
+        with open("requests", "rb") as file:
+            requests = pickle.load(file)
+        import sageturner
+        answer = [shown(sageturner.predict(sageturner.load(), each)) for each in requests]
+    except BaseException as error:
+        answer = f"{type(error).__name__}: {error}"
+    with open("answer", "wb") as file:
+        pickle.dump(answer, file)
+    os._exit(0)
 """
 
 
-def _clean(module: Any, requests: list[Any]) -> object:
-    with tempfile.TemporaryDirectory() as folder:
-        module.write(Path(folder))
-        Path(folder, "requests").write_bytes(pickle.dumps(requests))
-        done = subprocess.run(
-            [sys.executable, "-c", CLEAN, str(Path(__file__).parents[3])],
-            cwd=folder,
+def _answers(modules: list[tuple[Any, list[Any]]]) -> list[object]:
+    """What each module answers to its requests, each in a fork of its own.
+
+    What they are forked from has imported the libraries, and knows nothing of the notebook.
+    """
+    with tempfile.TemporaryDirectory() as root:
+        for number, (module, requests) in enumerate(modules):
+            folder = Path(root, f"{number:04}")
+            module.write(folder)
+            (folder / "requests").write_bytes(pickle.dumps(requests))
+        libraries = sorted({name for module, _ in modules for name in module.imports})
+        subprocess.run(
+            [sys.executable, "-c", CLEAN, str(Path(__file__).parents[3]), ",".join(libraries)],
+            cwd=root,
             capture_output=True,
-            text=True,
-            timeout=120,
+            timeout=NOTEBOOK_S,
         )
-    if done.returncode:
-        return done.stderr[-1500:]
-    value: object = eval(done.stdout)
-    return value
+        files = [Path(root, f"{number:04}", "answer") for number in range(len(modules))]
+        return [pickle.loads(f.read_bytes()) if f.exists() else "no answer" for f in files]
 
 
 # --- all of them --------------------------------------------------------------------------
