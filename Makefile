@@ -57,6 +57,7 @@ screenshots: $(VENV)/.dev
 
 proof: $(VENV)/.dev
 	$(BIN)/python -m tests.integration.capture.proof --count 20000 --report docs/proof/capture.md
+	$(BIN)/python -m tests.integration.image.layouts --report docs/proof/layout.md
 	SAGETURNER_PROOF_REQUESTS=100000 $(BIN)/python -m pytest tests/integration/server/test_hostile.py
 
 bench-server: $(VENV)/.dev

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
-import tarfile
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.docker_builder import DockerBuilder
 from sageturner_magic.image.files import FileStore, default_folder
 from sageturner_magic.image.layer_cache import LayerCache
 from sageturner_magic.image.layers_builder import LayersBuilder
@@ -129,58 +126,6 @@ def test_the_image_runs_under_docker_and_others_can_read_it(
     config = json.loads(subprocess.check_output(["docker", "image", "inspect", name]))[0]["Config"]
     assert config["Entrypoint"] == ["python", "/opt/sageturner/server/__main__.py"]
     assert config["Labels"]["sageturner.base"].partition("@")[2].startswith("sha256:")
-
-
-IGNORED = ("INSTALLER", "REQUESTED", "RECORD", "direct_url.json")
-
-
-def tree(image: str) -> dict[str, tuple[int, int, str | bytes]]:
-    """Path -> mode, owner and content of what lies below /opt in an image."""
-    container = subprocess.check_output(["docker", "create", image], text=True).strip()
-    try:
-        packed = subprocess.check_output(["docker", "cp", f"{container}:/opt", "-"])
-    finally:
-        subprocess.run(["docker", "rm", container], capture_output=True)
-    found: dict[str, tuple[int, int, str | bytes]] = {}
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        for member in archive:
-            name = member.name
-            if "__pycache__" in name or name.rpartition("/")[2] in IGNORED:
-                continue
-            if member.isdir():
-                found[name] = (member.mode & 0o7777, member.uid, "folder")
-            elif member.issym():
-                found[name] = (0o777, member.uid, f"-> {member.linkname}")
-            else:
-                file = archive.extractfile(member)
-                assert file
-                found[name] = (member.mode & 0o7777, member.uid, file.read())
-    return found
-
-
-def test_its_files_are_those_that_pip_installs(
-    builder: LayersBuilder,
-    make_spec: MakeSpec,
-    base_reference: str,
-    other_destination: Destination,
-    pulled: Callable[[ImageRef], str],
-) -> None:
-    spec = make_spec("digits", *PACKAGES, base_image=base_reference)
-    by_docker = DockerBuilder().build(spec, Recorder())
-    mine = pulled(builder.push(builder.build(spec, Recorder()), other_destination, Recorder()))
-    expected, found = tree(by_docker.reference), tree(mine)
-    # What `python -m venv` leaves for people who work in a shell or compile is not needed.
-    expected = {
-        path: file
-        for path, file in expected.items()
-        if "/bin/activate" not in path.lower()
-        and not path.startswith("opt/venv/include")
-        and not path.endswith("pyvenv.cfg")
-    }
-    found.pop("opt/venv/pyvenv.cfg")
-    assert found.keys() - expected.keys() == set()
-    assert expected.keys() - found.keys() == set()
-    assert [path for path in expected if expected[path] != found[path]] == []
 
 
 def test_bytecode_is_that_of_the_images_python(
