@@ -125,7 +125,9 @@ class Bench:
         if not found:
             self.notes["uv"] = "uv in a Dockerfile is not shown: no Docker client here has BuildKit"
             return []
-        return [uv_dockerfile.UvBuilder(found, self.work / "uv-config")]
+        return [
+            uv_dockerfile.UvBuilder(found, self.work / "uv-config", FileStore(self.work / "files"))
+        ]
 
     def time(self, row: str, builder: Builder, spec: BuildSpec, to: Destination) -> Counting:
         reporter = Counting()

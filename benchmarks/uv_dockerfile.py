@@ -14,6 +14,7 @@ from pathlib import Path
 import uv
 
 from sageturner_magic.image import context, dockerfile, machine
+from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination, Spec
 from sageturner_magic.values import ImageRef, Reporter
 
@@ -26,13 +27,15 @@ COPY uv /usr/local/bin/uv
 ARG UV_DEFAULT_INDEX
 ENV UV_LINK_MODE=copy UV_SYSTEM_CERTS=1 UV_COMPILE_BYTECODE=1
 RUN python -m venv --without-pip --system-site-packages /opt/venv
-COPY requirements.txt server-requirements.txt /build/
+WORKDIR /build
+COPY requirements.txt server-requirements.txt ./
+COPY wheels wheels
 RUN --mount=type=cache,id={cache},target=/root/.cache/uv \\
     uv pip install --python /opt/venv/bin/python --no-deps --require-hashes \\
-        --requirement /build/requirements.txt
+        --requirement requirements.txt
 RUN --mount=type=cache,id={cache},target=/root/.cache/uv \\
     uv pip install --target /opt/sageturner/packages --no-deps --require-hashes \\
-        --requirement /build/server-requirements.txt
+        --requirement server-requirements.txt
 ENV PATH=/opt/venv/bin:$PATH
 WORKDIR /opt/program
 ENTRYPOINT {entrypoint}
@@ -57,10 +60,12 @@ class UvBuilder:
     Attributes:
         client: See `client`.
         config: A folder for the client's configuration, which gets the registries' passwords.
+        files: Where files that are handed to the build are kept.
     """
 
     client: str
     config: Path
+    files: FileStore
     cache: str = field(default_factory=lambda: f"bench-{uuid.uuid4().hex[:8]}")
 
     def build(self, spec: Spec, reporter: Reporter) -> BuiltImage:
@@ -69,8 +74,17 @@ class UvBuilder:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             shutil.copy(uv.find_uv_bin(), folder / "uv")
-            (folder / "requirements.txt").write_text(spec.requirements.text())
-            (folder / "server-requirements.txt").write_text(spec.server_requirements.text())
+            (folder / "wheels").mkdir()
+            for requirements, name_of in (
+                (spec.requirements, "requirements.txt"),
+                (spec.server_requirements, "server-requirements.txt"),
+            ):
+                # pip takes a folder as it stands there, uv a path that looks like one.
+                text = requirements.text().replace("--find-links wheels", "--find-links ./wheels")
+                (folder / name_of).write_text(text)
+                for package in requirements.handed_over:
+                    wheel = self.files.fetch(package, requirements.credentials, reporter)
+                    shutil.copy(wheel, folder / "wheels")
             for entry in (
                 *context.server_entries("server"),
                 *context.program_entries(spec, "program"),
