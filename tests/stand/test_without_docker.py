@@ -1,0 +1,133 @@
+"""Deployments to SageMaker from a machine where no Docker engine is in reach.
+
+The stand itself uses an engine, for what SageMaker runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.parts.no_engine import NoEngine, no_engine
+from tests.stand import Stand
+from tests.stand.project import Project
+
+pytestmark = [pytest.mark.docker, pytest.mark.registry]
+
+QUICKSTART = Path(__file__).parents[2] / "example_notebooks" / "01_quickstart.ipynb"
+IN_IMAGES_ONLY = """\
+import os
+
+def load():
+    if os.path.exists("/opt/venv"):
+        raise OSError("no weights")
+
+def predict(model, request):
+    return request
+"""
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@pytest.fixture(scope="session")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NoEngine]:
+    with no_engine(tmp_path_factory.mktemp("away"), PYTHON) as machine:
+        yield machine
+
+
+def test_the_quickstart_notebook_deploys(stand: Stand, away: NoEngine, tmp_path: Path) -> None:
+    before = stand.inventory()
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        if "deploy --endpoint-type local" in cell.source:
+            cell.source = cell.source.replace("local", "serverless") + (
+                "\ncompute: {serverless: {memory: 2048, max_concurrency: 5}}"
+                f'\ncontainer: {{generate_container: {{base_image: "{away.base}"}}}}'
+            )
+        cell.source = cell.source.replace("delete digits", "delete digits --yes")
+    load = next(number for number, cell in enumerate(notebook.cells) if "%load_ext" in cell.source)
+    notebook.cells.insert(load + 1, nbformat.v4.new_code_cell("%sageturner setup"))
+    notebook.cells.append(nbformat.v4.new_code_cell("%sageturner teardown --yes"))
+    environment = {
+        **os.environ,
+        **stand.environment,
+        **away.environment,
+        "SAGETURNER_STATE_DIR": str(tmp_path / "state"),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+    }
+    client = NotebookClient(
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    client.execute(env=environment)
+    shown = "\n".join(
+        output.get("text") or output.data.get("text/plain", "")
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+    )
+    for step in (
+        "Build the image",
+        "Try the image",
+        "Push the image",
+        "Wait until it is InService",
+    ):
+        assert f"✓ {step}" in shown
+    assert "digits, deployed in" in shown
+    assert float(shown.partition("accuracy: ")[2][:5]) > 0.95
+    assert stand.inventory() == before
+
+
+def test_the_command_deploys_and_a_change_of_code_sends_the_code_alone(
+    stand: Stand, away: NoEngine, tmp_path: Path
+) -> None:
+    before = stand.inventory()
+    project = Project(stand, tmp_path, "aloft", variables=away.environment)
+    project.write_code(factor=2)
+    made = {"code_dir": "./code", "python_version": PYTHON, "base_image": away.base}
+    project.configure(container={"generate_container": made})
+    project.run("setup")
+
+    planned = project.json("plan", "-e", "serverless")
+    assert "built with layers, because no Docker engine answers" in planned["facts"]["image"]
+    assert {layer["place"] for layer in planned["layers"]} <= {"base", "cache", "nowhere"}
+    assert planned["layers"][0]["place"] == "base" and planned["layers"][0]["size"] > 1_000_000
+
+    first = project.run("deploy", "-e", "serverless")
+    assert "Try the image: done" in first.err
+    assert project.invoke({"x": 21}) == {"answer": 42}
+
+    project.write_code(factor=3)
+    changed = project.json("plan", "-e", "serverless")["layers"]
+    assert [layer["title"] for layer in changed if layer["place"] != "registry"] == ["the program"]
+    assert changed[-1]["size"] < 20_000
+    again = project.run("deploy", "-e", "serverless")
+    pushed = [line for line in again.err.splitlines() if ": pushed" in line]
+    assert len(pushed) == 1 and pushed[0].startswith("  | the program: pushed")
+    assert project.invoke({"x": 2}) == {"answer": 6}
+
+    project.run("delete", "aloft", "--yes")
+    project.run("teardown", "--yes")
+    assert stand.inventory() == before
+
+
+def test_an_image_that_fails_is_found_before_it_is_pushed(
+    stand: Stand, away: NoEngine, tmp_path: Path
+) -> None:
+    project = Project(stand, tmp_path, "faulty", variables=away.environment)
+    project.write_code(code=IN_IMAGES_ONLY)
+    made = {"code_dir": "./code", "python_version": PYTHON, "base_image": away.base}
+    project.configure(container={"generate_container": made})
+    project.run("setup")
+    assert "load raised OSError: no weights" in project.refused("deploy", "-e", "serverless")
+    assert not stand.inventory().get("images")
+    project.run("teardown", "--yes")
