@@ -18,6 +18,7 @@ import urllib3
 
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.targets import children
+from sageturner_magic.targets.container import libraries
 from sageturner_magic.targets.container.runner import (
     STOP_SECONDS,
     ContainerSpec,
@@ -201,7 +202,7 @@ def ended_early(kept: Kept, ended: Exit) -> EndpointError:
     if ended.code and len(output.splitlines()) <= 2 and "exec format error" in output:
         return refusal(kept.spec.image, output)
     if said := _last_words(output):
-        return EndpointError(said, do="mend load() and deploy again")
+        return EndpointError(said, do=libraries.remedy(said) or "mend load() and deploy again")
     megabytes = kept.spec.serverless_mb
     return EndpointError(
         "The container ended before it was ready",
