@@ -40,6 +40,7 @@ import yaml
 from benchmarks.build import Bench, Counting, docker, image_size
 from benchmarks.server import end, free_port, memory_of, wrk
 from sageturner_magic.capture import from_folder
+from sageturner_magic.deployment.packages import resolved
 from sageturner_magic.image.docker_builder import DockerBuilder
 from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.pip_arguments import parse
@@ -300,7 +301,7 @@ def measure_images(case: Case, bench: Bench, seen: Figures, made_of: dict[str, s
     lines = case.generate["python_packages"]
     assert isinstance(lines, list)
     system = tuple(case.generate.get("system_packages") or ())
-    requirements = resolve(parse(lines, case.folder), target, reporter)
+    requirements = resolved(parse(lines, case.folder), target, reporter)
     base = bench.base()
     name = f"bench-{uuid.uuid4().hex[:8]}"
 

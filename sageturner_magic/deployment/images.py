@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from sageturner_magic.capture import prepare_artefact
 from sageturner_magic.deployment.packages import (
+    PYTORCH,
     package_lines,
     pip_arguments,
     python_version,
@@ -44,9 +45,6 @@ from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, SystemCud
 from sageturner_magic.image.urls import Location
 from sageturner_magic.targets.container import sandbox
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
-
-PYTORCH = "download.pytorch.org"
-"""Where PyTorch keeps the builds that the default index does not have."""
 
 
 @dataclass(frozen=True)

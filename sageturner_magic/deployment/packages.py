@@ -9,6 +9,8 @@ import shlex
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from sageturner_magic.capture.distributions import by_conda
@@ -21,6 +23,11 @@ from sageturner_magic.image.pip_arguments import PipArguments, parse
 from sageturner_magic.image.requirements import Requirements, Target, resolve
 from sageturner_magic.image.source_builds import SourceBuilder
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
+
+PYTORCH = "download.pytorch.org"
+"""Where PyTorch keeps the builds that the default index does not have."""
+
+_EXACT_BUILD = re.compile(r"torch\w*==[^+]+\+").match
 
 DEFAULT_PYTHON = "3.12"
 """Outside a notebook, where the configuration names none."""
@@ -76,7 +83,11 @@ def pip_arguments(config: Config, lines: tuple[str, ...]) -> PipArguments:
 
 
 def resolved(arguments: PipArguments, target: Target, reporter: Reporter) -> Requirements:
-    """As `resolve`, with a word on packages that only conda has.
+    """As `resolve`, also where PyTorch's own index is out of reach, and with a word on conda.
+
+    The builds that a notebook has are asked for with PyTorch's index. Behind a firewall they come
+    from an index or a folder that this machine is configured for: as they are named to the exact
+    build, nothing else can be taken for them.
 
     Raises:
         CaptureError: conda installed a package that no index has at that version.
@@ -85,6 +96,11 @@ def resolved(arguments: PipArguments, target: Target, reporter: Reporter) -> Req
     try:
         return resolve(arguments, target, reporter)
     except ImageError as error:
+        others = tuple(each for each in arguments.extra_indexes if each.host != PYTORCH)
+        if others != arguments.extra_indexes and any(map(_EXACT_BUILD, arguments.requirements)):
+            reporter.log(f"{PYTORCH} gave no answer: looking for the same builds elsewhere")
+            with suppress(ImageError):
+                return resolve(replace(arguments, extra_indexes=others), target, reporter)
         said = error.report()
         for text in arguments.requirements:
             name, _, version = text.partition("==")

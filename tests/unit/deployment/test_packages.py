@@ -6,7 +6,7 @@ import pytest
 
 from sageturner_magic.deployment import packages
 from sageturner_magic.errors import CaptureError, ImageError
-from sageturner_magic.image.pip_arguments import PipArguments
+from sageturner_magic.image.pip_arguments import PipArguments, parse
 from sageturner_magic.image.requirements import Target
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
@@ -32,6 +32,34 @@ def test_what_only_conda_has_is_refused_by_name(by, error, tmp_path, monkeypatch
     with pytest.raises(error) as raised:
         packages.resolved(asked, Target("3.11"), Recorder())
     assert ("`gdalish` 1.0 was installed by conda" in str(raised.value)) == (by == "conda")
+
+
+CPU = "--extra-index-url https://download.pytorch.org/whl/cpu"
+
+
+@pytest.mark.parametrize(
+    ("torch", "asked_again"), [("torch==2.9.0+cpu", True), ("torch==2.9.0", False)]
+)
+def test_an_exact_build_is_looked_for_without_pytorchs_index_where_that_is_out_of_reach(
+    torch, asked_again, tmp_path, monkeypatch
+):
+    asked = []
+
+    def unreachable(arguments, *_):
+        asked.append([location.host for location in arguments.extra_indexes])
+        if "download.pytorch.org" in asked[-1]:
+            raise ImageError("a package index cannot be reached")
+        return "from this machine's own"
+
+    monkeypatch.setattr(packages, "resolve", unreachable)
+    arguments = parse([f"{CPU} {torch}", "--extra-index-url https://x.org numpy"], tmp_path)
+    if asked_again:
+        assert packages.resolved(arguments, Target("3.11"), Recorder()) == "from this machine's own"
+        assert asked[1:] == [["x.org"]]
+    else:
+        # What another index calls torch 2.9.0 may be another build.
+        with pytest.raises(ImageError, match="cannot be reached"):
+            packages.resolved(arguments, Target("3.11"), Recorder())
 
 
 def test_lines_for_another_machine_bring_the_wheels_of_this_one(tmp_path):
