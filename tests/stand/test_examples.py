@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from tests.integration.test_examples import EMBEDDINGS, LABELS, READING, STREAM
 from tests.parts import base_image
 from tests.parts.examples import environment_python, run_example
+from tests.parts.registry import registry
 from tests.stand import Stand
 from tests.stand.project import Project
 
@@ -25,6 +28,28 @@ def python() -> Path:
     return found
 
 
+@pytest.fixture(scope="session")
+def served_base(
+    python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """The base image in a registry, where the layers builder reads it, and Docker's login there."""
+    folder = tmp_path_factory.mktemp("base")
+    with registry(folder / "registry") as served:
+        version = python.resolve().name.removeprefix("python")
+        reference = base_image.push(version, served.host, served.user, served.password)
+        word = base64.b64encode(f"{served.user}:{served.password}".encode()).decode()
+        (folder / "config.json").write_text(json.dumps({"auths": {served.host: {"auth": word}}}))
+        yield reference, folder
+
+
+@pytest.fixture
+def layers(served_base: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a configuration says to be built without an engine."""
+    reference, folder = served_base
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+    return f"builder: layers, base_image: '{reference}'"
+
+
 @pytest.fixture
 def folder(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Where a notebook runs, for an account that is set up; nothing may be left of it."""
@@ -37,20 +62,18 @@ def folder(stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     assert stand.inventory() == before
 
 
-def on(endpoint_type: str, name: str, builder: str) -> dict[str, str]:
+def on(endpoint_type: str, name: str, generate: str) -> dict[str, str]:
     """What a captured notebook's cells say instead, to be deployed there."""
+    named = f"\nname: {name}\n"
     return {
         "--endpoint-type local": f"--endpoint-type {endpoint_type}",
-        f"\nname: {name}\n": f"\nname: {name}\n" + BUILDER.format(builder=builder),
+        named: f"{named}container: {{generate_container: {{{generate}}}}}\n",
         f"%sageturner delete {name}": f"%sageturner delete {name} --yes",
     }
 
 
-BUILDER = "container: {{generate_container: {{builder: {builder}}}}}\n"
-
-
-def test_embeddings_from_layers_on_serverless(folder: Path, python: Path) -> None:
-    changes = on("serverless", "embeddings", "layers")
+def test_embeddings_from_layers_on_serverless(folder: Path, python: Path, layers: str) -> None:
+    changes = on("serverless", "embeddings", layers)
     # Two deployments and loads on one container: what they show, they show locally.
     without = ("load-test", "max_size: 1", "one by one")
     run_example(
@@ -61,8 +84,8 @@ def test_embeddings_from_layers_on_serverless(folder: Path, python: Path) -> Non
 def test_a_receipt_with_system_packages_from_docker_on_serverless(
     folder: Path, python: Path
 ) -> None:
-    changes = on("serverless", "reader", "docker")
-    changes["\nname: reader\n"] = "\nname: reader\n"
+    changes = on("serverless", "reader", "")
+    del changes["\nname: reader\n"]
     changes["generate_container:"] = "generate_container:\n    builder: docker"
     run_example("03_image_to_text", folder, python, check=READING, changes=changes)
 
@@ -75,7 +98,7 @@ def test_a_code_folder_from_docker_on_instances_and_its_own_dockerfile_here(
     Project(stand, folder, "digit-words").run("delete", "digit-words", "--yes")
 
 
-def test_words_stream_from_layers_on_instances(folder: Path, python: Path) -> None:
+def test_words_stream_from_layers_on_instances(folder: Path, python: Path, layers: str) -> None:
     run_example(
-        "05_streaming", folder, python, check=STREAM, changes=on("server", "writer", "layers")
+        "05_streaming", folder, python, check=STREAM, changes=on("server", "writer", layers)
     )
