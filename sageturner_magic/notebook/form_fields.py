@@ -18,12 +18,19 @@ LABELLED = {"description_width": "170px"}
 WIDE = {"width": "auto", "min_width": "0"}
 
 
+def close_all(widget: ipywidgets.Widget) -> None:
+    """Give up a widget and all within it, here and in the browser."""
+    for child in getattr(widget, "children", ()):
+        close_all(child)
+    widget.close()
+
+
 def note_html(text: str, problems: Sequence[Finding] = ()) -> str:
     """What stands below a field: its help, or what is wrong with it."""
     if not problems:
         return f'<div class="sageturner-help">{marked_up(text)}</div>' if text else ""
     lines = "".join(f"<li>{marked_up(problem_text(each))}</li>" for each in problems)
-    return f'<ul class="sageturner-problem" role="alert">{lines}</ul>'
+    return f'<div role="alert"><ul class="sageturner-problem">{lines}</ul></div>'
 
 
 def marked_up(text: str) -> str:

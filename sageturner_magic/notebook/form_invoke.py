@@ -16,7 +16,7 @@ from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.notebook.background import Background
-from sageturner_magic.notebook.form_fields import WIDE
+from sageturner_magic.notebook.form_fields import WIDE, close_all
 from sageturner_magic.notebook.form_style import STYLE
 from sageturner_magic.notebook.form_view import NO_WIDGETS
 from sageturner_magic.notebook.html import findings_html
@@ -117,7 +117,7 @@ class InvokeForm:
         self._output.update(
             {"text/html": f"<pre>{escape(text)}</pre>{html}", "text/plain": text}, raw=True
         )
-        self.widget.close()
+        close_all(self.widget)
 
     def _on_send(self) -> None:
         text = self._request.value

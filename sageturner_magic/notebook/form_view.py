@@ -42,7 +42,7 @@ from sageturner_magic.notebook.form import (
     code_states,
     field_at,
 )
-from sageturner_magic.notebook.form_fields import LABELLED, WIDE, FieldView
+from sageturner_magic.notebook.form_fields import LABELLED, WIDE, FieldView, close_all, note_html
 from sageturner_magic.notebook.form_parts import (
     ENDPOINT_WORDS,
     ArtefactEditor,
@@ -90,6 +90,8 @@ class DeployForm:
         self._aws = aws
         self._background = Background()
         self._views: dict[str, FieldView] = {}
+        self._states = code_states(session.notebook)
+        self._left_behind = threading.Event()
         self._output: Any = None
         self._build()
 
@@ -113,7 +115,7 @@ class DeployForm:
         )
         self._endpoint_type.observe(self._on_endpoint_type, "value")
         self._preview_kind = ipywidgets.ToggleButtons(
-            options=PREVIEWS, style={"button_width": "auto"}, tooltips=["what is deployed"] * 4
+            options=PREVIEWS, style={"button_width": "auto"}
         )
         self._preview_kind.observe(lambda _: self._preview(0), "value")
         self._preview_html = ipywidgets.HTML()
@@ -271,7 +273,7 @@ class DeployForm:
         # Without an account there is no price, and nothing else is missing.
         self._background.start("price", work, field.price, lambda _: None)
 
-    def _refresh(self, *_: object) -> None:
+    def _refresh(self) -> None:
         """Say what is wrong, at each field and in all, and show what would be deployed."""
         checked = self._form.check()
         views: dict[str, Any] = {**self._views, "artefact": self._artefact}
@@ -282,17 +284,30 @@ class DeployForm:
             problems = checked.beside(key)
             view.show(problems)
             elsewhere = [each for each in elsewhere if each not in problems]
-        states = code_html(code_states(self._session.notebook))
-        if self._form.get((*GENERATE, "code_dir")):
-            states = ""
-        if self._code.value != states:
-            self._code.value = states
+        code = self._code_problems()
+        self._code.value = code_html(self._states) + note_html("", code)
         self._copy.value = _copy_button(self._form.cell)
-        if checked.findings:
-            self._say_problems(checked.findings, [replace(each, where="") for each in elsewhere])
-        else:
+        if checked.findings or code:
+            shown = [replace(each, where="") for each in elsewhere]
+            self._say_problems((*code, *checked.findings), shown)
+        elif not self._deploy.disabled:
             self._say(f"Ready to deploy {self._form.get(('name',))}.")
         self._preview(PAUSE_S)
+
+    def _after_cell(self, _: object) -> None:
+        """A cell ran: what is captured, and whether it is stale, may have changed."""
+        self._states = code_states(self._session.notebook)
+        self._refresh()
+
+    def _code_problems(self) -> tuple[Finding, ...]:
+        """Why the name that is filled in has no code, where it has none."""
+        if self._form.get((*GENERATE, "code_dir")) or self._form.container_mode == "provide":
+            return ()
+        try:
+            self._session.notebook.capture_name(str(self._form.get(("name",)) or ""))
+        except CaptureError as error:
+            return error.findings
+        return ()
 
     def _say(self, text: str) -> None:
         self._status.value = (
@@ -305,7 +320,7 @@ class DeployForm:
         """Say how much is wrong, and what of it is not `shown` beside a field already."""
         shown = findings if shown is None else shown
         count = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
-        keys = ", ".join(each.key for each in findings if each.key and each not in shown)
+        keys = ", ".join(each.key or "code" for each in findings if each not in shown)
         at = f": see {escape(keys)}" if keys and not shown else ""
         self._status.value = (
             f'<div class="sageturner-status" role="alert"><b>{count}</b>{at}'
@@ -437,7 +452,7 @@ class DeployForm:
         bundle = dict(self.widget._repr_mimebundle_())
         bundle["text/plain"] = NO_WIDGETS
         self._output = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
-        self._shell.events.register("post_run_cell", self._refresh)
+        self._shell.events.register("post_run_cell", self._after_cell)
 
     def close(self) -> None:
         """Leave what was filled in as text, which a notebook can keep."""
@@ -445,7 +460,10 @@ class DeployForm:
 
     def _leave(self, html: str, plain: str) -> None:
         """Replace the form by what came of it and the YAML; widgets do not outlive their kernel."""
-        self._shell.events.unregister("post_run_cell", self._refresh)
+        if self._left_behind.is_set():
+            return
+        self._left_behind.set()
+        self._shell.events.unregister("post_run_cell", self._after_cell)
         cell = self._form.cell
         folded = (
             f"<details{'' if html else ' open'}><summary>The form as a cell</summary>"
@@ -454,7 +472,7 @@ class DeployForm:
         self._output.update(
             {"text/html": f"{html}{folded}", "text/plain": f"{plain}\n{cell}".strip()}, raw=True
         )
-        self.widget.close()
+        close_all(self.widget)
 
 
 class _Panel:

@@ -44,6 +44,8 @@ def form(shell):
     session = shell.magics_manager.registry["SageturnerMagics"].session
     values = Form("name: digits\n", Path.cwd(), "local", "generate")
     saved = SavedFile("sageturner.yaml", None)
+    shell.run_cell("%%sageturner_load\ndef load():\n    return 1")
+    shell.run_cell("%%sageturner_predict\ndef predict(model, request):\n    return request")
     return DeployForm(shell, session, values, saved, AwsOptions())
 
 
@@ -63,6 +65,13 @@ def named(form, description):
 def shown(form):
     """All HTML of the form."""
     return "\n".join(each.value for each in widgets(form.widget) if type(each).__name__ == "HTML")
+
+
+def named_panel(form):
+    """What the last deployment shows."""
+    return "\n".join(
+        each.value for each in widgets(form.widget.children[3]) if type(each).__name__ == "HTML"
+    )
 
 
 def test_where_no_widget_can_be_shown_the_verb_says_what_to_do(shell):
@@ -90,7 +99,7 @@ def test_a_problem_is_shown_beside_its_field_until_it_is_mended(form):
     assert "1 problem" in shown(form)
     named(form, "Name").value = "digits"
     assert "Ready to deploy digits" in shown(form)
-    assert '"sageturner-problem"' not in shown(form)
+    assert '<ul class="sageturner-problem">' not in shown(form)
 
 
 def test_what_is_typed_is_shown_as_text(form):
@@ -99,9 +108,18 @@ def test_what_is_typed_is_shown_as_text(form):
     assert "&lt;img" in shown(form)
 
 
+def test_a_name_without_code_is_said_at_once(form, shell):
+    assert "✓ captured" in shown(form)
+    shell.run_cell("%%sageturner_load half\ndef load():\n    return 1")
+    named(form, "Name").value = "half"
+    assert "No predict is captured for <code>half</code>" in shown(form)
+    assert "1 problem" in shown(form)
+
+
 def test_nothing_is_deployed_without_code_and_the_form_says_why(form):
+    named(form, "Code folder").value = "./nowhere"
     named(form, "Deploy").click()
-    wait_until(lambda: "No cells are captured" in shown(form))
+    wait_until(lambda: "nowhere" in named_panel(form))
     wait_until(lambda: not named(form, "Deploy").disabled)
 
 
