@@ -45,16 +45,17 @@ def problem_text(finding: Finding) -> str:
 
 
 class FieldView:
-    """A field: `widget` to show, `show()` to say what is wrong with it.
-
-    `changed` is called with each new value; setting `value` calls nothing.
-    """
+    """A field: `widget` to display, `show()` to say what is wrong with it."""
 
     def __init__(self, field: Field, value: Value, changed: Callable[[Value], None]) -> None:
+        """
+        Args:
+            value: What the key holds.
+            changed: Called with each new value.
+        """
         self.field = field
         self._changed = changed
         self._note = ipywidgets.HTML()
-        self._quiet = False
         self.control = self._control(value)
         if not isinstance(self.control, PairsEditor):
             self.control.tooltip = field.help
@@ -107,8 +108,7 @@ class FieldView:
         return int(least), int(most)
 
     def _on_change(self, change: dict[str, Any]) -> None:
-        if not self._quiet:
-            self._changed(self._value(change["new"]))
+        self._changed(self._value(change["new"]))
 
     def _value(self, new: Any) -> Value:
         if self.field.kind == "switch":
@@ -150,6 +150,7 @@ class PairsEditor(ipywidgets.VBox):  # type: ignore[misc]
         self._pairs_changed = changed
         self._words = words
         self._choices = choices
+        self._quiet = False
         self._rows: list[ipywidgets.HBox] = []
         self._add = ipywidgets.Button(
             description=f"Add {each or words[0].lower()}",
@@ -177,6 +178,23 @@ class PairsEditor(ipywidgets.VBox):  # type: ignore[misc]
         self._row(name, "")
         self._draw()
 
+    def offer(self, choices: Sequence[tuple[str, str]]) -> None:
+        """Take these as what the second halves are chosen from; what is chosen stays chosen."""
+        self._choices = choices
+        self._quiet = True
+        try:
+            for row in self._rows:
+                second = row.children[1]
+                held = second.value
+                second.options = self._options(held)
+                second.value = held
+        finally:
+            self._quiet = False
+
+    def _options(self, held: str) -> list[tuple[str, str]]:
+        options = [("choose …", ""), *(self._choices or ())]
+        return options if held in dict(options).values() else [*options, (held, held)]
+
     def _on_add(self, _: ipywidgets.Button) -> None:
         self.add("")
 
@@ -187,19 +205,24 @@ class PairsEditor(ipywidgets.VBox):  # type: ignore[misc]
         if self._choices is None:
             second = ipywidgets.Text(value, description=self._words[1], style=style, layout=half)
         else:
-            options = [("choose …", ""), *self._choices]
-            if value not in [each for _, each in options]:
-                options.append((value, value))
             second = ipywidgets.Dropdown(
-                options=options, value=value, description=self._words[1], style=style, layout=half
+                options=self._options(value),
+                value=value,
+                description=self._words[1],
+                style=style,
+                layout=half,
             )
         remove = ipywidgets.Button(description="Remove", layout={"width": "auto"})
         row = ipywidgets.HBox([first, second, remove], layout={"flex_flow": "row wrap"})
         remove.on_click(lambda _: self._remove(row))
         for each in (first, second):
-            each.observe(lambda _: self._pairs_changed(self.pairs()), "value")
+            each.observe(self._on_change, "value")
         self._rows.append(row)
         return row
+
+    def _on_change(self, _: object) -> None:
+        if not self._quiet:
+            self._pairs_changed(self.pairs())
 
     def _remove(self, row: ipywidgets.HBox) -> None:
         self._rows.remove(row)

@@ -91,6 +91,10 @@ class ArtefactEditor:
         self._draw()
         self.show(())
 
+    def offer(self, variables: Sequence[tuple[str, str]]) -> None:
+        """Take these as what can be shipped; what is chosen stays chosen."""
+        self._pairs.offer(variables)
+
     def _on_kind(self, _: Any) -> None:
         self._draw()
         kind = self.control.value
@@ -187,7 +191,7 @@ def _label(choice: InstanceChoice) -> str:
 
 
 def _by_reason(choices: Sequence[InstanceChoice]) -> dict[str, list[str]]:
-    """Reason -> the types that share it, where the reason names them by family."""
+    """Reason -> the types that share it."""
     found: dict[str, list[str]] = {}
     for each in choices:
         found.setdefault(each.why.replace(each.name, "it"), []).append(each.name)
@@ -198,7 +202,6 @@ class Folded:
     """A part that is folded at first; its title is a button."""
 
     def __init__(self, title: str, make: Callable[[], Sequence[ipywidgets.Widget]]) -> None:
-        self._title = title
         self._make = make
         self._button = ipywidgets.ToggleButton(
             False, description=title, icon="caret-right", layout={"width": "auto"}

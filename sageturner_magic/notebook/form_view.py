@@ -295,8 +295,9 @@ class DeployForm:
         self._preview(PAUSE_S)
 
     def _after_cell(self, _: object) -> None:
-        """A cell ran: what is captured, and whether it is stale, may have changed."""
+        """A cell ran: what is captured, whether it is stale, and the variables may differ."""
         self._states = code_states(self._session.notebook)
+        self._artefact.offer(self._variables())
         self._refresh()
 
     def _code_problems(self) -> tuple[Finding, ...]:

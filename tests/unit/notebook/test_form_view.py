@@ -46,7 +46,9 @@ def form(shell):
     saved = SavedFile("sageturner.yaml", None)
     shell.run_cell("%%sageturner_load\ndef load():\n    return 1")
     shell.run_cell("%%sageturner_predict\ndef predict(model, request):\n    return request")
-    return DeployForm(shell, session, values, saved, AwsOptions())
+    made = DeployForm(shell, session, values, saved, AwsOptions())
+    made.show()
+    return made
 
 
 def widgets(root):
@@ -172,6 +174,17 @@ def test_an_artefact_is_live_variables_a_path_or_nothing():
     next(each for each in widgets(editor.widget) if type(each).__name__ == "Text").value = "./m"
     editor.control.value = "none"
     assert made == [{"model.joblib": ""}, {"model.joblib": "model"}, "", "./m", None]
+
+
+def test_a_variable_that_a_later_cell_makes_can_be_chosen(form, shell):
+    named(form, "Artefact").value = "variables"
+    shell.run_cell("regression = [1, 2]")
+    variable = named(form, "Variable")
+    assert ("regression (list)", "regression") in variable.options
+    variable.value = "regression"
+    shell.run_cell("other = 1")
+    assert variable.value == "regression"
+    assert "model.joblib: regression" in shown(form)
 
 
 def test_pairs_are_added_changed_and_removed():
