@@ -284,7 +284,8 @@ class DeployForm:
             problems = checked.beside(key)
             view.show(problems)
             elsewhere = [each for each in elsewhere if each not in problems]
-        code = self._code_problems()
+        # A name that cannot be is nobody's code.
+        code = () if checked.beside("name") else self._code_problems()
         self._code.value = code_html(self._states) + note_html("", code)
         self._copy.value = _copy_button(self._form.cell)
         if checked.findings or code:
