@@ -1,12 +1,14 @@
-"""JupyterLab and Chromium for the browser tests; a test that fails keeps a screenshot."""
+"""Jupyter and Chromium for the browser tests; a test that fails keeps a screenshot."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.lab import Lab, browser_page, jupyter_lab
+from tests.browser.kernels import NEWEST, kernel_python
+from tests.browser.lab import Lab, browser_page, jupyter
 
 SCREENSHOTS = Path("build/screenshots")
 
@@ -22,24 +24,43 @@ FAILED = pytest.StashKey[bool]()
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    """A JupyterLab over an empty folder."""
-    monkeypatch.setenv("SAGETURNER_STATE_DIR", str(tmp_path / "state"))
+def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
+    """JupyterLab with the newest kernel over an empty folder.
+
+    Indirectly parametrised with (app, version of ipykernel), that app with that kernel.
+    """
+    app, version = getattr(request, "param", ("lab", NEWEST))
     root, home = tmp_path / "root", tmp_path / "home"
     root.mkdir()
     home.mkdir()
-    with jupyter_lab(root, home) as running:
+    with jupyter(root, home, app=app, python=kernel_python(version)) as running:
         yield running
 
 
 @pytest.fixture
 def page(request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page of a fresh Chromium; what its console calls an error fails the test."""
+    """A page of a fresh Chromium.
+
+    What its console calls an error fails the test, and so does a request to anywhere else.
+    """
     with browser_page() as opened:
         errors: list[str] = []
-        opened.on("console", lambda said: said.type == "error" and errors.append(said.text))
+        strangers: list[str] = []
+
+        def said(message):
+            if message.type == "error":
+                errors.append(message.text)
+
+        def asked(asking):
+            if urlsplit(asking.url).hostname not in ("127.0.0.1", None):
+                strangers.append(asking.url)
+
+        opened.context.on("console", said)
+        opened.context.on("request", asked)
         yield opened
         if request.node.stash.get(FAILED, False):
             SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-            opened.screenshot(path=SCREENSHOTS / f"{request.node.name}.png")
+            name = request.node.name.replace("/", "-")
+            opened.screenshot(path=SCREENSHOTS / f"{name}.png")
         assert errors == []
+        assert strangers == []

@@ -1,6 +1,7 @@
-"""JupyterLab on a free port with a home of its own, driven in headless Chromium."""
+"""JupyterLab or Notebook 7 on a free port with a home of its own, driven in Chromium."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -10,7 +11,9 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+import nbformat
 from playwright.sync_api import Page, sync_playwright
 
 CHROMIUM = [
@@ -23,26 +26,50 @@ CHROMIUM = [
     "--disable-sync",
     "--disable-dev-shm-usage",
 ]
+NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 START_SECONDS = 60
 CELL_SECONDS = 120
 
 
+App = Literal["lab", "notebook"]
+
+EXPOSE = {
+    "lab": "--LabApp.expose_app_in_browser=True",
+    "notebook": "--JupyterNotebookApp.expose_app_in_browser=True",
+}
+PAGE = {"lab": "lab/tree/{}?reset", "notebook": "notebooks/{}"}
+
+
 @dataclass(frozen=True)
 class Lab:
-    """A running JupyterLab.
+    """A running JupyterLab or Notebook 7.
 
     Attributes:
         url: Its address.
         root: The folder that it shows.
+        state: Where its kernels keep their endpoints.
+        app: Which of the two.
     """
 
     url: str
     root: Path
+    state: Path
+    app: App = "lab"
 
 
 @contextlib.contextmanager
-def jupyter_lab(root: Path, home: Path) -> Iterator[Lab]:
-    """JupyterLab over the notebooks in `root`, untouched by the user's own settings."""
+def jupyter(
+    root: Path, home: Path, *, app: App = "lab", python: Path | None = None
+) -> Iterator[Lab]:
+    """A server over the notebooks in `root`, untouched by the user's own settings.
+
+    Args:
+        root: The folder that it shows.
+        home: Where everything else goes.
+        app: JupyterLab or Notebook 7.
+        python: The interpreter of the kernel; this one by default.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -52,19 +79,26 @@ def jupyter_lab(root: Path, home: Path) -> Iterator[Lab]:
         "JUPYTER_DATA_DIR": str(home / "data"),
         "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
         "IPYTHONDIR": str(home / "ipython"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
+        "SAGETURNER_STATE_DIR": str(home / "state"),
+        # The kernel's own environment is not where the one that is written here stands.
+        "JUPYTER_PREFER_ENV_PATH": "0",
     }
+    launch = [str(python or sys.executable), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec = {"argv": launch, "display_name": "Python 3", "language": "python"}
+    kernel = home / "data/kernels/python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps(spec))
     settings = home / "config/lab/user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
-    with (home / "lab.log").open("wb") as log:
+    with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [
-                *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"),
+                *(sys.executable, "-m", "jupyter", app, "--no-browser", "--allow-root"),
                 *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
                 *("--IdentityProvider.token=", "--ServerApp.password="),
                 *("--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}"),
-                "--LabApp.expose_app_in_browser=True",
+                EXPOSE[app],
             ],
             env=environment,
             stdout=log,
@@ -76,10 +110,10 @@ def jupyter_lab(root: Path, home: Path) -> Iterator[Lab]:
         while True:
             with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/api", timeout=1):
                 break
-            assert server.poll() is None, (home / "lab.log").read_text()
-            assert time.monotonic() < deadline, "JupyterLab did not start"
+            assert server.poll() is None, (home / "server.log").read_text()
+            assert time.monotonic() < deadline, "Jupyter did not start"
             time.sleep(0.1)
-        yield Lab(url, root)
+        yield Lab(url, root, home / "state", app)
     finally:
         server.terminate()
         server.wait(30)
@@ -98,9 +132,10 @@ def browser_page(width: int = 1100, height: int = 900) -> Iterator[Page]:
 
 def open_notebook(page: Page, lab: Lab, name: str, *, kernel: bool) -> None:
     """Open a notebook alone on the page; waits for its kernel if one is wanted."""
-    page.goto(f"{lab.url}/lab/tree/{name}?reset")
+    page.goto(f"{lab.url}/{PAGE[lab.app].format(name)}")
     page.wait_for_selector(".jp-Notebook .jp-CodeCell", timeout=START_SECONDS * 1000)
-    page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
+    if lab.app == "lab":
+        page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
     if kernel:
         page.wait_for_function(
             """() => {
@@ -111,12 +146,20 @@ def open_notebook(page: Page, lab: Lab, name: str, *, kernel: bool) -> None:
         )
 
 
+def write(path: Path, *sources: str) -> None:
+    """Write a notebook of these cells."""
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, path)
+
+
 def start_all(page: Page) -> None:
     """Begin to run every cell, without waiting."""
     page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
 
 
-def run_all(page: Page) -> None:
+def run_all(page: Page, seconds: float = CELL_SECONDS) -> None:
     """Run every cell, wait until all have ended, and save."""
     start_all(page)
     page.wait_for_function(
@@ -127,7 +170,37 @@ def run_all(page: Page) -> None:
                 && window.jupyterapp.shell.currentWidget.sessionContext
                     .session.kernel.status === 'idle';
         }""",
-        timeout=CELL_SECONDS * 1000,
+        timeout=seconds * 1000,
     )
+    save(page)
+
+
+def run_each(page: Page) -> None:
+    """Run the cells one after another, each when the one before has ended, and save."""
+    count = page.evaluate(f"{NOTEBOOK}.widgets.length")
+    for place in range(count):
+        kind = page.evaluate(f"{NOTEBOOK}.widgets[{place}].model.type")
+        page.evaluate(f"{NOTEBOOK}.activeCellIndex = {place}")
+        if kind == "code":
+            run_active(page)
+    save(page)
+
+
+def run_active(page: Page, seconds: float = CELL_SECONDS) -> None:
+    """Run the active cell and wait until it has ended well."""
+    page.evaluate(f"{NOTEBOOK}.activeCell.model.clearExecution()")
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-cell'); }")
+    page.wait_for_function(
+        f"""() => {NOTEBOOK}.activeCell.model.executionCount !== null
+            && {KERNEL}.status === 'idle'""",
+        timeout=seconds * 1000,
+    )
+    outputs = page.evaluate(f"{NOTEBOOK}.activeCell.model.outputs.toJSON()")
+    errors = [output for output in outputs if output["output_type"] == "error"]
+    assert not errors, errors
+
+
+def save(page: Page) -> None:
+    """Save the notebook and wait until it is."""
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")

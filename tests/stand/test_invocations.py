@@ -1,0 +1,88 @@
+"""Asking an endpoint on SageMaker: streamed, under load, and seen from CloudWatch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sageturner_magic.deployment.snippets import snippets
+from sageturner_magic.targets.payload import JSON
+from sageturner_magic.targets.prediction import SentRequest
+from tests.stand import Stand
+from tests.stand.project import Project
+
+pytestmark = [pytest.mark.docker, pytest.mark.registry]
+
+CODE = """\
+import time
+
+def load():
+    return None
+
+def predict(model, request):
+    if "fail" in request:
+        raise ValueError(request["fail"])
+    if "words" in request:
+        return (word + " " for word in request["words"])
+    time.sleep(request.get("sleep", 0))
+    return {"answer": 42}
+"""
+
+
+def test_streaming_load_and_status_on_sagemaker(stand: Stand, tmp_path: Path) -> None:
+    project = Project(stand, tmp_path, "asked")
+    project.write_code(code=CODE)
+    project.configure()
+    project.run("setup")
+    project.deploy()
+    try:
+        streamed = project.run("invoke", "--stream", "asked", '{"words": ["once", "upon"]}')
+        assert streamed.out == "once upon \n"
+        assert "HTTP 200" in streamed.err
+
+        measured = project.json(
+            "load-test", "--requests", "12", "--concurrency", "2", "asked", "{}"
+        )
+        assert (measured["failed"], measured["throttled"]) == (0, 0)
+        assert 0 < measured["cost_usd"] < 0.01
+        # Five at a time is what the endpoint was made for: more are refused, and counted.
+        crowded = project.run(
+            *("load-test", "--requests", "24", "--concurrency", "12", "--json", "asked"),
+            '{"sleep": 0.5}',
+            fails=True,
+        )
+        data = json.loads(crowded.out)
+        assert 0 < data["throttled"] == data["errors"]["ThrottlingException (429)"] < 24
+        broken = project.run(
+            *("load-test", "--requests", "2", "--json", "asked", '{"fail": "no"}'), fails=True
+        )
+        assert json.loads(broken.out)["errors"] == {"HTTP 500 of the model": 2}
+
+        policy = json.loads(project.run("setup", "--show-policy", "--for", "status").out)
+        onlooker = Project(stand, tmp_path, "asked", stand.create_user("onlooker", policy))
+        (status,) = onlooker.json("status", "asked")
+        assert status["usage"]["requests"] >= 1 + 12 + 5 + 2
+        assert status["usage"]["server_errors"] == 2
+        assert status["usage"]["mean_ms"] > 0 and status["cost_so_far"] > 0
+        blind = dict(policy, Statement=[s for s in policy["Statement"] if s["Sid"] != "SeeMetrics"])
+        shown = Project(stand, tmp_path, "asked", stand.create_user("blind", blind))
+        assert "cloudwatch:GetMetricData" in shown.run("status", "asked").out
+
+        sent = SentRequest(b'{"sleep": 0}', JSON, region=stand.region)
+        for snippet in snippets("asked", sent):
+            if snippet.label != "AWS CLI":
+                said = subprocess.run(
+                    [sys.executable, "-c", snippet.code],
+                    env=project.environment,
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                assert "42" in said.stdout
+    finally:
+        project.run("delete", "asked", "--yes")
+        project.run("teardown", "--yes")
