@@ -219,7 +219,15 @@ class Form:
         return self._document.get(path)
 
     def set(self, path: KeyPath, value: Value) -> None:
-        """Fill in one key; an empty value leaves it to its default."""
+        """Fill in one key; an empty value leaves it to its default.
+
+        The last key of the section that the endpoint type needs is written with its usual value
+        instead, since the section has to stay.
+        """
+        section, usual = SECTIONS.get(self.endpoint_type, ((), {}))
+        held = self.get(path[:-1])
+        if not value and path[:-1] == section and isinstance(held, dict) and [*held] == [path[-1]]:
+            value = usual.get(path[-1])
         self._document.set(path, value)
 
     def choose(self, endpoint_type: EndpointType) -> None:
@@ -231,7 +239,7 @@ class Form:
         if self._begun:
             (begun,) = (values for path, values in SECTIONS.values() if path == self._begun)
             if self.get(self._begun) == begun:
-                self.set(self._begun, None)
+                self._document.set(self._begun, None)
             self._begun = None
         if endpoint_type in SECTIONS:
             path, values = SECTIONS[endpoint_type]

@@ -72,10 +72,12 @@ class FieldView:
             "layout": {**WIDE},
         }
         if field.kind == "choice":
-            empty = f"{field.default} (default)" if field.default else "left out"
-            left_out = [] if field.required else [(empty, "")]
-            chosen = [each for each in field.choices if each != field.default or field.required]
-            options = [*left_out, *((each, each) for each in chosen)]
+            options = [
+                (f"{each} (default)", "") if each == field.default else (each, each)
+                for each in field.choices
+            ]
+            if not field.default and not field.required:
+                options.insert(0, ("left out", ""))
             held = "" if value in (None, field.default) else str(value)
             if held not in [each for _, each in options]:
                 options.append((held, held))

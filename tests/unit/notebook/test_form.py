@@ -160,6 +160,13 @@ def test_an_endpoint_type_brings_the_section_that_it_needs_and_takes_it_away_aga
     assert made.yaml == "name: digits\n"
 
 
+def test_a_section_that_is_needed_stays_when_all_of_it_is_left_to_its_defaults():
+    made = form(endpoint_type="serverless")
+    made.set(("compute", "serverless", "memory"), "")
+    made.set(("compute", "serverless", "max_concurrency"), None)
+    assert made.check().config is not None
+
+
 def test_what_a_person_wrote_for_another_endpoint_type_stays():
     made = form(COMMENTED)
     made.choose("serverless")
