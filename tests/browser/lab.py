@@ -28,8 +28,8 @@ CHROMIUM = [
 ]
 NOTEBOOK = "window.jupyterapp.shell.currentWidget.content"
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
-START_SECONDS = 60
-CELL_SECONDS = 120
+START_SECONDS = 180
+CELL_SECONDS = 240
 
 
 App = Literal["lab", "notebook"]
