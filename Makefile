@@ -50,7 +50,7 @@ unit: $(VENV)/.dev
 	$(BIN)/nox --session unit
 
 integration: $(VENV)/.dev
-	$(BIN)/python -m pytest tests --ignore=tests/unit
+	$(BIN)/python -m pytest tests --ignore=tests/unit --tb=short --durations=40
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots
