@@ -27,11 +27,16 @@ STYLE = """<style>
 .jp-mod-dark .sageturner-form ul.sageturner-problem,
 [data-jp-theme-light="false"] .sageturner-form :is(ul.sageturner-problem,.sageturner-stale,
  .sageturner-missing){color:#ff8a80}
+.sageturner-form .sageturner-field:has(.sageturner-pairs) :is(.sageturner-help,
+ ul.sageturner-problem){margin-left:2px}
 .sageturner-form .sageturner-note{color:var(--jp-ui-font-color2,#616161);margin:8px 0}
 .sageturner-form .sageturner-help code{font-size:inherit;background:none;padding:0;color:inherit;
  font-family:var(--jp-code-font-family,monospace)}
 .sageturner-form .sageturner-copy{width:auto;margin:2px;height:var(--jp-widgets-inline-height,28px)}
-.sageturner-form .sageturner-copy~span{color:var(--jp-ui-font-color2,#616161)}
+.sageturner-form .sageturner table{border-collapse:collapse}
+.sageturner-form .sageturner td{border:none;padding:2px 12px 2px 0;vertical-align:top}
+.sageturner-form .sageturner td:first-child{white-space:nowrap}
+.sageturner-form .sageturner-copy~span{margin-right:8px;color:var(--jp-ui-font-color2,#616161)}
 .sageturner-form .sageturner-pairs{font-weight:500}
 .sageturner-form table.sageturner-code{border-collapse:collapse;background:none;margin:0}
 .sageturner-form table.sageturner-code td{text-align:left;vertical-align:top;border:none;

@@ -146,11 +146,24 @@ def failure(lab: Lab, page: Page) -> None:
     take_both(page, "failure", 4, 4)
 
 
+def form(lab: Lab, page: Page) -> None:
+    """The deploy form as it begins, with what is captured filled in."""
+    page.set_viewport_size({"width": 1180, "height": 2000})
+    captured = LOAD.replace("reviews", "digits", 1), PREDICT.replace("reviews", "digits", 1)
+    write(lab.root / "form.ipynb", "%load_ext sageturner_magic", *captured, "%sageturner form")
+    open_notebook(page, lab, "form.ipynb", kernel=True)
+    run_all(page)
+    page.get_by_label("Endpoint type").select_option(index=1)
+    page.wait_for_selector(".sageturner-form pre >> text=max_concurrency: 5")
+    take_both(page, "form", 3, 3)
+
+
 PICTURES: dict[str, Callable[[Lab, Page], None]] = {
     "quickstart": quickstart,
     "progress": progress,
     "failure": failure,
     "results": results,
+    "form": form,
 }
 
 

@@ -1,0 +1,242 @@
+"""The forms as a person uses them: with the keyboard, in both themes, on a narrow page."""
+
+import json
+import re
+
+import nbformat
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.kernels import NEWEST
+from tests.browser.lab import open_notebook, run_all, write
+
+pytestmark = pytest.mark.browser
+
+EXTENSION = "%load_ext sageturner_magic"
+MODEL = """\
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+data = load_digits()
+classifier = LogisticRegression(max_iter=200).fit(data.data[:300], data.target[:300])"""
+LOAD = """\
+%%sageturner_load digits
+import joblib
+
+def load(model_dir):
+    return joblib.load(f"{model_dir}/digits.joblib")"""
+PREDICT = """\
+%%sageturner_predict digits
+def predict(model, request):
+    return {"digit": model.predict([request["pixels"]])[0]}
+
+def example_request():
+    return {"pixels": [0.0] * 64}"""
+FORM = ".sageturner-form"
+
+
+class Keyboard:
+    """Counts what a person does."""
+
+    def __init__(self, page):
+        self._page = page
+        self.actions = 0
+
+    def press(self, key):
+        self._page.keyboard.press(key)
+        self.actions += 1
+
+    def type(self, text):
+        self._page.keyboard.type(text)
+        self.actions += 1
+
+    def tab_to(self, name, key="Tab"):
+        """Press Tab until what is called so has the focus."""
+        for _ in range(12):
+            if focused(self._page) == name:
+                return
+            self.press(key)
+        raise AssertionError(f"Tab does not lead to {name}; last was {focused(self._page)}")
+
+
+def focused(page):
+    return page.evaluate("document.activeElement?.textContent?.trim() ?? ''")
+
+
+@pytest.fixture(autouse=True)
+def patience(lab, page):
+    """A machine that runs other things as well takes its time to load a model."""
+    page.set_default_timeout(120_000)
+
+
+def serious_violations(page, selector=FORM):
+    found = Axe().run(page, context=selector).response["violations"]
+    return [
+        (each["id"], each["impact"], [node["html"] for node in each["nodes"]][:3])
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+def choose(select, begin):
+    """Choose the option that begins so."""
+    option = select.locator("option", has_text=re.compile(f"^{re.escape(begin)}")).first
+    option.wait_for(state="attached")
+    select.select_option(label=option.text_content())
+
+
+def theme(page, name):
+    page.evaluate(
+        "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name
+    )
+    is_light = json.dumps("Light" in name)
+    page.wait_for_selector(f'body[data-jp-theme-light="{is_light}"]', state="attached")
+
+
+def test_filled_in_with_the_keyboard_alone_a_model_is_saved_and_deployed(lab, page):
+    write(lab.root / "form.ipynb", EXTENSION, MODEL, LOAD, PREDICT)
+    open_notebook(page, lab, "form.ipynb", kernel=True)
+    run_all(page)
+    for command in ("notebook:move-cursor-down", "notebook:insert-cell-below"):
+        page.evaluate("command => window.jupyterapp.commands.execute(command)", command)
+    page.locator(".jp-Notebook .jp-CodeCell .cm-content").last.click()
+
+    keys = Keyboard(page)
+    keys.type("%sageturner form")
+    keys.press("Control+Enter")
+    page.wait_for_selector(f"{FORM} >> text=Ready to deploy digits.")
+    keys.tab_to("Save YAML")
+    keys.press("Enter")
+    page.wait_for_selector("text=saved sageturner.yaml")
+    keys.tab_to("Deploy", "Shift+Tab")
+    keys.press("Enter")
+    page.wait_for_selector(".sageturner-progress")
+    assert serious_violations(page) == []
+    page.wait_for_selector("text=digits answers at http://127.0.0.1:")
+    assert keys.actions <= 12
+
+    saved = (lab.root / "sageturner.yaml").read_text()
+    assert saved == "name: digits\nartefact:\n  digits.joblib: classifier\n"
+    # The result is plain HTML: nothing of it needs a kernel when the notebook is opened again.
+    assert page.locator(FORM).count() == 0
+    page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+    output = nbformat.read(lab.root / "form.ipynb", as_version=4).cells[-1].outputs[0]
+    assert set(output.data) == {"text/html", "text/plain"}
+    assert "digits answers at" in output.data["text/plain"]
+    assert "%%sageturner deploy -e local\nname: digits" in output.data["text/plain"]
+
+
+def test_the_form_says_at_once_what_is_wrong_and_looks_right_everywhere(lab, page):
+    write(lab.root / "form.ipynb", EXTENSION, MODEL, LOAD, PREDICT, "%sageturner form")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_notebook(page, lab, "form.ipynb", kernel=True)
+    run_all(page)
+    form = page.locator(FORM)
+    name = form.get_by_label("Name", exact=True).first
+
+    # Beside the field, and said to those who do not see it.
+    name.fill("Digits! " + "long" * 20)
+    page.wait_for_selector(f"{FORM} [role=alert] >> text=expected 1 to 40 lower-case letters")
+    assert "1 problem" in form.inner_text()
+    assert serious_violations(page) == []
+    name.fill("digits")
+    page.wait_for_selector(f"{FORM} [role=status] >> text=Ready to deploy digits.")
+
+    # Compute: only what is possible can be chosen, and instance types say why they do not fit.
+    endpoint_type = form.get_by_label("Endpoint type")
+    choose(endpoint_type, "serverless")
+    memory = form.get_by_label("Memory")
+    choose(memory, "4096")
+    page.wait_for_selector(f"{FORM} pre >> text=memory: 4096")
+    # ipywidgets writes spaces that do not break.
+    assert " ".join(memory.locator("option").all_text_contents()).split() == [
+        "1024", "2048", "(default)", "3072", "4096", "5120", "6144",
+    ]  # fmt: skip
+    choose(endpoint_type, "server:")
+    page.wait_for_selector(f"{FORM} >> text=instance types do not fit")
+    choose(form.get_by_label("Instance type"), "ml.g5.xlarge")
+    page.wait_for_selector(f"{FORM} pre >> text=instance_type: ml.g5.xlarge")
+    assert "A10G, 24 GB" in form.inner_text()
+    choose(endpoint_type, "local")
+
+    # The same text is copied as a cell.
+    form.get_by_role("button", name="Copy as cell").click()
+    page.wait_for_selector(f"{FORM} >> text=copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("%%sageturner deploy -e local\nname: digits\n")
+
+    # Folded parts open, and the module is one click away.
+    form.get_by_role("button", name="Serving").click()
+    form.get_by_label("Timeout (s)").wait_for()
+    form.get_by_role("button", name="sageturner.py").click()
+    page.wait_for_selector(f"{FORM} pre >> text=def load(model_dir)")
+    form.get_by_role("button", name="plan", exact=True).click()
+    page.wait_for_selector(f"{FORM} >> text=Write code and model")
+
+    for look in ("JupyterLab Dark", "JupyterLab Light"):
+        theme(page, look)
+        assert serious_violations(page) == []
+    page.set_viewport_size({"width": 800, "height": 900})
+    page.wait_for_function(
+        "form => { const e = document.querySelector(form); return e.clientWidth < 700; }",
+        arg=FORM,
+    )
+    assert page.evaluate(
+        """form => {
+            const shown = document.querySelector(form);
+            return shown.scrollWidth <= shown.clientWidth;
+        }""",
+        FORM,
+    )
+
+
+@pytest.mark.parametrize(
+    "lab", [("lab", NEWEST), ("notebook", NEWEST)], indirect=True, ids=["lab", "notebook"]
+)
+def test_a_deployment_that_fails_leaves_the_form_to_be_mended(lab, page):
+    write(
+        lab.root / "form.ipynb",
+        EXTENSION,
+        "%%sageturner_load broken\ndef load():\n    raise ValueError('no such model')",
+        "%%sageturner_predict broken\ndef predict(model, request):\n    return request",
+        "%sageturner form",
+    )
+    open_notebook(page, lab, "form.ipynb", kernel=True)
+    run_all(page)
+    form = page.locator(FORM)
+    form.get_by_role("button", name="Deploy").click()
+    page.wait_for_selector(f"{FORM} >> text=no such model")
+    assert serious_violations(page) == []
+    assert form.get_by_role("button", name="Deploy").is_enabled()
+    form.get_by_role("button", name="Close").click()
+    page.wait_for_selector("text=The form as a cell")
+
+
+def test_requests_are_edited_sent_and_kept(lab, page):
+    write(
+        lab.root / "invoke.ipynb",
+        EXTENSION,
+        MODEL,
+        LOAD,
+        PREDICT,
+        "%%sageturner deploy\nname: digits\nartefact: {digits.joblib: classifier}",
+        "%sageturner form --invoke digits",
+    )
+    open_notebook(page, lab, "invoke.ipynb", kernel=True)
+    run_all(page)
+    form = page.locator(FORM)
+    request = form.get_by_label("Request")
+    expect(request).to_have_value(re.compile("pixels"))
+    assert json.loads(request.input_value()) == {"pixels": [0.0] * 64}
+    form.get_by_role("button", name="Send").click()
+    page.wait_for_selector(f"{FORM} >> text=HTTP 200 >> visible=true")
+    request.fill('{"pixels": [1]}')
+    form.get_by_role("button", name="Send").click()
+    page.wait_for_selector(f"{FORM} [role=alert]")
+    history = form.get_by_label("History")
+    assert history.locator("option").count() == 2
+    history.select_option(index=1)
+    page.wait_for_selector(f"{FORM} >> text=HTTP 200 >> visible=true")
+    assert re.match(r'\{\s*"pixels": \[\s*0\.0', request.input_value())
+    assert serious_violations(page) == []
