@@ -23,6 +23,7 @@ ran, and the socket answers from the first moment.
     program.py    the user's sageturner.py: import, signatures, tracebacks
     requests.py   bytes of a request -> the value that predict gets
     answers.py    the value that predict returned -> bytes
+    docs.py       /openapi.json and /docs (docs.html)
     metrics.py    /metrics and EMF lines
     tracing.py    OpenTelemetry spans
     trial.py      load and one request without a socket, for `sageturner try`

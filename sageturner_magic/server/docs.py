@@ -1,10 +1,14 @@
-"""/docs and /openapi.json: what a person opens. FastAPI makes them, imported when asked for."""
+"""What a person opens: /docs, a page of our own, and /openapi.json, which FastAPI makes.
+
+Both are imported when asked for. The page needs nothing from elsewhere, because a container in a
+VPC and a notebook behind a proxy have no elsewhere; its Content-Security-Policy holds it to that.
+"""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 
 def openapi(name: str, example: Any, token: bool) -> bytes:
@@ -44,13 +48,22 @@ def openapi(name: str, example: Any, token: bool) -> bytes:
     return json.dumps(schema).encode()
 
 
-def page(name: str, token: str) -> bytes:
-    """The page that shows the description; with a token its link to it carries the token."""
-    from fastapi.openapi.docs import get_swagger_ui_html
+def page(name: str, example: Any, token: str) -> bytes:
+    """The page that sends a request and shows the answer, as HTML.
 
-    query = f"?token={quote(token)}" if token else ""
-    response = get_swagger_ui_html(openapi_url=f"openapi.json{query}", title=name)
-    return bytes(response.body)
+    Args:
+        name: The title.
+        example: What the request begins with, or None.
+        token: What the page's own requests carry, if not empty.
+    """
+    statuses = {200: "The answer of predict", **_ERRORS}
+    # As text, because a browser would round its numbers.
+    body = None if example is None else json.dumps(example, ensure_ascii=False)
+    facts = {"name": name, "example": body, "token": token, "statuses": statuses}
+    # In a script element only `<` could be taken for markup.
+    text = json.dumps(facts).replace("<", "\\u003c")
+    template = Path(__file__).with_name("docs.html").read_text(encoding="utf-8")
+    return template.replace("$FACTS", text).encode()
 
 
 _ERROR = {

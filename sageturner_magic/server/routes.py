@@ -40,6 +40,7 @@ PASSED = (
 """The headers that reach predict: those that SageMaker lets through to a container."""
 
 RETRY_AFTER = "retry-after: 1\r\n"
+NOT_KEPT = "cache-control: no-store\r\n"
 
 
 class Routes:
@@ -170,14 +171,14 @@ class Routes:
         loop = asyncio.get_running_loop()
         token = self._token.decode()
         name = "sageturner.py"
+        example = self._pool.example
+        if path == "/docs":
+            data = await loop.run_in_executor(None, docs.page, name, example, token)
+            exchange.answer(200, "text/html; charset=utf-8", data, NOT_KEPT)
+            return
         try:
-            if path == "/docs":
-                data = await loop.run_in_executor(None, docs.page, name, token)
-                exchange.answer(200, "text/html; charset=utf-8", data)
-            else:
-                example = self._pool.example
-                data = await loop.run_in_executor(None, docs.openapi, name, example, bool(token))
-                exchange.answer(200, "application/json", data)
+            data = await loop.run_in_executor(None, docs.openapi, name, example, bool(token))
+            exchange.answer(200, "application/json", data)
         except ImportError as error:
             message = f"FastAPI is needed for {path}: {error}"
             exchange.refuse(Problem(501, "NotAvailable", message))
