@@ -10,6 +10,7 @@ GIL cannot stall /ping, a time limit can end a worker, a crash costs only the re
 ran, and the socket answers from the first moment.
 
     http.py       bytes on a connection <-> requests and answers (httptools does the parsing)
+    buffers.py    how much of request bodies is held at once
     routes.py     which request goes where; token; /ping, /invocations, /docs
     pool.py       the queue, the workers as the front sees them, time limits, restarts
     frames.py     what goes over the socket pair between the front and a worker

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from . import settings
+from .buffers import Buffers, limit
 from .control import Control
 from .http import Connection
 from .logs import Log
@@ -127,12 +128,16 @@ class Front:
         # The workers start first: what they import takes longest.
         self._metrics = Metrics(SAMPLES if config.serving.metrics == "emf" else 0)
         self._tracer = _tracer(log)
-        self._pool = Pool(config, log, self._on_ready, self._on_failed, self._metrics, self._tracer)
+        buffers = Buffers(limit(config.serving.max_body))
+        self._pool = Pool(
+            config, log, self._on_ready, self._on_failed, self._metrics, buffers, self._tracer
+        )
         self._routes = Routes(
             self._pool,
             lambda: self._state,
             config.token,
             config.serving.max_body,
+            buffers,
             self._metrics,
             self._tracer,
         )

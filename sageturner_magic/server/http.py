@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import httptools
 
+from .buffers import Buffers
 from .problems import Problem
 
 HEADER_BYTES = 65_536
@@ -47,6 +48,9 @@ DISCARDED_FACTOR = 8
 JOINED_BYTES = 65_536
 """Bytes of a body up to which copying it behind its headers is cheaper than a second write."""
 
+RETRY_AFTER = "retry-after: 1\r\n"
+"""For a request that may do better in a second."""
+
 _NEVER = float("inf")
 
 
@@ -68,6 +72,7 @@ class Application(Protocol):
     """What the connection hands requests to."""
 
     max_body: int
+    buffers: Buffers
 
     def check(self, head: Head) -> None:
         """Called when headers are complete. Raises Problem to refuse the request unread."""
@@ -132,6 +137,8 @@ class Exchange:
 
     def refuse(self, problem: Problem, headers: str = "", close: bool = False) -> None:
         """Send the JSON form of `problem`."""
+        if problem.status in (429, 503):
+            headers += RETRY_AFTER
         self.answer(problem.status, "application/json", problem.body(), headers, close)
 
     def start(self, status: int, content_type: str, headers: str = "") -> None:
@@ -214,8 +221,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_application", "_body", "_connections", "_discarded", "_exchange", "_head", "_header_size",
-        "_headers", "_one_one", "_parser", "_refused", "_size", "_state", "_transport", "_url",
-        "_waiting", "_whole_by", "deadline", "draining", "write_paused",
+        "_headers", "_held", "_one_one", "_parser", "_refused", "_size", "_state", "_transport",
+        "_url", "_waiting", "_whole_by", "deadline", "draining", "write_paused",
     )  # fmt: skip
 
     def __init__(self, application: Application, connections: set[Connection]) -> None:
@@ -232,6 +239,8 @@ class Connection(asyncio.Protocol):
         self._body: bytes | bytearray = b""
         self._whole_by = 0.0
         self._size = 0
+        # Of its bodies that are being received or wait behind another request.
+        self._held = 0
         self._discarded = 0
         self._refused = False
         # The request that is being answered, and whole ones that came behind it.
@@ -252,6 +261,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._parser = None  # It refers to this connection.
         self._waiting.clear()
+        self._let_go(self._held)
+        self._body = b""
         exchange, self._exchange = self._exchange, None
         if exchange is not None and not exchange.complete:
             exchange.complete = True
@@ -337,6 +348,8 @@ class Connection(asyncio.Protocol):
             length = headers.get(b"content-length", b"")
             if length and int(length) > self._application.max_body:
                 raise self._too_large()
+            if length:
+                self._application.buffers.check(int(length))
         except Problem as problem:
             self._refuse_body(problem)
             return
@@ -349,12 +362,8 @@ class Connection(asyncio.Protocol):
             self._discard(len(body))
         elif self._size > self._application.max_body:
             self._refuse_body(self._too_large())
-        elif not self._body:
-            self._body = body
         else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += body
+            self._keep(body)
 
     def on_message_complete(self) -> None:
         if self._state == _CLOSED:
@@ -368,7 +377,12 @@ class Connection(asyncio.Protocol):
         assert head is not None
         self._body = b""
         exchange = Exchange(self, head.method, self._parser.should_keep_alive(), self._one_one)
-        self._submit(exchange, lambda: self._application.handle(head, whole, exchange))
+
+        def handle() -> None:
+            self._let_go(len(whole))  # The application counts what it keeps.
+            self._application.handle(head, whole, exchange)
+
+        self._submit(exchange, handle)
 
     # What an exchange calls.
 
@@ -451,11 +465,35 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         action()
 
+    def _keep(self, piece: bytes) -> None:
+        buffers = self._application.buffers
+        try:
+            buffers.check(len(piece))
+        except Problem as problem:
+            self._refuse_body(problem)
+            return
+        buffers.held += len(piece)
+        self._held += len(piece)
+        if not self._body:
+            self._body = piece
+        else:
+            if isinstance(self._body, bytes):
+                self._body = bytearray(self._body)
+            self._body += piece
+
+    def _let_go(self, size: int) -> None:
+        self._held -= size
+        self._application.buffers.held -= size
+
+    def _drop_body(self) -> None:
+        self._let_go(len(self._body))
+        self._body = b""
+
     def _refuse_body(self, problem: Problem) -> None:
         # The body is read and thrown away, so that the client gets to read the answer.
         assert self._head is not None
         self._application.refused(problem)
-        self._body = b""
+        self._drop_body()
         self._refused = True
         exchange = Exchange(self, self._head.method, False, self._one_one)
         self._submit(exchange, lambda: exchange.refuse(problem, close=True))
@@ -473,6 +511,7 @@ class Connection(asyncio.Protocol):
     def _refuse(self, problem: Problem) -> None:
         # After this nothing that the client sends can be trusted to be a request.
         self._application.refused(problem)
+        self._drop_body()
         self._state = _CLOSED
         if self._exchange is not None:
             self.draining = True  # An earlier request is still being answered; that closes.

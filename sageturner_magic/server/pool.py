@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import frames
+from .buffers import Buffers
 from .http import Exchange
 from .logs import Log
 from .metrics import Gauges, Histogram, Metrics
@@ -59,6 +60,7 @@ class Pool:
         on_ready: Called once, when all workers have loaded the model for the first time.
         on_failed: Called when load fails before that; the workers have ended then.
         metrics: Counts what is answered.
+        buffers: Counts the bytes of requests that wait or run.
         tracer: Traces it, where that is wanted.
 
     Attributes:
@@ -73,6 +75,7 @@ class Pool:
         on_ready: Callable[[], None],
         on_failed: Callable[[Failure], None],
         metrics: Metrics,
+        buffers: Buffers,
         tracer: Tracer | None = None,
     ) -> None:
         serving = settings.serving
@@ -83,6 +86,7 @@ class Pool:
         self._on_ready = on_ready
         self._on_failed = on_failed
         self._metrics = metrics
+        self._buffers = buffers
         self._tracer = tracer
         # Of workers that have ended.
         self._batches = Histogram(BATCH_BOUNDS)
@@ -165,6 +169,7 @@ class Pool:
         job = Job(number, name, frame, exchange, self._timeout)
         job.span = span
         self._jobs[number] = job
+        self._buffers.held += len(frame)
         exchange.gone = lambda: self._abandon(job)
         self._waiting.append(job)
         self._pump()
@@ -314,12 +319,12 @@ class Pool:
         for job in reversed(worker.jobs.values()):
             job.worker = None
             if job.exchange is None:
-                del self._jobs[job.number]
+                self._forget(job)
             elif job.position > taken:
                 job.position = 0
                 self._waiting.appendleft(job)
             else:
-                del self._jobs[job.number]
+                self._forget(job)
                 self._fail(job, problem)
         worker.jobs.clear()
         pause = 0.0
@@ -337,7 +342,7 @@ class Pool:
         problem = Problem(503, "Unhealthy", "the workers keep ending; see the log")
         while self._waiting:
             job = self._waiting.popleft()
-            del self._jobs[job.number]
+            self._forget(job)
             self._fail(job, problem)
 
     def _add_worker(self) -> None:
@@ -388,7 +393,11 @@ class Pool:
     def _done(self, job: Job) -> None:
         assert job.worker is not None
         job.worker.finish(job)
+        self._forget(job)
+
+    def _forget(self, job: Job) -> None:
         del self._jobs[job.number]
+        self._buffers.held -= len(job.frame)
 
     def _answered(self, job: Job, status: int) -> None:
         self._metrics.answered(status, time.monotonic() - job.arrived)
@@ -406,7 +415,7 @@ class Pool:
             job.worker.interrupt(job)
         else:
             self._waiting.remove(job)
-            del self._jobs[job.number]
+            self._forget(job)
 
     def _fail(self, job: Job, problem: Problem) -> None:
         exchange, job.exchange = job.exchange, None
@@ -428,7 +437,7 @@ class Pool:
             self._fail(job, Problem(504, "QueueTimeout", waited))
             if worker is None:
                 self._waiting.remove(job)
-                del self._jobs[job.number]
+                self._forget(job)
             else:
                 job.deadline = float("inf")
                 worker.interrupt(job)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import frames
+from .buffers import Buffers
 from .http import Exchange, Head
 from .metrics import Metrics
 from .pool import Pool
@@ -39,7 +40,6 @@ PASSED = (
 )
 """The headers that reach predict: those that SageMaker lets through to a container."""
 
-RETRY_AFTER = "retry-after: 1\r\n"
 NOT_KEPT = "cache-control: no-store\r\n"
 
 
@@ -51,6 +51,7 @@ class Routes:
         state: The server's state now.
         token: Required of everything but GET /ping, if not empty.
         max_body: Bytes of a body at most.
+        buffers: Counts the bytes of all bodies.
         metrics: For /metrics.
         tracer: Begins a span for each invocation, where that is wanted.
     """
@@ -61,6 +62,7 @@ class Routes:
         state: Callable[[], State],
         token: str,
         max_body: int,
+        buffers: Buffers,
         metrics: Metrics,
         tracer: Tracer | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class Routes:
         self._state = state
         self._token = token.encode()
         self.max_body = max_body
+        self.buffers = buffers
         self._started = time.monotonic()
         self._prefix = f"{os.getpid():x}-"
         self._count = 0
@@ -162,7 +165,7 @@ class Routes:
             self._pool.submit(name, frames.request_head(name, passed), body, exchange, span)
         except Problem as problem:
             self.refused(problem)
-            exchange.refuse(problem, RETRY_AFTER)
+            exchange.refuse(problem)
 
     async def _document(self, path: str, exchange: Exchange) -> None:
         # In a thread: importing FastAPI takes half a second, in which /ping has to answer.

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import select
+import socket
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import psutil
+import pytest
 
 from .conftest import Server, Start, wait_for
 from .test_hostile import SLEEPER, all_of, post
@@ -25,6 +32,58 @@ def test_requests_beyond_the_queue_are_429_with_retry_after(start: Start) -> Non
     assert refused.error["type"] == "Overloaded" and "serving.queue" in refused.error["message"]
     assert refused.headers["retry-after"] == "1"
     assert server.invoke(0).json == "slept"
+
+
+LARGEST = b"0".ljust(1_000_000)
+PIECE = 900_000
+KEPT = 10
+"""Bodies of the largest size that a server holds, where a quarter of memory is more than that."""
+
+LENGTH = b"Content-Length: 1000000\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % 1_000_000
+
+
+@pytest.mark.parametrize("framing", [LENGTH, CHUNKED], ids=["length", "chunked"])
+def test_bodies_of_many_connections_are_held_up_to_a_bound(start: Start, framing: bytes) -> None:
+    server = start(SLEEPER, serving={"max_body_mb": 1}).ready()
+    front = psutil.Process(server.process.pid)
+    before = front.memory_info().rss
+    for _ in range(3):  # What one round holds is let go when its clients leave.
+        connections = [server.connect() for _ in range(40)]
+        try:
+            for connection in connections:
+                with contextlib.suppress(ConnectionError):
+                    connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\n" + framing)
+                    connection.sendall(b" " * PIECE)
+            refused = wait_for(partial(_answered, connections, 40 - KEPT - 1), "the refusals")
+            assert len(refused) <= 40 - KEPT + 1
+            answer = refused[0].recv(65536)
+            assert answer.startswith(b"HTTP/1.1 429 ") and b"retry-after: 1\r\n" in answer
+            assert b"serving.max_body_mb" in answer
+            assert server.ping().status == 200
+            assert front.memory_info().rss - before < 60_000_000
+        finally:
+            for connection in connections:
+                connection.close()
+        wait_for(lambda: server.invoke(body=LARGEST).status == 200, "room for a large body again")
+
+
+def _answered(connections: list[socket.socket], least: int) -> list[socket.socket]:
+    readable, _, _ = select.select(connections, [], [], 0)
+    return readable if len(readable) >= least else []
+
+
+def test_bodies_that_wait_for_predict_are_counted_too(start: Start) -> None:
+    server = start(SLEEPER, serving={"max_body_mb": 1}).ready()
+    for _ in range(2):
+        with concurrent.futures.ThreadPoolExecutor(20) as threads:
+            first = threads.submit(server.invoke, body=b"1.5".ljust(1_000_000))
+            wait_for(begun(server).exists, "predict to begin")
+            rest = [threads.submit(server.invoke, body=LARGEST) for _ in range(19)]
+            statuses = [each.result().status for each in (first, *rest)]
+        assert set(statuses) == {200, 429}
+        assert statuses.count(200) >= KEPT - 1
+        begun(server).unlink()
 
 
 def test_a_predict_that_takes_too_long_is_a_504_and_its_worker_is_replaced(start: Start) -> None:
