@@ -8,9 +8,12 @@ import re
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+import uv
 
 from .conftest import SERVER, Server, listening_socket
 
@@ -103,6 +106,74 @@ def test_any_version_of_a_package_that_the_server_uses_works_in_user_code(
         ]  # fmt: skip
         assert str(packages) not in said["path"]
         assert said["own"] == []
+        assert server.request("GET", "/openapi.json").status == 200
+    finally:
+        server.close()
+
+
+OLD = (
+    "fastapi<0.80", "pydantic<2", "starlette<0.20", "uvicorn<0.16", "orjson<3.11",
+    "orjson<3.9; python_version < '3.12'", "httptools<0.7",
+    "httptools<0.6; python_version < '3.12'",
+)  # fmt: skip
+"""What a program of 2022 may pin, as far as there are wheels for this Python."""
+
+NEW = ("fastapi", "pydantic", "starlette", "uvicorn", "orjson", "httptools")
+
+PINNED = """
+from importlib.metadata import version
+import fastapi, httptools, orjson, pydantic, starlette.applications, uvicorn
+
+class Point(pydantic.BaseModel):
+    x: float
+
+def load():
+    return {name: version(name) for name in NAMES}
+
+def predict(model, request):
+    if request == "versions":
+        return model
+    return {"point": Point(**request), "again": orjson.loads(orjson.dumps(request))}
+"""
+
+
+@pytest.fixture(scope="session")
+def pinned_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[str, ...]], Path]:
+    """Makes interpreters that have real packages as they are pinned, each once."""
+
+    @cache
+    def make(pins: tuple[str, ...]) -> Path:
+        root = tmp_path_factory.mktemp("pinned")
+        venv.create(root, with_pip=False, symlinks=True)
+        python = root / "bin" / "python"
+        command = [uv.find_uv_bin(), "pip", "install", "--quiet", "--python", python]
+        command += ["--only-binary", ":all:", *pins]
+        environment = {"UV_SYSTEM_CERTS": "true", **os.environ}
+        subprocess.run(command, env=environment, check=True, timeout=300)
+        return python
+
+    return make
+
+
+@pytest.mark.parametrize("pins", [OLD, NEW], ids=["old", "new"])
+def test_real_pins_of_the_servers_own_packages_work_in_user_code(
+    pins: tuple[str, ...],
+    pinned_python: Callable[[tuple[str, ...]], Path],
+    packages: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = f"NAMES = {NEW!r}\n{PINNED}"
+    server = run(pinned_python(pins), packages, tmp_path, monkeypatch, program)
+    try:
+        said = server.ready().invoke("versions").json
+        old = said["pydantic"].startswith("1.")
+        assert old == (pins is OLD)
+        if old:
+            theirs = importlib.metadata.version("starlette")
+            assert said["starlette"].startswith("0.1") and said["starlette"] != theirs
+        assert server.invoke({"x": 1}).json == {"point": {"x": 1.0}, "again": {"x": 1}}
+        assert server.request("GET", "/docs").status == 200
         assert server.request("GET", "/openapi.json").status == 200
     finally:
         server.close()
