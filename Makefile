@@ -2,9 +2,10 @@
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
+MINUTES := 60
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo demo-lab test check unit integration screenshots proof bench-server bench-build bench-models format clean
+.PHONY: help demo demo-lab test check unit integration screenshots proof soak bench-server bench-build bench-models format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -15,6 +16,7 @@ help:
 	@echo "make integration  the tests against real parts"
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
 	@echo "make proof     the large proofs, of which make test runs a sample (hours)"
+	@echo "make soak      an hour of load on the model server with its workers killed (MINUTES=60)"
 	@echo "make bench-server  measure the model server beside its peers"
 	@echo "make bench-build  measure both builders side by side (needs an hour or so)"
 	@echo "make bench-models  measure the example notebooks' models beside a peer"
@@ -58,7 +60,10 @@ screenshots: $(VENV)/.dev
 proof: $(VENV)/.dev
 	$(BIN)/python -m tests.integration.capture.proof --count 20000 --report docs/proof/capture.md
 	$(BIN)/python -m tests.integration.image.layouts --report docs/proof/layout.md
-	SAGETURNER_PROOF_REQUESTS=100000 $(BIN)/python -m pytest tests/integration/server/test_hostile.py
+	$(BIN)/python -m tests.integration.server.proof --requests 100000 --minutes 5 --report docs/proof/server.md
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.integration.server.proof --minutes $(MINUTES)
 
 bench-server: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.server
