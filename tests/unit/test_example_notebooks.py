@@ -77,7 +77,8 @@ def test_the_digest_is_of_the_folder_beside_too_without_the_model_that_it_writes
     assert code_digest(notebook("x"), path) != digest
 
 
-def test_what_belongs_to_the_machine_is_taken_out_of_outputs(tmp_path):
+def test_what_belongs_to_the_machine_is_taken_out_of_outputs(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
     ran = notebook("x")
     token = "0123456789abcdef" * 2
     shown = (
