@@ -8,6 +8,8 @@ import pytest
 
 from tests.parts.examples import environment_python, run_example
 
+pytestmark = pytest.mark.large
+
 EMBEDDINGS = """
 assert len(sentences) > 300 and difference < 1e-5
 nearest = (vectors @ vectors_of(["remove a folder"])[0]).argmax()

@@ -16,7 +16,7 @@ from tests.parts.registry import registry
 from tests.stand import Stand
 from tests.stand.project import Project
 
-pytestmark = [pytest.mark.docker, pytest.mark.registry]
+pytestmark = [pytest.mark.large, pytest.mark.docker, pytest.mark.registry]
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from tests.parts.no_engine import NoEngine, no_engine
 from tests.stand import Stand
 from tests.stand.project import Project
 
-pytestmark = [pytest.mark.docker, pytest.mark.registry]
+pytestmark = [pytest.mark.large, pytest.mark.docker, pytest.mark.registry]
 
 CODE = """\
 import torch

@@ -18,6 +18,8 @@ from sageturner_magic.image.pip_arguments import parse
 from sageturner_magic.image.requirements import Requirements, Target, resolve
 from tests.parts.recorder import Recorder
 
+pytestmark = pytest.mark.large
+
 REPOSITORY = Path(__file__).parents[3]
 LIBRARIES = (
     *("catboost", "joblib", "keras", "lightgbm", "numpy", "onnx", "pandas", "pyarrow", "pytest"),
