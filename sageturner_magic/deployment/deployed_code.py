@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sageturner_magic.aws import ecr
 from sageturner_magic.aws.sagemaker import find_version, our_endpoint
-from sageturner_magic.errors import EndpointError
+from sageturner_magic.errors import AwsError, EndpointError
 from sageturner_magic.image.contents import read_file
 from sageturner_magic.image.spec import Destination
 from sageturner_magic.image.urls import Credentials
@@ -36,7 +36,11 @@ def cells(target: LocalTarget | SageMakerTarget, name: str) -> Mapping[int, tupl
         return target.record(name).lines
     if not any(endpoint == name for endpoint, _ in _deployed):
         return {}
-    version = our_endpoint(target.session, name).version
+    try:
+        version = our_endpoint(target.session, name).version
+    except AwsError:
+        # Who may read logs or invoke need not be allowed to describe endpoints.
+        return {}
     module = _deployed.get((name, version))
     if module is None:
         return {}

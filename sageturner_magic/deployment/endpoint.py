@@ -41,10 +41,12 @@ class Endpoint:
             region: AWS region.
 
         Raises:
-            EndpointError: There is no endpoint of that name.
+            EndpointError: There is no local endpoint of that name, and AWS cannot be asked. That
+                there is none on SageMaker is said when it is used: asking first would cost every
+                request a second call, and its caller more permissions.
         """
         self.name = name
-        self._target, self._description = _find(name, AwsOptions(profile, region))
+        self._target = _find(name, AwsOptions(profile, region))
 
     @property
     def is_local(self) -> bool:
@@ -58,7 +60,7 @@ class Endpoint:
     @property
     def url(self) -> str:
         """Base address for HTTP clients; empty on SageMaker, where AWS signs requests."""
-        return self._description.url
+        return self._target.describe(self.name).url if self.is_local else ""
 
     def invoke(
         self,
@@ -205,13 +207,12 @@ class Endpoint:
         return f"Endpoint({self.name!r})"
 
 
-def _find(name: str, aws: AwsOptions) -> tuple[LocalTarget | SageMakerTarget, EndpointDescription]:
+def _find(name: str, aws: AwsOptions) -> LocalTarget | SageMakerTarget:
     local = LocalTarget()
     if aws == AwsOptions() and local.state.read(name) is not None:
-        return local, local.describe(name)
+        return local
     try:
-        target = SageMakerTarget(aws.open())
-        return target, target.describe(name)
+        return SageMakerTarget(aws.open())
     except AwsError as error:
         if aws != AwsOptions():
             raise
