@@ -124,4 +124,10 @@ def user_traceback(error: BaseException, folder: str) -> tuple[str, ...]:
 
 def _keep(stack: traceback.StackSummary, folder: str) -> None:
     prefix = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118
-    stack[:] = [frame for frame in stack if os.path.realpath(frame.filename).startswith(prefix)]
+    stack[:] = [
+        frame
+        for frame in stack
+        # `<frozen importlib._bootstrap>` is no path, and would lie below the working directory.
+        if not frame.filename.startswith("<")
+        and os.path.realpath(frame.filename).startswith(prefix)
+    ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,18 @@ def test_the_kind_of_a_program_follows_its_functions() -> None:
     assert describe(base | {"predict": async_predict}).kind == "async"
     assert describe(base | {"predict": async_generator}).kind == "async"
     assert describe(base | {"predict_batch": predict}).kind == "batch"
+
+
+def test_a_traceback_has_no_frame_of_the_import_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken_model.py").write_text("import no_such_package\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError) as caught:
+        importlib.import_module("broken_model")
+    lines = "\n".join(user_traceback(caught.value, str(tmp_path)))
+    assert "broken_model.py" in lines and "frozen" not in lines
 
 
 def test_a_traceback_has_the_users_frames_and_the_causes(tmp_path: Path) -> None:
