@@ -149,6 +149,8 @@ def test_the_policy_that_setup_shows_is_enough_for_everything_the_command_does(
             },
         },
     )
+    # Code of its own, so that there are layers that the registry does not have.
+    project.write_code(factor=13)
     policy = json.loads(project.run("setup", "--show-policy").out)
     keys = project.stand.create_user("minimal", policy)
     user = Project(project.stand, project.folder, project.name, keys)
@@ -161,7 +163,7 @@ def test_the_policy_that_setup_shows_is_enough_for_everything_the_command_does(
         alone = json.loads(project.run("setup", "--show-policy", "--for", verb).out)
         keys = project.stand.create_user(f"only-{verb}", alone)
         Project(project.stand, project.folder, project.name, keys).run(verb, project.name, *words)
-    user.write_code(factor=3)
+    user.write_code(factor=17)
     user.deploy("server", "--no-smoke-test")
     user.run("list")
     user.run("status", user.name)
