@@ -157,6 +157,8 @@ def _serve(name: str) -> None:
     """Show the endpoint's log until its server ends."""
     from sageturner_magic.deployment import terminal, verbs
 
+    # A pipe would keep the endpoint's address to itself for as long as it serves.
+    sys.stdout.flush()
     print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
     for line in verbs.follow_logs(name):
         terminal.say(line, sys.stderr)

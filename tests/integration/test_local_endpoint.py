@@ -440,6 +440,7 @@ def test_the_command_without_detach_serves_until_it_is_interrupted(project, stat
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         # A shell that runs the tests in the background lets its children ignore interrupts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

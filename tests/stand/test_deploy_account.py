@@ -177,6 +177,7 @@ def test_the_policy_that_setup_shows_is_enough_for_everything_the_command_does(
         "s3:ListMultipartUploadParts",
         "s3:DeleteObjectVersion",
         "s3:ListBucketMultipartUploads",
+        "iam:CreateServiceLinkedRole",
         "iam:DetachRolePolicy",
         "iam:GetPolicy",
         "iam:GetPolicyVersion",

@@ -69,7 +69,7 @@ def test_streaming_load_and_status_on_sagemaker(stand: Stand, tmp_path: Path) ->
         assert status["usage"]["server_errors"] == 2
         assert status["usage"]["mean_ms"] > 0 and status["cost_so_far"] > 0
         blind = dict(policy, Statement=[s for s in policy["Statement"] if s["Sid"] != "SeeMetrics"])
-        shown = Project(stand, tmp_path, "asked", stand.create_user("blind", blind))
+        shown = Project(stand, tmp_path, "asked", stand.create_user("unasked", blind))
         assert "cloudwatch:GetMetricData" in shown.run("status", "asked").out
 
         sent = SentRequest(b'{"sleep": 0}', JSON, region=stand.region)

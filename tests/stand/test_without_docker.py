@@ -127,7 +127,8 @@ def test_an_image_that_fails_is_found_before_it_is_pushed(
     project.write_code(code=IN_IMAGES_ONLY)
     made = {"code_dir": "./code", "python_version": PYTHON, "base_image": away.base}
     project.configure(container={"generate_container": made})
+    before = stand.inventory().get("images")
     project.run("setup")
     assert "load raised OSError: no weights" in project.refused("deploy", "-e", "serverless")
-    assert not stand.inventory().get("images")
+    assert stand.inventory().get("images") == before
     project.run("teardown", "--yes")
