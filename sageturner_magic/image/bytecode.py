@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import struct
 import subprocess
 import sys
@@ -51,7 +52,9 @@ def _candidates(python_version: str) -> Iterator[str]:
     if python_version == f"{sys.version_info.major}.{sys.version_info.minor}":
         yield sys.executable
     # pyenv's commands on the PATH answer only for the versions that are switched on.
-    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    launcher = shutil.which("pyenv")
+    installed = Path(launcher).resolve().parents[1] if launcher else Path.home() / ".pyenv"
+    pyenv = Path(os.environ.get("PYENV_ROOT") or installed)
     for folder in sorted(pyenv.glob(f"versions/{python_version}.*")):
         yield str(folder / "bin" / "python")
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
