@@ -159,6 +159,7 @@ def test_the_form_says_at_once_what_is_wrong_and_looks_right_everywhere(lab, pag
     page.wait_for_selector(f"{FORM} pre >> text=instance_type: ml.g5.xlarge")
     assert "A10G, 24 GB" in form.inner_text()
     choose(endpoint_type, "local")
+    page.wait_for_selector(f"{FORM} >> text=instance types do not fit", state="hidden")
 
     # The same text is copied as a cell.
     form.get_by_role("button", name="Copy as cell").click()
