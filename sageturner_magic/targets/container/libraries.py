@@ -18,7 +18,7 @@ DEBIAN = {
     "libsndfile.so.1": "libsndfile1",
     "libxcb.so.1": "libxcb1",
 }
-"""Library -> the Debian 12 package that has it (packages.debian.org, search by file)."""
+"""Library -> the Debian 12 package that has it (by Debian's search for files)."""
 
 TOGETHER = {"libGL.so.1": ("libgl1", "libglib2.0-0")}
 """Library -> what is known to be missing next: opencv-python needs both of these."""
