@@ -125,8 +125,6 @@ def check(spec: BuildSpec) -> None:
         for number, name in enumerate(spec.system_packages)
         if not _SYSTEM_PACKAGE.fullmatch(name)
     ]
-    if spec.cuda and not _REFERENCE.fullmatch(spec.cuda.reference):
-        raise ValueError(f"not an image: {spec.cuda.reference}")
     if not _REFERENCE.fullmatch(spec.base):
         findings.append(
             Finding(
