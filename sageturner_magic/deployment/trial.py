@@ -8,13 +8,17 @@ import json
 import platform
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import psutil
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion
 
 from sageturner_magic.capture import (
     Limits,
@@ -27,7 +31,7 @@ from sageturner_magic.config import Config
 from sageturner_magic.config.rules import SERVERLESS_MEMORY
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.local import CONTAINER_MODEL_DIR
-from sageturner_magic.deployment.packages import python_version
+from sageturner_magic.deployment.packages import pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import Finding
@@ -226,6 +230,8 @@ def cannot_run_here(
         return "the artefact is in S3"
     if wanted != here:
         return f"this is Python {here}, the image has {wanted}"
+    if other := _other_version(config):
+        return other
     if missing:
         return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
     if config.container.generate_container.install_cuda and not _has_gpu():
@@ -234,6 +240,22 @@ def cannot_run_here(
         return f"the code has {CONTAINER_MODEL_DIR} written in it"
     if artefact is not None and artefact.size > psutil.virtual_memory().available:
         return f"{words.size(artefact.size)} of model do not fit into its free memory"
+    return ""
+
+
+def _other_version(config: Config) -> str:
+    """The first package of the configuration that is here in a version which it rules out."""
+    wanted = config.container.generate_container.python_packages
+    if wanted == "auto":
+        return ""
+    for text in pip_arguments(config, tuple(wanted)).requirements:
+        with suppress(InvalidRequirement, PackageNotFoundError, InvalidVersion):
+            asked = Requirement(text)
+            here = version(asked.name)
+            applies = asked.marker is None or asked.marker.evaluate()
+            if applies and not asked.specifier.contains(here, prereleases=True):
+                gets = f"{asked.name}{asked.specifier}"
+                return f"{asked.name} {here} is installed, the image gets {gets}"
     return ""
 
 

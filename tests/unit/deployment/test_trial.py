@@ -1,6 +1,7 @@
 """Deployments try the code first, once, where this machine can tell anything."""
 
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,22 @@ def measured(memory_mb: float = 100, load_s: float = 1.0, asked: str = "example"
 )
 def test_what_this_machine_cannot_tell_is_said(text, python, source, imports, reason):
     assert trial.cannot_run_here(request(text, python), module(source, *imports), None) == reason
+
+
+def test_a_package_that_is_here_in_another_version_says_nothing_about_the_image():
+    def reason(*wanted):
+        asked = request()
+        generate = asked.config.container.generate_container
+        changed = generate.model_copy(update={"python_packages": wanted})
+        container = asked.config.container.model_copy(update={"generate_container": changed})
+        config = asked.config.model_copy(update={"container": container})
+        code = DeployRequest(config, "serverless", "generate", asked.code, {}, True, sys.executable)
+        return trial.cannot_run_here(code, module(), None)
+
+    here = version("packaging")
+    assert reason("packaging", f"packaging=={here}", "not-here==1") == ""
+    assert reason("packaging<1") == f"packaging {here} is installed, the image gets packaging<1"
+    assert reason("packaging<1; python_version < '3'") == ""
 
 
 def test_a_model_that_does_not_fit_into_memory_is_not_loaded(tmp_path):
