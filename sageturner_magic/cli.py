@@ -155,12 +155,12 @@ def _deploy(arguments: Namespace) -> None:
 
 def _serve(name: str) -> None:
     """Show the endpoint's log until its server ends."""
-    from sageturner_magic.deployment import terminal, verbs
+    from sageturner_magic.deployment import asking, terminal
 
     # A pipe would keep the endpoint's address to itself for as long as it serves.
     sys.stdout.flush()
     print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
-    for line in verbs.follow_logs(name):
+    for line in asking.follow_logs(name):
         terminal.say(line, sys.stderr)
     raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
 
@@ -194,25 +194,25 @@ def _show_endpoints(endpoints: list[Any], as_json: bool) -> None:
 
 
 def _logs(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import terminal, verbs
+    from sageturner_magic.deployment import asking, terminal
 
     if arguments.follow:
-        lines = verbs.follow_logs(arguments.name, aws=_aws(arguments))
+        lines = asking.follow_logs(arguments.name, aws=_aws(arguments))
     else:
-        lines = verbs.logs(arguments.name, last=arguments.lines, aws=_aws(arguments))
+        lines = asking.logs(arguments.name, last=arguments.lines, aws=_aws(arguments))
     for line in lines:
         terminal.say(line)
 
 
 def _invoke(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import terminal, verbs, words
+    from sageturner_magic.deployment import asking, terminal, words
 
     payload, about = _request(arguments)
     if arguments.stream:
-        stream = verbs.invoke_stream(arguments.name, payload, **about)
+        stream = asking.invoke_stream(arguments.name, payload, **about)
         prediction = terminal.write_stream(stream, as_json=arguments.json)
     else:
-        prediction = verbs.invoke(arguments.name, payload, **about)
+        prediction = asking.invoke(arguments.name, payload, **about)
         if arguments.json:
             _print_json(
                 {
@@ -292,19 +292,19 @@ def _request(arguments: Namespace, *, needed: bool = True) -> tuple[object, dict
 
 
 def _payload(arguments: Namespace) -> tuple[object, str | None]:
-    from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment import asking
 
     text, content_type = arguments.payload, arguments.content_type
     if arguments.file and text is not None:
         raise UsageError("There is more than one payload", do="leave PAYLOAD or --file out")
     if arguments.file:
-        return verbs.read_payload(arguments.file, content_type)
+        return asking.read_payload(arguments.file, content_type)
     if text is None:
         raise UsageError("There is no payload", do="write JSON, @FILE, or - for standard input")
     if text == "-":
         text = sys.stdin.read()
     elif text.startswith("@"):
-        return verbs.read_payload(text[1:], content_type)
+        return asking.read_payload(text[1:], content_type)
     if content_type and content_type != "application/json":
         return text.encode(), content_type
     try:

@@ -90,6 +90,10 @@ class AwsOptions:
         )
 
 
+HERE = AwsOptions()
+"""The account and region that the environment says."""
+
+
 @dataclass(frozen=True)
 class DeployRequest:
     """Everything that a plan is made from.

@@ -15,8 +15,8 @@ from sageturner_magic.config import Config
 from sageturner_magic.config.schema import Overrides
 from sageturner_magic.deployment import removal
 from sageturner_magic.deployment.endpoint import Endpoint
-from sageturner_magic.deployment.request import AwsOptions
-from sageturner_magic.deployment.verbs import DEFAULT_CONFIG, HERE, find_config
+from sageturner_magic.deployment.request import HERE, AwsOptions
+from sageturner_magic.deployment.verbs import DEFAULT_CONFIG, find_config
 from sageturner_magic.errors import AwsError, UsageError
 from sageturner_magic.targets.local import LocalTarget
 

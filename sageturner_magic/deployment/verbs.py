@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import difflib
 import json
-import mimetypes
 import sys
 import tempfile
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -26,14 +23,14 @@ from sageturner_magic.config import (
     read_config,
 )
 from sageturner_magic.deployment.container import plan_container
-from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endpoints
+from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.export import export_folder
 from sageturner_magic.deployment.here import here
 from sageturner_magic.deployment.images import preview_dockerfile
 from sageturner_magic.deployment.local import plan_local
 from sageturner_magic.deployment.plan import Plan
-from sageturner_magic.deployment.request import AwsOptions, DeployRequest, code_source
+from sageturner_magic.deployment.request import HERE, AwsOptions, DeployRequest, code_source
 from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
 from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
 from sageturner_magic.deployment.trial import Tried, try_request
@@ -44,15 +41,10 @@ from sageturner_magic.errors import (
     SageturnerError,
     UsageError,
 )
-from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.payload import encode, guess_content_type
-from sageturner_magic.targets.prediction import Prediction, PredictionStream
+from sageturner_magic.targets.payload import encode
 from sageturner_magic.values import ContainerMode, EndpointType, Reporter
 
 DEFAULT_CONFIG = "sageturner.yaml"
-
-HERE = AwsOptions()
-"""The account and region that the environment says."""
 
 
 def find_config(config: Config | str | Path | None) -> Config:
@@ -329,9 +321,10 @@ def code_diff(
     """
     asked = _code_request(config, name)
     endpoint = asked.config.name
+    deployed = Endpoint(endpoint, profile=aws.profile, region=aws.region)
     return "".join(
         difflib.unified_diff(
-            _endpoint(endpoint, aws).source().splitlines(keepends=True),
+            deployed.source().splitlines(keepends=True),
             asked.code.module()[0].source.splitlines(keepends=True),
             f"{endpoint} (deployed)",
             f"{endpoint} (captured)",
@@ -352,82 +345,6 @@ def _code_request(config: Config | str | Path | None, name: str | None) -> Deplo
 
 def _named_config(name: str) -> Config:
     return parse_config(f"name: {json.dumps(name)}", folder=Path.cwd(), origin=Origin.file(""))
-
-
-def status(name: str, *, aws: AwsOptions = HERE) -> EndpointDescription:
-    """One endpoint. Raises EndpointError when it is not there."""
-    return _endpoint(name, aws).describe()
-
-
-def list_endpoints(*, aws: AwsOptions = HERE) -> list[EndpointDescription]:
-    """All endpoints: local ones, and those on SageMaker where there are AWS credentials."""
-    return endpoints(aws)[0]
-
-
-def logs(name: str, *, last: int | None = None, aws: AwsOptions = HERE) -> Iterator[str]:
-    """The lines that an endpoint's server wrote so far, or the `last` of them.
-
-    Raises:
-        EndpointError: There is no such endpoint.
-    """
-    lines = _endpoint(name, aws).logs()
-    return lines if last is None else iter(deque(lines, max(last, 0)))
-
-
-def follow_logs(name: str, *, aws: AwsOptions = HERE) -> Iterator[str]:
-    """The lines so far, then new ones as they come (of a local server, until it ends)."""
-    return _endpoint(name, aws).follow()
-
-
-def invoke(
-    name: str,
-    payload: object,
-    *,
-    content_type: str | None = None,
-    accept: str | None = None,
-    timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = HERE,
-) -> Prediction:
-    """Send one request; see `Endpoint.invoke`."""
-    return _endpoint(name, aws).invoke(
-        payload, content_type=content_type, accept=accept, timeout_s=timeout_s
-    )
-
-
-def invoke_stream(
-    name: str,
-    payload: object,
-    *,
-    content_type: str | None = None,
-    accept: str | None = None,
-    timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = HERE,
-) -> PredictionStream:
-    """Send one request and iterate over the answer as it is made; see `Endpoint.invoke_stream`."""
-    return _endpoint(name, aws).invoke_stream(
-        payload, content_type=content_type, accept=accept, timeout_s=timeout_s
-    )
-
-
-def _endpoint(name: str, aws: AwsOptions) -> Endpoint:
-    return Endpoint(name, profile=aws.profile, region=aws.region)
-
-
-def read_payload(path: str | Path, content_type: str | None) -> tuple[bytes, str]:
-    """The content of a file and its media type (guessed from its name and content).
-
-    Raises:
-        UsageError: The file cannot be read.
-    """
-    file = Path(path).expanduser()
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"`{path}` cannot be read", why=error.strerror or "", do="name a file that exists"
-        ) from None
-    guessed = mimetypes.guess_type(file.name)[0] or guess_content_type(data)
-    return data, content_type or guessed
 
 
 def start_rollback(

@@ -251,17 +251,17 @@ class SageturnerMagics(Magics, Settings):
         return endpoints_shown(found, time.time(), notes)
 
     def _logs(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import verbs, words
+        from sageturner_magic.deployment import asking, words
 
         def show(line: str) -> None:
             print(visible(words.clip(line)))
 
         aws = _aws(arguments)
         if arguments.follow:
-            for line in verbs.follow_logs(arguments.name, aws=aws):
+            for line in asking.follow_logs(arguments.name, aws=aws):
                 show(line)
             return
-        lines = list(verbs.logs(arguments.name, last=arguments.lines, aws=aws))
+        lines = list(asking.logs(arguments.name, last=arguments.lines, aws=aws))
         if arguments.lines is None and len(lines) > LOG_LINES:
             print(f"(the last {LOG_LINES:,} of {len(lines):,} lines; `-n N` shows more)")
             lines = lines[-LOG_LINES:]
@@ -269,16 +269,16 @@ class SageturnerMagics(Magics, Settings):
             show(line)
 
     def _invoke(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
-        from sageturner_magic.deployment import verbs
+        from sageturner_magic.deployment import asking
 
         value, about = self._request(arguments, payload, cell)
         if value is MISSING:
             raise UsageError("There is no payload", do=WRITE_PAYLOAD)
         if not arguments.stream:
-            return verbs.invoke(arguments.name, value, **about)
+            return asking.invoke(arguments.name, value, **about)
         from sageturner_magic.notebook.stream import show_stream
 
-        stream = verbs.invoke_stream(arguments.name, value, **about)
+        stream = asking.invoke_stream(arguments.name, value, **about)
         return show_stream(self._shell, self.session, stream)
 
     def _try(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
@@ -327,14 +327,14 @@ class SageturnerMagics(Magics, Settings):
 
     def _payload(self, arguments: Namespace, payload: str) -> tuple[object, str | None]:
         """The value to send and its media type: a file's, or an expression's."""
-        from sageturner_magic.deployment import verbs
+        from sageturner_magic.deployment import asking
         from sageturner_magic.notebook.payload import evaluate
 
         if not arguments.file:
             return evaluate(payload, self.session.namespace), arguments.content_type
         if payload:
             raise UsageError("There is more than one payload", do=WRITE_PAYLOAD)
-        return verbs.read_payload(arguments.file, arguments.content_type)
+        return asking.read_payload(arguments.file, arguments.content_type)
 
     def _setup(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import upkeep

@@ -1,0 +1,91 @@
+"""Verbs that speak to an endpoint which is there, wherever it runs."""
+
+from __future__ import annotations
+
+import mimetypes
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endpoints
+from sageturner_magic.deployment.request import HERE, AwsOptions
+from sageturner_magic.errors import UsageError
+from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.targets.payload import guess_content_type
+from sageturner_magic.targets.prediction import Prediction, PredictionStream
+
+
+def status(name: str, *, aws: AwsOptions = HERE) -> EndpointDescription:
+    """One endpoint. Raises EndpointError when it is not there."""
+    return _endpoint(name, aws).describe()
+
+
+def list_endpoints(*, aws: AwsOptions = HERE) -> list[EndpointDescription]:
+    """All endpoints: local ones, and those on SageMaker where there are AWS credentials."""
+    return endpoints(aws)[0]
+
+
+def logs(name: str, *, last: int | None = None, aws: AwsOptions = HERE) -> Iterator[str]:
+    """The lines that an endpoint's server wrote so far, or the `last` of them.
+
+    Raises:
+        EndpointError: There is no such endpoint.
+    """
+    lines = _endpoint(name, aws).logs()
+    return lines if last is None else iter(deque(lines, max(last, 0)))
+
+
+def follow_logs(name: str, *, aws: AwsOptions = HERE) -> Iterator[str]:
+    """The lines so far, then new ones as they come (of a local server, until it ends)."""
+    return _endpoint(name, aws).follow()
+
+
+def invoke(
+    name: str,
+    payload: object,
+    *,
+    content_type: str | None = None,
+    accept: str | None = None,
+    timeout_s: float = REQUEST_SECONDS,
+    aws: AwsOptions = HERE,
+) -> Prediction:
+    """Send one request; see `Endpoint.invoke`."""
+    return _endpoint(name, aws).invoke(
+        payload, content_type=content_type, accept=accept, timeout_s=timeout_s
+    )
+
+
+def invoke_stream(
+    name: str,
+    payload: object,
+    *,
+    content_type: str | None = None,
+    accept: str | None = None,
+    timeout_s: float = REQUEST_SECONDS,
+    aws: AwsOptions = HERE,
+) -> PredictionStream:
+    """Send one request and iterate over the answer as it is made; see `Endpoint.invoke_stream`."""
+    return _endpoint(name, aws).invoke_stream(
+        payload, content_type=content_type, accept=accept, timeout_s=timeout_s
+    )
+
+
+def _endpoint(name: str, aws: AwsOptions) -> Endpoint:
+    return Endpoint(name, profile=aws.profile, region=aws.region)
+
+
+def read_payload(path: str | Path, content_type: str | None) -> tuple[bytes, str]:
+    """The content of a file and its media type (guessed from its name and content).
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    file = Path(path).expanduser()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"`{path}` cannot be read", why=error.strerror or "", do="name a file that exists"
+        ) from None
+    guessed = mimetypes.guess_type(file.name)[0] or guess_content_type(data)
+    return data, content_type or guessed
