@@ -7,7 +7,7 @@ import pytest
 from tests.integration.image.layouts import FIXED, Comparison, compare
 from tests.parts.registry import Registry
 
-pytestmark = [pytest.mark.large, pytest.mark.docker, pytest.mark.registry]
+pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
 
 @pytest.fixture(scope="module")
