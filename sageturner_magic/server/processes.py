@@ -32,8 +32,6 @@ INTERRUPT = signal.SIGURG
 
 _CONTEXT = contextvars.Context()
 
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
 
 class Job:
     """One request on its way to an answer.
@@ -391,10 +389,16 @@ def _environment(workers: int) -> dict[str, str]:
     hidden = ("SAGETURNER_TOKEN", "SAGETURNER_LISTEN_FD", "SAGETURNER_LIFELINE_FD",
               "SAGETURNER_CONTROL", "SAGETURNER_ACCEPT")  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    # Threads of a library meet after each operation. One that spins until the others have come
+    # keeps from the processor the thread that it waits for, wherever the front or anything else
+    # needs one too: a model may be ten times slower so (docs/server.md).
+    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    threads = max(1, processors() // workers)
+    # OpenBLAS always spins; on most instances two processors are one core.
+    environment.setdefault("OPENBLAS_NUM_THREADS", str(max(1, threads // 2)))
     if workers > 1:
         # Libraries take a thread a processor each; several workers would be in each other's way.
-        threads = max(1, processors() // workers)
-        for name in THREAD_VARIABLES:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             environment.setdefault(name, str(threads))
     return environment
 

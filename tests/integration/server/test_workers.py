@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import os
 import sys
 import time
 from typing import Any
@@ -158,11 +159,28 @@ def test_batches_are_made_in_each_worker(start: Start) -> None:
     assert max(size for _, size in answers) <= 8
 
 
+THREADS = """
+    import os
+    def load(): return None
+    def predict(model, request): return os.environ.get(request)
+"""
+
+
 def test_processors_are_divided_among_workers(start: Start) -> None:
-    source = """
-        import os
-        def load(): return None
-        def predict(model, request): return os.environ.get("OMP_NUM_THREADS")
-    """
-    server = start(source, serving={"workers": 2}, OMP_NUM_THREADS="7").ready()
-    assert server.invoke(0).json == "7"
+    server = start(THREADS, serving={"workers": 2}).ready()
+    share = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert server.invoke("OMP_NUM_THREADS").json == str(share)
+
+
+def test_threads_of_libraries_do_not_spin_while_they_wait(start: Start) -> None:
+    server = start(THREADS).ready()
+    assert server.invoke("OMP_WAIT_POLICY").json == "PASSIVE"
+    assert server.invoke("OMP_NUM_THREADS").json is None
+    half = max(1, len(os.sched_getaffinity(0)) // 2)
+    assert server.invoke("OPENBLAS_NUM_THREADS").json == str(half)
+
+
+@pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS"])
+def test_what_the_environment_says_of_threads_stands(start: Start, name: str) -> None:
+    server = start(THREADS, serving={"workers": 2}, **{name: "7"}).ready()
+    assert server.invoke(name).json == "7"
