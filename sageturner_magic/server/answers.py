@@ -16,6 +16,7 @@ import io
 import json
 import math
 import sys
+import zipfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -31,6 +32,10 @@ _NUMPY = ("application/x-npy", "application/x-npz")
 
 class AnswerError(Exception):
     """The value that predict returned has no form in what the client accepts."""
+
+
+class NotAnArray(AnswerError):
+    """It is no array; another form may be accepted too."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -64,13 +69,18 @@ def encode(value: Any, accept: str, nan: str) -> tuple[str, bytes]:
     """
     if accept == JSON or (accept == "*/*" and not isinstance(value, bytes | bytearray)):
         return JSON, to_json(value, nan)
+    reason = ""
     for kind in choices(accept):
-        found = _as(kind, value, nan)
+        try:
+            found = _as(kind, value, nan)
+        except NotAnArray as error:
+            reason = f" ({error})"
+            continue
         if found is not None:
             return found
     message = (
-        f"Accept {accept} cannot be met for an answer of type {type(value).__name__}; accept "
-        f"{JSON}, application/jsonlines, text/csv, application/x-npy, or */*"
+        f"Accept {accept} cannot be met for an answer of type {type(value).__name__}{reason}; "
+        f"accept {JSON}, application/jsonlines, text/csv, application/x-npy, or */*"
     )
     raise Problem(406, "NotAcceptable", message)
 
@@ -124,7 +134,7 @@ def to_csv(value: Any, nan: str) -> bytes:
     """Rows of a table: a list of lists, of dicts (with a header), of values, or one value."""
     if _module("pandas") is not None and isinstance(value, _module("pandas").DataFrame):
         text: str = value.to_csv(index=False)
-        return text.encode()
+        return text.encode("utf-8", "replace")
     import csv
 
     data = plain(value, "null")
@@ -145,27 +155,36 @@ def to_csv(value: Any, nan: str) -> bytes:
     else:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerows(row if isinstance(row, list) else [row] for row in rows)
-    return out.getvalue().encode()
+    return out.getvalue().encode("utf-8", "replace")
 
 
 def to_numpy(value: Any, kind: str) -> bytes:
-    """An .npy file; an .npz file with one array for each key of a dict."""
+    """An .npy file; an .npz file with one array for each key of a dict. Raises NotAnArray."""
     try:
         import numpy
     except ImportError:
-        raise AnswerError(f"{kind} needs numpy, which is not among the packages") from None
-    out = io.BytesIO()
+        raise NotAnArray(f"{kind} needs numpy, which is not among the packages") from None
     named = value if isinstance(value, Mapping) else {"arr_0": value}
-    arrays = {str(name): numpy.asarray(_to_array(each)) for name, each in named.items()}
-    for name, array in arrays.items():
+    arrays = {}
+    for name, each in named.items():
+        try:
+            array = numpy.asarray(_to_array(each))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise NotAnArray(f"its value at {name} is no array: {error}") from None
         if array.dtype.hasobject:
-            raise AnswerError(f"predict's answer at {name} is no array of numbers or text")
+            raise NotAnArray(f"its value at {name} is no array of numbers or text")
+        arrays[f"{name}.npy"] = array
+    out = io.BytesIO()
     if kind == "application/x-npz":
-        numpy.savez(out, **arrays)  # type: ignore[arg-type]
+        # numpy.savez takes names as keywords, among which are its own.
+        with zipfile.ZipFile(out, "w") as archive:
+            for name, array in arrays.items():
+                with archive.open(name, "w", force_zip64=True) as member:
+                    numpy.lib.format.write_array(member, array, allow_pickle=False)
     elif isinstance(value, Mapping):
-        raise AnswerError("predict's answer is a dict; accept application/x-npz for that")
+        raise NotAnArray("application/x-npz has a place for each of a dict's values")
     else:
-        numpy.save(out, arrays["arr_0"], allow_pickle=False)
+        numpy.save(out, arrays["arr_0.npy"], allow_pickle=False)
     return out.getvalue()
 
 

@@ -196,6 +196,11 @@ def _csv(text: str, header: bool) -> list[Any]:
     return [dict(zip(names, map(_number, row), strict=True)) for row in rows]
 
 
+_UNPACKED_BYTES = 64 << 20
+_UNPACKED_RATIO = 20
+"""An archive may unpack to the first, or to so many times its own size; deflate reaches 1,030."""
+
+
 def _numpy(body: bytes, kind: str) -> Any:
     try:
         import numpy
@@ -206,6 +211,15 @@ def _numpy(body: bytes, kind: str) -> Any:
         value = numpy.load(io.BytesIO(body), allow_pickle=False)
         if isinstance(value, numpy.ndarray):
             return value
+        unpacked = sum(member.file_size for member in value.zip.infolist())
+        if unpacked > max(_UNPACKED_BYTES, _UNPACKED_RATIO * len(body)):
+            message = (
+                f"the arrays would take {unpacked / 1e6:,.0f} MB, {unpacked / len(body):,.0f} "
+                "times what was sent; send them with numpy.savez, which does not compress"
+            )
+            raise Problem(413, "PayloadTooLarge", message)
         return {name: value[name] for name in value.files}
+    except Problem:
+        raise
     except Exception as error:  # numpy raises many kinds: ValueError, OSError, zipfile's, ...
         raise Problem(400, "InvalidNumpy", f"the body is not {kind}: {error}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import io
 import json
 import random
 import re
@@ -11,9 +12,12 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy
 import psutil
 
+from . import fuzz
 from .conftest import Server
 
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3}) [A-Za-z -]+\r\n")
@@ -23,7 +27,20 @@ PROGRAM = """
     def load(): return None
     def predict(model, request): return request
 """
-SERVING = {"max_body_mb": 1}
+SERVING = {"max_body_mb": 1, "nan": "null"}
+
+
+FUZZED = fuzz.load(Path(__file__).with_name("fuzzed.jsonl"))
+"""What coverage-guided fuzzing found; see `fuzz`."""
+
+
+def _npz_bomb() -> bytes:
+    out = io.BytesIO()
+    numpy.savez_compressed(out, a=numpy.zeros(80_000_000, numpy.int8))
+    return out.getvalue()
+
+
+NPZ_BOMB = _npz_bomb()
 
 
 def post(body: bytes, *lines: bytes, length: int | None = None) -> bytes:
@@ -62,6 +79,17 @@ def bad_body(chance: random.Random) -> Case:
 
 def gzip_bomb(chance: random.Random) -> Case:
     return post(b"\x1f\x8b" + b"\0" * 1000, b"Content-Encoding: gzip"), lambda seen: seen == [415]
+
+
+def npz_bomb(chance: random.Random) -> Case:
+    kind = b"Content-Type: application/x-npz"
+    return post(NPZ_BOMB, kind), lambda seen: seen == [413]
+
+
+def fuzzed(chance: random.Random) -> Case:
+    kind, accept, body = chance.choice(FUZZED)
+    lines = (b"Content-Type: " + kind.encode(), b"Accept: " + accept.encode())
+    return post(body, *lines), lambda seen: len(seen) == 1 and seen[0] < 500
 
 
 def noise(chance: random.Random) -> Case:
@@ -117,7 +145,8 @@ def chunked(chance: random.Random) -> Case:
 
 
 CASES = (
-    good, pipelined, bad_body, gzip_bomb, noise, mutated, smuggled, long_headers, chunked,
+    good, pipelined, bad_body, gzip_bomb, npz_bomb, fuzzed, noise, mutated, smuggled,
+    long_headers, chunked,
 )  # fmt: skip
 
 

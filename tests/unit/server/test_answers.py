@@ -205,10 +205,23 @@ def test_arrays_are_sent_as_npy_and_npz() -> None:
     assert {name: loaded[name].tolist() for name in loaded.files} == {"a": [1], "b": [2.5]}
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, [object()]])
+@pytest.mark.parametrize("name", ["file", "allow_pickle", "../a", ""])
+def test_any_name_can_be_an_arrays(name: str) -> None:
+    _, body = answers.encode({name: [1]}, "application/x-npz", "error")
+    assert np.load(io.BytesIO(body))[name].tolist() == [1]
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [object()], [1, [2, 3]]])
 def test_what_is_no_array_is_not_sent_as_npy(value: Any) -> None:
-    with pytest.raises(answers.AnswerError):
+    with pytest.raises(Problem) as caught:
         answers.encode(value, "application/x-npy", "error")
+    assert caught.value.status == 406
+    assert "no array" in caught.value.message or "dict" in caught.value.message
+
+
+def test_what_is_no_array_is_sent_as_what_else_is_accepted() -> None:
+    kind, body = answers.encode({"a": 1}, "application/x-npy, application/json;q=0.5", "error")
+    assert (kind, body) == ("application/json", b'{"a":1}')
 
 
 def test_what_cannot_be_made_is_a_406() -> None:

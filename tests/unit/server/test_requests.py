@@ -57,6 +57,16 @@ def test_arrays_are_decoded() -> None:
     assert decode(out.getvalue(), "application/x-npz")["a"].tolist() == [0, 1]
 
 
+def test_an_archive_that_would_fill_the_memory_is_refused_before_it_is_unpacked() -> None:
+    out = io.BytesIO()
+    np.savez_compressed(out, a=np.zeros(80_000_000, np.int8))
+    assert len(out.getvalue()) < 100_000
+    with pytest.raises(Problem) as caught:
+        decode(out.getvalue(), "application/x-npz")
+    assert caught.value.status == 413
+    assert "the arrays would take 80 MB" in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("content_type", "body", "status", "words"),
     [
