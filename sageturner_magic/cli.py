@@ -185,10 +185,10 @@ def _list(arguments: Namespace) -> None:
 
 
 def _show_endpoints(endpoints: list[Any], as_json: bool) -> None:
-    from sageturner_magic.deployment import terminal, words
+    from sageturner_magic.deployment import costs, terminal, words
 
     if as_json:
-        _print_json([asdict(endpoint) for endpoint in endpoints])
+        _print_json(costs.listed_data(endpoints, time.time()))
     else:
         terminal.say(words.endpoints_text(endpoints, time.time()))
 

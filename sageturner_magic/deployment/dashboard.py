@@ -6,8 +6,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sageturner_magic.deployment import words
-from sageturner_magic.deployment.endpoint import Endpoint
+from sageturner_magic.deployment import costs, words
+from sageturner_magic.deployment.endpoint import MOST_HOURS, Endpoint
 from sageturner_magic.deployment.load_result import blocks, milliseconds
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import AwsError, EndpointError, Finding
@@ -23,6 +23,8 @@ class Dashboard:
     Attributes:
         usage: None where it is not known; `notes` says why.
         now: Seconds since the epoch.
+        worked_s: Seconds that a serverless endpoint has answered requests since it was made, as
+            far as CloudWatch remembers; None where it is not known, and for all others.
     """
 
     endpoint: EndpointDescription
@@ -30,6 +32,7 @@ class Dashboard:
     price: Price
     now: float
     notes: tuple[Finding, ...] = ()
+    worked_s: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
@@ -53,24 +56,29 @@ def dashboard(name: str, *, hours: float = 3.0, aws: AwsOptions | None = None) -
     """
     aws = aws or AwsOptions()
     endpoint = Endpoint(name, profile=aws.profile, region=aws.region)
-    usage, notes = None, []
+    described, price, now = endpoint.describe(), endpoint.price(), time.time()
+    usage, worked_s, notes = None, None, []
     try:
         usage = endpoint.usage(hours)
+        if price.busy_second:
+            # From the minute in which it was made on.
+            age = min((now - described.created) / 3600 + 1 / 60, MOST_HOURS)
+            worked_s = endpoint.usage(age).busy_seconds
     except (AwsError, EndpointError) as error:
         first = error.findings[0]
         notes.append(Finding(first.what, why=first.why, do=first.do, severity="note"))
-    return Dashboard(endpoint.describe(), usage, endpoint.price(), time.time(), tuple(notes))
+    return Dashboard(described, usage, price, now, tuple(notes), worked_s)
 
 
 def cost_so_far(shown: Dashboard) -> float | None:
-    """US dollars: of instances since they were made, of serverless in the range shown."""
+    """US dollars since the endpoint was made, at its present price and size; None if unknown."""
     price = shown.price
     if price.hour is None or price.busy_second is None:
         return None
-    always = price.hour * (shown.now - shown.endpoint.created) / 3600
+    always = price.hour * max(shown.now - shown.endpoint.created, 0.0) / 3600
     if not price.busy_second:
         return always
-    return None if shown.usage is None else always + price.busy_second * shown.usage.busy_seconds
+    return None if shown.worked_s is None else always + price.busy_second * shown.worked_s
 
 
 def facts(shown: Dashboard) -> list[tuple[str, str]]:
@@ -89,15 +97,19 @@ def facts(shown: Dashboard) -> list[tuple[str, str]]:
 
 
 def _cost(shown: Dashboard) -> str:
-    hour = shown.endpoint.cost_per_hour
+    cost = costs.cost_of(shown.endpoint, shown.now)
     so_far = cost_so_far(shown)
-    if hour == 0 and not shown.price.busy_second and so_far == 0:
-        return "free"
-    rate = "not known" if hour is None else f"${hour:.3f} an hour while nobody calls it"
-    if so_far is None:
-        return rate
-    since = "in the time shown" if shown.price.busy_second and not hour else "since it was made"
-    return f"{rate}, about ${so_far:.2f} {since}"
+    if cost.hour is None:
+        return f"{costs.UNKNOWN}: AWS's price list has not told it"
+    if cost.hour == 0 and not cost.by_use:
+        return costs.FREE
+    rates = [f"${cost.hour:.3f} an hour ({costs.money(cost.hour * 24)} a day)"] if cost.hour else []
+    if cost.by_use:
+        second = shown.price.busy_second
+        price = f"${second:.5f} a second" if second else "at an unknown price"
+        rates.append(f"billed by use, {price}")
+    known = costs.UNKNOWN if so_far is None else f"about {costs.money(so_far)}"
+    return f"{' + '.join(rates)}; since it was made {known}"
 
 
 @dataclass(frozen=True)

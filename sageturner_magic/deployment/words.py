@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.capture import Trial
+from sageturner_magic.deployment import costs
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
@@ -35,7 +36,7 @@ STATE_SIGN = {
 TEXT_LENGTH = 2000
 """Characters that are shown of one value."""
 
-ENDPOINT_HEAD = ("Name", "Type", "Status", "Version", "Age", "Cost", "Code", "")
+ENDPOINT_HEAD = ("Name", "Type", "Status", "Version", "Age", "Cost", "So far", "Code", "")
 
 
 def clip(text: str, length: int = TEXT_LENGTH) -> str:
@@ -223,36 +224,38 @@ def plan_data(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _cost(endpoint: EndpointDescription) -> str:
-    if endpoint.cost_per_hour is None:
-        return "?"
-    return f"${endpoint.cost_per_hour:.3f}/h" if endpoint.cost_per_hour else "free"
-
-
 def endpoint_row(endpoint: EndpointDescription, now: float) -> list[str]:
     """The cells of an endpoint's row, under `ENDPOINT_HEAD`. `now`: seconds since the epoch."""
+    cost = costs.cost_of(endpoint, now)
     return [
         endpoint.name,
         endpoint.endpoint_type,
         endpoint.status,
         endpoint.version,
         duration(now - endpoint.created),
-        _cost(endpoint),
+        costs.rate_text(cost),
+        costs.so_far_text(cost),
         endpoint.origin,
         endpoint.detail,
     ]
 
 
 def endpoints_text(endpoints: Sequence[EndpointDescription], now: float) -> str:
-    """Endpoints as a table. `now`: seconds since the epoch."""
+    """Endpoints as a table, with what they cost together. `now`: seconds since the epoch."""
     if not endpoints:
         return "No endpoints. `sageturner deploy` makes one."
     rows = [list(ENDPOINT_HEAD), *(endpoint_row(endpoint, now) for endpoint in endpoints)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(ENDPOINT_HEAD))]
-    return "\n".join(
+    lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
-    )
+    ]
+    return "\n".join(filter(None, [*lines, endpoints_total(endpoints, now)]))
+
+
+def endpoints_total(endpoints: Sequence[EndpointDescription], now: float) -> str:
+    """What endpoints cost together; empty where all are free. `now`: seconds since the epoch."""
+    return costs.total_text(costs.total_of([costs.cost_of(each, now) for each in endpoints]))
 
 
 def as_json(value: object) -> str:

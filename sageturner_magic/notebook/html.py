@@ -153,15 +153,17 @@ def code_shown(source: str) -> Shown:
 def endpoints_shown(
     endpoints: Sequence[EndpointDescription], now: float, notes: Sequence[Finding] = ()
 ) -> Shown:
-    """Endpoints as a table. `now` is in seconds since the epoch."""
+    """Endpoints as a table, with what they cost. `now` is in seconds since the epoch."""
     plain = words.endpoints_text(endpoints, now)
     plain = "\n".join([plain, *(f"{note.severity}: {note}" for note in notes)])
     if not endpoints:
         return Shown(endpoints, plain, f"<p>{text(plain)}</p>")
     rows = [[text(cell) for cell in words.endpoint_row(endpoint, now)] for endpoint in endpoints]
-    return Shown(
-        endpoints, plain, f'<div class="sageturner">{table(words.ENDPOINT_HEAD, rows)}</div>'
-    )
+    parts = [table(words.ENDPOINT_HEAD, rows)]
+    if total := words.endpoints_total(endpoints, now):
+        parts.append(f"<p>{escape(total)}</p>")
+    parts.append(findings_html(notes))
+    return Shown(endpoints, plain, f'<div class="sageturner">{"".join(parts)}</div>')
 
 
 def dashboard_shown(shown: Dashboard) -> Shown:

@@ -438,7 +438,7 @@ def test_the_command_looks_after_a_detached_container(project: Project) -> None:
     assert "Build the image: " in made.stderr
     answer = command("invoke", project.name, '{"a": 1}', "--json")
     assert json.loads(answer.stdout)["value"] == {"version": "1", "request": {"a": 1}}
-    (listed,) = json.loads(command("list", "--json").stdout)
+    (listed,) = json.loads(command("list", "--json").stdout)["endpoints"]
     assert (listed["name"], listed["status"]) == (project.name, "InService")
     assert listed["detail"] == "container"
     assert "container" in command("status", project.name).stdout

@@ -421,7 +421,7 @@ def test_the_command_deploys_detached_calls_and_deletes(project, state, tmp_path
     (tmp_path / "request.json").write_text('{"b": 2}')
     from_file = command("invoke", "echo", f"@{tmp_path / 'request.json'}")
     assert json.loads(from_file.stdout) == {"version": "1", "request": {"b": 2}}
-    assert json.loads(command("list", "--json").stdout)[0]["status"] == "InService"
+    assert json.loads(command("list", "--json").stdout)["endpoints"][0]["status"] == "InService"
     assert "InService" in command("status", "echo").stdout
     assert command("delete", "echo").returncode == 0
     assert servers_of(state) == []

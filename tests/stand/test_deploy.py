@@ -38,7 +38,10 @@ def test_an_endpoint_lives_from_setup_to_teardown(stand: Stand, tmp_path: Path) 
     assert "the model is loaded" in project.run("logs", "lifelong").out
     (status,) = project.json("status", "lifelong")
     assert (status["status"], status["endpoint_type"]) == ("InService", "serverless")
-    assert any(listed.items() <= status.items() for listed in project.json("list"))
+    listed = {each["name"]: each for each in project.json("list")["endpoints"]}["lifelong"]
+    assert listed["billed_by_use"] and listed["cost_so_far"] == 0 <= status["cost_so_far"]
+    assert all(status[key] == listed[key] for key in ("name", "version", "cost_per_hour"))
+    assert "billed by use" in project.run("list").out
     assert status["usage"]["requests"] >= 0
 
     again = project.run("deploy", "-e", "serverless")

@@ -11,9 +11,9 @@ from sageturner_magic.targets.usage import Period, Usage
 HOUR = 3600.0
 
 
-def shown(price, usage=None, kind="server", per_hour=0.23, notes=()):
+def shown(price, usage=None, kind="server", per_hour=0.23, notes=(), worked_s=None):
     endpoint = EndpointDescription("digits", kind, "InService", "abc", 0.0, "", "", per_hour)
-    return Dashboard(endpoint, usage, price, 10 * HOUR, notes)
+    return Dashboard(endpoint, usage, price, 10 * HOUR, notes, worked_s)
 
 
 def usage(*periods):
@@ -23,19 +23,26 @@ def usage(*periods):
 def test_instances_have_cost_since_they_were_made():
     seen = shown(Price(0.23, 0.0))
     assert cost_so_far(seen) == pytest.approx(2.3)
-    assert "$0.230 an hour while nobody calls it, about $2.30 since it was made" in text(seen)
+    assert "$0.230 an hour ($5.52 a day); since it was made about $2.30" in text(seen)
 
 
 def test_serverless_has_cost_for_the_seconds_that_it_worked():
-    busy = usage(Period(requests=1000, mean_ms=500.0, slowest_ms=600.0))
-    seen = shown(Price(0.0, 0.0001), busy, "serverless", 0.0)
+    lately = usage(Period(requests=10, mean_ms=500.0, slowest_ms=600.0))
+    seen = shown(Price(0.0, 0.0001), lately, "serverless", 0.0, worked_s=500.0)
     assert cost_so_far(seen) == pytest.approx(0.05)
-    assert "about $0.05 in the time shown" in text(seen)
+    assert "billed by use, $0.00010 a second; since it was made about $0.05" in text(seen)
+    both = shown(Price(0.05, 0.0001), lately, "serverless", 0.05, worked_s=500.0)
+    assert cost_so_far(both) == pytest.approx(0.55)
+    assert "$0.050 an hour ($1.20 a day) + billed by use" in text(both)
 
 
 def test_what_is_not_known_is_not_guessed():
     assert cost_so_far(shown(Price(None, 0.0))) is None
-    assert cost_so_far(shown(Price(0.0, 0.0001))) is None
+    assert "Cost         unknown" in text(shown(Price(None, 0.0), per_hour=None))
+    unseen = shown(Price(0.0, 0.0001), kind="serverless", per_hour=0.0)
+    assert cost_so_far(unseen) is None and "since it was made unknown" in text(unseen)
+    unpriced = shown(Price(0.0, None), kind="serverless", per_hour=0.0)
+    assert "billed by use, at an unknown price" in text(unpriced)
 
 
 def test_requests_errors_and_latency_are_plotted_and_said():
