@@ -60,7 +60,7 @@ class Cell:
     def _python(self) -> tuple[str, tuple[int, ...]]:
         if self.magic and self.magic not in _TRANSPARENT_MAGICS:
             return "", ()
-        if not self.magic and _parses(self.source):
+        if not self.magic and self._parsed is not None:
             return self.source, ()
         kept: list[str] = []
         found: list[int] = []
@@ -82,8 +82,18 @@ class Cell:
         return "\n".join(kept), tuple(found)
 
     @cached_property
+    def _parsed(self) -> ast.Module | None:
+        """The syntax tree of `source` as it stands, None where it is not plain Python."""
+        try:
+            return ast.parse(self.source)
+        except (SyntaxError, ValueError):
+            return None
+
+    @cached_property
     def tree(self) -> ast.Module:
         """The syntax tree of `python`. Raises SyntaxError, ValueError (null bytes)."""
+        if self.python is self.source and self._parsed is not None:
+            return self._parsed
         return ast.parse(self.python)
 
     def runs_code(self) -> bool:
@@ -92,11 +102,3 @@ class Cell:
             return bool(self.tree.body)
         except (SyntaxError, ValueError):
             return False
-
-
-def _parses(source: str) -> bool:
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError):
-        return False
-    return True

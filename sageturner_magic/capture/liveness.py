@@ -12,6 +12,7 @@ import reprlib
 import sys
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from functools import cache, lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -250,10 +251,13 @@ def _flags(live: Any) -> int:
     function = plain_function(live)
     if function is None:
         return 0
-    known: set[int] = {
-        getattr(__future__, name).compiler_flag for name in __future__.all_feature_names
-    }
-    return function.__code__.co_flags & sum(known)
+    return function.__code__.co_flags & _known_flags()
+
+
+@cache
+def _known_flags() -> int:
+    features = [getattr(__future__, name) for name in __future__.all_feature_names]
+    return sum({int(feature.compiler_flag) for feature in features})
 
 
 def _compiled(path: list[str], node: ast.stmt, cell: ast.Module, live: Any) -> Iterator[CodeType]:
@@ -262,22 +266,25 @@ def _compiled(path: list[str], node: ast.stmt, cell: ast.Module, live: Any) -> I
     IPython compiles statement by statement, a magic its whole cell at once; where the cell
     imports a name, Python compiles calls of the name's methods differently.
     """
-    for tree in (ast.Module([node], []), cell):
-        try:
-            code: CodeType | None = compile(
-                tree,
-                "<cell>",
-                "exec",
-                flags=_flags(live) | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
-                dont_inherit=True,
-            )
-        except (SyntaxError, ValueError):
-            continue
+    flags = _flags(live)
+    for part in (node, cell):
+        code = _code(part, flags)
         for depth, name in enumerate(path):
             first = node.lineno if depth == 0 else 0
             code = _code_called(code, name, first) if code is not None else None
         if code is not None:
             yield code
+
+
+@lru_cache(maxsize=4096)
+def _code(part: ast.stmt | ast.Module, flags: int) -> CodeType | None:
+    tree = part if isinstance(part, ast.Module) else ast.Module([part], [])
+    flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    try:
+        code: CodeType = compile(tree, "<cell>", "exec", flags=flags, dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return None
+    return code
 
 
 def _code_called(code: CodeType, name: str, line: int) -> CodeType | None:

@@ -78,6 +78,12 @@ class _Walker(ast.NodeVisitor):
         self._soft = 0
         self._annotating = 0
 
+    def generic_visit(self, node: ast.AST) -> None:
+        self._visit_all(_parts(node))
+
+    def visit_Constant(self, node: ast.Constant) -> None:
+        """Names nothing; what the base class does here for old trees takes long."""
+
     # --- names ---
 
     def visit_Name(self, node: ast.Name) -> None:
@@ -252,18 +258,15 @@ class _Walker(ast.NodeVisitor):
 
     def _function(self, parameters: Iterable[str], body: Sequence[ast.AST]) -> None:
         scope = _Scope("function", {self._mangled(name) for name in parameters})
-        for statement in body:
-            for child in _same_scope(statement):
-                if isinstance(child, ast.Global):
-                    scope.globals |= {self._mangled(name) for name in child.names}
-                scope.bound |= {self._mangled(name) for name in _bound_by(child)}
-                if isinstance(child, ast.Nonlocal):
-                    scope.globals -= set(child.names)
-        for statement in body:
-            for child in _same_scope(statement):
-                if isinstance(child, ast.Nonlocal):
-                    scope.bound -= {self._mangled(name) for name in child.names}
-        scope.bound -= scope.globals
+        elsewhere: set[str] = set()
+        for node in _same_scope(body):
+            if isinstance(node, ast.Global):
+                scope.globals |= {self._mangled(name) for name in node.names}
+            elif isinstance(node, ast.Nonlocal):
+                elsewhere |= {self._mangled(name) for name in node.names}
+            elif type(node) in _BINDING:
+                scope.bound.update(map(self._mangled, _bound_by(node)))
+        scope.bound -= scope.globals | elsewhere
         self._scopes.append(scope)
         self._deferred += 1
         self._visit_all(body)
@@ -399,18 +402,39 @@ def _annotations(arguments: ast.arguments, returns: ast.expr | None) -> list[ast
     return [each for each in [*found, returns] if each is not None]
 
 
-def _same_scope(node: ast.AST) -> Iterator[ast.AST]:
-    """`node` and what below it belongs to the same function scope.
+_BINDING = frozenset(
+    {
+        *(ast.Name, *FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.ExceptHandler),
+        *(ast.MatchAs, ast.MatchStar, ast.MatchMapping),
+    }
+)
+_NOT_ENTERED = frozenset({*FUNCTIONS, ast.ClassDef, ast.Lambda, ast.Constant, ast.Name})
+
+
+def _same_scope(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """What of `body` and below it belongs to the same function scope, in no order.
 
     Comprehensions are entered, because a walrus in one binds in the function around it.
     """
-    yield node
-    if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
-        return
-    for child in ast.iter_child_nodes(node):
-        if isinstance(node, ast.comprehension) and child is node.target:
-            continue
-        yield from _same_scope(child)
+    waiting = list(body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if type(node) not in _NOT_ENTERED:
+            skipped = node.target if isinstance(node, ast.comprehension) else None
+            waiting += [each for each in _parts(node) if each is not skipped]
+
+
+def _parts(node: ast.AST) -> list[ast.AST]:
+    """What `ast.iter_child_nodes` gives, in a quarter of its time."""
+    found: list[ast.AST] = []
+    for field_name in node._fields:
+        value = getattr(node, field_name, None)
+        if isinstance(value, list):
+            found += [each for each in value if isinstance(each, ast.AST)]
+        elif isinstance(value, ast.AST) and value._fields:
+            found.append(value)
+    return found
 
 
 def _bound_by(node: ast.AST) -> list[str]:

@@ -101,9 +101,8 @@ class Scratch:
         if probes or unknown or on_live or _has_effect(step.node) or _imports_unloaded(step.node):
             self._unknown |= touched
             return
-        module = ast.Module([step.node], [])
         try:
-            exec(compile(module, "<capture>", "exec", dont_inherit=True), self.values)
+            exec(step.statement.code, self.values)
         except NameError:
             # Something that is not made here, such as what a decorator registers.
             self._unknown |= touched

@@ -14,7 +14,7 @@ from sageturner_magic.capture.liveness import importable
 from sageturner_magic.capture.ordering import in_order
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import SETTINGS, Judge, listed
-from sageturner_magic.capture.scopes import BUILTINS, FUNCTIONS
+from sageturner_magic.capture.scopes import BUILTINS
 from sageturner_magic.capture.staleness import stale_findings
 from sageturner_magic.capture.statements import ImportedName, Statement, imported_names
 from sageturner_magic.errors import CaptureError, Finding
@@ -148,7 +148,7 @@ class _Slicer:
         for name, line in names.binds.items():
             if self._history.before(name, step) is not None:
                 found.setdefault(name, line)
-        if not _calls_when_it_runs(step.node):
+        if not step.statement.calls:
             return found
         waiting = list(names.reads)
         while waiting:
@@ -322,17 +322,6 @@ def _is_dotted(node: ast.expr) -> bool:
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name)
-
-
-def _calls_when_it_runs(node: ast.stmt) -> bool:
-    if isinstance(node, FUNCTIONS):
-        parts = [*node.args.defaults, *node.args.kw_defaults, node.returns]
-        parts += [argument.annotation for argument in node.args.args]
-        calls = any(isinstance(each, ast.Call) for part in parts if part for each in ast.walk(part))
-        return calls or bool(node.decorator_list)
-    if isinstance(node, ast.ClassDef):
-        return True
-    return any(isinstance(each, ast.Call) for each in ast.walk(node))
 
 
 def _root_of_effect(node: ast.stmt) -> str | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from types import CodeType
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.scopes import Names, names_of
+from sageturner_magic.capture.scopes import FUNCTIONS, Names, names_of
 from sageturner_magic.values import CellLine
 
 Import = ast.Import | ast.ImportFrom
@@ -34,6 +35,17 @@ class Statement:
         """What it binds and reads."""
         return names_of(self.node)
 
+    @cached_property
+    def code(self) -> CodeType:
+        """Its code when it is compiled on its own."""
+        tree = ast.Module([self.node], [])
+        return compile(tree, "<capture>", "exec", dont_inherit=True)
+
+    @cached_property
+    def calls(self) -> bool:
+        """Whether it calls anything when it runs, so that functions which it names may run."""
+        return _calls_when_it_runs(self.node)
+
     @property
     def place(self) -> CellLine:
         """Where its code begins, for messages."""
@@ -56,6 +68,17 @@ class Statement:
             (line, number)
             for number, line in enumerate(lines[self.start - 1 : self.end], self.start)
         )
+
+
+def _calls_when_it_runs(node: ast.stmt) -> bool:
+    if isinstance(node, FUNCTIONS):
+        parts = [*node.args.defaults, *node.args.kw_defaults, node.returns]
+        parts += [argument.annotation for argument in node.args.args]
+        calls = any(isinstance(each, ast.Call) for part in parts if part for each in ast.walk(part))
+        return calls or bool(node.decorator_list)
+    if isinstance(node, ast.ClassDef):
+        return True
+    return any(isinstance(each, ast.Call) for each in ast.walk(node))
 
 
 @lru_cache(maxsize=4096)
