@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +45,40 @@ def instance_hour(session: AwsSession, instance_type: str) -> float | None:
     return _price(session, {"instanceName": instance_type}, f"Host:{instance_type}")
 
 
+@dataclass(frozen=True)
+class HostedInstance:
+    """An instance type as AWS's price list has it.
+
+    Attributes:
+        hour: US dollars for an hour of one that hosts an endpoint.
+        vcpus: `4`; empty where the list does not say.
+        memory: `16 GiB`; likewise.
+    """
+
+    hour: float
+    vcpus: str
+    memory: str
+
+
+def hosted_instances(session: AwsSession) -> dict[str, HostedInstance]:
+    """Every instance type that hosts endpoints in the session's region, by its name.
+
+    Empty where the Pricing API does not tell. Permissions: as `hourly`.
+    """
+    found: dict[str, HostedInstance] = {}
+    attributes = {"productFamily": "ML Instance", "component": "Hosting"}
+    for said, price in _products(session, attributes):
+        name = said.get("instanceName", "")
+        if price is not None and said["usagetype"].endswith(f"Host:{name}"):
+            vcpus, memory = (said.get(key, "") for key in ("vCpu", "memory"))
+            found[name] = HostedInstance(price, _known(vcpus), _known(memory))
+    return found
+
+
+def _known(said: str) -> str:
+    return "" if said.upper() in ("NA", "N/A") else said
+
+
 @lru_cache(maxsize=16)
 def _serverless(session: AwsSession, usage: str) -> float | None:
     return _price(session, {"productFamily": "ML Serverless"}, usage)
@@ -51,6 +86,16 @@ def _serverless(session: AwsSession, usage: str) -> float | None:
 
 def _price(session: AwsSession, attributes: Mapping[str, str], usage: str) -> float | None:
     """The price of the product with these attributes whose usage type ends in `usage`."""
+    for said, price in _products(session, attributes):
+        if said["usagetype"].endswith(usage):
+            return price
+    return None
+
+
+def _products(
+    session: AwsSession, attributes: Mapping[str, str]
+) -> Iterator[tuple[dict[str, str], float | None]]:
+    """Attributes and price of the region's products with `attributes`, as far as AWS tells."""
     filters: list[Any] = [
         {"Type": "TERM_MATCH", "Field": field, "Value": value}
         for field, value in {"regionCode": session.region, **attributes}.items()
@@ -62,13 +107,13 @@ def _price(session: AwsSession, attributes: Mapping[str, str], usage: str) -> fl
         for page in pages:
             for text in page["PriceList"]:
                 product = json.loads(text)
-                if product["product"]["attributes"]["usagetype"].endswith(usage):
-                    return dollars(product)
+                said = product["product"]["attributes"]
+                if "usagetype" in said:
+                    yield said, dollars(product)
     except Exception as error:
         # A price is a courtesy: no permission, no network or another form of answer costs it.
         if not (is_aws(error) or isinstance(error, (KeyError, ValueError, TypeError))):
             raise
-    return None
 
 
 def dollars(product: Mapping[str, Any]) -> float | None:

@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from sageturner_magic.capture.artefact import prepare_artefact
 from sageturner_magic.capture.distributions import by_conda
-from sageturner_magic.capture.requirements import needed_packages
+from sageturner_magic.capture.requirements import NeededPackage, needed_packages
 from sageturner_magic.config import Config
 from sageturner_magic.deployment.request import DeployRequest, NotebookCode
 from sageturner_magic.errors import CaptureError, ImageError
@@ -45,6 +46,24 @@ def package_lines(
     if wanted != "auto":
         return tuple(wanted)
     return tuple(each.line for each in needed_packages(module, artefact))
+
+
+def automatic_packages(
+    request: DeployRequest, reporter: Reporter, workspace: Path
+) -> tuple[NeededPackage, ...]:
+    """What `python_packages: auto` takes for the request's code and artefact.
+
+    Raises:
+        SageturnerError: The code or the artefact cannot be shipped, or no installer can get what
+            they need.
+    """
+    config, artefact = request.config, None
+    module, _ = request.code.module()
+    if config.s3_artefact is None:
+        artefact = prepare_artefact(
+            config.artefact, config.resolve("."), request.namespace, workspace, reporter
+        )
+    return needed_packages(module, artefact)
 
 
 def portable_lines(lines: tuple[str, ...], folder: Path, reporter: Reporter) -> list[str]:

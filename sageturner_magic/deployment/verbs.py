@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from sageturner_magic.capture import Payload, check_module
+from sageturner_magic.capture import NeededPackage, Payload, check_module
 from sageturner_magic.config import (
     Config,
     Origin,
@@ -29,6 +29,7 @@ from sageturner_magic.deployment.export import export_folder
 from sageturner_magic.deployment.here import here
 from sageturner_magic.deployment.images import preview_dockerfile
 from sageturner_magic.deployment.local import plan_local
+from sageturner_magic.deployment.packages import automatic_packages
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.request import HERE, AwsOptions, DeployRequest, code_source
 from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
@@ -206,6 +207,18 @@ def dockerfile(
     asked = _request(config, endpoint_type, container_mode)
     with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
         return preview_dockerfile(asked, _Silent(), Path(workspace))
+
+
+def packages(config: Config | str | Path | None = None) -> tuple[NeededPackage, ...]:
+    """What `python_packages: auto` takes, at the versions that are installed here.
+
+    Raises:
+        SageturnerError: The code or the artefact cannot be shipped, or something is needed that
+            no installer can get.
+    """
+    asked = _request(config, "local", "generate")
+    with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
+        return automatic_packages(asked, _Silent(), Path(workspace))
 
 
 def start_deployment(

@@ -15,6 +15,7 @@ from sageturner_magic.deployment import words
 from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import SageturnerError
+from sageturner_magic.notebook.announcer import Announcer
 from sageturner_magic.notebook.background import Background
 from sageturner_magic.notebook.form_fields import WIDE, close_all
 from sageturner_magic.notebook.form_style import STYLE
@@ -90,9 +91,19 @@ class InvokeForm:
         )
         self._history.observe(self._on_history, "value")
         self._answer = ipywidgets.HTML()
+        self._announcer = Announcer()
         head = ipywidgets.HTML(f"{STYLE}<h3>Requests to {escape(name)}</h3>")
         buttons = ipywidgets.HBox([self._send, close])
-        self.widget = ipywidgets.VBox([head, self._request, buttons, self._history, self._answer])
+        self.widget = ipywidgets.VBox(
+            [
+                head,
+                self._request,
+                buttons,
+                self._history,
+                self._answer,
+                self._announcer.widget,
+            ]
+        )
         self.widget.add_class("sageturner-form")
 
     def _begin_with(self, example: str) -> None:
@@ -127,7 +138,8 @@ class InvokeForm:
             self._failed(text, error)
             return
         self._send.disabled = True
-        self._answer.value = '<p role="status">sending …</p>'
+        self._answer.value = "<p>sending …</p>"
+        self._announcer.say("sending")
         self._background.start(
             "request",
             lambda: self._endpoint.invoke(value),
@@ -160,6 +172,7 @@ class InvokeForm:
         finally:
             self._quiet = False
         self._answer.value = html
+        self._announcer.say(summary)
         self._send.disabled = False
 
     def _on_history(self, change: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import ipywidgets
 
+from sageturner_magic.aws.pricing import HostedInstance
 from sageturner_magic.deployment.instances import InstanceChoice
 from sageturner_magic.errors import Finding
 from sageturner_magic.notebook.document import Value
@@ -128,7 +129,7 @@ class InstanceField:
             layout={**WIDE},
         )
         self._quiet = False
-        self._price = ""
+        self._hosted: Mapping[str, HostedInstance] = {}
         self._choices: Sequence[InstanceChoice] = ()
         self._problems: Sequence[Finding] = ()
         self._note = ipywidgets.HTML()
@@ -139,15 +140,27 @@ class InstanceField:
 
     def _on_change(self, change: dict[str, Any]) -> None:
         if not self._quiet and change["new"]:
-            self._price = ""
             self._changed(change["new"])
             self._draw()
 
     def offer(self, choices: Sequence[InstanceChoice]) -> None:
         """Take these as what there is; the type that is chosen stays chosen."""
         self._choices = choices
+        self._offer()
+
+    def price(self, hosted: Mapping[str, HostedInstance]) -> None:
+        """Show what each type has and costs, as far as that is known."""
+        self._hosted = hosted
+        if self._choices:
+            self._offer()
+
+    def _offer(self) -> None:
         held = self.control.value
-        options = [(_label(each), each.name) for each in choices if each.fits]
+        options = [
+            (_label(each, self._hosted.get(each.name)), each.name)
+            for each in self._choices
+            if each.fits
+        ]
         if held and held not in [name for _, name in options]:
             options.insert(0, (f"{held} (does not fit)", held))
         self._quiet = True
@@ -158,11 +171,6 @@ class InstanceField:
             self._quiet = False
         self._draw()
 
-    def price(self, dollars: float | None) -> None:
-        """Show what the chosen type costs an hour; None where that is not known."""
-        self._price = "" if dollars is None else f"${dollars:,.3f} per hour and instance"
-        self._draw()
-
     def show(self, problems: Sequence[Finding]) -> None:
         """Say what is wrong."""
         self._problems = problems
@@ -170,7 +178,11 @@ class InstanceField:
 
     def _draw(self) -> None:
         held = next((each for each in self._choices if each.name == self.control.value), None)
-        parts = [held.hardware, self._price, held.why] if held else [self._price]
+        known = self._hosted.get(str(self.control.value))
+        parts = [held.hardware, held.why] if held else []
+        if known:
+            parts.insert(1, f"${known.hour:,.3f} an hour for each instance")
+            parts.insert(0, _size(known))
         note = note_html(" · ".join(part for part in parts if part), self._problems)
         misfits = [each for each in self._choices if not each.fits]
         if misfits:
@@ -186,8 +198,16 @@ class InstanceField:
             self._note.value = note
 
 
-def _label(choice: InstanceChoice) -> str:
-    return f"{choice.name} · {choice.hardware}" if choice.hardware else choice.name
+def _label(choice: InstanceChoice, known: HostedInstance | None) -> str:
+    """`ml.g5.xlarge · A10G, 24 GB · 4 vCPU, 16 GiB · $1.408/h`, as far as it is known."""
+    parts = [choice.name, choice.hardware]
+    if known:
+        parts += [_size(known), f"${known.hour:,.3f}/h"]
+    return " · ".join(filter(None, parts))
+
+
+def _size(known: HostedInstance) -> str:
+    return ", ".join(filter(None, (known.vcpus and f"{known.vcpus} vCPU", known.memory)))
 
 
 def _by_reason(choices: Sequence[InstanceChoice]) -> dict[str, list[str]]:

@@ -41,6 +41,13 @@ STYLE = """<style>
 .sageturner-form table.sageturner-code{border-collapse:collapse;background:none;margin:0}
 .sageturner-form table.sageturner-code td{text-align:left;vertical-align:top;border:none;
  padding:1px 12px 1px 0;background:none;color:inherit}
+.sageturner-form table.sageturner-pins{border-collapse:collapse;background:none;margin:4px 0;
+ line-height:1.4}
+.sageturner-form table.sageturner-pins td{text-align:left;vertical-align:top;border:none;
+ padding:0 14px 0 0;background:none;color:var(--jp-ui-font-color2,#616161);font-size:12px}
+.sageturner-form table.sageturner-pins code{background:none;padding:0;font-size:12px;
+ color:var(--jp-ui-font-color1,inherit);font-family:var(--jp-code-font-family,monospace)}
+.sageturner-form .sageturner-below{margin:2px 2px 2px 178px}
 .sageturner-form .sageturner-captured{white-space:nowrap;color:var(--jp-ui-font-color1,inherit)}
 .sageturner-form :is(.sageturner-stale,.sageturner-missing){white-space:nowrap;
  color:var(--jp-error-color0,#b71c1c)}
@@ -60,5 +67,6 @@ STYLE = """<style>
  box-shadow:inset 0 -3px 0 var(--jp-brand-color1,#1976d2)}
 @container (max-width: 620px){
  .sageturner-form .sageturner-help,.sageturner-form ul.sageturner-problem{margin-left:0}
+ .sageturner-form .sageturner-below{margin-left:2px}
 }
 </style>"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from html import escape
@@ -19,15 +19,15 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from sageturner_magic.aws import pricing
-from sageturner_magic.deployment import verbs, words
+from sageturner_magic.aws.pricing import HostedInstance
+from sageturner_magic.deployment import verbs
 from sageturner_magic.deployment.instances import (
     InstanceChoice,
     imported_distributions,
     instance_choices,
 )
 from sageturner_magic.deployment.request import AwsOptions
-from sageturner_magic.deployment.run import DeploymentHandle
-from sageturner_magic.errors import CaptureError, Finding, SageturnerError
+from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.notebook.background import Background
 from sageturner_magic.notebook.completer import shippable
 from sageturner_magic.notebook.document import Path as KeyPath
@@ -42,7 +42,16 @@ from sageturner_magic.notebook.form import (
     code_states,
     field_at,
 )
-from sageturner_magic.notebook.form_fields import LABELLED, WIDE, FieldView, close_all, note_html
+from sageturner_magic.notebook.form_actions import Actions
+from sageturner_magic.notebook.form_fields import (
+    LABELLED,
+    WIDE,
+    FieldView,
+    close_all,
+    note_html,
+    problem_text,
+)
+from sageturner_magic.notebook.form_packages import PackagesField
 from sageturner_magic.notebook.form_parts import (
     ENDPOINT_WORDS,
     ArtefactEditor,
@@ -50,26 +59,15 @@ from sageturner_magic.notebook.form_parts import (
     InstanceField,
     code_html,
 )
+from sageturner_magic.notebook.form_preview import PAUSE_S, Preview
+from sageturner_magic.notebook.form_status import Status
 from sageturner_magic.notebook.form_style import STYLE
-from sageturner_magic.notebook.html import deployment_html, findings_html, plan_shown
-from sageturner_magic.notebook.progress import DeploymentView, cancel_button
 from sageturner_magic.notebook.saving import SavedFile
 from sageturner_magic.notebook.session import Session
 
 INSTANCE_TYPE = (*SERVER, "instance_type")
 PACKAGES = (*GENERATE, "python_packages")
-PREVIEWS = ("YAML", "sageturner.py", "Dockerfile", "plan")
-PAUSE_S = 0.6
-"""How long nothing has to change before the Dockerfile or the plan is made again."""
-
 NO_WIDGETS = "The form is shown where JupyterLab or Notebook 7 has ipywidgets (jupyterlab_widgets)."
-
-COPY_SCRIPT = (
-    "const done=w=>{this.nextElementSibling.textContent=w};"
-    "navigator.clipboard?navigator.clipboard.writeText(this.dataset.text)"
-    ".then(()=>done('copied'),()=>done('the browser does not allow it'))"
-    ":done('the browser does not allow it')"
-)
 
 
 class DeployForm:
@@ -86,10 +84,16 @@ class DeployForm:
         self._shell = shell
         self._session = session
         self._form = form
-        self._saved = saved
         self._aws = aws
         self._background = Background()
-        self._views: dict[str, FieldView] = {}
+        self._status = Status()
+        self._preview = Preview(form, aws, self._background, self._status.announcer)
+        self._actions = Actions(
+            form, session, saved, aws, self._background, self._status, self._preview, self._leave
+        )
+        self._views: dict[str, FieldView | PackagesField] = {}
+        self._packages_of: object = None
+        self._hosted: Mapping[str, HostedInstance] = {}
         self._states = code_states(session.notebook)
         self._left_behind = threading.Event()
         self._output: Any = None
@@ -98,8 +102,6 @@ class DeployForm:
     # --- building -------------------------------------------------------------------------
 
     def _build(self) -> None:
-        self._status = ipywidgets.HTML()
-        self._panel = ipywidgets.VBox()
         self._code = ipywidgets.HTML()
         self._artefact = ArtefactEditor(
             self._form.get(("artefact",)), self._variables(), self._setter(("artefact",))
@@ -114,17 +116,6 @@ class DeployForm:
             layout={**WIDE},
         )
         self._endpoint_type.observe(self._on_endpoint_type, "value")
-        self._preview_kind = ipywidgets.ToggleButtons(
-            options=PREVIEWS, style={"button_width": "auto"}
-        )
-        self._preview_kind.observe(lambda _: self._preview(0), "value")
-        self._preview_html = ipywidgets.HTML()
-        self._save_as = ipywidgets.Text(
-            self._saved.shown, description="YAML file", style=LABELLED, layout={**WIDE}
-        )
-        self._export_to = ipywidgets.Text(
-            "./export", description="Export folder", style=LABELLED, layout={**WIDE}
-        )
         column = {"flex": "1 1 430px", "min_width": "0", "width": "auto"}
         columns = ipywidgets.Box(
             [
@@ -134,7 +125,13 @@ class DeployForm:
             layout={"display": "flex", "flex_flow": "row wrap", "grid_gap": "0 28px"},
         )
         self.widget = ipywidgets.VBox(
-            [ipywidgets.HTML(STYLE), self._actions(), self._status, self._panel, columns]
+            [
+                ipywidgets.HTML(STYLE),
+                self._actions.buttons,
+                self._status.widget,
+                self._actions.panel,
+                columns,
+            ]
         )
         self.widget.add_class("sageturner-form")
         self._show_compute()
@@ -157,34 +154,12 @@ class DeployForm:
         return children
 
     def _right(self) -> list[ipywidgets.Widget]:
-        heading = ipywidgets.HTML("<h3>What will be deployed</h3>")
-        files = ipywidgets.HTML("<h3>Files</h3>")
         return [
-            heading,
-            self._preview_kind,
-            self._preview_html,
-            files,
-            self._save_as,
-            self._export_to,
+            ipywidgets.HTML("<h3>What will be deployed</h3>"),
+            self._preview.widget,
+            ipywidgets.HTML("<h3>Files</h3>"),
+            self._actions.files,
         ]
-
-    def _actions(self) -> ipywidgets.Widget:
-        auto = {"width": "auto"}
-        self._deploy = ipywidgets.Button(
-            description="Deploy", icon="rocket", button_style="primary", layout=auto
-        )
-        plan = ipywidgets.Button(description="Plan", layout=auto)
-        save = ipywidgets.Button(description="Save YAML", layout=auto)
-        export = ipywidgets.Button(description="Export", layout=auto)
-        close = ipywidgets.Button(description="Close", layout=auto)
-        self._copy = ipywidgets.HTML()
-        self._deploy.on_click(lambda _: self._on_deploy())
-        plan.on_click(lambda _: self._on_plan())
-        save.on_click(lambda _: self._on_save())
-        export.on_click(lambda _: self._on_export())
-        close.on_click(lambda _: self.close())
-        buttons = [self._deploy, plan, save, export, self._copy, close]
-        return ipywidgets.HBox(buttons, layout={"flex_flow": "row wrap"})
 
     def _fields(self, paths: Sequence[KeyPath]) -> list[ipywidgets.Widget]:
         made = [self._field(path) for path in paths]
@@ -193,7 +168,8 @@ class DeployForm:
 
     def _field(self, path: KeyPath) -> ipywidgets.Widget:
         field = field_at(path)
-        view = FieldView(field, self._form.get(path), self._setter(path))
+        kind = PackagesField if path == PACKAGES else FieldView
+        view = kind(field, self._form.get(path), self._setter(path))
         self._views[field.key] = view
         return view.widget
 
@@ -236,7 +212,6 @@ class DeployForm:
     def _on_instance_type(self, value: Value) -> None:
         self._form.set(INSTANCE_TYPE, value)
         self._refresh()
-        self._ask_price()
 
     def _offer_instances(self) -> None:
         """Find out which instance types fit; the list is filled when that is known."""
@@ -259,19 +234,51 @@ class DeployForm:
             python = ".".join(map(str, sys.version_info[:2]))
             return instance_choices(wanted, python, install_cuda=install_cuda)
 
-        self._background.start("instances", work, field.offer, self._say_error)
-        self._ask_price()
+        self._background.start("instances", work, field.offer, self._status.error)
+        self._ask_prices(field)
 
-    def _ask_price(self) -> None:
-        field, chosen = self._instance, self._form.get(INSTANCE_TYPE)
-        if field is None or not chosen:
+    def _ask_prices(self, field: InstanceField) -> None:
+        """Find out what instance types have and cost; AWS is asked once."""
+
+        def show(hosted: Mapping[str, HostedInstance]) -> None:
+            self._hosted = hosted
+            field.price(hosted)
+
+        if self._hosted:
+            field.price(self._hosted)
             return
-
-        def work() -> float | None:
-            return pricing.instance_hour(self._aws.open(), str(chosen))
-
         # Without an account there is no price, and nothing else is missing.
-        self._background.start("price", work, field.price, lambda _: None)
+        self._background.start(
+            "prices", lambda: pricing.hosted_instances(self._aws.open()), show, lambda _: None
+        )
+
+    def _find_packages(self) -> None:
+        """Find out what `python_packages: auto` takes, where that may have changed."""
+        field, checked = self._views[".".join(PACKAGES)], self._form.check()
+        assert isinstance(field, PackagesField)
+        listed = isinstance(self._form.get(PACKAGES), list)
+        if checked.config is None or listed or self._form.container_mode == "provide":
+            return
+        config, folder = checked.config, self._form.get((*GENERATE, "code_dir"))
+        decides: object = folder, self._form.get(("artefact",)), self._source(config.name)
+        if decides == self._packages_of:
+            return
+        self._packages_of = decides
+        field.waiting()
+        self._background.start(
+            "packages",
+            lambda: verbs.packages(config),
+            field.found,
+            lambda error: field.not_found(problem_text(error.findings[0])),
+            PAUSE_S,
+        )
+
+    def _source(self, name: str) -> str:
+        """The captured module; empty where there is none."""
+        try:
+            return self._session.notebook.module(name).source
+        except CaptureError:
+            return ""
 
     def _refresh(self) -> None:
         """Say what is wrong, at each field and in all, and show what would be deployed."""
@@ -287,13 +294,14 @@ class DeployForm:
         # A name that cannot be is nobody's code.
         code = () if checked.beside("name") else self._code_problems()
         self._code.value = code_html(self._states) + note_html("", code)
-        self._copy.value = _copy_button(self._form.cell)
+        self._actions.offer_copy(self._form.cell)
         if checked.findings or code:
             shown = [replace(each, where="") for each in elsewhere]
-            self._say_problems((*code, *checked.findings), shown)
-        elif not self._deploy.disabled:
-            self._say(f"Ready to deploy {self._form.get(('name',))}.")
-        self._preview(PAUSE_S)
+            self._status.problems((*code, *checked.findings), shown)
+        elif not self._actions.deploying:
+            self._status.say(f"Ready to deploy {self._form.get(('name',))}.")
+        self._preview.refresh()
+        self._find_packages()
 
     def _after_cell(self, _: object) -> None:
         """A cell ran: what is captured, whether it is stale, and the variables may differ."""
@@ -311,142 +319,6 @@ class DeployForm:
             return error.findings
         return ()
 
-    def _say(self, text: str) -> None:
-        self._status.value = (
-            f'<div class="sageturner-status" role="status" aria-live="polite">{escape(text)}</div>'
-        )
-
-    def _say_problems(
-        self, findings: Sequence[Finding], shown: Sequence[Finding] | None = None
-    ) -> None:
-        """Say how much is wrong, and what of it is not `shown` beside a field already."""
-        shown = findings if shown is None else shown
-        count = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
-        keys = ", ".join(each.key or "code" for each in findings if each not in shown)
-        at = f": see {escape(keys)}" if keys and not shown else ""
-        self._status.value = (
-            f'<div class="sageturner-status" role="alert"><b>{count}</b>{at}'
-            f"{findings_html(shown)}</div>"
-        )
-
-    def _say_error(self, error: SageturnerError) -> None:
-        self._say_problems(error.findings)
-
-    # --- what is shown of it ----------------------------------------------------------------
-
-    def _preview(self, pause_s: float) -> None:
-        kind = self._preview_kind.value
-        if kind == "YAML":
-            self._show_code(self._form.yaml)
-            return
-        checked = self._form.check()
-        if checked.config is None:
-            self._preview_html.value = findings_html(checked.findings)
-            return
-        config, endpoint_type = checked.config, self._form.endpoint_type
-        mode, aws = self._form.container_mode, self._aws
-        if kind == "sageturner.py":
-            self._background.start(
-                "preview", lambda: verbs.code(config), self._show_code, self._show_problems
-            )
-            return
-        self._show_waiting()
-        if kind == "Dockerfile":
-            self._background.start(
-                "preview",
-                lambda: verbs.dockerfile(config, endpoint_type=endpoint_type, container_mode=mode),
-                self._show_code,
-                self._show_problems,
-                pause_s,
-            )
-            return
-        self._background.start(
-            "preview",
-            lambda: verbs.plan(config, endpoint_type=endpoint_type, container_mode=mode, aws=aws),
-            lambda plan: self._show_html(plan_shown(plan)._repr_html_()),
-            self._show_problems,
-            pause_s,
-        )
-
-    def _show_code(self, text: str) -> None:
-        self._show_html(
-            f'<pre class="sageturner-preview" tabindex="0">{escape(text) or "(empty)"}</pre>'
-        )
-
-    def _show_html(self, html: str) -> None:
-        if self._preview_html.value != html:
-            self._preview_html.value = html
-
-    def _show_waiting(self) -> None:
-        self._show_html('<p role="status" class="sageturner-note">checking everything …</p>')
-
-    def _show_problems(self, error: SageturnerError) -> None:
-        self._show_html(f'<div role="alert">{findings_html(error.findings)}</div>')
-
-    # --- the buttons ------------------------------------------------------------------------
-
-    def _on_plan(self) -> None:
-        if self._preview_kind.value == "plan":
-            self._preview(0)
-        else:
-            self._preview_kind.value = "plan"
-
-    def _on_save(self) -> None:
-        try:
-            self._say(self._saved.save(self._save_as.value, self._form.yaml))
-        except SageturnerError as error:
-            self._say_error(error)
-
-    def _on_export(self) -> None:
-        checked = self._form.check()
-        if checked.config is None:
-            self._say_problems(checked.findings)
-            return
-        config, folder = checked.config, self._export_to.value
-        self._say("exporting …")
-        self._background.start(
-            "export",
-            lambda: verbs.export(folder, config),
-            lambda files: self._say(f"wrote {len(files)} files to {folder}"),
-            self._say_error,
-        )
-
-    def _on_deploy(self) -> None:
-        checked = self._form.check()
-        if checked.config is None:
-            self._say_problems(checked.findings)
-            return
-        try:
-            handle = verbs.start_deployment(
-                checked.config,
-                endpoint_type=self._form.endpoint_type,
-                container_mode=self._form.container_mode,
-                aws=self._aws,
-            )
-        except SageturnerError as error:
-            self._say_error(error)
-            return
-        self._session.endpoints.add(checked.config.name)
-        self._deploy.disabled = True
-        self._say(f"Deploying {checked.config.name}")
-        view = DeploymentView(handle, cancel_button(handle), self._show_in_panel)
-        threading.Thread(
-            target=self._follow, args=(handle, view), name="sageturner-view", daemon=True
-        ).start()
-
-    def _show_in_panel(self, widget: ipywidgets.Widget) -> _Panel:
-        self._panel.children = (widget,)
-        return _Panel(self._panel)
-
-    def _follow(self, handle: DeploymentHandle, view: DeploymentView) -> None:
-        handle.watch(view.draw)
-        if handle.status == "done":
-            progress = handle.progress
-            self._leave(deployment_html(progress), words.deployment_text(progress))
-            return
-        self._deploy.disabled = False
-        self._say(words.headline(handle.progress))
-
     # --- the beginning and the end ----------------------------------------------------------
 
     def show(self) -> None:
@@ -456,12 +328,11 @@ class DeployForm:
         self._output = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         self._shell.events.register("post_run_cell", self._after_cell)
 
-    def close(self) -> None:
-        """Leave what was filled in as text, which a notebook can keep."""
-        self._leave("", "")
-
     def _leave(self, html: str, plain: str) -> None:
-        """Replace the form by what came of it and the YAML; widgets do not outlive their kernel."""
+        """Replace the form by what came of it, if anything, and the YAML.
+
+        Widgets do not outlive their kernel; this is text, which a notebook can keep.
+        """
         if self._left_behind.is_set():
             return
         self._left_behind.set()
@@ -475,22 +346,3 @@ class DeployForm:
             {"text/html": f"{html}{folded}", "text/plain": f"{plain}\n{cell}".strip()}, raw=True
         )
         close_all(self.widget)
-
-
-class _Panel:
-    """The place of a deployment within the form."""
-
-    def __init__(self, box: ipywidgets.VBox) -> None:
-        self._box = box
-
-    def update(self, bundle: dict[str, str], *, raw: bool) -> None:
-        self._box.children = (ipywidgets.HTML(bundle["text/html"]),)
-
-
-def _copy_button(cell: str) -> str:
-    """A button that needs no kernel; ipywidgets has none that reaches the clipboard."""
-    return (
-        '<button type="button" class="jupyter-button widget-button sageturner-copy"'
-        f' data-text="{escape(cell)}" onclick="{COPY_SCRIPT}">Copy as cell</button>'
-        ' <span role="status" aria-live="polite"></span>'
-    )

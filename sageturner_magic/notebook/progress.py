@@ -18,6 +18,7 @@ from IPython.display import display
 from sageturner_magic.deployment import terminal, words
 from sageturner_magic.deployment.progress import Progress, StepProgress
 from sageturner_magic.deployment.run import DeploymentHandle
+from sageturner_magic.notebook.announcer import Announcer
 from sageturner_magic.notebook.html import deployment_html, text
 from sageturner_magic.plain_text import visible
 
@@ -71,18 +72,19 @@ class DeploymentView:
     ) -> None:
         self._handle = handle
         self._drawn = (-1, -1)
-        self._announced = ""
         self._steps = ipywidgets.HTML()
         self._log = ipywidgets.HTML()
         self._fold = ipywidgets.Accordion([self._log], titles=("Log",), selected_index=None)
         self._fold.add_class("sageturner-fold")
-        self._status = ipywidgets.HTML()
-        self._output = show(ipywidgets.VBox([self._steps, self._fold, cancel, self._status]))
+        self._announcer = Announcer()
+        parts = [self._steps, self._fold, cancel, self._announcer.widget]
+        self._output = show(ipywidgets.VBox(parts))
 
     def draw(self) -> None:
         """Bring the widget up to date; when the deployment has ended, leave the static result."""
         progress = self._handle.progress
         if self._handle.done():
+            self._announcer.say(words.headline(progress))
             self._output.update(
                 {
                     "text/html": deployment_html(progress),
@@ -98,13 +100,8 @@ class DeploymentView:
         self._drawn = now
         self._steps.value = STYLE + steps_html(progress)
         self._log.value = log_html(progress)
-        said = ", ".join(step.title for step in _running(progress))
-        if said != self._announced:
-            self._announced = said
-            self._status.value = (
-                '<div role="status" aria-live="polite" style="position:absolute;width:1px;'
-                f'height:1px;overflow:hidden;clip-path:inset(50%)">{text(said)}</div>'
-            )
+        if running := _running(progress):
+            self._announcer.say(", ".join(step.title for step in running))
 
 
 def _running(progress: Progress) -> list[StepProgress]:

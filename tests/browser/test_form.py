@@ -114,6 +114,7 @@ def test_filled_in_with_the_keyboard_alone_a_model_is_saved_and_deployed(lab, pa
     assert serious_violations(page) == []
     page.wait_for_selector("text=digits answers at http://127.0.0.1:")
     assert keys.actions <= 12
+    expect(page.locator("#sageturner-said")).to_have_text(re.compile("^digits answers at"))
 
     saved = (lab.root / "sageturner.yaml").read_text()
     assert saved == "name: digits\nartefact:\n  digits.joblib: classifier\n"
@@ -134,14 +135,29 @@ def test_the_form_says_at_once_what_is_wrong_and_looks_right_everywhere(lab, pag
     run_all(page)
     form = page.locator(FORM)
     name = form.get_by_label("Name", exact=True).first
+    said = page.locator("[role=status][aria-live=polite]#sageturner-said")
+    expect(said).to_have_text("Ready to deploy digits.")
+    first = said.element_handle()
 
     # Beside the field, and said to those who do not see it.
     name.fill("Digits! " + "long" * 20)
     page.wait_for_selector(f"{FORM} [role=alert] >> text=expected 1 to 40 lower-case letters")
     assert "1 problem" in form.inner_text()
+    expect(said).to_have_text("1 problem: see name")
     assert serious_violations(page) == []
     name.fill("digits")
-    page.wait_for_selector(f"{FORM} [role=status] >> text=Ready to deploy digits.")
+    page.wait_for_selector(f"{FORM} >> text=Ready to deploy digits.")
+    expect(said).to_have_text("Ready to deploy digits.")
+    # A screen reader hears what changes within a region that stays.
+    assert said.evaluate("(now, before) => now === before", first)
+
+    # The packages that auto takes are listed, and are edited where that is wanted.
+    page.wait_for_selector(f"{FORM} >> text=scikit-learn==")
+    form.get_by_role("button", name="Edit this list").click()
+    expect(form.get_by_label("Python packages")).to_have_value(re.compile("^joblib=="))
+    page.wait_for_selector(f"{FORM} pre >> text=- joblib==")
+    form.get_by_role("button", name="Take them automatically").click()
+    page.wait_for_selector(f"{FORM} pre >> text=- joblib==", state="hidden")
 
     # Compute: only what is possible can be chosen, and instance types say why they do not fit.
     endpoint_type = form.get_by_label("Endpoint type")

@@ -34,6 +34,13 @@ HOURLY_USD = {
     "ml.p4d.24xlarge": 37.688,
 }
 """Real-time inference, us-east-1: examples, close to AWS's."""
+HARDWARE = {
+    "ml.m5.large": ("2", "8 GiB"),
+    "ml.m5.xlarge": ("4", "16 GiB"),
+    "ml.g5.xlarge": ("4", "16 GiB"),
+    "ml.g5.2xlarge": ("8", "32 GiB"),
+}
+"""vCPUs and memory of some of them."""
 SERVERLESS_USD_PER_GB_SECOND = {"ServerlessInf": 0.00002, "ProvisionedConcurrency": 0.000008}
 
 
@@ -69,11 +76,14 @@ def _products() -> Iterator[dict[str, Any]]:
     for region, (location, prefix, factor) in REGIONS.items():
         common = {"regionCode": region, "location": location, "locationType": "AWS Region"}
         for kind, price in HOURLY_USD.items():
+            vcpus, memory = HARDWARE.get(kind, ("NA", "NA"))
             attributes = {
                 **common,
                 "servicecode": "AmazonSageMaker",
                 "servicename": "Amazon SageMaker",
                 "component": "Hosting",
+                "vCpu": vcpus,
+                "memory": memory,
                 "instanceName": kind,
                 "instanceType": f"{kind}-Hosting",
                 "platoinstancename": kind,

@@ -18,11 +18,11 @@ from sageturner_magic.aws.spec import Autoscaling, Server, Serverless
 Stub = Callable[[object], Stubber]
 
 
-def product(usage: str, *prices: str) -> str:
+def product(usage: str, *prices: str, **attributes: str) -> str:
     dimensions = {str(i): {"pricePerUnit": {"USD": price}} for i, price in enumerate(prices)}
     return json.dumps(
         {
-            "product": {"attributes": {"usagetype": usage}},
+            "product": {"attributes": {"usagetype": usage, **attributes}},
             "terms": {"OnDemand": {"t": {"priceDimensions": dimensions}}},
         }
     )
@@ -65,6 +65,27 @@ class TestPrices:
         price_list(stub(session.pricing), product("EUW1-ServerlessInf:Mem-4GB", "0.0", "0.00008"))
         assert pricing.serverless_second(session, 4096) == 0.00008
 
+    def test_all_types_that_host_endpoints_are_told_with_what_they_have(
+        self, session: AwsSession, stub: Stub
+    ) -> None:
+        price_list(
+            stub(session.pricing),
+            product(
+                "EUW1-Host:ml.g5.xlarge",
+                "1.4",
+                instanceName="ml.g5.xlarge",
+                vCpu="4",
+                memory="16 GiB",
+            ),
+            product("EUW1-Host:ml.x1.large", "2", instanceName="ml.x1.large", memory="NA"),
+            product("EUW1-Train:ml.m5.large", "9", instanceName="ml.m5.large"),
+            product("EUW1-Host:ml.m5.large", instanceName="ml.m5.large"),
+        )
+        assert pricing.hosted_instances(session) == {
+            "ml.g5.xlarge": pricing.HostedInstance(1.4, "4", "16 GiB"),
+            "ml.x1.large": pricing.HostedInstance(2.0, "", ""),
+        }
+
     @pytest.mark.parametrize("answer", ["denied", "offline", "empty", "another form"])
     def test_there_is_none_where_aws_does_not_tell(
         self, session: AwsSession, stub: Stub, answer: str
@@ -80,6 +101,7 @@ class TestPrices:
         else:
             price_list(stub(session.pricing), *(["{}"] if answer == "another form" else []))
         assert pricing.hourly(session, Server("ml.m5.large")) is None
+        assert answer == "denied" or pricing.hosted_instances(session) == {}
 
 
 def limits(session: AwsSession, **values: float) -> None:

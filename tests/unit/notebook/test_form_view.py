@@ -1,22 +1,29 @@
 """What the form's fields and buttons do, without a browser."""
 
+import sys
 import threading
 import time
+import types
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from sageturner_magic.aws.pricing import HostedInstance
+from sageturner_magic.deployment.instances import InstanceChoice
 from sageturner_magic.deployment.request import AwsOptions
-from sageturner_magic.errors import ConfigError, SageturnerError, UsageError
+from sageturner_magic.errors import ConfigError, Finding, SageturnerError, UsageError
+from sageturner_magic.notebook.announcer import Announcer
 from sageturner_magic.notebook.background import Background
 from sageturner_magic.notebook.extension import load, unload
 from sageturner_magic.notebook.form import CodeState, Form, field_at
 from sageturner_magic.notebook.form_fields import FieldView, PairsEditor
 from sageturner_magic.notebook.form_invoke import first_request
-from sageturner_magic.notebook.form_parts import ArtefactEditor, code_html
-from sageturner_magic.notebook.form_view import DeployForm
+from sageturner_magic.notebook.form_packages import PackagesField
+from sageturner_magic.notebook.form_parts import ArtefactEditor, InstanceField, code_html
+from sageturner_magic.notebook.form_view import PACKAGES, DeployForm
 from sageturner_magic.notebook.saving import SavedFile
 
 SECONDS = 60
@@ -87,10 +94,58 @@ def test_each_change_is_seen_in_the_yaml(form):
     named(form, "Memory").value = "4096"
     named(form, "Serving").value = True
     named(form, "Timeout (s)").value = 30
-    named(form, "Python packages").value = "numpy>=2\n\n pandas \n"
     assert "name: other" in shown(form) and "memory: 4096" in shown(form)
     assert "timeout_s: 30" in shown(form)
+
+
+def test_a_local_endpoint_can_be_chosen_to_run_in_a_container(form):
+    mode = named(form, "Mode")
+    assert [value for _, value in mode.options] == ["", "container"]
+    mode.value = "container"
+    assert "local:\n    mode: container" in shown(form)
+    named(form, "Endpoint type").value = "serverless"
+    assert "Mode" not in [getattr(each, "description", "") for each in widgets(form.widget)]
+
+
+def text_of(root):
+    """The field of several lines below a widget."""
+    return next(each for each in widgets(root) if type(each).__name__ == "Textarea")
+
+
+def test_the_packages_that_auto_takes_are_shown_and_become_a_list_to_edit(form, shell):
+    wait_until(lambda: "needs only what Python brings" in shown(form))
+    shell.run_cell("%%sageturner_load\nimport yaml\ndef load():\n    return yaml.safe_load('1')")
+    line = f"PyYAML=={metadata.version('pyyaml')}"
+    wait_until(lambda: line in shown(form))
+    assert "import yaml" in shown(form)
+    named(form, "Edit this list").click()
+    packages = text_of(form.widget)
+    assert packages.value == line
+    assert f"- {line}" in shown(form)
+    packages.value = "numpy>=2\n\n pandas \n"
     assert "- numpy&gt;=2\n      - pandas" in shown(form)
+    named(form, "Take them automatically").click()
+    assert "python_packages" not in shown(form) and line in shown(form)
+
+
+def test_code_that_no_installer_can_serve_is_said_where_its_packages_would_stand(form, shell):
+    sys.modules["nobodys"] = types.ModuleType("nobodys")
+    try:
+        shell.run_cell("%%sageturner_load\nimport nobodys\ndef load():\n    return nobodys")
+        wait_until(lambda: "No package is known that has `nobodys`" in shown(form))
+    finally:
+        del sys.modules["nobodys"]
+    assert named(form, "Edit this list").disabled
+
+
+def test_a_list_of_packages_that_a_file_has_is_shown_to_be_edited():
+    changed = []
+    field = PackagesField(field_at(PACKAGES), ["numpy>=2"], changed.append)
+    assert text_of(field.widget).value == "numpy>=2" and changed == []
+    field.show([Finding("It is not a package")])
+    assert "It is not a package" in "".join(
+        each.value for each in widgets(field.widget) if type(each).__name__ == "HTML"
+    )
 
 
 def test_a_problem_is_shown_beside_its_field_until_it_is_mended(form):
@@ -158,6 +213,34 @@ def test_instance_types_are_offered_that_fit_with_what_they_have(form):
     assert "ml.inf1.xlarge" not in labels
     instance.value = "ml.c5.large"
     assert "instance_type: ml.c5.large" in shown(form)
+
+
+def test_every_instance_type_says_what_it_has_and_costs_where_that_is_known():
+    field = InstanceField("ml.m5.xlarge", lambda _: None)
+    field.price({"ml.g5.xlarge": HostedInstance(1.408, "4", "16 GiB")})
+    field.offer(
+        [
+            InstanceChoice("ml.g5.xlarge", "A10G, 24 GB", True, ""),
+            InstanceChoice("ml.m5.xlarge", "", True, ""),
+        ]
+    )
+    assert field.control.options == (
+        ("ml.g5.xlarge · A10G, 24 GB · 4 vCPU, 16 GiB · $1.408/h", "ml.g5.xlarge"),
+        ("ml.m5.xlarge", "ml.m5.xlarge"),
+    )
+    field.price({"ml.m5.xlarge": HostedInstance(0.23, "", "")})
+    assert dict(field.control.options)["ml.m5.xlarge · $0.230/h"] == "ml.m5.xlarge"
+    assert field.control.value == "ml.m5.xlarge"
+
+
+def test_what_changes_is_said_once_and_as_text():
+    announcer = Announcer()
+    values = []
+    announcer.widget.observe(lambda change: values.append(change["new"]), "value")
+    for text in ('<img src=x onerror="alert(1)">', '<img src=x onerror="alert(1)">', "Ready"):
+        announcer.say(text)
+    assert len(values) == 2
+    assert "<img" not in values[0] and "&lt;img src=x onerror=&quot;alert" in values[0]
 
 
 def test_an_artefact_is_live_variables_a_path_or_nothing():
