@@ -149,6 +149,11 @@ class History:
         found = [step for step in events.deletes if until is None or step.index < until]
         return found[-1] if found else None
 
+    def failed_binder(self, name: str) -> Step | None:
+        """The last statement of a failed cell that would have bound `name`."""
+        doubts = self._events.get(name, _Events()).doubts
+        return next((step for step in reversed(doubts) if name in step.statement.names.binds), None)
+
     def is_final(self, name: str, binder: Step) -> bool:
         """Whether no later statement of any cell gave `name` another value."""
         events = self._of(name)
@@ -188,7 +193,7 @@ class History:
             return None
         node = step.node
         if isinstance(node, (ast.Import, ast.ImportFrom)):
-            return _imported_as(node, name)
+            return imported_as(node, name)
         if isinstance(node, ast.ClassDef):
             return RECORD if _is_record(node, self, step.index) else CALLABLE
         if isinstance(node, FUNCTIONS):
@@ -214,7 +219,8 @@ class History:
         return self.qualified(name, before) == CALLABLE
 
 
-def _imported_as(node: Import, name: str) -> str:
+def imported_as(node: Import, name: str) -> str:
+    """The dotted name of what `node` binds to `name`, or an empty string."""
     for imported in imported_names(node):
         if imported.bound == name:
             if imported.name:
@@ -227,7 +233,7 @@ def _imported_as(node: Import, name: str) -> str:
 def _from_branches(node: ast.stmt, name: str) -> str:
     for each in ast.walk(node):
         if isinstance(each, (ast.Import, ast.ImportFrom)):
-            found = _imported_as(each, name)
+            found = imported_as(each, name)
             if found:
                 return found
         if isinstance(each, (*FUNCTIONS, ast.ClassDef)) and each.name == name:

@@ -15,13 +15,23 @@ from sageturner_magic.errors import Finding
 from sageturner_magic.values import CellLine
 
 
-def missing(name: str, where: CellLine, is_live: bool, deleter: Step | None) -> Finding:
-    """A name that no cell gives."""
+def missing(
+    name: str, where: CellLine, is_live: bool, deleter: Step | None, failed: Step | None
+) -> Finding:
+    """A name that no cell gives; `failed` would have, had its cell ended well."""
     if deleter is not None:
         return Finding(
             f"`{name}` was deleted in {deleter.statement.place}",
             where=str(where),
             do=f"run the cell that makes `{name}` again, or take it out of the code",
+        )
+    if failed is not None:
+        cell = failed.statement.cell.number
+        return Finding(
+            f"`{name}` is made by In[{cell}], which failed",
+            where=str(failed.statement.place),
+            why="how far that cell came is not known",
+            do=f"mend In[{cell}] and run it again, or make `{name}` in a cell of its own",
         )
     if is_live:
         return Finding(

@@ -7,8 +7,10 @@ here because they are known to depend on their arguments alone.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
-from fnmatch import fnmatchcase
+import re
+from collections.abc import Callable
+from fnmatch import translate
+from functools import cache
 
 from sageturner_magic.capture.scopes import FUNCTIONS
 
@@ -31,6 +33,18 @@ SAFE_BUILTINS = _words(
     abs all any ascii bin bool bytearray bytes chr complex dict divmod enumerate filter float
     format frozenset hex int isinstance issubclass len list map max min object oct ord pow range
     repr reversed round set slice sorted str sum tuple type zip
+    """
+)
+
+_NUMPY = _words(
+    """
+    abs absolute all any arange arccos arcsin arctan arctan2 argmax argmin argsort array asarray
+    bool_ cbrt ceil clip column_stack concatenate cos cosh cumprod cumsum deg2rad degrees diag
+    diff dtype exp expm1 eye finfo float* floor full full_like geomspace hstack hypot identity
+    iinfo int* isfinite isinf isnan linspace log log10 log1p log2 logspace max maximum mean
+    meshgrid min minimum ones ones_like outer power prod rad2deg radians repeat reshape rint roll
+    round sign sin sinh sort sqrt square stack std sum tan tanh tile transpose uint* unique var
+    vstack where zeros zeros_like
     """
 )
 
@@ -87,25 +101,7 @@ SAFE_CALLS = (
     "urllib.parse.*",
     "uuid.UUID",
     "zoneinfo.ZoneInfo",
-    "numpy.arange",
-    "numpy.array",
-    "numpy.asarray",
-    "numpy.bool_",
-    "numpy.deg2rad",
-    "numpy.dtype",
-    "numpy.exp",
-    "numpy.eye",
-    "numpy.finfo",
-    "numpy.float*",
-    "numpy.full",
-    "numpy.iinfo",
-    "numpy.int*",
-    "numpy.linspace",
-    "numpy.log",
-    "numpy.ones",
-    "numpy.sqrt",
-    "numpy.uint*",
-    "numpy.zeros",
+    *(f"numpy.{name}" for name in _NUMPY),
     "pandas.CategoricalDtype",
     "pandas.Timedelta",
     "pandas.Timestamp",
@@ -152,11 +148,11 @@ SETTINGS = (
 DATA_METHODS = _words(
     """
     as_posix astype capitalize casefold center copy count decode difference encode endswith
-    expandtabs find format fromkeys get hex index intersection isalnum isalpha isdecimal isdigit
-    islower isoformat isupper items join joinpath keys ljust lower lstrip maketrans most_common
-    partition removeprefix removesuffix replace reshape rfind rindex rjust rpartition rsplit
-    rstrip split splitlines startswith strip swapcase symmetric_difference title tolist
-    total_seconds translate union upper values with_name with_suffix zfill
+    expandtabs find flatten format fromkeys get hex index intersection isalnum isalpha isdecimal
+    isdigit islower isoformat isupper items join joinpath keys ljust lower lstrip maketrans
+    most_common partition ravel removeprefix removesuffix replace reshape rfind rindex rjust
+    rpartition rsplit rstrip split splitlines startswith strip swapcase symmetric_difference title
+    tolist total_seconds translate union upper values with_name with_suffix zfill
     """
 )
 """Methods of plain data that change nothing."""
@@ -170,9 +166,14 @@ CHANGING_METHODS = _words(
 """Methods that change plain data in place."""
 
 
-def listed(qualified: str, patterns: Iterable[str]) -> bool:
+def listed(qualified: str, patterns: tuple[str, ...]) -> bool:
     """Whether a dotted name fits one of `patterns`."""
-    return any(fnmatchcase(qualified, pattern) for pattern in patterns)
+    return _any_of(patterns).match(qualified) is not None
+
+
+@cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)))
 
 
 class Judge:

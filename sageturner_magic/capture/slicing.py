@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import inspect
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sageturner_magic.capture import refusals
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY, SIGNATURES, Role
-from sageturner_magic.capture.history import History, Origin, Run, Step
+from sageturner_magic.capture.history import History, Origin, Run, Step, imported_as
 from sageturner_magic.capture.liveness import importable
 from sageturner_magic.capture.ordering import in_order
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import SETTINGS, Judge, listed
 from sageturner_magic.capture.scopes import BUILTINS
-from sageturner_magic.capture.staleness import stale_findings
-from sageturner_magic.capture.statements import ImportedName, Statement, imported_names
+from sageturner_magic.capture.staleness import imported_value, stale_findings
+from sageturner_magic.capture.statements import Import, ImportedName, Statement, imported_names
 from sageturner_magic.errors import CaptureError, Finding
 
 
@@ -170,6 +172,7 @@ class _Slicer:
         binder = self._history.binder(name, at)
         if binder is None:
             plain = name in BUILTINS and name not in NOTEBOOK_ONLY
+            plain = plain and not self._is_shadowed(name)
             if not plain or self._history.deleter(name, at):
                 self._missing(name, user, line, optional=optional)
             return
@@ -181,23 +184,29 @@ class _Slicer:
             if change.origin is not Origin.FOREIGN and self._judge(change).statement(change.node):
                 self._keep(change, name)
 
+    def _is_shadowed(self, name: str) -> bool:
+        """Whether the notebook means something else by a builtin's name, as after a star import."""
+        if name.startswith("__") or name not in self._namespace:
+            return False
+        # IPython puts an `open`, `exit` and `quit` of its own there.
+        live = inspect.unwrap(self._namespace[name])  # type: ignore[arg-type]
+        home = str(getattr(live, "__module__", "")).partition(".")[0]
+        return home not in ("IPython", "ipykernel") and live is not getattr(builtins, name, live)
+
     def _missing(self, name: str, user: Step, line: int, *, optional: bool) -> None:
         where = user.statement.cell.line(line)
         live = self._namespace.get(name)
-        found = importable(name, live) if name in self._namespace else ""
+        imported = self._importable(name) if name in self._namespace else None
         if name in NOTEBOOK_ONLY:
             self._find(name, refusals.notebook_only(name, where))
         elif (star := refusals.star_that_has(name, live, self._history.stars)) is not None:
             self._find(name, refusals.star(name, star))
-        elif found and self._history.deleter(name) is None:
-            node = ast.parse(found).body[0]
-            assert isinstance(node, (ast.Import, ast.ImportFrom))
-            self._imports[name] = (KeptImport(imported_names(node)[0], where), None)
+        elif imported is not None:
+            self._imports[name] = (KeptImport(imported_names(imported)[0], where), None)
         elif not optional:
-            deleter = self._history.deleter(name)
-            self._absent.setdefault(
-                name, refusals.missing(name, where, name in self._namespace, deleter)
-            )
+            deleter, failed = self._history.deleter(name), self._history.failed_binder(name)
+            is_live = name in self._namespace
+            self._absent.setdefault(name, refusals.missing(name, where, is_live, deleter, failed))
 
     def _import(self, name: str, binder: Step, at: int | None) -> None:
         if isinstance(binder.node, ast.Import):
@@ -236,7 +245,29 @@ class _Slicer:
         self._waiting.append(step)
 
     def _judge(self, step: Step) -> Judge:
-        return Judge(lambda name: self._history.qualified(name, step.index))
+        return Judge(lambda name: self._qualified(name, step))
+
+    def _qualified(self, name: str, step: Step) -> str | None:
+        """What `name` stands for where `step` runs, as `safety.Qualify` has it."""
+        found = self._history.qualified(name, step.index)
+        if found is not None or name not in self._namespace:
+            return found
+        # `_missing` writes this import: a cell that failed may have got as far as its imports.
+        imported = self._importable(name)
+        return imported_as(imported, name) if imported is not None else None
+
+    def _importable(self, name: str) -> Import | None:
+        """The import that gives what the notebook has under `name`, which no cell binds."""
+        if self._history.deleter(name) is not None:
+            return None
+        live = self._namespace[name]
+        failed = self._history.failed_binder(name)
+        written = imported_names(_as_import(failed.node)) if failed and failed.is_import else ()
+        as_written = [
+            str(each) for each in written if each.bound == name and imported_value(each) is live
+        ]
+        found = as_written[0] if as_written else importable(name, live)
+        return _as_import(ast.parse(found).body[0]) if found else None
 
     def _find(self, name: str, finding: Finding) -> None:
         self._findings.setdefault((name, finding.what), finding)
@@ -306,7 +337,7 @@ def last_imports(cells: Iterable[Cell]) -> dict[str, Cell]:
     }
 
 
-def _as_import(node: ast.stmt) -> ast.Import | ast.ImportFrom:
+def _as_import(node: ast.stmt) -> Import:
     assert isinstance(node, (ast.Import, ast.ImportFrom))
     return node
 

@@ -18,6 +18,7 @@ from sageturner_magic.capture.liveness import Verdict, definition_is, is_iterato
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import CHANGING_METHODS
 from sageturner_magic.capture.scratch import Scratch
+from sageturner_magic.capture.statements import ImportedName
 from sageturner_magic.errors import Finding
 
 
@@ -62,9 +63,8 @@ def stale_findings(
     for name, (kept_import, import_step) in imports.items():
         if import_step is None or name not in namespace or not history.is_final(name, import_step):
             continue
-        missing = object()
-        expected = _imported(kept_import, missing)
-        if expected is not missing and namespace[name] is not expected:
+        expected = imported_value(kept_import.imported)
+        if expected is not UNKNOWN and namespace[name] is not expected:
             yield name, refusals.replaced(name, import_step, namespace[name])
 
 
@@ -113,17 +113,20 @@ def _touched(name: str, step: Step, history: History, kept: set[int]) -> Finding
     return refusals.doubtful(name, step, doubt) if doubt is not None else None
 
 
-def _imported(kept: KeptImport, missing: object) -> object:
-    imported = kept.imported
+UNKNOWN = object()
+
+
+def imported_value(imported: ImportedName) -> object:
+    """What an import gives now, as far as it always gives the same; else UNKNOWN."""
     renamed = imported.name or imported.bound != imported.package
     module = sys.modules.get(imported.module if renamed else imported.package)
     if module is None:
-        return missing
+        return UNKNOWN
     if not imported.name:
         return module
     # A submodule may not be an attribute yet; a value may be bound anew in its module.
-    found = getattr(module, imported.name, missing)
-    return found if callable(found) or found is missing else missing
+    found = getattr(module, imported.name, UNKNOWN)
+    return found if callable(found) else UNKNOWN
 
 
 def _is_blank(value: Any) -> bool:

@@ -132,9 +132,13 @@ class Endpoint:
             ...     print(token, end="", flush=True)
         """
         body, content_type = encode(payload, content_type)
-        return self._target.invoke_stream(
-            self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
-        )
+        try:
+            stream = self._target.invoke_stream(
+                self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
+            )
+        except InvocationError as error:
+            raise self._told(error) from error.__cause__
+        return stream.telling(self._told)
 
     def asker(
         self,

@@ -9,6 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any
 
+from sageturner_magic.errors import InvocationError
 from sageturner_magic.targets.payload import decode
 from sageturner_magic.targets.pieces import pieces
 
@@ -120,6 +121,12 @@ class PredictionStream:
         self._request = request
         self._close = close
         self._pieces = pieces(self._counted(chunks), content_type)
+        self._tell: Callable[[InvocationError], InvocationError] | None = None
+
+    def telling(self, tell: Callable[[InvocationError], InvocationError]) -> PredictionStream:
+        """The same stream; where it breaks off, what `tell` makes of the error is raised."""
+        self._tell = tell
+        return self
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -134,7 +141,12 @@ class PredictionStream:
         return self
 
     def __next__(self) -> Any:
-        return next(self._pieces)
+        try:
+            return next(self._pieces)
+        except InvocationError as error:
+            if self._tell is None:
+                raise
+            raise self._tell(error) from error.__cause__
 
     def so_far(self) -> Prediction:
         """What has arrived, as a prediction: the whole answer once the iteration has ended."""

@@ -43,7 +43,7 @@ CALLS = 3
 
 MODULE = "tests.integration.capture.real_notebooks"
 
-NOTEBOOK_S = 300
+NOTEBOOK_S = 120
 TEXT = 20_000
 """Characters of a value's representation that are compared."""
 
@@ -157,7 +157,9 @@ class Recorder:
                 return
             names = code.co_varnames[:count]
             with contextlib.suppress(Exception):
-                seen.append(pickle.loads(pickle.dumps({n: frame.f_locals[n] for n in names})))
+                data = pickle.dumps({name: frame.f_locals[name] for name in names})
+                if b"__main__" not in data:
+                    seen.append(pickle.loads(data))
 
 
 def tried(path: Path) -> Iterator[tuple[str, str, str]]:
@@ -168,6 +170,8 @@ def tried(path: Path) -> Iterator[tuple[str, str, str]]:
 
     shell = InteractiveShell()
     shell.showtraceback = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    # As a kernel has it, for `%matplotlib inline`.
+    shell.enable_gui = lambda *args, **kwargs: None  # type: ignore[method-assign]
     namespace = shell.user_ns
     notebook = Notebook(namespace)
     recorder = Recorder()
@@ -231,7 +235,8 @@ def _is_plain(value: Any, depth: int = 0) -> bool:
             and len(value) < 1000
             and all(_is_plain(k, depth + 1) and _is_plain(v, depth + 1) for k, v in value.items())
         )
-    return type(value) in PLAIN or type(value).__module__ == "numpy"
+    is_array = type(value).__module__ == "numpy" and hasattr(value, "tolist")
+    return type(value) in PLAIN or is_array
 
 
 def _captured(
@@ -404,6 +409,8 @@ def try_all(folder: Path, target: Path | None, log: Callable[[str], None] = prin
             if verdict in ("wrong", "crashed"):
                 wrong += 1
                 log(f"=== {verdict}: {path}\n{details}")
+            elif verdict == "refused":
+                log(f"refused ({kind}): {details}")
         if results:
             notebooks += 1
             packages.add(path.parent.name)

@@ -1,6 +1,6 @@
-"""What the large libraries write is read by them again, in an environment that has them all.
+"""What the large libraries write is read by them again, in environments that have them all.
 
-It is made by what makes the environments of `plan --verify`, and kept below `.nox`.
+They are made by what makes the environments of `plan --verify`, and kept below `.nox`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,15 +19,14 @@ from sageturner_magic.image.pip_arguments import parse
 from sageturner_magic.image.requirements import Requirements, Target, resolve
 from tests.parts.recorder import Recorder
 
-pytestmark = pytest.mark.large
-
 REPOSITORY = Path(__file__).parents[3]
+# Keras needs something to compute with; of what the package index has, JAX is the smallest.
 LIBRARIES = (
-    *("catboost", "joblib", "keras", "lightgbm", "numpy", "onnx", "pandas", "pyarrow", "pytest"),
-    *("safetensors", "scikit-learn", "skops", "spacy", "xgboost-cpu"),
+    *("catboost", "jax", "joblib", "keras", "lightgbm", "numpy", "onnx", "pandas", "pyarrow"),
+    *("pytest", "safetensors", "scikit-learn", "skops", "spacy", "xgboost-cpu"),
 )
-NEED_TORCH = ("torch", "transformers")
 TORCH = "torch==2.13.0"
+TORCH_LIBRARIES = (TORCH, "transformers", "keras", "safetensors", "joblib", "numpy", "pytest")
 
 
 def resolved(*wanted: str) -> Requirements:
@@ -34,40 +34,32 @@ def resolved(*wanted: str) -> Requirements:
     return resolve(parse(wanted, REPOSITORY), Target(version), Recorder())
 
 
-@pytest.fixture(scope="module")
-def torch() -> bool:
-    """Whether a build of torch without CUDA, which would take gigabytes, can be had."""
-    (found,) = (each for each in resolved(TORCH).packages if each.name == "torch")
-    return found.version.endswith("+cpu")
-
-
-@pytest.fixture(scope="module")
-def python(torch: bool) -> Path:
-    wanted = [*LIBRARIES, *([TORCH, "transformers"] if torch else [])]
+def not_importable(requirements: Requirements, environment: Mapping[str, str]) -> set[str]:
+    """Runs the writers' tests with these packages; the libraries that they did not find."""
     made = make_environment(
-        resolved(*wanted), Path(sys.executable), Recorder(), REPOSITORY / ".nox" / "libraries"
+        requirements, Path(sys.executable), Recorder(), REPOSITORY / ".nox" / "libraries"
     )
-    return made.python
-
-
-def test_every_librarys_objects_are_written_and_read_again(python: Path, torch: bool) -> None:
+    tests = "tests/unit/capture/test_writers.py"
     done = subprocess.run(
-        [
-            python,
-            "-m",
-            "pytest",
-            "-q",
-            "-rs",
-            "-p",
-            "no:cacheprovider",
-            "tests/unit/capture/test_writers.py",
-        ],
+        [made.python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", tests],
         cwd=REPOSITORY,
-        env={**os.environ, "KERAS_BACKEND": "torch" if torch else "numpy"},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=580,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    skipped = set(re.findall(r"could not import '(\w+)", done.stdout))
-    assert skipped <= (set() if torch else set(NEED_TORCH)), done.stdout[-3000:]
+    return set(re.findall(r"could not import '(\w+)", done.stdout))
+
+
+def test_every_librarys_objects_are_written_and_read_again() -> None:
+    missing = not_importable(resolved(*LIBRARIES), {"KERAS_BACKEND": "jax"})
+    assert missing == {"torch", "transformers"}
+
+
+def test_objects_of_torch_and_of_what_builds_on_it_are_written_and_read_again() -> None:
+    (torch,) = (each for each in resolved(TORCH).packages if each.name == "torch")
+    if not torch.version.endswith("+cpu"):
+        pytest.skip("only builds of torch with CUDA can be had here, which take gigabytes")
+    missing = not_importable(resolved(*TORCH_LIBRARIES), {"KERAS_BACKEND": "torch"})
+    assert not missing & {"torch", "transformers", "keras", "safetensors"}

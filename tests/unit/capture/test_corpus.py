@@ -4,6 +4,7 @@ A case in `corpus/*.txt` reads
 
     === what it shows
     --- cell            any cell of the notebook
+    --- failed          a cell that ends in an error
     --- load, --- predict   a captured cell (`--- load cats`: under that name)
     --- module          the module, without its header
     --- refused         or lines that the refusal must hold, one after the other
@@ -61,6 +62,8 @@ def run(case: Case) -> Session:
         role, _, name = head.partition(" ")
         if role == "load" or role == "predict":
             session.capture(role, source, name)
+        elif role == "failed":
+            session.fail(source)
         else:
             session.run(source)
     if "load" not in roles:

@@ -225,7 +225,7 @@ def test_a_failed_cell_gives_nothing_to_the_module():
     session = Session()
     session.fail("import json\ndef helper():\n    return 1\n1 / 0")
     session.pair(load="def load():\n    return helper(), json")
-    with pytest.raises(CaptureError, match="`helper` comes from no cell that is known"):
+    with pytest.raises(CaptureError, match=r"`helper` is made by In\[1\], which failed"):
         session.notebook.module("digits")
 
 
