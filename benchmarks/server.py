@@ -162,8 +162,9 @@ class Running:
         body = json.dumps(self.server.body(self.program, x))
         url = f"http://127.0.0.1:{self.port}{self.server.invocations}"
         found = wrk(url, body, connections, seconds)
-        if found[3]:
-            raise RuntimeError(f"{self.server.name}: {found[3]:.0f} requests failed")
+        if found[3] or not found[0]:
+            failed = f"{found[3]:.0f} requests failed" if found[0] else "no request was answered"
+            raise RuntimeError(f"{self.server.name}, {connections} connections: {failed}")
         return found
 
     def memory(self) -> float:
@@ -221,8 +222,8 @@ def own_cost(server: Server, program: str) -> tuple[float, float]:
         return time.perf_counter() - began, int(result.stdout) / 1000
 
 
-def measure(rounds: int) -> dict[tuple[str, str], float]:
-    """(server, what) -> median."""
+def measure(rounds: int) -> Iterator[dict[tuple[str, str], float]]:
+    """After each round, (server, what) -> median so far."""
     seen: dict[tuple[str, str], list[float]] = defaultdict(list)
     x4 = [1.0, 2.0, 3.0, 4.0]
     everyone = (OURS, *PEERS)
@@ -268,7 +269,7 @@ def measure(rounds: int) -> dict[tuple[str, str], float]:
                             seen[server.name, f"{model} p99 {connections}"].append(high)
                 except RuntimeError as error:
                     print(error, file=sys.stderr)
-    return {key: statistics.median(values) for key, values in seen.items()}
+        yield {key: statistics.median(values) for key, values in seen.items()}
 
 
 COLUMNS = {
@@ -326,6 +327,8 @@ def verdicts(found: dict[tuple[str, str], float]) -> Iterator[str]:
             for peer in peers
             if (peer, f"{model} rps 64") in found
         }
+        if not rates:
+            continue
         best = max(rates, key=lambda peer: rates[peer])
         waits = [get(peer, f"{model} p50 1") for peer in rates]
         targets += [
@@ -365,11 +368,12 @@ def report(found: dict[tuple[str, str], float], rounds: int) -> str:
 
 
 def main(rounds: int) -> None:
-    """Measure, print and write the table."""
-    text = report(measure(rounds), rounds)
+    """Measure, print and write the table, after each round."""
     RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(text)
-    print(text)
+    for count, found in enumerate(measure(rounds), 1):
+        text = report(found, count)
+        RESULT.write_text(text)
+        print(text, flush=True)
 
 
 if __name__ == "__main__":
