@@ -231,7 +231,7 @@ def _invoke(arguments: Namespace) -> None:
 
 
 def _try(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs, words
+    from sageturner_magic.deployment import terminal, verbs, words
 
     if arguments.name and arguments.payload is None and not is_name(arguments.name):
         arguments.name, arguments.payload = None, arguments.name
@@ -239,9 +239,19 @@ def _try(arguments: Namespace) -> None:
     content_type = arguments.content_type
     if arguments.file or arguments.payload is not None:
         payload, content_type = _payload(arguments)
-    tried = verbs.try_(
-        payload, arguments.config_path, name=arguments.name, content_type=content_type
+    drawn = sys.stderr.isatty() and not arguments.json
+    handle = verbs.start_trial(
+        payload,
+        arguments.config_path,
+        name=arguments.name,
+        content_type=content_type,
+        listener=None if drawn else terminal.PlainLines(),
     )
+    if drawn:
+        terminal.follow(handle)
+    else:
+        handle.watch(lambda: None)
+    tried = handle.result()
     if arguments.json:
         _print_json(words.tried_data(tried))
     else:

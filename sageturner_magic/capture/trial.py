@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -99,6 +99,7 @@ def try_module(
     serving: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     reporter: Reporter | None = None,
+    entered: Callable[[str], None] | None = None,
 ) -> Trial:
     """Run load() and one predict() of `module` in a clean process of `python`.
 
@@ -111,6 +112,7 @@ def try_module(
         serving: The `serving` section as the server reads it.
         environment: Added to this process's own.
         reporter: Is given what the code prints.
+        entered: Is told each stage as it begins: `import`, `load`, `example`, `predict`.
 
     Raises:
         CaptureError: What would fail where the model runs, with the cell's line.
@@ -132,7 +134,7 @@ def try_module(
             "SAGETURNER_SERVING": json.dumps(serving or {}),
             "SAGETURNER_TRIAL_TYPE": payload.content_type if payload else "",
         }
-        said = _run(folder, python, "predict", variables, stages, reporter)
+        said = _run(folder, python, "predict", variables, stages, reporter, entered)
     files = tuple(sorted(path.name for path in model_dir.iterdir())) if model_dir else ()
     scene = Scene(module, files, said.model_is_none, said.output)
     if said.failure is not None:
@@ -205,6 +207,7 @@ def _run(
     variables: Mapping[str, str],
     limits: Mapping[str, float],
     reporter: Reporter | None,
+    entered: Callable[[str], None] | None = None,
 ) -> _Said:
     """Run the stages up to `last` in the workplace `folder`, each within its limit in seconds."""
     report = folder / "report"
@@ -233,7 +236,7 @@ def _run(
                 start_new_session=True,
             )
         try:
-            late = _wait(process, report, output, limits, reporter)
+            late = _wait(process, report, output, limits, reporter, entered)
         finally:
             _end(process)
     finally:
@@ -248,22 +251,28 @@ def _wait(
     output: Path,
     limits: Mapping[str, float],
     reporter: Reporter | None,
+    entered: Callable[[str], None] | None,
 ) -> bool:
     """Wait for the end; whether a stage took longer than it may."""
-    stage, began, shown = "", time.monotonic(), 0
+    known, began, shown = 0, time.monotonic(), 0
     while True:
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_POLL_S)
+        stages = _stages(report)
+        if len(stages) > known:
+            began = time.monotonic()
+        if entered is not None:
+            for stage in stages[known:]:
+                entered(stage)
+        known = len(stages)
         if reporter is not None:
             shown = _pass_on(output, shown, reporter)
         if process.returncode is not None:
             return False
         if reporter is not None:
             reporter.checkpoint()
-        now = _stage(report)
-        if now != stage:
-            stage, began = now, time.monotonic()
-        if time.monotonic() - began > limits.get(stage, IMPORT_LIMIT_S):
+        limit = limits.get(stages[-1], IMPORT_LIMIT_S) if stages else IMPORT_LIMIT_S
+        if time.monotonic() - began > limit:
             _ask_where(process, report.with_name("report.stack"))
             return True
 
@@ -285,8 +294,9 @@ def _lines(report: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in whole.splitlines()]
 
 
-def _stage(report: Path) -> str:
-    return next((line["begun"] for line in reversed(_lines(report)) if "begun" in line), "")
+def _stages(report: Path) -> list[str]:
+    """The stages that have begun, the one that runs last."""
+    return [line["begun"] for line in _lines(report) if "begun" in line]
 
 
 def _ask_where(process: subprocess.Popen[bytes], stack: Path) -> None:
@@ -313,7 +323,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _read(report: Path, output: Path, code: int, late: bool, limits: Mapping[str, float]) -> _Said:
     lines = _lines(report)
-    stage = _stage(report)
+    stage = next(reversed(_stages(report)), "")
     passed = next((line["passed"] for line in lines if "passed" in line), None)
     failed = next((line["failed"] for line in lines if "failed" in line), None)
     failure: Failure | None = None

@@ -76,8 +76,13 @@ class StepProgress:
 class Progress:
     """The state of one deployment. Safe to change from one thread and read from others."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, doing: str = "Deploying") -> None:
+        """
+        Args:
+            doing: What is done with `name` meanwhile.
+        """
         self.name = name
+        self.doing = doing
         self.begin = time.monotonic()
         self.end: float | None = None
         self.expected_s: float | None = None

@@ -170,7 +170,72 @@ def unexpected(error: BaseException) -> SageturnerError:
     )
 
 
-class DeploymentHandle:
+class Handle:
+    """Work in steps that runs in a thread of its own; what everybody who shows it is given.
+
+    Attributes:
+        progress: How far it is.
+    """
+
+    def __init__(self, progress: Progress, *, left: str, remedy: str = "") -> None:
+        """
+        Args:
+            left: What is said to a user who does not wait for its end.
+            remedy: What to do then.
+        """
+        self.progress = progress
+        self._left = left
+        self._remedy = remedy
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._error: SageturnerError | None = None
+
+    def _start(self, work: Callable[[], None]) -> None:
+        """Begin `work`, which keeps what went wrong as `_error`."""
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                self._done.set()
+
+        threading.Thread(target=run, name=f"sageturner-{self.progress.name}", daemon=True).start()
+
+    def done(self) -> bool:
+        """Whether it has ended, well or not."""
+        return self._done.is_set()
+
+    def watch(self, redraw: Callable[[], None]) -> None:
+        """Call `redraw` at most `REDRAWS` times a second until it has ended.
+
+        The first interrupt cancels it and waits for its clean-up; a second leaves.
+
+        Raises:
+            DeploymentCancelled: It was interrupted a second time.
+        """
+        interrupted = False
+        while True:
+            try:
+                while not self._done.wait(1 / REDRAWS):
+                    redraw()
+                break
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise DeploymentCancelled(self._left, do=self._remedy) from None
+                interrupted = True
+                self.cancel()
+        redraw()
+
+    def cancel(self) -> None:
+        """Ask it to stop; what it started is ended and removed. Safe to call at any time."""
+        self._stop.set()
+
+    def logs(self) -> list[str]:
+        """The last log lines of all steps, in the order of the steps."""
+        return [line for step in self.progress.steps() for line in self.progress.log(step)]
+
+
+class DeploymentHandle(Handle):
     """A deployment that runs in a thread of its own.
 
     `await handle` or `handle.wait()` gives the Deployment or raises what went wrong.
@@ -182,23 +247,19 @@ class DeploymentHandle:
         make_plan: Callable[[Reporter, Path], Plan],
         listener: Listener | None = None,
     ) -> None:
-        self.progress = Progress(name)
-        self._listener = listener
-        self._stop = threading.Event()
-        self._done = threading.Event()
-        self._error: SageturnerError | None = None
-        self._thread = threading.Thread(
-            target=self._work, args=(make_plan,), name=f"sageturner-{name}", daemon=True
+        super().__init__(
+            Progress(name),
+            left="The deployment was left before it had cleaned up",
+            remedy="run it again to finish, or delete the endpoint",
         )
-        self._thread.start()
+        self._listener = listener
+        self._start(lambda: self._work(make_plan))
 
     def _work(self, make_plan: Callable[[Reporter, Path], Plan]) -> None:
         try:
             execute(make_plan, self._tell, self._stop)
         except SageturnerError as error:
             self._error = error
-        finally:
-            self._done.set()
 
     def _tell(self, event: Event) -> None:
         self.progress.apply(event)
@@ -213,10 +274,6 @@ class DeploymentHandle:
         if self._error is None:
             return "done"
         return "cancelled" if isinstance(self._error, DeploymentCancelled) else "failed"
-
-    def done(self) -> bool:
-        """Whether it has ended, well or not."""
-        return self._done.is_set()
 
     def wait(self, timeout_s: float | None = None) -> Deployment:
         """Block until it has ended.
@@ -236,30 +293,6 @@ class DeploymentHandle:
                 raise TimeoutError(f"the deployment still runs after {timeout_s:g} s")
         return self.result()
 
-    def watch(self, redraw: Callable[[], None]) -> None:
-        """Call `redraw` at most `REDRAWS` times a second until the deployment has ended.
-
-        The first interrupt cancels the deployment and waits for its clean-up; a second leaves.
-
-        Raises:
-            DeploymentCancelled: It was interrupted a second time.
-        """
-        interrupted = False
-        while True:
-            try:
-                while not self._done.wait(1 / REDRAWS):
-                    redraw()
-                break
-            except KeyboardInterrupt:
-                if interrupted:
-                    raise DeploymentCancelled(
-                        "The deployment was left before it had cleaned up",
-                        do="run it again to finish, or delete the endpoint",
-                    ) from None
-                interrupted = True
-                self.cancel()
-        redraw()
-
     def result(self) -> Deployment:
         """The deployment that has ended well. Raises what went wrong, or that it still runs."""
         if self._error:
@@ -267,14 +300,6 @@ class DeploymentHandle:
         if self.progress.deployment is None:
             raise SageturnerError("The deployment still runs", do="wait() for it")
         return self.progress.deployment
-
-    def cancel(self) -> None:
-        """Ask it to stop; what it started is ended and removed. Safe to call at any time."""
-        self._stop.set()
-
-    def logs(self) -> list[str]:
-        """The last log lines of all steps, in the order of the steps."""
-        return [line for step in self.progress.steps() for line in self.progress.log(step)]
 
     def __await__(self) -> Generator[object, None, Deployment]:
         return self._poll().__await__()

@@ -22,7 +22,7 @@ from sageturner_magic.deployment.events import (
 )
 from sageturner_magic.deployment.load_test import LoadRun
 from sageturner_magic.deployment.progress import Progress
-from sageturner_magic.deployment.run import DeploymentHandle
+from sageturner_magic.deployment.run import Handle
 from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 
@@ -58,8 +58,8 @@ def draw(progress: Progress) -> Group:
     return Group(head, table, *tails)
 
 
-def follow(handle: DeploymentHandle, out: TextIO | None = None) -> None:
-    """Show a deployment until it has ended; the user's interrupt cancels it.
+def follow(handle: Handle, out: TextIO | None = None) -> None:
+    """Show work until it has ended; the user's interrupt cancels it.
 
     Raises:
         DeploymentCancelled: It was interrupted a second time.

@@ -8,6 +8,7 @@ import json
 import platform
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -77,9 +78,15 @@ class Tried:
 
 
 def try_request(
-    request: DeployRequest, payload: Payload | None, workspace: Path, reporter: Reporter
+    request: DeployRequest,
+    payload: Payload | None,
+    workspace: Path,
+    reporter: Reporter,
+    entered: Callable[[str], None] | None = None,
 ) -> Tried:
     """Try what `request` would deploy, with `payload` or the module's own example.
+
+    `entered` is told each stage of the process as it begins (see `capture.try_module`).
 
     Raises:
         SageturnerError: What would fail where the model runs.
@@ -94,7 +101,7 @@ def try_request(
     notes = found.finish()
     assert captured is not None
     module, _ = captured
-    trial = run_trial(request, module, artefact, reporter, payload=payload)
+    trial = run_trial(request, module, artefact, reporter, payload=payload, entered=entered)
     return Tried(
         name=config.name,
         origin=module.origin,
@@ -113,10 +120,12 @@ def run_trial(
     *,
     payload: Payload | None = None,
     clean_python: str = "",
+    entered: Callable[[str], None] | None = None,
 ) -> Trial:
     """Run `module` within the limits of its configuration.
 
     Args:
+        entered: Told each stage as it begins (see `capture.try_module`).
         clean_python: The interpreter of an environment that is to be used alone; by default the
             request's, with all that it finds.
 
@@ -134,6 +143,7 @@ def run_trial(
         serving=config.serving.model_dump(mode="json", exclude_none=True),
         environment={**config.environment, **alone},
         reporter=reporter,
+        entered=entered,
     )
 
 

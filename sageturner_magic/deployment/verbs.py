@@ -35,6 +35,7 @@ from sageturner_magic.deployment.request import HERE, AwsOptions, DeployRequest,
 from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
 from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
 from sageturner_magic.deployment.trial import Tried, try_request
+from sageturner_magic.deployment.trial_run import TrialHandle
 from sageturner_magic.deployment.verification import verified
 from sageturner_magic.errors import (
     ConfigError,
@@ -122,10 +123,37 @@ def try_(
     Raises:
         SageturnerError: What would fail where the model runs, with the cell's line.
     """
-    request = None if payload is EXAMPLE else Payload(*encode(payload, content_type))
-    asked = _request(_trial_config(config, name), "local", "generate")
+    asked, request = _trial_request(payload, config, name, content_type)
     with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
         return try_request(asked, request, Path(workspace), _Silent())
+
+
+def start_trial(
+    payload: object = EXAMPLE,
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    content_type: str | None = None,
+    listener: Listener | None = None,
+) -> TrialHandle:
+    """Begin what `try_` does in a thread of its own, which tells how far it is.
+
+    Args:
+        payload, config, name, content_type: As for `try_`.
+        listener: Called with each event, on the trial's thread.
+
+    Raises:
+        SageturnerError: The configuration or the payload cannot be used.
+    """
+    asked, request = _trial_request(payload, config, name, content_type)
+    return TrialHandle(asked, request, listener)
+
+
+def _trial_request(
+    payload: object, config: Config | str | Path | None, name: str | None, content_type: str | None
+) -> tuple[DeployRequest, Payload | None]:
+    request = None if payload is EXAMPLE else Payload(*encode(payload, content_type))
+    return _request(_trial_config(config, name), "local", "generate"), request
 
 
 def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:

@@ -110,7 +110,16 @@ def headline(progress: Progress) -> str:
         return f"{progress.name} was not deployed"
     if deployment := progress.deployment:
         return outcome(deployment)
-    return f"Deploying {progress.name}"
+    return f"{progress.doing} {progress.name}"
+
+
+def steps_line(progress: Progress) -> str:
+    """The steps that began, in a line: `✓ Load the model · ✗ Answer a request`."""
+    return " · ".join(
+        f"{STATE_SIGN[state(step)]} {step.title}"
+        for step in progress.steps()
+        if step.started is not None
+    )
 
 
 def elapsed(progress: Progress) -> str:

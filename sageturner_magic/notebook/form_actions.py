@@ -18,7 +18,7 @@ from sageturner_magic.notebook.form_fields import LABELLED, WIDE
 from sageturner_magic.notebook.form_preview import Preview
 from sageturner_magic.notebook.form_status import Status
 from sageturner_magic.notebook.html import deployment_html
-from sageturner_magic.notebook.progress import DeploymentView, cancel_button
+from sageturner_magic.notebook.progress import ProgressView, cancel_button, deployment_ended
 from sageturner_magic.notebook.saving import SavedFile
 from sageturner_magic.notebook.session import Session
 
@@ -135,7 +135,7 @@ class Actions:
         self._session.endpoints.add(checked.config.name)
         self._deploy.disabled = True
         self._status.say(f"Deploying {checked.config.name}")
-        view = DeploymentView(handle, cancel_button(handle), self._show_in_panel)
+        view = ProgressView(handle, cancel_button(handle), deployment_ended, self._show_in_panel)
         threading.Thread(
             target=self._follow, args=(handle, view), name="sageturner-view", daemon=True
         ).start()
@@ -144,7 +144,7 @@ class Actions:
         self.panel.children = (widget,)
         return _Panel(self.panel)
 
-    def _follow(self, handle: DeploymentHandle, view: DeploymentView) -> None:
+    def _follow(self, handle: DeploymentHandle, view: ProgressView) -> None:
         handle.watch(view.draw)
         if handle.status == "done":
             progress = handle.progress

@@ -284,15 +284,22 @@ class SageturnerMagics(Magics, Settings):
     def _try(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
         from sageturner_magic.deployment import verbs
         from sageturner_magic.notebook.predictions import tried_shown
+        from sageturner_magic.notebook.progress import show_trial
 
         given: object = verbs.EXAMPLE
         content_type: str | None = arguments.content_type
         if payload or arguments.file:
             given, content_type = self._payload(arguments, payload)
         config = self._config(arguments, cell) or self.session.configuration(arguments.name)
-        return tried_shown(
-            verbs.try_(given, config, name=arguments.name, content_type=content_type)
+        lines = self._lines()
+        handle = verbs.start_trial(
+            given, config, name=arguments.name, content_type=content_type, listener=lines
         )
+        if lines is None:
+            show_trial(self._shell, handle)
+        else:
+            handle.watch(lines.draw)
+        return tried_shown(handle.result())
 
     def _load_test(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
         from sageturner_magic.deployment.load_test import start_load_test

@@ -1,7 +1,7 @@
-"""The live view of a deployment: a widget in a notebook, drawn text in a terminal.
+"""The live view of a deployment or a trial: a widget in a notebook, drawn text in a terminal.
 
-The widget is built once and its traits are changed; when the deployment has ended, the cell's
-output is replaced by static HTML and text, which a notebook can keep.
+The widget is built once and its traits are changed; when the work has ended, the cell's output is
+replaced by static HTML and text, which a notebook can keep.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from IPython.display import display
 
 from sageturner_magic.deployment import terminal, words
 from sageturner_magic.deployment.progress import Progress, StepProgress
-from sageturner_magic.deployment.run import DeploymentHandle
+from sageturner_magic.deployment.run import DeploymentHandle, Handle
+from sageturner_magic.deployment.trial_run import TrialHandle
 from sageturner_magic.notebook.announcer import Announcer
 from sageturner_magic.notebook.html import deployment_html, text
 from sageturner_magic.plain_text import visible
@@ -61,16 +62,27 @@ def in_cell(widget: ipywidgets.Widget) -> Output:
     return shown
 
 
-class DeploymentView:
-    """The widget of one deployment. Use it from one thread at a time."""
+Result = tuple[str, str]
+"""HTML and text that are left; the first line of the text is read out."""
+
+
+class ProgressView:
+    """The widget of what runs in steps. Use it from one thread at a time."""
 
     def __init__(
         self,
-        handle: DeploymentHandle,
+        handle: Handle,
         cancel: ipywidgets.Widget,
+        ended: Callable[[Progress], Result],
         show: Callable[[ipywidgets.Widget], Output] = in_cell,
     ) -> None:
+        """
+        Args:
+            cancel: What stands below, and says how to cancel.
+            ended: Makes what takes the widget's place.
+        """
         self._handle = handle
+        self._ended = ended
         self._drawn = (-1, -1)
         self._steps = ipywidgets.HTML()
         self._log = ipywidgets.HTML()
@@ -81,17 +93,12 @@ class DeploymentView:
         self._output = show(ipywidgets.VBox(parts))
 
     def draw(self) -> None:
-        """Bring the widget up to date; when the deployment has ended, leave the static result."""
+        """Bring the widget up to date; when the work has ended, leave the static result."""
         progress = self._handle.progress
         if self._handle.done():
-            self._announcer.say(words.headline(progress))
-            self._output.update(
-                {
-                    "text/html": deployment_html(progress),
-                    "text/plain": visible(words.deployment_text(progress)),
-                },
-                raw=True,
-            )
+            html, plain = self._ended(progress)
+            self._announcer.say(plain.partition("\n")[0])
+            self._output.update({"text/html": html, "text/plain": visible(plain)}, raw=True)
             return
         # Durations change by themselves, so the steps are drawn once a second at the least.
         now = (progress.version, int(progress.seconds()))
@@ -102,6 +109,17 @@ class DeploymentView:
         self._log.value = log_html(progress)
         if running := _running(progress):
             self._announcer.say(", ".join(step.title for step in running))
+
+
+def deployment_ended(progress: Progress) -> Result:
+    """What a deployment leaves."""
+    return deployment_html(progress), words.deployment_text(progress)
+
+
+def _trial_ended(progress: Progress) -> Result:
+    """What a trial leaves above its result, which is the cell's value."""
+    line = words.steps_line(progress)
+    return f"<p><small>{text(line)}</small></p>", line
 
 
 def _running(progress: Progress) -> list[StepProgress]:
@@ -147,12 +165,20 @@ def has_widgets(shell: InteractiveShell) -> bool:
 
 def show_blocking(shell: InteractiveShell, handle: DeploymentHandle) -> None:
     """Show a deployment until it has ended; the stop button cancels it."""
+    _show(shell, handle, deployment_ended)
+
+
+def show_trial(shell: InteractiveShell, handle: TrialHandle) -> None:
+    """Show a trial until it has ended; the stop button cancels it."""
+    _show(shell, handle, _trial_ended)
+
+
+def _show(shell: InteractiveShell, handle: Handle, ended: Callable[[Progress], Result]) -> None:
     if not has_widgets(shell):
         terminal.follow(handle)
         return
     hint = ipywidgets.HTML("<small>press ■ to cancel</small>")
-    view = DeploymentView(handle, hint)
-    handle.watch(view.draw)
+    handle.watch(ProgressView(handle, hint, ended).draw)
 
 
 def cancel_button(handle: DeploymentHandle) -> ipywidgets.Button:
@@ -171,7 +197,7 @@ def show_in_background(shell: InteractiveShell, handle: DeploymentHandle) -> Non
     """Show a deployment while the kernel goes on, with a Cancel button."""
     if not has_widgets(shell):
         return
-    view = DeploymentView(handle, cancel_button(handle))
+    view = ProgressView(handle, cancel_button(handle), deployment_ended)
     threading.Thread(
         target=handle.watch, args=(view.draw,), name="sageturner-view", daemon=True
     ).start()

@@ -70,6 +70,7 @@ def test_the_command_shows_the_answer_of_the_example_or_of_a_payload(project):
     shown = command()
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.startswith('{"product": 12}\ntimes answers its example in a clean Python')
+    assert "Load the model …\nLoad the model: done in" in shown.stderr
     assert command("7").stdout.startswith('{"product": 21}')
     assert command("times", "7").stdout.startswith('{"product": 21}')
     data = json.loads(command("--json").stdout)
@@ -133,7 +134,10 @@ def test_a_notebook_tries_its_cells_with_the_artefact_of_the_yaml_and_remembers_
         "_.data.value",
     )
     assert "predict() was not tried" in text(notebook.cells[4])
-    assert text(notebook.cells[5]).startswith('{"product": 42}\ntimes answers in a clean Python')
+    steps, answer, summary = text(notebook.cells[5]).splitlines()[:3]
+    assert steps.startswith("✓ Capture code and model · ✓ Import the code in a clean Python")
+    assert steps.endswith("✓ Load the model · ✓ Answer a request")
+    assert answer == '{"product": 42}' and summary.startswith("times answers in a clean Python")
     assert "In[3], In[4]" in html(notebook.cells[5])
     assert "<th" not in html(notebook.cells[5]) and "<table>" in html(notebook.cells[5])
 
@@ -149,4 +153,5 @@ def test_the_unnamed_cells_are_tried_without_a_configuration():
         "%%sageturner_load\ndef load():\n    return 2",
         "%%sageturner_predict\ndef predict(model, request):\n    return model + request",
     )
-    assert text(run(EXTENSION, load, predict, "%sageturner try [1][0]").cells[3]).startswith("3\n")
+    tried = text(run(EXTENSION, load, predict, "%sageturner try [1][0]").cells[3])
+    assert tried.splitlines()[1] == "3"

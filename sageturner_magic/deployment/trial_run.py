@@ -1,0 +1,118 @@
+"""A trial that tells how far it is while it runs."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from sageturner_magic.capture import Payload
+from sageturner_magic.deployment.events import (
+    Announced,
+    Ended,
+    Event,
+    Outcome,
+    StepEnded,
+    StepLogged,
+    StepProgressed,
+    StepStarted,
+    StepTitle,
+)
+from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.deployment.request import DeployRequest
+from sageturner_magic.deployment.run import Handle, Listener, unexpected
+from sageturner_magic.deployment.trial import Tried, try_request
+from sageturner_magic.errors import DeploymentCancelled, SageturnerError
+
+PREPARE = StepTitle("prepare", "Capture code and model")
+STEPS = {
+    "import": StepTitle("import", f"Import the code in a clean Python {platform.python_version()}"),
+    "load": StepTitle("load", "Load the model"),
+    "predict": StepTitle("predict", "Answer a request"),
+}
+"""Stage of the process -> its step; what comes before the process is `PREPARE`."""
+
+
+class _Steps:
+    """A Reporter whose work is divided into steps, one after the other."""
+
+    def __init__(self, emit: Listener, stop: threading.Event) -> None:
+        self._emit = emit
+        self._stop = stop
+        self._step = ""
+
+    def log(self, line: str) -> None:
+        self._emit(StepLogged(self._step, line))
+
+    def progress(self, done: float, total: float | None, unit: str, part: str = "") -> None:
+        self._emit(StepProgressed(self._step, done, total, unit, part))
+
+    def checkpoint(self) -> None:
+        if self._stop.is_set():
+            raise DeploymentCancelled("The trial was stopped")
+
+    def enter(self, stage: str) -> None:
+        """The next step begins. Making the example is a part of answering it."""
+        step = "predict" if stage == "example" else stage
+        if step != self._step:
+            self.end("done")
+            self._step = step
+            self._emit(StepStarted(step, time.monotonic()))
+
+    def end(self, outcome: Outcome) -> None:
+        """The step that runs has ended."""
+        if self._step:
+            self._emit(StepEnded(self._step, outcome, time.monotonic()))
+            self._step = ""
+
+
+class TrialHandle(Handle):
+    """A trial that runs in a thread of its own: `watch()` it, then take its `result()`."""
+
+    def __init__(
+        self, asked: DeployRequest, payload: Payload | None, listener: Listener | None = None
+    ) -> None:
+        super().__init__(
+            Progress(asked.config.name, "Trying"), left="The trial was left before it had ended"
+        )
+        self._asked = asked
+        self._payload = payload
+        self._listener = listener
+        self._tried: Tried | None = None
+        self._start(self._work)
+
+    def result(self) -> Tried:
+        """What came of it. Raises what would fail where the model runs, or that it still runs."""
+        if self._error:
+            raise self._error
+        if self._tried is None:
+            raise SageturnerError("The trial still runs", do="watch() it")
+        return self._tried
+
+    def _work(self) -> None:
+        steps = _Steps(self._tell, self._stop)
+        outcome: Outcome = "failed"
+        self._tell(Announced((PREPARE, *STEPS.values())))
+        steps.enter(PREPARE.key)
+        try:
+            with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
+                self._tried = try_request(
+                    self._asked, self._payload, Path(workspace), steps, steps.enter
+                )
+            outcome = "done"
+        except DeploymentCancelled as error:
+            self._error, outcome = error, "cancelled"
+        except SageturnerError as error:
+            self._error = error
+        except Exception as error:
+            self._error = unexpected(error)
+        finally:
+            steps.end(outcome)
+            self._tell(Ended(time.monotonic(), None, None))
+
+    def _tell(self, event: Event) -> None:
+        self.progress.apply(event)
+        if self._listener:
+            self._listener(event)
