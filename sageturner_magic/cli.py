@@ -119,6 +119,8 @@ def _show(handle: DeploymentHandle, drawn: bool, as_json: bool) -> Deployment:
         _print_json(asdict(deployment))
     else:
         print(words.outcome(deployment))
+        if command := words.invoke_command(deployment):
+            terminal.say(f"Try: {command}", sys.stderr)
     return deployment
 
 

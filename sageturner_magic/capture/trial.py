@@ -73,6 +73,8 @@ class Trial:
             answer, and is None where there was no request.
         memory: Bytes that the process had at most.
         asked: Where the request came from; empty where there was none.
+        example: What example_request() gave, as JSON; empty where it was not asked, or is not
+            sent as JSON.
         body, content_type: The answer as a client gets it.
         chunks: How many pieces a streamed answer came in; 0 for a plain one.
         output: The last lines that the code printed.
@@ -87,6 +89,7 @@ class Trial:
     content_type: str
     chunks: int
     output: tuple[str, ...] = field(repr=False)
+    example: str = field(default="", repr=False)
 
 
 def try_module(
@@ -151,6 +154,7 @@ def try_module(
         content_type=said.passed["content_type"],
         chunks=said.passed["chunks"],
         output=said.output,
+        example=said.passed["example"],
     )
 
 

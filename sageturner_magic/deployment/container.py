@@ -196,7 +196,7 @@ def _plan(
         return lambda reporter: Done(work(reporter))
 
     def try_code(reporter: Reporter) -> Done:
-        return trial_step(request, module, artefact, reporter)
+        return trial_step(request, module, artefact, reporter)[0]
 
     builder = way.builder
     engineless = isinstance(builder, LayersBuilder)

@@ -83,6 +83,8 @@ class Deployment:
         origin: The cells or directory that the code came from.
         seconds: How long it took.
         unchanged: Nothing had to be done.
+        example: What example_request() gives, as JSON; empty where there is none that is known.
+        region, profile: Of SageMaker; empty for a local endpoint or the default profile.
     """
 
     name: str
@@ -93,6 +95,9 @@ class Deployment:
     origin: str
     seconds: float
     unchanged: bool = False
+    example: str = ""
+    region: str = ""
+    profile: str = ""
 
 
 @dataclass(frozen=True)

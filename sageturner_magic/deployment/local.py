@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,13 @@ from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import EndpointError, Finding
-from sageturner_magic.targets.local import LocalDeployer, LocalRecord, LocalSpec, LocalState
+from sageturner_magic.targets.local import (
+    LocalDeployer,
+    LocalRecord,
+    LocalSpec,
+    LocalState,
+    LocalTarget,
+)
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
 CONTAINER_MODEL_DIR = "/opt/ml/model"
@@ -54,7 +61,14 @@ def deployment_of(record: LocalRecord, *, unchanged: bool) -> Deployment:
         origin=record.origin,
         seconds=record.seconds,
         unchanged=unchanged,
+        example=_example(record.name),
     )
+
+
+def _example(name: str) -> str:
+    """What example_request() gives at a local endpoint, as JSON; empty where it has none."""
+    example = LocalTarget().example_request(name)
+    return "" if example is None else json.dumps(example, ensure_ascii=False)
 
 
 def _plan(

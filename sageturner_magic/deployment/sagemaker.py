@@ -321,5 +321,7 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
             token="",
             origin=f"version {target[0].version}",
             seconds=time.monotonic() - begin,
+            region=session.region,
+            profile=session.profile or "",
         ),
     )

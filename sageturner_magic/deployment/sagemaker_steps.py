@@ -59,10 +59,12 @@ class Work:
     image: ImageRef | None = None
     artefact_uri: str | None = None
     deed: str = ""
+    example: str = ""
     endpoint: EndpointSpec | None = None
 
     def try_code(self, reporter: Reporter) -> Done:
-        return trial_step(self.request, self.module, self.artefact, reporter)
+        done, self.example = trial_step(self.request, self.module, self.artefact, reporter)
+        return done
 
     def build(self, reporter: Reporter) -> Done:
         self.built = self.builder.builder.build(self.wanted.spec, reporter)
@@ -180,6 +182,9 @@ class Work:
             origin=self.module.origin,
             seconds=time.monotonic() - self.begin,
             unchanged=self.deed == "unchanged",
+            example=self.example,
+            region=self.session.region,
+            profile=self.session.profile or "",
         )
 
     def steps(self) -> tuple[Step, ...]:

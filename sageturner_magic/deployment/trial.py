@@ -101,6 +101,9 @@ def try_request(
     notes = found.finish()
     assert captured is not None
     module, _ = captured
+    if entered is not None:
+        # The interpreter that starts is a part of the import, and says so only when it has.
+        entered("import")
     trial = run_trial(request, module, artefact, reporter, payload=payload, entered=entered)
     return Tried(
         name=config.name,
@@ -205,18 +208,23 @@ def trial_step(
     module: CapturedModule,
     artefact: Artefact | None,
     reporter: Reporter,
-) -> Done:
+) -> tuple[Done, str]:
     """Try what is deployed, unless the same passed here before or cannot run here.
 
-    Raises CaptureError.
+    Returns:
+        What came of it, and what example_request() gave, as JSON; empty where that is not known.
+
+    Raises:
+        CaptureError: What would fail where the model runs.
     """
     reason = cannot_run_here(request, module, artefact)
     if reason:
-        return Done(f"not on this machine: {reason}")
+        return Done(f"not on this machine: {reason}"), ""
     store = platformdirs.user_cache_path("sageturner-magic") / "trials"
     passed = store / _identity(request, module, artefact)
     if passed.exists():
-        return Done(passed.read_text(encoding="utf-8"), reused=True)
+        known = json.loads(passed.read_text(encoding="utf-8"))
+        return Done(known["note"], reused=True), known["example"]
     trial = run_trial(request, module, artefact, reporter)
     found = findings_of(trial, request.config, module)
     for finding in found:
@@ -224,8 +232,8 @@ def trial_step(
     note = words.trial_figures(trial)
     if not any(finding.severity == "warning" for finding in found):
         store.mkdir(parents=True, exist_ok=True)
-        passed.write_text(note, encoding="utf-8")
-    return Done(note)
+        passed.write_text(json.dumps({"note": note, "example": trial.example}), encoding="utf-8")
+    return Done(note), trial.example
 
 
 def cannot_run_here(
@@ -278,6 +286,7 @@ def _identity(request: DeployRequest, module: CapturedModule, artefact: Artefact
     config = request.config
     places = [Path(entry) for entry in sys.path if entry]
     parts = [
+        "note and example",
         module.digest(),
         artefact.digest if artefact else None,
         request.python,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -14,11 +15,13 @@ from sageturner_magic.deployment import costs
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
+from sageturner_magic.deployment.snippets import INLINE, Snippet, snippets
 from sageturner_magic.errors import Finding, UsageError
 from sageturner_magic.image.layers import Place, PlannedLayer
 from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.targets.payload import JSON
+from sageturner_magic.targets.prediction import Prediction, SentRequest
 from sageturner_magic.values import Artefact
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ STATE_SIGN = {
     "failed": "✗",
     "cancelled": "■",
 }
+
+SHORT = 160
+"""Characters of a request that stand in a sentence."""
 
 TEXT_LENGTH = 2000
 """Characters that are shown of one value."""
@@ -139,11 +145,45 @@ def outcome(deployment: Deployment) -> str:
 
 
 def curl(deployment: Deployment) -> str:
-    """A command that sends a request to a local endpoint."""
+    """A command that sends the code's example, or what is to be filled in, to a local endpoint."""
     token = f" -H 'Authorization: token {deployment.token}'" if deployment.token else ""
-    return (
-        f"curl {deployment.url}/invocations{token} -H 'Content-Type: application/json' -d '{{…}}'"
+    body = shlex.quote(_example(deployment) or "{…}")
+    return f"curl {deployment.url}/invocations{token} -H 'Content-Type: application/json' -d {body}"
+
+
+def invoke_line(deployment: Deployment) -> str:
+    """A notebook's line that sends the code's example, where that is short."""
+    example = deployment.example if len(deployment.example) <= SHORT else ""
+    return f"%sageturner invoke {deployment.name} {example or '…'}"
+
+
+def invoke_command(deployment: Deployment) -> str:
+    """A command that sends the code's example; empty where none is known."""
+    example = _example(deployment)
+    place = f" --region {deployment.region}" if deployment.region else ""
+    place += f" --profile {shlex.quote(deployment.profile)}" if deployment.profile else ""
+    return f"sageturner invoke{place} {deployment.name} {shlex.quote(example)}" if example else ""
+
+
+def request_lines(deployment: Deployment) -> tuple[Snippet, ...]:
+    """How to send the code's example from elsewhere; empty where none is known."""
+    example = _example(deployment)
+    if not example:
+        return ()
+    sent = SentRequest(
+        example.encode(),
+        JSON,
+        url=deployment.url,
+        token=deployment.token,
+        region=deployment.region,
+        profile=deployment.profile,
     )
+    return snippets(deployment.name, sent)
+
+
+def _example(deployment: Deployment) -> str:
+    """The code's example, unless it is too long to stand in a line."""
+    return deployment.example if len(deployment.example) <= INLINE else ""
 
 
 def deployment_text(progress: Progress) -> str:
@@ -158,6 +198,7 @@ def deployment_text(progress: Progress) -> str:
         lines.append(progress.error.report())
     elif progress.deployment:
         lines.append(f"code: {progress.deployment.origin}")
+        lines.append(invoke_line(progress.deployment))
         lines += [curl(progress.deployment)] if progress.deployment.url else []
     return "\n".join(lines)
 

@@ -15,6 +15,7 @@ from sageturner_magic.deployment.dashboard import Dashboard
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.deployment.snippets import Snippet
 from sageturner_magic.deployment.words import TEXT_LENGTH, clip
 from sageturner_magic.errors import Finding
 from sageturner_magic.notebook.figures import spark
@@ -101,12 +102,24 @@ def _calling_html(deployment: Deployment) -> str:
     if deployment.url:
         page = escape(f"{deployment.url}/docs?token={deployment.token}")
         docs = f' <a href="{page}" target="_blank" rel="noopener">API documentation</a>'
-    invoke = f"<code>%sageturner invoke {escape(deployment.name)} …</code>"
-    curl = f" or</p><pre>{escape(words.curl(deployment))}</pre>" if deployment.url else "</p>"
+    lines = words.request_lines(deployment)
+    elsewhere = snippets_html(lines)
+    if deployment.url and not lines:
+        elsewhere = f"<p>or</p><pre>{escape(words.curl(deployment))}</pre>"
     return (
         f"<p>Code: {text(deployment.origin)}. Version {deployment.version}.{docs}</p>"
-        f"<p>Try {invoke}{curl}"
+        f"<p>Try <code>{text(words.invoke_line(deployment))}</code></p>{elsewhere}"
     )
+
+
+def snippets_html(lines: Sequence[Snippet]) -> str:
+    """How a request is sent from elsewhere, folded."""
+    if not lines:
+        return ""
+    blocks = "".join(
+        f"<p><b>{line.label}</b></p><pre>{text(line.code, 8000)}</pre>" for line in lines
+    )
+    return f"<details><summary>Send it from elsewhere</summary>{blocks}</details>"
 
 
 def _headline_html(progress: Progress) -> str:

@@ -13,7 +13,7 @@ from sageturner_magic.deployment import words
 from sageturner_magic.deployment.snippets import snippets
 from sageturner_magic.deployment.trial import Tried
 from sageturner_magic.deployment.words import clip
-from sageturner_magic.notebook.html import Shown, findings_html, table, text
+from sageturner_magic.notebook.html import Shown, findings_html, snippets_html, table, text
 from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.payload import media_type
 from sageturner_magic.targets.prediction import Prediction
@@ -83,11 +83,7 @@ def value_html(value: Any, content_type: str, body: bytes) -> str:
 def _snippets_html(prediction: Prediction) -> str:
     if prediction.request is None:
         return ""
-    blocks = "".join(
-        f"<p><b>{snippet.label}</b></p><pre>{text(snippet.code, 8000)}</pre>"
-        for snippet in snippets(prediction.endpoint, prediction.request)
-    )
-    return f"<details><summary>Send it from elsewhere</summary>{blocks}</details>"
+    return snippets_html(snippets(prediction.endpoint, prediction.request))
 
 
 def _folds(value: object) -> bool:

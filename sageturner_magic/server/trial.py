@@ -8,8 +8,8 @@ reads it knows how far a process came that died:
     {"ended": the same, "seconds": float}
     {"failed": {"type", "message", "name", "frames": [[file, line, function, text]]}}
     {"none": true}  (load returned None)
-    {"passed": {"memory": bytes, "asked": "payload" | "example" | "", "content_type": str,
-                "body": base64, "chunks": int}}
+    {"passed": {"memory": bytes, "asked": "payload" | "example" | "", "example": JSON or "",
+                "content_type": str, "body": base64, "chunks": int}}
 
 `frames` has the user's own lines only, with files relative to the program folder;
 `chunks` is 0 where predict does not stream. What the main thread does when it crashes, or when it
@@ -91,6 +91,7 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
     if model is None:
         report.say(none=True)
     asked, request, context = _request(program, report)
+    is_json = asked == "example" and not _is_raw(request)
     content_type, body, chunks = "", b"", 0
     if asked:
         with report.stage("predict"):
@@ -99,6 +100,7 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
     return {
         "memory": _peak_memory(),
         "asked": asked,
+        "example": json.dumps(request, ensure_ascii=False) if is_json else "",
         "content_type": content_type,
         "body": base64.b64encode(body).decode(),
         "chunks": chunks,
@@ -116,9 +118,14 @@ def _request(program: Program, report: _Report) -> tuple[str, Any, requests.Cont
     with report.stage("example"):
         example = program.example_request()
         # As a client would send it: what JSON turns into something else is seen here.
-        if not isinstance(example, bytes) and type(example).__module__ != "numpy":
+        if not _is_raw(example):
             example = json.loads(answers.to_json(example, "null"))
     return "example", example, context
+
+
+def _is_raw(example: Any) -> bool:
+    """Whether it would be sent as it is, not as JSON."""
+    return isinstance(example, bytes) or type(example).__module__ == "numpy"
 
 
 async def _predict(

@@ -125,6 +125,8 @@ def test_filled_in_with_the_keyboard_alone_a_model_is_saved_and_deployed(lab, pa
     output = nbformat.read(lab.root / "form.ipynb", as_version=4).cells[-1].outputs[0]
     assert set(output.data) == {"text/html", "text/plain"}
     assert "digits answers at" in output.data["text/plain"]
+    assert """-d '{"pixels": [0.0, 0.0,""" in output.data["text/plain"]
+    assert "Send it from elsewhere" in output.data["text/html"]
     assert "%%sageturner deploy -e local\nname: digits" in output.data["text/plain"]
 
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import urllib3
 
@@ -29,7 +28,10 @@ TAIL_LINES = 20
 POLL_SECONDS = 0.1
 
 ASIDE_SECONDS = 5.0
-"""How long questions to the server itself may take: FastAPI is imported for the first."""
+"""How long questions to the server itself may take."""
+
+_FACTS = re.compile(rb'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
+"""Where the page /docs has what it is made of."""
 
 CONTAINER_REQUEST_SECONDS = 60.0
 """How long SageMaker waits for a container's answer to a request."""
@@ -284,26 +286,26 @@ class LocalTarget:
 
     def example_request(self, name: str) -> object:
         try:
-            document = self._ask(name, "/openapi.json")
-            content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
-            # The server's document has an empty example where the code has none.
-            return content["application/json"]["schema"]["examples"][0] or None
-        except (urllib3.exceptions.HTTPError, ValueError, LookupError):
+            # The page tells it in milliseconds; for /openapi.json the server imports FastAPI.
+            facts = _FACTS.search(self._ask(name, "/docs"))
+            example = json.loads(facts[1])["example"] if facts else None
+            return None if example is None else json.loads(example)
+        except (urllib3.exceptions.HTTPError, ValueError, LookupError, TypeError):
             return None
 
-    def _ask(self, name: str, path: str) -> Any:
-        """The server's own answer to GET. Raises urllib3's errors, and ValueError."""
+    def _ask(self, name: str, path: str) -> bytes:
+        """The server's own answer to GET. Raises urllib3's errors."""
         record = self.record(name)
         headers = {"Authorization": f"token {record.token}"} if record.token else {}
         answer = _pool(record.port).request("GET", path, headers=headers, timeout=ASIDE_SECONDS)
-        return json.loads(answer.data)
+        return bytes(answer.data)
 
     def usage(self, name: str, hours: float) -> Usage:
         period = math.ceil(hours * 3600 / POINTS / 60) * 60
         count = math.ceil(hours * 3600 / period)
         start = (time.time() // 60 + 1) * 60 - count * period
         try:
-            minutes = [Minute(**each) for each in self._ask(name, "/metrics/history")]
+            minutes = [Minute(**each) for each in json.loads(self._ask(name, "/metrics/history"))]
         except (urllib3.exceptions.HTTPError, ValueError, TypeError) as error:
             raise EndpointError(
                 f"The requests to `{name}` are not known",

@@ -179,6 +179,7 @@ def test_the_example_is_answered_as_a_client_would_get_it(tmp_path):
     trial = tried(DOUBLES, model_dir=tmp_path)
     assert (trial.body, trial.content_type) == (b'{"doubled":42}', "application/json")
     assert trial.asked == "example" and trial.chunks == 0
+    assert trial.example == '{"x": 21}'
     assert trial.output == (f"loading {tmp_path}",)
     assert trial.predict_s is not None and 0 <= trial.load_s < 60
     # A bare Python takes some 10 MB; this test process takes far more than that.
@@ -188,6 +189,7 @@ def test_the_example_is_answered_as_a_client_would_get_it(tmp_path):
 def test_a_payload_goes_before_the_example():
     trial = tried(DOUBLES, payload=asking({"x": 4}))
     assert trial.body == b'{"doubled":8}' and trial.asked == "payload"
+    assert trial.example == ""
 
 
 def test_without_a_request_only_load_is_tried():

@@ -32,7 +32,9 @@ def module(source: str = "x = 1\n", *imports: str) -> CapturedModule:
 
 
 def measured(memory_mb: float = 100, load_s: float = 1.0, asked: str = "example") -> Trial:
-    return Trial(0.5, load_s, 0.003, int(memory_mb * 1e6), asked, b"1", "application/json", 0, ())
+    return Trial(
+        0.5, load_s, 0.003, int(memory_mb * 1e6), asked, b"1", "application/json", 0, (), '{"x": 1}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,8 +126,9 @@ def runs(monkeypatch, tmp_path):
 
 
 def test_what_passed_once_is_not_run_again_until_something_changes(runs):
-    first = trial.trial_step(request(), module(), None, Recorder())
-    again = trial.trial_step(request(), module(), None, Recorder())
+    first, _ = trial.trial_step(request(), module(), None, Recorder())
+    again, example = trial.trial_step(request(), module(), None, Recorder())
+    assert example == '{"x": 1}'
     assert (first.reused, again.reused, len(runs)) == (False, True, 1)
     assert first.note == again.note == "load 1.0 s, predict 3.0 ms, memory 100 MB"
     trial.trial_step(request(), module("x = 2\n"), None, Recorder())

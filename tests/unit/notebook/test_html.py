@@ -1,12 +1,15 @@
 """Results are plain semantic HTML, and nothing in them can run."""
 
 import json
+import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import (
     Announced,
     Deployment,
@@ -92,6 +95,50 @@ def test_a_finished_deployment_shows_address_code_and_how_to_call_it():
     assert "In[3], In[4]" in html
     assert "curl http://127.0.0.1:5000/invocations" in html
     assert "img" not in tags(html)
+
+
+EXAMPLE = '{"text": "it\'s <b>good</b>"}'
+
+
+@pytest.mark.parametrize(
+    ("place", "labels"),
+    [
+        ({"url": "http://127.0.0.1:5000", "token": "secret"}, ["curl", "Python"]),
+        ({"region": "eu-west-1", "profile": "lab"}, ["boto3", "AWS CLI", "Python"]),
+    ],
+)
+def test_a_deployment_is_called_with_the_example_of_its_code(place, labels):
+    deployment = Deployment(
+        **{"url": "", "token": "", **place},
+        name="words",
+        endpoint_type="local" if "url" in place else "serverless",
+        version="abc",
+        origin="In[1]",
+        seconds=2.0,
+        example=EXAMPLE,
+    )
+    lines = words.request_lines(deployment)
+    assert [line.label for line in lines] == labels
+    assert all("good" in line.code and "…" not in line.code for line in lines)
+    command = shlex.split(words.invoke_command(deployment))
+    assert (command[0], command[-2:]) == ("sageturner", ["words", EXAMPLE])
+    assert ("--region" in command) == ("region" in place)
+    progress = Progress("words")
+    progress.apply(Ended(3.0, deployment, None))
+    html, plain = deployment_html(progress), deployment_text(progress)
+    assert "Send it from elsewhere" in html
+    assert f"%sageturner invoke words {EXAMPLE}" in plain and "…" not in plain
+    assert "<b>good</b>" not in html and "&lt;b&gt;good" in html
+
+
+def test_a_long_example_is_not_written_out_in_a_sentence():
+    example = json.dumps({"pixels": [0.0] * 64})
+    deployment = Deployment("d", "local", "v", "http://h", "t", "In[1]", 1.0, example=example)
+    assert words.invoke_line(deployment) == "%sageturner invoke d …"
+    assert example in words.curl(deployment)
+    huge = replace(deployment, example=json.dumps("x" * 5000))
+    assert words.request_lines(huge) == () and words.invoke_command(huge) == ""
+    assert "{…}" in words.curl(huge)
 
 
 def test_a_failed_deployment_shows_cause_remedy_and_log():
