@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 MINUTES := 60
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo demo-lab test check unit integration large screenshots proof soak bench-server bench-build bench-models format clean
+.PHONY: help demo demo-lab test check unit integration large screenshots proof soak bench-capture bench-server bench-build bench-models format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -18,6 +18,7 @@ help:
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
 	@echo "make proof     the large proofs, of which make test runs a sample (hours)"
 	@echo "make soak      an hour of load on the model server with its workers killed (MINUTES=60)"
+	@echo "make bench-capture  measure what recording cells and making a module cost"
 	@echo "make bench-server  measure the model server beside its peers"
 	@echo "make bench-build  measure both builders side by side (needs an hour or so)"
 	@echo "make bench-models  measure the example notebooks' models beside a peer"
@@ -70,6 +71,9 @@ proof: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.integration.server.proof --minutes $(MINUTES)
+
+bench-capture: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.capture
 
 bench-server: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.server

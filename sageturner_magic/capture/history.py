@@ -10,7 +10,7 @@ from enum import Enum
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.safety import CALLABLE, CHANGING_METHODS, RECORD
-from sageturner_magic.capture.scopes import FUNCTIONS, Names, names_of
+from sageturner_magic.capture.scopes import FUNCTIONS, Names, names_of, walk
 from sageturner_magic.capture.statements import (
     Import,
     Statement,
@@ -51,18 +51,19 @@ class Step:
     index: int
     statement: Statement
     origin: Origin
+    node: ast.stmt = field(init=False)
 
-    @property
-    def node(self) -> ast.stmt:
-        return self.statement.node
+    def __post_init__(self) -> None:
+        # Read so often that a property would be felt.
+        object.__setattr__(self, "node", self.statement.node)
 
     @property
     def is_import(self) -> bool:
-        return isinstance(self.node, (ast.Import, ast.ImportFrom))
+        return self.statement.is_import
 
     @property
     def is_definition(self) -> bool:
-        return isinstance(self.node, (*FUNCTIONS, ast.ClassDef))
+        return self.statement.is_definition
 
 
 @dataclass
@@ -255,7 +256,7 @@ def changed_by(node: ast.stmt, names: Names) -> set[str]:
     found = set(names.changes)
     bodies = [node] if isinstance(node, (ast.Expr, ast.For, ast.If, ast.While, ast.With)) else []
     for body in bodies:
-        for each in ast.walk(body):
+        for each in walk(body):
             if isinstance(each, ast.Call) and isinstance(each.func, ast.Attribute):
                 root: ast.expr = each.func.value
                 while isinstance(root, (ast.Attribute, ast.Subscript)):

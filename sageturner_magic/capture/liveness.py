@@ -233,6 +233,8 @@ def _is_function(node: Function, codes: Iterator[CodeType], live: Any) -> Verdic
 
 def plain_function(live: Any) -> FunctionType | None:
     """The function that `live` is or wraps, or None."""
+    if type(live) is FunctionType and not hasattr(live, "__wrapped__"):
+        return live
     if isinstance(live, property):
         live = live.fget
     if isinstance(live, (staticmethod, classmethod)):

@@ -402,6 +402,17 @@ def _annotations(arguments: ast.arguments, returns: ast.expr | None) -> list[ast
     return [each for each in [*found, returns] if each is not None]
 
 
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """`node` and all below it, as `ast.walk` has it, in half of its time and in no order."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if type(node) not in _LEAVES:
+            waiting += _parts(node)
+
+
+_LEAVES = frozenset({ast.Constant, ast.Name})
 _BINDING = frozenset(
     {
         *(ast.Name, *FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.ExceptHandler),

@@ -11,7 +11,7 @@ from sageturner_magic.capture.history import History, Step, changed_by
 from sageturner_magic.capture.liveness import Comparison, plain_function
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import CHANGING_METHODS, Judge
-from sageturner_magic.capture.scopes import FUNCTIONS, Function
+from sageturner_magic.capture.scopes import FUNCTIONS, Function, walk
 from sageturner_magic.capture.statements import imported_names
 
 
@@ -83,12 +83,17 @@ class Scratch:
 
     def _can_make(self, source: ast.expr, step: Step) -> bool:
         judge = Judge(lambda name: self._history.qualified(name, step.index))
-        names = {each.id for each in ast.walk(source) if isinstance(each, ast.Name)}
+        names = {each.id for each in walk(source) if isinstance(each, ast.Name)}
         # The call of a function would run the notebook's code.
         calls = any(judge.calls_notebook(name) for name in names)
         return judge.value(source) and not judge.probes and not calls and not names & self._unknown
 
     def _make(self, source: ast.expr) -> Any:
+        # Most default values are one of these, and to compile anything takes long.
+        if isinstance(source, ast.Constant):
+            return source.value
+        if isinstance(source, ast.Name) and source.id in self.values:
+            return self.values[source.id]
         code = compile(ast.Expression(source), "<capture>", "eval", dont_inherit=True)
         return eval(code, dict(self.values))
 

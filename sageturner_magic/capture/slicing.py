@@ -238,8 +238,8 @@ class _Slicer:
             return
         if judge.probes:
             self._probing.add(step.index)
-        shell = set(step.statement.cell.shell_lines)
-        if shell & set(range(step.statement.start, step.statement.end + 1)):
+        first, last = step.statement.start, step.statement.end
+        if any(first <= line <= last for line in step.statement.cell.shell_lines):
             self._find(name, refusals.shell_line(name, step))
         self._kept[step.index] = step
         self._waiting.append(step)

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from types import CodeType
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.scopes import FUNCTIONS, Names, names_of
+from sageturner_magic.capture.scopes import FUNCTIONS, Names, names_of, walk
 from sageturner_magic.values import CellLine
 
 Import = ast.Import | ast.ImportFrom
@@ -34,6 +34,15 @@ class Statement:
     def names(self) -> Names:
         """What it binds and reads."""
         return names_of(self.node)
+
+    @cached_property
+    def is_import(self) -> bool:
+        return isinstance(self.node, (ast.Import, ast.ImportFrom))
+
+    @cached_property
+    def is_definition(self) -> bool:
+        """Whether it defines a function or a class."""
+        return isinstance(self.node, (*FUNCTIONS, ast.ClassDef))
 
     @cached_property
     def code(self) -> CodeType:
@@ -74,11 +83,11 @@ def _calls_when_it_runs(node: ast.stmt) -> bool:
     if isinstance(node, FUNCTIONS):
         parts = [*node.args.defaults, *node.args.kw_defaults, node.returns]
         parts += [argument.annotation for argument in node.args.args]
-        calls = any(isinstance(each, ast.Call) for part in parts if part for each in ast.walk(part))
+        calls = any(isinstance(each, ast.Call) for part in parts if part for each in walk(part))
         return calls or bool(node.decorator_list)
     if isinstance(node, ast.ClassDef):
         return True
-    return any(isinstance(each, ast.Call) for each in ast.walk(node))
+    return any(isinstance(each, ast.Call) for each in walk(node))
 
 
 @lru_cache(maxsize=4096)
