@@ -153,7 +153,7 @@ class Case:
         return found
 
 
-def export(name: str, work: Path, python: Path) -> Case:
+def export(name: str, work: Path) -> Case:
     """Run the notebook until it would deploy, and export what it would."""
     title, request = EXPORT[name]
     here = work / name
@@ -176,7 +176,7 @@ def export(name: str, work: Path, python: Path) -> Case:
         code += helper.partition("\n\n\nanswer = ")[0] + "\nIMAGE = base64_of(test_images[0])\n"
     code += f"pathlib.Path('request.json').write_text(json.dumps({request}))"
     notebook.cells = [*notebook.cells[: deploying + 1], nbformat.v4.new_code_cell(code)]
-    execute(notebook, here, python)
+    execute(notebook, here, environment_python(title))
     return Case(name, here / "exported", (here / "request.json").read_text())
 
 
@@ -276,8 +276,9 @@ Figures = dict[tuple[str, str, str], list[float]]
 """(model, server, what) -> a value of each round."""
 
 
-def measure_servers(case: Case, pythons: dict[str, Path], seen: Figures) -> None:
-    for server, python in pythons.items():
+def measure_servers(case: Case, seen: Figures) -> None:
+    own = environment_python(EXPORT[case.name][0])
+    for server, python in {OURS: own, PEER: peer_python(own)}.items():
         with serving(case, server, python) as (url, pid, first):
             seen[case.name, server, "start"].append(first)
             peak = Peak(pid)
@@ -465,17 +466,15 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(EXPORT))
     parser.add_argument("--without-images", action="store_true")
     asked = parser.parse_args()
-    python = environment_python()
-    pythons = {OURS: python, PEER: peer_python(python)}
-    version = python.resolve().name.removeprefix("python")
+    version = environment_python(EXPORT["embeddings"][0]).resolve().name.removeprefix("python")
     seen: Figures = defaultdict(list)
     made_of: dict[str, str] = {}
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        cases = [export(name, work, python) for name in asked.models.split(",")]
+        cases = [export(name, work) for name in asked.models.split(",")]
         for _ in range(asked.rounds):
             for case in cases:
-                measure_servers(case, pythons, seen)
+                measure_servers(case, seen)
         if not asked.without_images:
             source = stack.enter_context(registry(work / "source"))
             bench = Bench(1, version, source, stack, work)

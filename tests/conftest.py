@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.parts import torch
+
 
 def _docker() -> str:
     if not shutil.which("docker"):
@@ -27,6 +29,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "docker": _docker,
     "registry": _registry,
     "browser": _browser,
+    "torch": torch.missing,
 }
 """Part -> why it is missing (empty when it is present)."""
 

@@ -1,4 +1,9 @@
-"""The example notebooks against local endpoints: what they teach is so."""
+"""The example notebooks against local endpoints: what they teach is so.
+
+Each runs from its first cell to its last by one of the programs that run notebooks; on the stand
+another runs it, and all three run the quickstart (see test_runners.py). Every notebook by every
+runner would show no more and take three times as long.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parts.examples import environment_python, run_example
-
-pytestmark = pytest.mark.large
+from tests.parts.examples import run_example
 
 EMBEDDINGS = """
 assert len(sentences) > 300 and difference < 1e-5
@@ -41,30 +44,29 @@ assert whole.value == "".join(words)
 """
 
 
-@pytest.fixture(scope="session")
-def python() -> Path:
-    return environment_python()
-
-
 @pytest.fixture(autouse=True)
 def own_state(state: Path) -> None:
     """A state folder in which no server is left behind."""
 
 
-def test_the_endpoints_vectors_are_the_notebooks_and_batching_pays(
-    tmp_path: Path, python: Path
-) -> None:
-    run_example("02_text_embeddings", tmp_path, python, check=EMBEDDINGS + LOADED)
+@pytest.mark.torch
+def test_the_endpoints_vectors_are_the_notebooks_and_batching_pays(tmp_path: Path) -> None:
+    run_example("02_text_embeddings", tmp_path, runner="papermill", check=EMBEDDINGS + LOADED)
 
 
-def test_the_receipt_is_read_from_base64_and_from_png_bytes(tmp_path: Path, python: Path) -> None:
-    run_example("03_image_to_text", tmp_path, python, check=READING)
+def test_the_receipt_is_read_from_base64_and_from_png_bytes(tmp_path: Path) -> None:
+    run_example("03_image_to_text", tmp_path, runner="jupyter-execute", check=READING)
 
 
-def test_the_code_folder_answers_with_its_labels(tmp_path: Path, python: Path) -> None:
+@pytest.mark.torch
+def test_the_code_folder_answers_with_its_labels(tmp_path: Path) -> None:
     account_or_docker = ("sageturner plan -e serverless", "-m provide", "provided = ")
-    run_example("04_config_and_code_dir", tmp_path, python, check=LABELS, without=account_or_docker)
+    run_example(
+        "04_config_and_code_dir", tmp_path, runner="nbclient", check=LABELS,
+        without=account_or_docker,
+    )  # fmt: skip
 
 
-def test_words_arrive_while_the_model_writes(tmp_path: Path, python: Path) -> None:
-    run_example("05_streaming", tmp_path, python, check=STREAM)
+@pytest.mark.torch
+def test_words_arrive_while_the_model_writes(tmp_path: Path) -> None:
+    run_example("05_streaming", tmp_path, runner="jupyter-execute", check=STREAM)

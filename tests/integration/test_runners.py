@@ -1,33 +1,20 @@
-"""Notebooks run without a person: nbclient, papermill and `jupyter execute`."""
+"""Notebooks run without a person: nbclient, papermill and `jupyter execute`.
 
-import subprocess
-import sys
+The quickstart runs by all three. The others take a minute and more each, so they are spread:
+tests/integration/test_examples.py runs each by one of them, tests/stand/test_examples.py by
+another.
+"""
+
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from tests.parts.runners import RUNNERS, run
+
 QUICKSTART = Path(__file__).parents[2] / "example_notebooks" / "01_quickstart.ipynb"
 
-NBCLIENT = """
-import sys, nbformat
-from nbclient import NotebookClient
-notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, kernel_name="python3").execute()
-nbformat.write(notebook, sys.argv[2])
-"""
-RUNNERS = {
-    "nbclient": lambda given, made: [sys.executable, "-c", NBCLIENT, given, made],
-    "papermill": lambda given, made: [
-        *(sys.executable, "-m", "papermill", given, made),
-        *("--kernel", "python3", "--no-progress-bar"),
-    ],
-    "jupyter-execute": lambda given, made: [
-        *(sys.executable, "-m", "jupyter", "execute", given, f"--output={made}"),
-        "--kernel_name=python3",
-    ],
-}
-runners = pytest.mark.parametrize("runner", RUNNERS.values(), ids=RUNNERS)
+runners = pytest.mark.parametrize("runner", RUNNERS)
 
 
 @pytest.fixture(autouse=True)
@@ -37,17 +24,10 @@ def own_environment(state, monkeypatch, tmp_path):
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
 
 
-def run(runner, notebook, folder):
-    made = folder / "made.ipynb"
-    done = subprocess.run(
-        runner(str(notebook), str(made)), capture_output=True, text=True, cwd=folder, timeout=300
-    )
-    return done, made
-
-
 @runners
 def test_the_quickstart_runs(runner, tmp_path):
-    done, made = run(runner, QUICKSTART, tmp_path)
+    made = tmp_path / "made.ipynb"
+    done = run(runner, QUICKSTART, made)
     assert done.returncode == 0, done.stderr
     assert "accuracy: 0.9" in made.read_text()
 
@@ -65,7 +45,8 @@ def test_a_cell_that_fails_fails_the_run(runner, tmp_path):
     notebook = nbformat.v4.new_notebook(cells=cells)
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
     nbformat.write(notebook, tmp_path / "broken.ipynb")
-    done, made = run(runner, tmp_path / "broken.ipynb", tmp_path)
+    made = tmp_path / "made.ipynb"
+    done = run(runner, tmp_path / "broken.ipynb", made)
     assert done.returncode != 0
     assert "no such shard" in done.stderr + done.stdout
     if made.exists():

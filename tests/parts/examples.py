@@ -1,7 +1,7 @@
-"""The example notebooks, run in an environment that has what their `%pip install` cells ask for.
+"""The example notebooks, run in environments that have what their `%pip install` cells ask for.
 
-The environment is made once, outside the checkout. Where this machine has a PyTorch without CUDA
-among its own wheels, that is taken, and the Python that it is for.
+There are two, made once and outside the checkout: of the notebooks that install PyTorch, whose
+CPU build not every machine can have (see `tests.parts.torch`), and of the others.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,64 +18,70 @@ from pathlib import Path
 import nbformat
 import uv
 from filelock import FileLock
-from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from sageturner_magic.image.machine import pip_configuration
+from tests.parts import runners
 from tests.parts.base_image import interpreter
 from tests.parts.folder import cache_folder
+from tests.parts.torch import cpu_torch, missing
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "example_notebooks"
-CELL_SECONDS = 600
+SECONDS = 600
 LAST = "## Clean up"
 """The heading before which a test's own cell is put."""
+NEWEST_PYTHON = (3, 12)
+"""Of rapidocr-onnxruntime, which 03_image_to_text installs."""
 
 
-def wanted_packages() -> list[str]:
-    """What the notebooks install."""
+def wanted_packages(name: str) -> list[str]:
+    """What a notebook installs."""
     lines = [
-        line
-        for path in sorted(NOTEBOOKS.glob("*.ipynb"))
-        for cell in nbformat.read(path, as_version=4).cells
+        line.removeprefix("%pip install ")
+        for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
         for line in cell.source.splitlines()
         if line.startswith("%pip install ")
     ]
-    words = {word for line in lines for word in line.removeprefix("%pip install ").split()}
-    return sorted(word for word in words if not word.startswith("-"))
+    return [word for line in lines for word in line.split() if not word.startswith("-")]
 
 
-def environment_python() -> Path:
-    """The interpreter of the notebooks' environment, which is made if need be."""
-    links = pip_configuration().get("find-links", "").split()
-    found = _own_torch(links)
-    version, torch = found or (f"{sys.version_info[0]}.{sys.version_info[1]}", "")
-    base = interpreter(version) if found else Path(sys.executable)
-    packages = wanted_packages()
-    identity = json.dumps([str(base), torch, packages, (ROOT / "pyproject.toml").read_text()])
+def environment_python(name: str) -> Path:
+    """The interpreter of a notebook's environment, which is made if need be."""
+    every = {path.stem: wanted_packages(path.stem) for path in NOTEBOOKS.glob("*.ipynb")}
+    if "torch" in every[name]:
+        torch = cpu_torch()
+        if torch is None:
+            raise RuntimeError(missing())
+        base, options = _interpreter(torch.python), torch.options
+    else:
+        python = min(sys.version_info[:2], NEWEST_PYTHON)
+        base, options = _interpreter(".".join(map(str, python))), []
+    same = [wanted for wanted in every.values() if ("torch" in wanted) == bool(options)]
+    packages = sorted({word for wanted in same for word in wanted})
+    identity = json.dumps([str(base), options, packages, (ROOT / "pyproject.toml").read_text()])
     place = cache_folder() / f"examples-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
-    python = place / "bin" / "python"
+    python_there = place / "bin" / "python"
     with FileLock(f"{place}.lock"):
         if not (place / "complete").exists():
             shutil.rmtree(place, ignore_errors=True)
             _uv("venv", "--quiet", "--seed", "--python", str(base), str(place))
-            options = [f"--find-links={link}" for link in links]
-            exact = [torch] if torch else ["--torch-backend=cpu"]
-            _uv("pip", "install", "--quiet", "--python", str(python), *options, *exact, *packages)
+            links = pip_configuration().get("find-links", "").split()
+            places = [f"--find-links={link}" for link in links]
+            _install(python_there, *places, *options, *packages, "--editable", f"{ROOT}[demo]")
             (place / "complete").touch()
-        # Of this checkout; the environment outlives it.
-        _uv("pip", "install", "--quiet", "--python", str(python), "--editable", f"{ROOT}[demo]")
-    return python
+        # The environment outlives its checkout.
+        _install(python_there, "--no-deps", "--editable", str(ROOT))
+    return python_there
 
 
-def _own_torch(links: Iterable[str]) -> tuple[str, str] | None:
-    """The Python version and the requirement of a local wheel of PyTorch without CUDA."""
-    for link in links:
-        for wheel in sorted(Path(link).glob("torch-*+cpu-cp3*.whl"), reverse=True):
-            name = re.match(r"torch-([^-]+)-cp3(\d+)-", wheel.name)
-            if name:
-                return f"3.{name[2]}", f"torch=={name[1]}"
-    return None
+def _interpreter(version: str) -> Path:
+    current = ".".join(map(str, sys.version_info[:2]))
+    return Path(sys.executable) if version == current else interpreter(version)
+
+
+def _install(python: Path, *arguments: str) -> None:
+    _uv("pip", "install", "--quiet", "--python", str(python), *arguments)
 
 
 def _uv(*arguments: str) -> None:
@@ -90,22 +95,23 @@ def _uv(*arguments: str) -> None:
 def run_example(
     name: str,
     folder: Path,
-    python: Path,
     *,
+    runner: str,
     check: str,
     changes: Mapping[str, str] | None = None,
     without: Iterable[str] = (),
-) -> NotebookNode:
+) -> None:
     """Execute a notebook as it is in the repository, in `folder`, and `check` before its end.
 
     Args:
         name: Its file name without `.ipynb`.
+        runner: One of `tests.parts.runners`.
         check: Code that sees the notebook's variables.
         changes: What is written differently in its code cells; each has to be there.
         without: Code cells that hold one of these are left out.
 
     Raises:
-        CellExecutionError: A cell failed.
+        RuntimeError: A cell failed.
     """
     if (NOTEBOOKS / name).is_dir():
         ignored = shutil.ignore_patterns("model", "__pycache__")
@@ -125,27 +131,29 @@ def run_example(
             cell.source = cell.source.replace(old, new)
     (end,) = (n for n, cell in enumerate(notebook.cells) if cell.source.endswith(LAST))
     notebook.cells.insert(end, nbformat.v4.new_code_cell(check))
-    execute(notebook, folder, python)
-    return notebook
+    execute(notebook, folder, environment_python(name), runner)
 
 
-def execute(notebook: NotebookNode, folder: Path, python: Path) -> None:
-    """Run all cells in `folder` with a kernel of `python`. Raises CellExecutionError."""
+def execute(notebook: NotebookNode, folder: Path, python: Path, runner: str = "nbclient") -> None:
+    """Run all cells in `folder` with a kernel of `python`. RuntimeError where a cell fails."""
     kernels = folder / "jupyter" / "kernels" / "examples"
     kernels.mkdir(parents=True)
     argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (kernels / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "examples"}))
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_SECONDS,
-        kernel_name="examples",
-        resources={"metadata": {"path": str(folder)}},
-    )
+    kernel = {"argv": argv, "display_name": "examples", "language": "python"}
+    (kernels / "kernel.json").write_text(json.dumps(kernel))
+    notebook.metadata["kernelspec"] = {"name": "examples", "display_name": "examples"}
+    given = folder / "given.ipynb"
+    nbformat.write(notebook, given)
     environment = {
         **os.environ,
+        "JUPYTER_PATH": str(folder / "jupyter"),
         "IPYTHONDIR": str(folder / "ipython"),
         # Models that share two processors with tests are fastest with a thread each.
         "OMP_NUM_THREADS": "1",
     }
-    client.create_kernel_manager().kernel_spec_manager.kernel_dirs = [str(kernels.parent)]
-    client.execute(env=environment)
+    made = folder / "made.ipynb"
+    done = runners.run(
+        runner, given, made, kernel="examples", environment=environment, seconds=SECONDS
+    )
+    if done.returncode:
+        raise RuntimeError(f"{runner}: {done.stderr[-6000:] or done.stdout[-6000:]}")

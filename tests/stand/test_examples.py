@@ -1,9 +1,10 @@
-"""The example notebooks deployed to SageMaker, by both builders and to both endpoint types."""
+"""The example notebooks deployed to SageMaker, by both builders and to both endpoint types.
+
+Each is run by another program than in tests/integration/test_examples.py.
+"""
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,42 +13,28 @@ import pytest
 from tests.integration.test_examples import EMBEDDINGS, LABELS, READING, STREAM
 from tests.parts import base_image
 from tests.parts.examples import environment_python, run_example
-from tests.parts.registry import registry
+from tests.parts.no_engine import NoEngine, no_engine
+from tests.parts.torch import cpu_torch
 from tests.stand import Stand
 from tests.stand.project import Project
 
 pytestmark = [pytest.mark.large, pytest.mark.docker, pytest.mark.registry]
 
 
-@pytest.fixture(scope="session")
-def python() -> Path:
-    """The notebooks' interpreter; the base image of its Python is there too."""
-    found = environment_python()
-    for version in {found.resolve().name.removeprefix("python"), "3.12"}:
-        base_image.ensure(version)
-    return found
-
-
-@pytest.fixture(scope="session")
-def served_base(
-    python: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Path]]:
-    """The base image in a registry, where the layers builder reads it, and Docker's login there."""
-    folder = tmp_path_factory.mktemp("base")
-    with registry(folder / "registry") as served:
-        version = python.resolve().name.removeprefix("python")
-        reference = base_image.push(version, served.host, served.user, served.password)
-        word = base64.b64encode(f"{served.user}:{served.password}".encode()).decode()
-        (folder / "config.json").write_text(json.dumps({"auths": {served.host: {"auth": word}}}))
-        yield reference, folder
+@pytest.fixture(scope="module")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NoEngine]:
+    """The base image of PyTorch's Python in a registry, where the layers builder reads it."""
+    torch = cpu_torch()
+    assert torch
+    with no_engine(tmp_path_factory.mktemp("away"), torch.python) as machine:
+        yield machine
 
 
 @pytest.fixture
-def layers(served_base: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> str:
+def layers(away: NoEngine, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a configuration says to be built without an engine."""
-    reference, folder = served_base
-    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
-    return f"builder: layers, base_image: '{reference}'"
+    monkeypatch.setenv("DOCKER_CONFIG", away.environment["DOCKER_CONFIG"])
+    return f"builder: layers, base_image: '{away.base}'"
 
 
 @pytest.fixture
@@ -72,33 +59,36 @@ def on(endpoint_type: str, name: str, generate: str) -> dict[str, str]:
     }
 
 
-def test_embeddings_from_layers_on_serverless(folder: Path, python: Path, layers: str) -> None:
-    changes = on("serverless", "embeddings", layers)
-    # Two deployments and loads on one container: what they show, they show locally.
-    without = ("load-test", "max_size: 1", "one by one")
+@pytest.mark.torch
+def test_embeddings_from_layers_on_serverless(folder: Path, layers: str) -> None:
     run_example(
-        "02_text_embeddings", folder, python, check=EMBEDDINGS, changes=changes, without=without
-    )
+        "02_text_embeddings", folder, runner="nbclient", check=EMBEDDINGS,
+        changes=on("serverless", "embeddings", layers),
+        # Two deployments and loads on one container: what they show, they show locally.
+        without=("load-test", "max_size: 1", "one by one"),
+    )  # fmt: skip
 
 
-def test_a_receipt_with_system_packages_from_docker_on_serverless(
-    folder: Path, python: Path
-) -> None:
+def test_a_receipt_with_system_packages_from_docker_on_serverless(folder: Path) -> None:
+    python = environment_python("03_image_to_text").resolve()
+    base_image.ensure(python.name.removeprefix("python"))
     changes = on("serverless", "reader", "")
     del changes["\nname: reader\n"]
     changes["generate_container:"] = "generate_container:\n    builder: docker"
-    run_example("03_image_to_text", folder, python, check=READING, changes=changes)
+    run_example("03_image_to_text", folder, runner="papermill", check=READING, changes=changes)
 
 
+@pytest.mark.torch
 def test_a_code_folder_from_docker_on_instances_and_its_own_dockerfile_here(
-    stand: Stand, folder: Path, python: Path
+    stand: Stand, folder: Path
 ) -> None:
+    base_image.ensure("3.12")
     changes = {"deploy -e local -c": "deploy -e server -c"}
-    run_example("04_config_and_code_dir", folder, python, check=LABELS, changes=changes)
+    run_example("04_config_and_code_dir", folder, runner="papermill", check=LABELS, changes=changes)
     Project(stand, folder, "digit-words").run("delete", "digit-words", "--yes")
 
 
-def test_words_stream_from_layers_on_instances(folder: Path, python: Path, layers: str) -> None:
-    run_example(
-        "05_streaming", folder, python, check=STREAM, changes=on("server", "writer", layers)
-    )
+@pytest.mark.torch
+def test_words_stream_from_layers_on_instances(folder: Path, layers: str) -> None:
+    changes = on("server", "writer", layers)
+    run_example("05_streaming", folder, runner="nbclient", check=STREAM, changes=changes)

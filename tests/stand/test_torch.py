@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.parts.no_engine import NoEngine, no_engine
+from tests.parts.torch import CpuTorch, cpu_torch
 from tests.stand import Stand
 from tests.stand.project import Project
 
-pytestmark = [pytest.mark.large, pytest.mark.docker, pytest.mark.registry]
+pytestmark = [pytest.mark.large, pytest.mark.torch, pytest.mark.docker, pytest.mark.registry]
 
 CODE = """\
 import torch
@@ -34,17 +35,28 @@ def example_request():
 
 
 @pytest.fixture(scope="module")
-def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NoEngine]:
-    with no_engine(tmp_path_factory.mktemp("away"), "3.11") as machine:
+def torch() -> CpuTorch:
+    found = cpu_torch()
+    assert found
+    return found
+
+
+@pytest.fixture(scope="module")
+def away(torch: CpuTorch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NoEngine]:
+    with no_engine(tmp_path_factory.mktemp("away"), torch.python) as machine:
         yield machine
 
 
 @pytest.mark.parametrize("builder", ["docker", "layers"])
 def test_torch_becomes_its_cpu_build_and_answers(
-    stand: Stand, away: NoEngine, tmp_path: Path, builder: str
+    stand: Stand, torch: CpuTorch, away: NoEngine, tmp_path: Path, builder: str
 ) -> None:
     project = Project(stand, tmp_path, f"torch-{builder}")
-    made = {"code_dir": "./code", "python_version": "3.11", "python_packages": ["torch==2.13.0"]}
+    made = {
+        "code_dir": "./code",
+        "python_version": torch.python,
+        "python_packages": [torch.requirement],
+    }
     if builder == "layers":
         project.variables.update(away.environment)
         made["base_image"] = away.base
