@@ -54,10 +54,10 @@ PREDICT = "def predict(model, request):\n    return {expression}\n"
 
 
 def fetch(folder: Path, packages: list[str]) -> None:
-    """Put the notebooks of each package's newest source distribution below `folder`."""
+    """Put notebooks of source distributions below `folder`: of `NAME==VERSION`, or the newest."""
     index = _index(packages)
     for package in packages:
-        target = folder / package
+        target = folder / package.partition("==")[0]
         if target.exists():
             continue
         try:
@@ -85,14 +85,16 @@ def _index(packages: list[str]) -> str:
 
 
 def _source_distribution(index: str, package: str) -> bytes | None:
+    name, _, version = package.partition("==")
     page = urllib.request.Request(
-        f"{index.rstrip('/')}/{package}/",
+        f"{index.rstrip('/')}/{name.lower()}/",
         headers={"Accept": "application/vnd.pypi.simple.v1+json"},
     )
     with urllib.request.urlopen(page, timeout=60) as answer:
         base = answer.url
         files = json.load(answer)["files"]
-    archives = [file["url"] for file in files if file["filename"].endswith(".tar.gz")]
+    ending = f"-{version}.tar.gz" if version else ".tar.gz"
+    archives = [file["url"] for file in files if file["filename"].endswith(ending)]
     if not archives:
         return None
     url = urljoin(base, archives[-1])
