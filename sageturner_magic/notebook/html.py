@@ -103,7 +103,7 @@ def _calling_html(deployment: Deployment) -> str:
         page = escape(f"{deployment.url}/docs?token={deployment.token}")
         docs = f' <a href="{page}" target="_blank" rel="noopener">API documentation</a>'
     lines = words.request_lines(deployment)
-    elsewhere = snippets_html(lines)
+    elsewhere = snippets_html(lines, "the example")
     if deployment.url and not lines:
         elsewhere = f"<p>or</p><pre>{escape(words.curl(deployment))}</pre>"
     return (
@@ -112,14 +112,14 @@ def _calling_html(deployment: Deployment) -> str:
     )
 
 
-def snippets_html(lines: Sequence[Snippet]) -> str:
-    """How a request is sent from elsewhere, folded."""
+def snippets_html(lines: Sequence[Snippet], sent: str = "it") -> str:
+    """How a request is sent from elsewhere, folded; `sent` is what it is called."""
     if not lines:
         return ""
     blocks = "".join(
         f"<p><b>{line.label}</b></p><pre>{text(line.code, 8000)}</pre>" for line in lines
     )
-    return f"<details><summary>Send it from elsewhere</summary>{blocks}</details>"
+    return f"<details><summary>Send {sent} from elsewhere</summary>{blocks}</details>"
 
 
 def _headline_html(progress: Progress) -> str:

@@ -57,6 +57,21 @@ def load(model_dir):
     "%%sageturner deploy\nname: prices\nartefact: {prices.json: prices}",
 )
 
+FORM = (
+    """from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+classifier = LogisticRegression(max_iter=200).fit(*load_digits(return_X_y=True))""",
+    """%%sageturner_load digits
+import joblib
+
+def load(model_dir):
+    return joblib.load(f"{model_dir}/digits.joblib")""",
+    """%%sageturner_predict digits
+def predict(model, request):
+    return {"digit": int(model.predict([request["pixels"]])[0])}""",
+)
+
 
 def use_theme(page: Page, theme: str) -> None:
     """Change the theme and wait until it shows."""
@@ -149,13 +164,13 @@ def failure(lab: Lab, page: Page) -> None:
 def form(lab: Lab, page: Page) -> None:
     """The deploy form as it begins, with what is captured filled in."""
     page.set_viewport_size({"width": 1180, "height": 2000})
-    captured = LOAD.replace("reviews", "digits", 1), PREDICT.replace("reviews", "digits", 1)
-    write(lab.root / "form.ipynb", "%load_ext sageturner_magic", *captured, "%sageturner form")
+    write(lab.root / "form.ipynb", "%load_ext sageturner_magic", *FORM, "%sageturner form")
     open_notebook(page, lab, "form.ipynb", kernel=True)
     run_all(page)
     page.get_by_label("Endpoint type").select_option(index=1)
     page.wait_for_selector(".sageturner-form pre >> text=max_concurrency: 5")
-    take_both(page, "form", 3, 3)
+    page.wait_for_selector(".sageturner-form >> text=scikit-learn==")
+    take_both(page, "form", len(FORM) + 1, len(FORM) + 1)
 
 
 PICTURES: dict[str, Callable[[Lab, Page], None]] = {

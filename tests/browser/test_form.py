@@ -126,7 +126,7 @@ def test_filled_in_with_the_keyboard_alone_a_model_is_saved_and_deployed(lab, pa
     assert set(output.data) == {"text/html", "text/plain"}
     assert "digits answers at" in output.data["text/plain"]
     assert """-d '{"pixels": [0.0, 0.0,""" in output.data["text/plain"]
-    assert "Send it from elsewhere" in output.data["text/html"]
+    assert "Send the example from elsewhere" in output.data["text/html"]
     assert "%%sageturner deploy -e local\nname: digits" in output.data["text/plain"]
 
 

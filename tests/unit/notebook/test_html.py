@@ -126,7 +126,7 @@ def test_a_deployment_is_called_with_the_example_of_its_code(place, labels):
     progress = Progress("words")
     progress.apply(Ended(3.0, deployment, None))
     html, plain = deployment_html(progress), deployment_text(progress)
-    assert "Send it from elsewhere" in html
+    assert "Send the example from elsewhere" in html
     assert f"%sageturner invoke words {EXAMPLE}" in plain and "…" not in plain
     assert "<b>good</b>" not in html and "&lt;b&gt;good" in html
 
