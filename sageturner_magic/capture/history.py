@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -154,6 +154,27 @@ class History:
         """The last statement of a failed cell that would have bound `name`."""
         doubts = self._events.get(name, _Events()).doubts
         return next((step for step in reversed(doubts) if name in step.statement.names.binds), None)
+
+    def read_by_calling(self, names: Iterable[str], before: int) -> set[str]:
+        """Names that may be read when what `names` stand for at step `before` is called.
+
+        Through the functions that those call, base classes and decorators.
+        """
+        found: set[str] = set()
+        seen: set[int] = set()
+        waiting = [(name, before) for name in names]
+        while waiting:
+            name, at = waiting.pop()
+            binder = self.binder(name, at)
+            if binder is None or not binder.is_definition or binder.index in seen:
+                continue
+            seen.add(binder.index)
+            # A method may be a base class's, and a decorator may call anything: those of that time.
+            waiting += [(each, binder.index) for each in binder.statement.names.reads]
+            new = binder.statement.names.later.keys() - found
+            found |= new
+            waiting += [(each, before) for each in new]
+        return found
 
     def is_final(self, name: str, binder: Step) -> bool:
         """Whether no later statement of any cell gave `name` another value."""

@@ -55,13 +55,7 @@ def _touches(step: Step, history: History) -> tuple[set[str], set[str]]:
     names = step.statement.names
     writes = names.binds.keys() | names.deletes.keys() | names.changes.keys()
     reads = names.reads.keys() | names.annotated.keys()
-    waiting = list(reads)
-    while waiting:
-        binder = history.binder(waiting.pop(), step.index)
-        if binder is not None and binder.is_definition:
-            new = binder.statement.names.later.keys() - reads
-            reads |= new
-            waiting += new
+    reads |= history.read_by_calling(reads, step.index)
     if isinstance(step.node, (ast.Expr, ast.For)):
         # `labels.append("bird")` changes what it reads.
         writes = writes | reads

@@ -152,15 +152,8 @@ class _Slicer:
                 found.setdefault(name, line)
         if not step.statement.calls:
             return found
-        waiting = list(names.reads)
-        while waiting:
-            binder = self._history.binder(waiting.pop(), step.index)
-            if binder is None or not binder.is_definition:
-                continue
-            for name in binder.statement.names.later:
-                if name not in found:
-                    found[name] = step.node.lineno
-                    waiting.append(name)
+        for name in self._history.read_by_calling(names.reads, step.index):
+            found.setdefault(name, step.node.lineno)
         return found
 
     def _require(

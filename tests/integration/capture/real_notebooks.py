@@ -43,7 +43,7 @@ CALLS = 3
 
 MODULE = "tests.integration.capture.real_notebooks"
 
-NOTEBOOK_S = 120
+NOTEBOOK_S = 300
 TEXT = 20_000
 """Characters of a value's representation that are compared."""
 
