@@ -143,9 +143,17 @@ def _plan(
     )
 
 
+def has_container_path(module: CapturedModule) -> bool:
+    """Whether the code looks for its model where only containers have it.
+
+    What reads SM_MODEL_DIR has the path for its default, as code for SageMaker usually does.
+    """
+    return CONTAINER_MODEL_DIR in module.source and "SM_MODEL_DIR" not in module.source
+
+
 def _remarks(module: CapturedModule, request: DeployRequest) -> list[Finding]:
     found: list[Finding] = []
-    if CONTAINER_MODEL_DIR in module.source:
+    if has_container_path(module):
         found.append(
             Finding(
                 f"The code has {CONTAINER_MODEL_DIR} written in it",

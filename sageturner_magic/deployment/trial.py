@@ -31,7 +31,7 @@ from sageturner_magic.capture import (
 from sageturner_magic.config import Config
 from sageturner_magic.config.rules import SERVERLESS_MEMORY
 from sageturner_magic.deployment import words
-from sageturner_magic.deployment.local import CONTAINER_MODEL_DIR
+from sageturner_magic.deployment.local import CONTAINER_MODEL_DIR, has_container_path
 from sageturner_magic.deployment.packages import pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done
 from sageturner_magic.deployment.request import Collector, DeployRequest
@@ -254,7 +254,7 @@ def cannot_run_here(
         return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
     if config.container.generate_container.install_cuda and not _has_gpu():
         return "there is no GPU"
-    if CONTAINER_MODEL_DIR in module.source:
+    if has_container_path(module):
         return f"the code has {CONTAINER_MODEL_DIR} written in it"
     if artefact is not None and artefact.size > psutil.virtual_memory().available:
         return f"{words.size(artefact.size)} of model do not fit into its free memory"

@@ -312,11 +312,15 @@ def test_a_plan_does_nothing(project, state):
     assert servers_of(state) == [] and sageturner.list() == []
 
 
-def test_a_container_path_in_the_code_is_warned_about(project):
-    plan = sageturner.plan(
-        project("MODEL = '/opt/ml/model'\ndef load(): return 1\ndef predict(m, r): return 1")
-    )
-    assert any("/opt/ml/model" in finding.what for finding in plan.findings)
+def test_a_container_path_is_warned_about_unless_it_is_the_default_of_what_the_server_sets(project):
+    functions = "\ndef load(): return 1\ndef predict(m, r): return 1"
+
+    def warnings(model):
+        found = sageturner.plan(project(f"import os\nMODEL = {model}{functions}")).findings
+        return [finding for finding in found if "/opt/ml/model" in finding.what]
+
+    assert len(warnings("'/opt/ml/model'")) == 1
+    assert warnings("os.environ.get('SM_MODEL_DIR', '/opt/ml/model')") == []
 
 
 def test_what_is_not_there_is_said_with_what_is(project):

@@ -45,6 +45,7 @@ def measured(memory_mb: float = 100, load_s: float = 1.0, asked: str = "example"
         ("", "3.14", "x = 1", (), f"this is Python {HERE}, the image has 3.14"),
         ("", HERE, "x = 1", ("json", "not_here"), "not_here is not installed"),
         ("", HERE, "p = '/opt/ml/model/m'", (), "the code has /opt/ml/model written in it"),
+        ("", HERE, "import os\np = os.environ.get('SM_MODEL_DIR', '/opt/ml/model')", (), ""),
     ],
 )
 def test_what_this_machine_cannot_tell_is_said(text, python, source, imports, reason):
