@@ -28,7 +28,7 @@ from tests.parts.torch import cpu_torch, missing
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = ROOT / "example_notebooks"
-SECONDS = 600
+SECONDS = 1500
 LAST = "## Clean up"
 """The heading before which a test's own cell is put."""
 NEWEST_PYTHON = (3, 12)
