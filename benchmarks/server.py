@@ -48,6 +48,7 @@ BATCHED: dict[str, tuple[str, object]] = {
 }
 """Model -> its program, and what a request carries."""
 RESULT = Path(__file__).parent / "results" / "server.md"
+NOTES = "\n## Notes\n"
 SECONDS = 4
 START_LIMIT = 120.0
 SCRIPT = """
@@ -368,11 +369,12 @@ def report(found: dict[tuple[str, str], float], rounds: int) -> str:
 
 
 def main(rounds: int) -> None:
-    """Measure, print and write the table, after each round."""
+    """Measure, print and write the table, after each round; what a person noted below it stays."""
     RESULT.parent.mkdir(exist_ok=True)
+    _, heading, notes = RESULT.read_text().partition(NOTES) if RESULT.exists() else ("", "", "")
     for count, found in enumerate(measure(rounds), 1):
         text = report(found, count)
-        RESULT.write_text(text)
+        RESULT.write_text(text + heading + notes)
         print(text, flush=True)
 
 
