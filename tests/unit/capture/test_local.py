@@ -18,7 +18,11 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
-        del sys.modules[name]
+        module = sys.modules[name]
+        places = [str(getattr(module, "__file__", "")), *getattr(module, "__path__", ())]
+        # Libraries stay: NumPy cannot be loaded twice.
+        if any(each.startswith(str(tmp_path)) for each in places):
+            del sys.modules[name]
 
 
 def write(folder: Path, **files: str) -> None:
