@@ -18,7 +18,7 @@ from tests.parts.torch import cpu_torch
 from tests.stand import Stand
 from tests.stand.project import Project
 
-pytestmark = [pytest.mark.large, pytest.mark.docker, pytest.mark.registry]
+pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,7 @@ def on(endpoint_type: str, name: str, generate: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.large
 @pytest.mark.torch
 def test_embeddings_from_layers_on_serverless(folder: Path, layers: str) -> None:
     run_example(
@@ -88,6 +89,7 @@ def test_a_code_folder_from_docker_on_instances_and_its_own_dockerfile_here(
     Project(stand, folder, "digit-words").run("delete", "digit-words", "--yes")
 
 
+@pytest.mark.large
 @pytest.mark.torch
 def test_words_stream_from_layers_on_instances(folder: Path, layers: str) -> None:
     changes = on("server", "writer", layers)

@@ -12,7 +12,7 @@ from tests.parts.torch import CpuTorch, cpu_torch
 from tests.stand import Stand
 from tests.stand.project import Project
 
-pytestmark = [pytest.mark.large, pytest.mark.torch, pytest.mark.docker, pytest.mark.registry]
+pytestmark = [pytest.mark.torch, pytest.mark.docker, pytest.mark.registry]
 
 CODE = """\
 import torch
