@@ -89,7 +89,6 @@ def test_a_code_folder_from_docker_on_instances_and_its_own_dockerfile_here(
     Project(stand, folder, "digit-words").run("delete", "digit-words", "--yes")
 
 
-@pytest.mark.large
 @pytest.mark.torch
 def test_words_stream_from_layers_on_instances(folder: Path, layers: str) -> None:
     changes = on("server", "writer", layers)
