@@ -5,9 +5,14 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
+import hypothesis
 import pytest
 
 from tests.parts import torch
+
+# A test that is slow on a busy machine is not wrong.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 def _docker() -> str:

@@ -102,7 +102,7 @@ class Nested:
         ("\ud800", "\ud800"),
         (None, None),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_values_become_json(value: Any, expected: Any) -> None:
     assert through_json(value) == expected
@@ -119,7 +119,7 @@ def test_values_become_json(value: Any, expected: Any) -> None:
         ({"a": 1j}, "at a is of type complex"),
         ({"f": [len]}, "at f[0] is of type builtin_function_or_method"),
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_json_has_no_form_for_is_named_by_its_place(value: Any, place: str) -> None:
     with pytest.raises(answers.AnswerError, match="predict's answer") as caught:
