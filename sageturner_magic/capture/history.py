@@ -158,7 +158,7 @@ class History:
     def read_by_calling(self, names: Iterable[str], before: int) -> set[str]:
         """Names that may be read when what `names` stand for at step `before` is called.
 
-        Through the functions that those call, base classes and decorators.
+        Through the functions that those call, base classes, decorators and other names.
         """
         found: set[str] = set()
         seen: set[int] = set()
@@ -166,7 +166,7 @@ class History:
         while waiting:
             name, at = waiting.pop()
             binder = self.binder(name, at)
-            if binder is None or not binder.is_definition or binder.index in seen:
+            if binder is None or binder.index in seen or not binder.statement.gives_a_callable:
                 continue
             seen.add(binder.index)
             # A method may be a base class's, and a decorator may call anything: those of that time.

@@ -256,7 +256,22 @@ class _Walker(ast.NodeVisitor):
         self._visit_all(_defaults(node.args))
         self._function(_parameters(node.args), [node.body])
 
+    def visit_Call(self, node: ast.Call) -> None:
+        """A lambda that is called where it stands reads now what it reads."""
+        if isinstance(node.func, ast.Lambda):
+            arguments = node.func.args
+            self._visit_all(_defaults(arguments))
+            self._in_function(_parameters(arguments), [node.func.body])
+            self._visit_all([*node.args, *node.keywords])
+        else:
+            self.generic_visit(node)
+
     def _function(self, parameters: Iterable[str], body: Sequence[ast.AST]) -> None:
+        self._deferred += 1
+        self._in_function(parameters, body)
+        self._deferred -= 1
+
+    def _in_function(self, parameters: Iterable[str], body: Sequence[ast.AST]) -> None:
         scope = _Scope("function", {self._mangled(name) for name in parameters})
         elsewhere: set[str] = set()
         for node in _same_scope(body):
@@ -268,9 +283,7 @@ class _Walker(ast.NodeVisitor):
                 scope.bound.update(map(self._mangled, _bound_by(node)))
         scope.bound -= scope.globals | elsewhere
         self._scopes.append(scope)
-        self._deferred += 1
         self._visit_all(body)
-        self._deferred -= 1
         self._scopes.pop()
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:

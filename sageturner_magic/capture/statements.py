@@ -44,6 +44,12 @@ class Statement:
         """Whether it defines a function or a class."""
         return isinstance(self.node, (*FUNCTIONS, ast.ClassDef))
 
+    @property
+    def gives_a_callable(self) -> bool:
+        """Whether what it binds may be a function or class of the notebook's, or another's name."""
+        value = self.node.value if isinstance(self.node, (ast.Assign, ast.AnnAssign)) else None
+        return self.is_definition or isinstance(value, (ast.Lambda, ast.Name))
+
     @cached_property
     def code(self) -> CodeType:
         """Its code when it is compiled on its own."""

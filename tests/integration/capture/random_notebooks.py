@@ -239,6 +239,14 @@ class Kernel:
         return captured, namespace
 
 
+LONGEST = 60_000
+"""Bytes of an answer that are compared; a list that holds itself has no end."""
+
+
+def _cut(answer: bytes) -> str:
+    return answer[:LONGEST].decode("utf-8", "ignore")
+
+
 CLEAN = """
 import os, reprlib, struct, sys
 SHOW = reprlib.Repr()
@@ -258,7 +266,7 @@ while header := sys.stdin.buffer.read(4):
     child = os.fork()
     if not child:
         sys.stdout = open(os.devnull, "w")
-        os.write(writer, answer(source).encode()[:60000])
+        os.write(writer, answer(source).encode()[:int(sys.argv[1])])
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
@@ -274,7 +282,7 @@ class CleanProcess:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", CLEAN],
+            [sys.executable, "-I", "-c", CLEAN, str(LONGEST)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(os.sep),
@@ -287,7 +295,7 @@ class CleanProcess:
         self._process.stdin.write(len(data).to_bytes(4, "little") + data)
         self._process.stdin.flush()
         size = int.from_bytes(self._process.stdout.read(4), "little")
-        return self._process.stdout.read(size).decode()
+        return _cut(self._process.stdout.read(size))
 
     def close(self) -> None:
         assert self._process.stdin and self._process.stdout
@@ -316,7 +324,7 @@ def verdict(notebook: RandomNotebook, kernel: Kernel, clean: CleanProcess) -> st
         return "refused"
     try:
         load, predict = namespace["load"], namespace["predict"]
-        expected = SHOW.repr(predict(load(), 7))  # type: ignore[operator]
+        expected = _cut(SHOW.repr(predict(load(), 7)).encode())  # type: ignore[operator]
     except Exception:
         # It does not work in the notebook: whether it is captured is of no matter.
         return "failing"
