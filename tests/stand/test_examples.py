@@ -59,7 +59,6 @@ def on(endpoint_type: str, name: str, generate: str) -> dict[str, str]:
     }
 
 
-@pytest.mark.large
 @pytest.mark.torch
 def test_embeddings_from_layers_on_serverless(folder: Path, layers: str) -> None:
     run_example(
