@@ -18,7 +18,7 @@ from tests.parts.torch import cpu_torch
 from tests.stand import Stand
 from tests.stand.project import Project
 
-pytestmark = [pytest.mark.docker, pytest.mark.registry]
+pytestmark = [pytest.mark.large, pytest.mark.docker, pytest.mark.registry]
 
 
 @pytest.fixture(scope="module")
