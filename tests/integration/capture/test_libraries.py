@@ -17,7 +17,9 @@ import pytest
 from sageturner_magic.image.environment import make_environment
 from sageturner_magic.image.pip_arguments import parse
 from sageturner_magic.image.requirements import Requirements, Target, resolve
+from tests.parts.base_image import interpreter
 from tests.parts.recorder import Recorder
+from tests.parts.torch import cpu_torch
 
 REPOSITORY = Path(__file__).parents[3]
 # Keras needs something to compute with; of what the package index has, JAX is the smallest.
@@ -25,20 +27,19 @@ LIBRARIES = (
     *("catboost", "jax", "joblib", "keras", "lightgbm", "numpy", "onnx", "pandas", "pyarrow"),
     *("pytest", "safetensors", "scikit-learn", "skops", "spacy", "xgboost-cpu"),
 )
-TORCH = "torch==2.13.0"
-TORCH_LIBRARIES = (TORCH, "transformers", "keras", "safetensors", "joblib", "numpy", "pytest")
+TORCH_LIBRARIES = ("transformers", "keras", "safetensors", "joblib", "numpy", "pytest")
+HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def resolved(*wanted: str) -> Requirements:
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return resolve(parse(wanted, REPOSITORY), Target(version), Recorder())
+def resolved(python_version: str, *wanted: str) -> Requirements:
+    return resolve(parse(wanted, REPOSITORY), Target(python_version), Recorder())
 
 
-def not_importable(requirements: Requirements, environment: Mapping[str, str]) -> set[str]:
+def not_importable(
+    requirements: Requirements, python: Path, environment: Mapping[str, str]
+) -> set[str]:
     """Runs the writers' tests with these packages; the libraries that they did not find."""
-    made = make_environment(
-        requirements, Path(sys.executable), Recorder(), REPOSITORY / ".nox" / "libraries"
-    )
+    made = make_environment(requirements, python, Recorder(), REPOSITORY / ".nox" / "libraries")
     tests = "tests/unit/capture/test_writers.py"
     # What conftest.py imports is none of these libraries.
     done = subprocess.run(
@@ -54,13 +55,18 @@ def not_importable(requirements: Requirements, environment: Mapping[str, str]) -
 
 
 def test_every_librarys_objects_are_written_and_read_again() -> None:
-    missing = not_importable(resolved(*LIBRARIES), {"KERAS_BACKEND": "jax"})
+    wanted = resolved(HERE, *LIBRARIES)
+    missing = not_importable(wanted, Path(sys.executable), {"KERAS_BACKEND": "jax"})
     assert missing == {"torch", "transformers"}
 
 
+@pytest.mark.torch
 def test_objects_of_torch_and_of_what_builds_on_it_are_written_and_read_again() -> None:
-    (torch,) = (each for each in resolved(TORCH).packages if each.name == "torch")
-    if not torch.version.endswith("+cpu"):
-        pytest.skip("only builds of torch with CUDA can be had here, which take gigabytes")
-    missing = not_importable(resolved(*TORCH_LIBRARIES), {"KERAS_BACKEND": "torch"})
+    found = cpu_torch()
+    assert found
+    wanted = resolved(found.python, found.requirement, *TORCH_LIBRARIES)
+    # Nothing is fetched yet: another build would be gigabytes.
+    (torch,) = (each for each in wanted.packages if each.name == "torch")
+    assert torch.version.endswith("+cpu")
+    missing = not_importable(wanted, interpreter(found.python), {"KERAS_BACKEND": "torch"})
     assert not missing & {"torch", "transformers", "keras", "safetensors"}
