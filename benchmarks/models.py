@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import platform
 import shutil
@@ -53,13 +54,17 @@ from sageturner_magic.image.requirements import (
 )
 from sageturner_magic.image.spec import BuildSpec
 from tests.parts.examples import NOTEBOOKS, environment_python, execute
-from tests.parts.registry import registry
+from tests.parts.registry import Registry, registry
+from tests.stand import Stand
+from tests.stand.project import Project
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 OURS, PEER = "this project", "LitServe"
 CONNECTIONS = (1, 16)
 SECONDS = 8
+PREDICTIONS = 50
+"""A slow model is measured for as long as so many predictions take, one after the other."""
 START_LIMIT = 600.0
 
 LITSERVE = """
@@ -283,9 +288,13 @@ def measure_servers(case: Case, seen: Figures) -> None:
             seen[case.name, server, "start"].append(first)
             peak = Peak(pid)
             try:
+                _, single, _, _ = wrk(url, case.body, 1, 2)
                 for connections in CONNECTIONS:
                     wrk(url, case.body, connections, 2)
-                    rate, median, high, errors = wrk(url, case.body, connections, SECONDS)
+                    # What the warm-up left in a queue is not measured.
+                    post(url, case.body)
+                    seconds = max(SECONDS, round(PREDICTIONS * single / 1000))
+                    rate, median, high, errors = wrk(url, case.body, connections, seconds)
                     for what, value in (("rps", rate), ("p50", median), ("p99", high),
                                         ("errors", errors)):  # fmt: skip
                         seen[case.name, server, f"{what} {connections}"].append(value)
@@ -336,7 +345,57 @@ def measure_images(case: Case, bench: Bench, seen: Figures, made_of: dict[str, s
         rest = sum(layer.size for layer in planned) - sum(layer.size for layer in largest)
         parts = [f"{layer.title} {layer.size / 1e6:.1f} MB" for layer in largest]
         made_of[case.name] = "; ".join([*parts, f"the rest {rest / 1e6:.1f} MB"])
+    else:
+        made_of[case.name] = _made_by_docker(served)
     _peers_image(case, requirements, system, files, bench, seen)
+
+
+def _made_by_docker(served: Registry) -> str:
+    """The layers of the one image in a registry, by the instructions that made them."""
+    repository = "sageturner-sagemaker"
+    manifest = served.manifest(repository, served.tags(repository)[0])
+    config = json.loads(served.blob(repository, manifest["config"]["digest"]))  # type: ignore[index]
+    made = [step["created_by"] for step in config["history"] if not step.get("empty_layer")]
+    found = []
+    for by, layer in zip(made, manifest["layers"], strict=True):  # type: ignore[call-overload]
+        words = by.removeprefix("/bin/sh -c").replace("#(nop)", "").split("&&")[0].split()
+        found.append(f"`{' '.join(words)[:60]}` {layer['size'] / 1e6:.1f} MB")
+    return "; ".join(found)
+
+
+def measure_deploys(case: Case, bench: Bench, stand: Stand, seen: Figures) -> None:
+    """The whole command against SageMaker's stand-in, as a person waits for it, by Docker."""
+    folder = Path(tempfile.mkdtemp(dir=bench.work)) / "project"
+    shutil.copytree(case.folder, folder)
+    document = yaml.safe_load((folder / "sageturner.yaml").read_text())
+    generate = case.generate | {
+        "base_image": bench.base(), "python_version": bench.python, "builder": "docker",
+    }  # fmt: skip
+    document["container"] = {"generate_container": generate}
+    (folder / "sageturner.yaml").write_text(yaml.safe_dump(document))
+    project = Project(stand, folder, document["name"])
+    python = environment_python(EXPORT[case.name][0])
+
+    def command(*words: str) -> float:
+        began = time.perf_counter()
+        done = subprocess.run(
+            [python, "-m", "sageturner_magic", *words],
+            cwd=folder, env={**project.environment, "XDG_CACHE_HOME": str(folder / "cache")},
+            stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"{case.name}, {words[0]}: {done.stderr[-3000:]}")
+        return time.perf_counter() - began
+
+    command("setup")
+    for what in ("cold", "code"):
+        took = command("deploy", "-e", "serverless")
+        seen[case.name, OURS, f"{what}, deployed"].append(took)
+        print(f"{case.name}, {what}: deployed in {took:.1f} s", flush=True)
+        with (folder / "code" / "sageturner.py").open("a") as file:
+            file.write("\n# changed\n")
+    command("delete", project.name, "--yes")
+    command("teardown", "--yes")
 
 
 def _peers_image(
@@ -381,13 +440,17 @@ def _fetch(package: Package, folder: Path, files: FileStore, requirements: Requi
 
 SAME = """\
 The same code, artefact, packages and Python on both sides; servers and the load generator share
-the processors. Each image was built once."""
+the processors. Each image was built once. `sageturner deploy` is the whole command, by Docker,
+against the tests' stand-in for SageMaker: a trial of the code, the packages' resolution, the image,
+a trial of the image, the push, and the endpoint until it answers. LitServe has no such command."""
 
 ROWS = {
     "cold": "image, nothing there: build + push, s",
     "cold, layers": "the same without Docker, s",
     "code": "image, a line of code changed: build + push, s",
     "code, layers": "the same without Docker, s",
+    "cold, deployed": "`sageturner deploy`, nothing there, s",
+    "code, deployed": "`sageturner deploy`, a line of code changed, s",
     "image": "image, compressed, MB",
     "start": "start of the server to the first prediction, s",
     "rps 1": "predictions/s, 1 connection",
@@ -411,7 +474,8 @@ def report(seen: Figures, made_of: dict[str, str], rounds: int) -> str:
     )  # fmt: skip
     machine = (
         f"{date.today()}, {processor}, {len(os.sched_getaffinity(0))} processors, load "
-        f"{os.getloadavg()[2]:.1f} over 15 minutes, medians of {rounds} rounds of {SECONDS} s"
+        f"{os.getloadavg()[2]:.1f} over 15 minutes, medians of {rounds} rounds of {SECONDS} s "
+        f"or {PREDICTIONS} predictions"
     )
     parts = [
         "# The example notebooks' models beside a peer",
@@ -459,6 +523,13 @@ def plot(seen: Figures, place: Path) -> None:
     figure.savefig(place, metadata={"Date": None})
 
 
+def write(seen: Figures, made_of: dict[str, str], rounds: int) -> None:
+    """Both files, with what was measured so far: a run may be cut short."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "models.md").write_text(report(seen, made_of, rounds))
+    plot(seen, RESULTS / "models.svg")
+
+
 def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -472,19 +543,19 @@ def main() -> None:
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         cases = [export(name, work) for name in asked.models.split(",")]
-        for _ in range(asked.rounds):
+        for number in range(asked.rounds):
             for case in cases:
                 measure_servers(case, seen)
+            write(seen, made_of, number + 1)
         if not asked.without_images:
             source = stack.enter_context(registry(work / "source"))
             bench = Bench(1, version, source, stack, work)
+            stand = stack.enter_context(Stand(work / "stand"))
             for case in cases:
                 measure_images(case, bench, seen, made_of)
-    text = report(seen, made_of, asked.rounds)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "models.md").write_text(text)
-    plot(seen, RESULTS / "models.svg")
-    print(text)
+                measure_deploys(case, bench, stand, seen)
+                write(seen, made_of, asked.rounds)
+    print((RESULTS / "models.md").read_text())
 
 
 if __name__ == "__main__":
