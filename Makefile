@@ -3,6 +3,8 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 MINUTES := 60
+# uv leaves compiling to the first import, which has to be kept: torch's takes half a minute.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
 .PHONY: help demo demo-lab test check unit integration large screenshots proof soak bench-capture bench-server bench-build bench-models format clean

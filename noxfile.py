@@ -27,4 +27,4 @@ if launcher := shutil.which("pyenv"):
 def unit(session: nox.Session) -> None:
     """Install the package as a user would and run the fast, pure tests."""
     session.install("--editable", ".", "--group", "test")
-    session.run("python", "-m", "pytest", *(session.posargs or ["tests/unit"]))
+    session.run("python", "-m", "pytest", "-n", "logical", *(session.posargs or ["tests/unit"]))
