@@ -123,6 +123,31 @@ def test_a_good_image_passes_with_its_own_example(generate: Generate, tmp_path: 
     assert "loading from /opt/ml/model" in recorder.lines
 
 
+def test_a_model_that_only_its_owner_may_read_is_read_in_a_serverless_container(
+    generate: Generate, tmp_path: Path
+) -> None:
+    weights = tmp_path / "weights"
+    weights.write_text("3")
+    weights.chmod(0o600)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "factor").symlink_to(weights)
+    spec, module = generate(
+        """
+        def load(model_dir):
+            return int(open(f"{model_dir}/factor").read())
+
+        def predict(model, request):
+            return model * request
+
+        def example_request():
+            return 2
+        """,
+        model=str(tmp_path / "model"),
+        serverless_mb=1024,
+    )
+    assert smoke_test(spec, Recorder(), module=module).answer == b"6"
+
+
 def test_a_load_that_raises_is_found_in_the_cells_lines(generate: Generate) -> None:
     spec, module = generate(
         """

@@ -20,9 +20,10 @@ from sageturner_magic.targets import children
 from sageturner_magic.targets.container import keeping, runner
 from sageturner_magic.targets.container.runner import ContainerSpec
 from sageturner_magic.targets.local import process, serving
-from sageturner_magic.targets.local.deploy import copy_artefact, pass_on, unique
+from sageturner_magic.targets.local.deploy import pass_on, unique
 from sageturner_magic.targets.local.state import LocalRecord, LocalState, find_process
 from sageturner_magic.targets.local.target import TAIL_LINES, with_cells
+from sageturner_magic.targets.model_dir import copy_artefact
 from sageturner_magic.values import Artefact, CapturedModule, Reporter, UnpackedImage
 
 
@@ -110,7 +111,6 @@ class ContainerDeployer:
         if endpoint.artefact is None:
             return "no model files"
         copy_artefact(endpoint.artefact, folder / "model", reporter)
-        _let_all_read(folder / "model")
         return "1 file" if endpoint.artefact.files == 1 else f"{endpoint.artefact.files} files"
 
     def start(self, image: str, reporter: Reporter, unpacked: UnpackedImage | None = None) -> str:
@@ -237,9 +237,3 @@ def with_tail(
     details = with_cells("\n".join(tail), lines)
     found = error.findings[0]
     return EndpointError.of([replace(found, details=details or found.details)])
-
-
-def _let_all_read(folder: Path) -> None:
-    """SageMaker unpacks models so that every user of a container can read them."""
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(0o755 if path.is_dir() else 0o644)

@@ -19,6 +19,7 @@ from sageturner_magic.targets.container.deploy import with_tail
 from sageturner_magic.targets.container.runner import STOP_SECONDS, ContainerSpec
 from sageturner_magic.targets.local.deploy import pass_on
 from sageturner_magic.targets.local.state import find_process
+from sageturner_magic.targets.model_dir import as_unpacked
 from sageturner_magic.targets.payload import JSON
 from sageturner_magic.values import CapturedModule, Reporter
 
@@ -86,6 +87,8 @@ def smoke_test(
         DeploymentCancelled: `reporter` says so. Nothing is left of the container in either case.
     """
     with tempfile.TemporaryDirectory(prefix="sageturner-") as folder:
+        if spec.model:
+            spec = replace(spec, model=str(as_unpacked(Path(spec.model), Path(folder, "model"))))
         return _Test(spec, reporter, module, Path(folder, "log"), grace_s).run(
             example, startup_timeout_s
         )

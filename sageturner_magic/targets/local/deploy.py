@@ -25,6 +25,7 @@ from sageturner_magic.targets.container import runner
 from sageturner_magic.targets.local import process, serving
 from sageturner_magic.targets.local.state import LocalRecord, LocalState, find_process
 from sageturner_magic.targets.local.target import POLL_SECONDS, TAIL_LINES, with_cells
+from sageturner_magic.targets.model_dir import copy_artefact
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
 
@@ -251,21 +252,6 @@ _WARM_UP = re.compile(r"(?:the warm-up request|example_request) failed: .*")
 
 def unique() -> str:
     return secrets.token_hex(4)
-
-
-def copy_artefact(artefact: Artefact, target: Path, reporter: Reporter) -> None:
-    """Copy the artefact: what the user changes later must not change what is served."""
-    done = 0
-    for source in sorted(artefact.folder.rglob("*")):
-        place = target / source.relative_to(artefact.folder)
-        if source.is_dir():
-            place.mkdir(parents=True, exist_ok=True)
-            continue
-        reporter.checkpoint()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, place)
-        done += source.stat().st_size
-        reporter.progress(done, artefact.size, "B")
 
 
 def pass_on(log: Path, shown: int, reporter: Reporter) -> int:
