@@ -7,7 +7,7 @@ MINUTES := 60
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo demo-lab test check unit integration large screenshots proof soak bench-capture bench-server bench-build bench-models format clean
+.PHONY: help demo demo-lab test check unit integration screenshots proof soak bench-capture bench-server bench-build bench-models format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -16,7 +16,6 @@ help:
 	@echo "make check     ruff, mypy, import-linter"
 	@echo "make unit      unit tests on every Python from 3.10 that is present"
 	@echo "make integration  the tests against real parts"
-	@echo "make large     the example notebooks on SageMaker's stand-in, which take ten minutes"
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
 	@echo "make proof     the large proofs, of which make test runs a sample (hours)"
 	@echo "make soak      an hour of load on the model server with its workers killed (MINUTES=60)"
@@ -57,9 +56,6 @@ unit: $(VENV)/.dev
 
 integration: $(VENV)/.dev
 	$(BIN)/python -m pytest tests --ignore=tests/unit --tb=short --durations=40
-
-large: $(VENV)/.dev
-	$(BIN)/python -m pytest tests --ignore=tests/unit -m large --tb=short --durations=40
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots

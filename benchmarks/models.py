@@ -355,7 +355,9 @@ def _made_by_docker(served: Registry) -> str:
     repository = "sageturner-sagemaker"
     manifest = served.manifest(repository, served.tags(repository)[0])
     config = json.loads(served.blob(repository, manifest["config"]["digest"]))  # type: ignore[index]
-    made = [step["created_by"] for step in config["history"] if not step.get("empty_layer")]
+    steps = [step for step in config["history"] if not step.get("empty_layer")]
+    # An imported base image was made by no instruction.
+    made = [step.get("created_by") or "the base image" for step in steps]
     found = []
     for by, layer in zip(made, manifest["layers"], strict=True):  # type: ignore[call-overload]
         words = by.removeprefix("/bin/sh -c").replace("#(nop)", "").split("&&")[0].split()
@@ -364,13 +366,16 @@ def _made_by_docker(served: Registry) -> str:
 
 
 def measure_deploys(case: Case, bench: Bench, stand: Stand, seen: Figures) -> None:
-    """The whole command against SageMaker's stand-in, as a person waits for it, by Docker."""
+    """The whole command against SageMaker's stand-in, as a person without Docker waits for it."""
     folder = Path(tempfile.mkdtemp(dir=bench.work)) / "project"
     shutil.copytree(case.folder, folder)
     document = yaml.safe_load((folder / "sageturner.yaml").read_text())
     generate = case.generate | {
-        "base_image": bench.base(), "python_version": bench.python, "builder": "docker",
-    }  # fmt: skip
+        "base_image": bench.base(),
+        "python_version": bench.python,
+        # Installing system packages takes a Docker engine.
+        "builder": "docker" if case.generate.get("system_packages") else "layers",
+    }
     document["container"] = {"generate_container": generate}
     (folder / "sageturner.yaml").write_text(yaml.safe_dump(document))
     project = Project(stand, folder, document["name"])
@@ -380,7 +385,8 @@ def measure_deploys(case: Case, bench: Bench, stand: Stand, seen: Figures) -> No
         began = time.perf_counter()
         done = subprocess.run(
             [python, "-m", "sageturner_magic", *words],
-            cwd=folder, env={**project.environment, "XDG_CACHE_HOME": str(folder / "cache")},
+            cwd=folder, env={**project.environment, "XDG_CACHE_HOME": str(folder / "cache"),
+                             "DOCKER_CONFIG": str(bench.work / "docker-config")},
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:
@@ -440,9 +446,11 @@ def _fetch(package: Package, folder: Path, files: FileStore, requirements: Requi
 
 SAME = """\
 The same code, artefact, packages and Python on both sides; servers and the load generator share
-the processors. Each image was built once. `sageturner deploy` is the whole command, by Docker,
-against the tests' stand-in for SageMaker: a trial of the code, the packages' resolution, the image,
-a trial of the image, the push, and the endpoint until it answers. LitServe has no such command."""
+the processors. Each image was built once. `sageturner deploy` is the whole command, without
+Docker (the reader's by Docker), against the tests' stand-in for SageMaker: a trial of the code, the
+packages' resolution, the image, a trial of the image, the push, and the endpoint until it answers.
+LitServe has no such command, and the Dockerfile of its documentation copies the code before it
+installs the packages: written otherwise, a changed line would not install them again."""
 
 ROWS = {
     "cold": "image, nothing there: build + push, s",

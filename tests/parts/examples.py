@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
@@ -31,6 +32,7 @@ NOTEBOOKS = ROOT / "example_notebooks"
 SECONDS = 1500
 LAST = "## Clean up"
 """The heading before which a test's own cell is put."""
+DEPLOY = "%%sageturner deploy"
 NEWEST_PYTHON = (3, 12)
 """Of rapidocr-onnxruntime, which 03_image_to_text installs."""
 
@@ -92,6 +94,19 @@ def _uv(*arguments: str) -> None:
         raise RuntimeError(f"uv {arguments[0]}: {done.stderr[-3000:]}")
 
 
+@dataclass(frozen=True)
+class Again:
+    """What a notebook does a second time, from its deployment to its end.
+
+    Attributes:
+        changes: What its cells say differently then; each has to be there.
+        last: A line of code that ends it.
+    """
+
+    changes: Mapping[str, str]
+    last: str
+
+
 def run_example(
     name: str,
     folder: Path,
@@ -100,6 +115,7 @@ def run_example(
     check: str,
     changes: Mapping[str, str] | None = None,
     without: Iterable[str] = (),
+    again: Again | None = None,
 ) -> None:
     """Execute a notebook as it is in the repository, in `folder`, and `check` before its end.
 
@@ -109,6 +125,7 @@ def run_example(
         check: Code that sees the notebook's variables.
         changes: What is written differently in its code cells; each has to be there.
         without: Code cells that hold one of these are left out.
+        again: Deploy, use and `check` once more before the end, otherwise.
 
     Raises:
         RuntimeError: A cell failed.
@@ -122,16 +139,28 @@ def run_example(
         for cell in notebook.cells
         if cell.cell_type != "code" or not any(text in cell.source for text in without)
     ]
-    for old, new in (changes or {}).items():
-        changed = [
-            cell for cell in notebook.cells if cell.cell_type == "code" and old in cell.source
+    _change(name, notebook.cells, changes or {})
+    (end,) = (n for n, cell in enumerate(notebook.cells) if cell.source.endswith(LAST))
+    inserted = [nbformat.v4.new_code_cell(check)]
+    if again:
+        deploy = next(n for n, cell in enumerate(notebook.cells) if DEPLOY in cell.source)
+        used = [
+            nbformat.v4.new_code_cell(cell.source)
+            for cell in notebook.cells[deploy:end]
+            if cell.cell_type == "code"
         ]
+        _change(name, used, again.changes)
+        inserted += [*used, *map(nbformat.v4.new_code_cell, (check, again.last))]
+    notebook.cells[end:end] = inserted
+    execute(notebook, folder, environment_python(name), runner)
+
+
+def _change(name: str, cells: Iterable[NotebookNode], changes: Mapping[str, str]) -> None:
+    for old, new in changes.items():
+        changed = [cell for cell in cells if cell.cell_type == "code" and old in cell.source]
         assert changed, f"{name} has no {old!r}"
         for cell in changed:
             cell.source = cell.source.replace(old, new)
-    (end,) = (n for n, cell in enumerate(notebook.cells) if cell.source.endswith(LAST))
-    notebook.cells.insert(end, nbformat.v4.new_code_cell(check))
-    execute(notebook, folder, environment_python(name), runner)
 
 
 def execute(notebook: NotebookNode, folder: Path, python: Path, runner: str = "nbclient") -> None:

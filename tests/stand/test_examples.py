@@ -1,6 +1,7 @@
 """The example notebooks deployed to SageMaker, by both builders and to both endpoint types.
 
-Each is run by another program than in tests/integration/test_examples.py.
+Each is then deployed once more, by the same builder, to a container of this machine. Each is run by
+another program than in tests/integration/test_examples.py.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import pytest
 
 from tests.integration.test_examples import EMBEDDINGS, LABELS, READING, STREAM
 from tests.parts import base_image
-from tests.parts.examples import environment_python, run_example
+from tests.parts.examples import Again, environment_python, run_example
 from tests.parts.no_engine import NoEngine, no_engine
 from tests.parts.torch import cpu_torch
 from tests.stand import Stand
 from tests.stand.project import Project
 
-pytestmark = [pytest.mark.large, pytest.mark.docker, pytest.mark.registry]
+pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
 
 @pytest.fixture(scope="module")
@@ -59,23 +60,38 @@ def on(endpoint_type: str, name: str, generate: str) -> dict[str, str]:
     }
 
 
+def container_here(endpoint_type: str, name: str) -> Again:
+    """Everything from the deployment on once more, in a container of this machine."""
+    changes = {
+        f"--endpoint-type {endpoint_type}": "--endpoint-type local",
+        "\ncompute:\n": "\ncompute:\n  local: {mode: container}\n",
+    }
+    return Again(changes, f"%sageturner delete {name}")
+
+
 @pytest.mark.torch
-def test_embeddings_from_layers_on_serverless(folder: Path, layers: str) -> None:
+def test_embeddings_from_layers_on_serverless_and_in_a_container(folder: Path, layers: str) -> None:
     run_example(
         "02_text_embeddings", folder, runner="nbclient", check=EMBEDDINGS,
         changes=on("serverless", "embeddings", layers),
+        again=container_here("serverless", "embeddings"),
         # Two deployments and loads on one container: what they show, they show locally.
         without=("load-test", "max_size: 1", "one by one"),
     )  # fmt: skip
 
 
-def test_a_receipt_with_system_packages_from_docker_on_serverless(folder: Path) -> None:
+def test_a_receipt_with_system_packages_from_docker_on_serverless_and_in_a_container(
+    folder: Path,
+) -> None:
     python = environment_python("03_image_to_text").resolve()
     base_image.ensure(python.name.removeprefix("python"))
     changes = on("serverless", "reader", "")
     del changes["\nname: reader\n"]
     changes["generate_container:"] = "generate_container:\n    builder: docker"
-    run_example("03_image_to_text", folder, runner="papermill", check=READING, changes=changes)
+    run_example(
+        "03_image_to_text", folder, runner="papermill", check=READING, changes=changes,
+        again=container_here("serverless", "reader"),
+    )  # fmt: skip
 
 
 @pytest.mark.torch
@@ -89,6 +105,10 @@ def test_a_code_folder_from_docker_on_instances_and_its_own_dockerfile_here(
 
 
 @pytest.mark.torch
-def test_words_stream_from_layers_on_instances(folder: Path, layers: str) -> None:
-    changes = on("server", "writer", layers)
-    run_example("05_streaming", folder, runner="nbclient", check=STREAM, changes=changes)
+def test_words_stream_from_layers_on_instances_and_in_a_container(
+    folder: Path, layers: str
+) -> None:
+    run_example(
+        "05_streaming", folder, runner="nbclient", check=STREAM,
+        changes=on("server", "writer", layers), again=container_here("server", "writer"),
+    )  # fmt: skip
