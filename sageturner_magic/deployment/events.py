@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -110,3 +111,6 @@ class Ended:
 
 
 Event = Announced | Found | StepStarted | StepProgressed | StepLogged | StepEnded | Ended
+
+Listener = Callable[[Event], None]
+"""What is told of every event."""

@@ -18,18 +18,15 @@ from sageturner_magic.deployment.events import (
     Ended,
     Event,
     Found,
-    StepEnded,
-    StepLogged,
-    StepProgressed,
-    StepStarted,
+    Listener,
     StepTitle,
 )
 from sageturner_magic.deployment.plan import Done, Plan, Step
 from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.deployment.reporter import StepReporter
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
 from sageturner_magic.values import Reporter
 
-Listener = Callable[[Event], None]
 CONCURRENCY = 4
 
 REDRAWS = 5
@@ -39,44 +36,24 @@ CHECK = StepTitle("check", "Check everything")
 """The step in which the plan itself is made."""
 
 
-class _StepReporter:
-    """A step's view of the run: its events carry the step's key."""
-
-    def __init__(self, key: str, emit: Listener, cancelled: threading.Event) -> None:
-        self._key = key
-        self._emit = emit
-        self._cancelled = cancelled
-
-    def log(self, line: str) -> None:
-        self._emit(StepLogged(self._key, line))
-
-    def progress(self, done: float, total: float | None, unit: str, part: str = "") -> None:
-        self._emit(StepProgressed(self._key, done, total, unit, part))
-
-    def checkpoint(self) -> None:
-        if self._cancelled.is_set():
-            raise DeploymentCancelled("The deployment was stopped")
-
-
 class _Run:
     def __init__(self, emit: Listener, cancelled: threading.Event) -> None:
         self._emit = emit
         self._cancelled = cancelled
 
     def step(self, key: str, work: Callable[[Reporter], Done]) -> None:
-        reporter = _StepReporter(key, self._emit, self._cancelled)
-        self._emit(StepStarted(key, time.monotonic()))
+        reporter = StepReporter(self._emit, self._cancelled, "The deployment was stopped")
+        reporter.enter(key)
         try:
             reporter.checkpoint()
             done = work(reporter)
         except DeploymentCancelled:
-            self._emit(StepEnded(key, "cancelled", time.monotonic()))
+            reporter.end("cancelled")
             raise
         except BaseException:
-            self._emit(StepEnded(key, "failed", time.monotonic()))
+            reporter.end("failed")
             raise
-        outcome: Literal["reused", "done"] = "reused" if done.reused else "done"
-        self._emit(StepEnded(key, outcome, time.monotonic(), done.note))
+        reporter.end("reused" if done.reused else "done", done.note)
 
     def steps(self, steps: tuple[Step, ...]) -> None:
         """Each step as soon as those that it needs have ended. The first error stops the rest."""

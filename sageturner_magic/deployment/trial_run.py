@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -13,16 +12,14 @@ from sageturner_magic.deployment.events import (
     Announced,
     Ended,
     Event,
+    Listener,
     Outcome,
-    StepEnded,
-    StepLogged,
-    StepProgressed,
-    StepStarted,
     StepTitle,
 )
 from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.deployment.reporter import StepReporter
 from sageturner_magic.deployment.request import DeployRequest
-from sageturner_magic.deployment.run import Handle, Listener, unexpected
+from sageturner_magic.deployment.run import Handle, unexpected
 from sageturner_magic.deployment.trial import Tried, try_request
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
 
@@ -33,39 +30,6 @@ STEPS = {
     "predict": StepTitle("predict", "Answer a request"),
 }
 """Stage of the process -> its step; what comes before the process is `PREPARE`."""
-
-
-class _Steps:
-    """A Reporter whose work is divided into steps, one after the other."""
-
-    def __init__(self, emit: Listener, stop: threading.Event) -> None:
-        self._emit = emit
-        self._stop = stop
-        self._step = ""
-
-    def log(self, line: str) -> None:
-        self._emit(StepLogged(self._step, line))
-
-    def progress(self, done: float, total: float | None, unit: str, part: str = "") -> None:
-        self._emit(StepProgressed(self._step, done, total, unit, part))
-
-    def checkpoint(self) -> None:
-        if self._stop.is_set():
-            raise DeploymentCancelled("The trial was stopped")
-
-    def enter(self, stage: str) -> None:
-        """The next step begins. Making the example is a part of answering it."""
-        step = "predict" if stage == "example" else stage
-        if step != self._step:
-            self.end("done")
-            self._step = step
-            self._emit(StepStarted(step, time.monotonic()))
-
-    def end(self, outcome: Outcome) -> None:
-        """The step that runs has ended."""
-        if self._step:
-            self._emit(StepEnded(self._step, outcome, time.monotonic()))
-            self._step = ""
 
 
 class TrialHandle(Handle):
@@ -92,14 +56,19 @@ class TrialHandle(Handle):
         return self._tried
 
     def _work(self) -> None:
-        steps = _Steps(self._tell, self._stop)
+        steps = StepReporter(self._tell, self._stop, "The trial was stopped")
+
+        def entered(stage: str) -> None:
+            # Making the example is a part of answering it.
+            steps.enter("predict" if stage == "example" else stage)
+
         outcome: Outcome = "failed"
         self._tell(Announced((PREPARE, *STEPS.values())))
         steps.enter(PREPARE.key)
         try:
             with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
                 self._tried = try_request(
-                    self._asked, self._payload, Path(workspace), steps, steps.enter
+                    self._asked, self._payload, Path(workspace), steps, entered
                 )
             outcome = "done"
         except DeploymentCancelled as error:

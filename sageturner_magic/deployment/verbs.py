@@ -24,7 +24,7 @@ from sageturner_magic.config import (
 )
 from sageturner_magic.deployment.container import plan_container
 from sageturner_magic.deployment.endpoint import Endpoint
-from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.events import Deployment, Listener
 from sageturner_magic.deployment.export import export_folder
 from sageturner_magic.deployment.here import here
 from sageturner_magic.deployment.images import preview_dockerfile
@@ -32,7 +32,7 @@ from sageturner_magic.deployment.local import plan_local
 from sageturner_magic.deployment.packages import automatic_packages
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.request import HERE, AwsOptions, DeployRequest, code_source
-from sageturner_magic.deployment.run import DeploymentHandle, Listener, unexpected
+from sageturner_magic.deployment.run import DeploymentHandle, unexpected
 from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
 from sageturner_magic.deployment.trial import Tried, try_request
 from sageturner_magic.deployment.trial_run import TrialHandle
