@@ -1,7 +1,6 @@
-"""The `sageturner` command: the verbs of the magics for shells and CI/CD.
+"""The verbs as a shell has them: each asks the rooms below, and prints what comes back.
 
-Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 2 an
-error that says what to do, 130 stopped by the user.
+What a verb needs is imported when it runs, so that the others start without it.
 """
 
 from __future__ import annotations
@@ -10,12 +9,12 @@ import json
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sageturner_magic._version import __version__
-from sageturner_magic.arguments import HelpShown, is_name, overview, parse
+from sageturner_magic.arguments import is_name
+from sageturner_magic.cli.reading import aws_options, payload_of, request_of
 from sageturner_magic.errors import (
     DeploymentCancelled,
     InvocationCancelled,
@@ -23,59 +22,12 @@ from sageturner_magic.errors import (
     SageturnerError,
     UsageError,
 )
-from sageturner_magic.plain_text import visible
 
 if TYPE_CHECKING:
-    from sageturner_magic.deployment.events import Deployment
-    from sageturner_magic.deployment.request import AwsOptions
-    from sageturner_magic.deployment.run import DeploymentHandle
+    from sageturner_magic.deployment.run import DeploymentHandle, Handle
+    from sageturner_magic.deployment.terminal import PlainLines
 
 PROG = "sageturner"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command with `argv` (default: the process's own) and return its exit code."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(overview(PROG))
-        return 0
-    if words[0] in ("-V", "--version"):
-        print(f"{PROG} {__version__}")
-        return 0
-    verb, *rest = words
-    try:
-        VERBS.get(verb, _unknown)(parse(verb, rest, PROG))
-    except HelpShown:
-        return 0
-    except SageturnerError as error:
-        return _fail(error)
-    except KeyboardInterrupt:
-        return _fail(DeploymentCancelled(f"`{PROG} {verb}` was stopped"))
-    except BrokenPipeError:
-        # The reader of a pipe has left (`sageturner logs … | head`): nothing is wrong.
-        sys.stderr.close()
-        return 0
-    except Exception as error:
-        from sageturner_magic.deployment.run import unexpected
-
-        return _fail(unexpected(error))
-    return 0
-
-
-def _fail(error: SageturnerError) -> int:
-    report = f"{PROG}: {error.report()}"
-    print(visible(report) if sys.stderr.isatty() else report, file=sys.stderr)
-    return error.exit_code
-
-
-def _unknown(arguments: Namespace) -> None:
-    raise AssertionError("parse() refuses unknown verbs")
-
-
-def _aws(arguments: Namespace) -> AwsOptions:
-    from sageturner_magic.deployment.request import AwsOptions
-
-    return AwsOptions(arguments.profile, arguments.region)
 
 
 def _print_json(value: object) -> None:
@@ -96,7 +48,7 @@ def _plan(arguments: Namespace) -> None:
         endpoint_type=arguments.endpoint_type,
         container_mode=arguments.container_mode,
         verify=arguments.verify,
-        aws=_aws(arguments),
+        aws=aws_options(arguments),
     )
     if arguments.dockerfile:
         print(words.plan_dockerfile(plan), end="")
@@ -106,46 +58,59 @@ def _plan(arguments: Namespace) -> None:
         print(words.plan_text(plan))
 
 
-def _show(handle: DeploymentHandle, drawn: bool, as_json: bool) -> Deployment:
-    """Show a deployment until it has ended, then what came of it. Raises what went wrong."""
-    from sageturner_magic.deployment import terminal, words
+def _lines(arguments: Namespace) -> PlainLines | None:
+    """Writes the events of work as lines; None in a terminal, where the work is drawn."""
+    from sageturner_magic.deployment import terminal
 
-    if drawn:
+    return None if sys.stderr.isatty() and not arguments.json else terminal.PlainLines()
+
+
+def _follow(handle: Handle, lines: PlainLines | None) -> None:
+    """Show work until it has ended: drawn, unless its events are written as `lines`."""
+    from sageturner_magic.deployment import terminal
+
+    if lines is None:
         terminal.follow(handle)
     else:
         handle.watch(lambda: None)
+
+
+def _show(handle: DeploymentHandle, lines: PlainLines | None, arguments: Namespace) -> None:
+    """Show a deployment until it has ended, then what came of it. Raises what went wrong."""
+    from sageturner_magic.deployment import terminal, words
+
+    _follow(handle, lines)
     deployment = handle.result()
-    if as_json:
+    if arguments.json:
         _print_json(asdict(deployment))
     else:
         print(words.outcome(deployment))
         if command := words.invoke_command(deployment):
             terminal.say(f"Try: {command}", sys.stderr)
-    return deployment
 
 
 def _deploy(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import terminal, upkeep, verbs
+    from sageturner_magic.deployment import upkeep, verbs
 
     if arguments.no_wait:
         raise UsageError(
             "`--no-wait` gives a handle, which a shell cannot hold",
             do="run the command in the background of your shell, or leave the flag out",
         )
-    drawn = sys.stderr.isatty() and not arguments.json
+    lines = _lines(arguments)
     handle = verbs.start_deployment(
         arguments.config_path,
         endpoint_type=arguments.endpoint_type,
         container_mode=arguments.container_mode,
         detach=arguments.detach,
         smoke_test=not arguments.no_smoke_test,
-        aws=_aws(arguments),
-        listener=None if drawn else terminal.PlainLines(),
+        aws=aws_options(arguments),
+        listener=lines,
     )
     name = handle.progress.name
     serves = arguments.endpoint_type == "local" and not arguments.detach
     try:
-        _show(handle, drawn, arguments.json)
+        _show(handle, lines, arguments)
         if serves:
             _serve(name)
     except KeyboardInterrupt:
@@ -170,7 +135,7 @@ def _serve(name: str) -> None:
 def _status(arguments: Namespace) -> None:
     from sageturner_magic.deployment import dashboard, terminal
 
-    shown = dashboard.dashboard(arguments.name, hours=arguments.hours, aws=_aws(arguments))
+    shown = dashboard.dashboard(arguments.name, hours=arguments.hours, aws=aws_options(arguments))
     if arguments.json:
         _print_json([shown.to_dict()])
     else:
@@ -178,30 +143,25 @@ def _status(arguments: Namespace) -> None:
 
 
 def _list(arguments: Namespace) -> None:
+    from sageturner_magic.deployment import costs, terminal, words
     from sageturner_magic.deployment.endpoint import endpoints
 
-    found, notes = endpoints(_aws(arguments))
-    _show_endpoints(found, arguments.json)
+    found, notes = endpoints(aws_options(arguments))
+    if arguments.json:
+        _print_json(costs.listed_data(found, time.time()))
+    else:
+        terminal.say(words.endpoints_text(found, time.time()))
     for note in notes:
         print(f"{note.severity}: {note}", file=sys.stderr)
-
-
-def _show_endpoints(endpoints: list[Any], as_json: bool) -> None:
-    from sageturner_magic.deployment import costs, terminal, words
-
-    if as_json:
-        _print_json(costs.listed_data(endpoints, time.time()))
-    else:
-        terminal.say(words.endpoints_text(endpoints, time.time()))
 
 
 def _logs(arguments: Namespace) -> None:
     from sageturner_magic.deployment import asking, terminal
 
     if arguments.follow:
-        lines = asking.follow_logs(arguments.name, aws=_aws(arguments))
+        lines = asking.follow_logs(arguments.name, aws=aws_options(arguments))
     else:
-        lines = asking.logs(arguments.name, last=arguments.lines, aws=_aws(arguments))
+        lines = asking.logs(arguments.name, last=arguments.lines, aws=aws_options(arguments))
     for line in lines:
         terminal.say(line)
 
@@ -209,7 +169,7 @@ def _logs(arguments: Namespace) -> None:
 def _invoke(arguments: Namespace) -> None:
     from sageturner_magic.deployment import asking, terminal, words
 
-    payload, about = _request(arguments)
+    payload, about = request_of(arguments)
     if arguments.stream:
         stream = asking.invoke_stream(arguments.name, payload, **about)
         prediction = terminal.write_stream(stream, as_json=arguments.json)
@@ -233,26 +193,23 @@ def _invoke(arguments: Namespace) -> None:
 
 
 def _try(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import terminal, verbs, words
+    from sageturner_magic.deployment import verbs, words
 
     if arguments.name and arguments.payload is None and not is_name(arguments.name):
         arguments.name, arguments.payload = None, arguments.name
     payload: object = verbs.EXAMPLE
     content_type = arguments.content_type
     if arguments.file or arguments.payload is not None:
-        payload, content_type = _payload(arguments)
-    drawn = sys.stderr.isatty() and not arguments.json
+        payload, content_type = payload_of(arguments)
+    lines = _lines(arguments)
     handle = verbs.start_trial(
         payload,
         arguments.config_path,
         name=arguments.name,
         content_type=content_type,
-        listener=None if drawn else terminal.PlainLines(),
+        listener=lines,
     )
-    if drawn:
-        terminal.follow(handle)
-    else:
-        handle.watch(lambda: None)
+    _follow(handle, lines)
     tried = handle.result()
     if arguments.json:
         _print_json(words.tried_data(tried))
@@ -264,7 +221,7 @@ def _load_test(arguments: Namespace) -> None:
     from sageturner_magic.deployment import load_result, terminal
     from sageturner_magic.deployment.load_test import start_load_test
 
-    payload, about = _request(arguments, needed=False)
+    payload, about = request_of(arguments, needed=False)
     run = start_load_test(
         arguments.name,
         payload,
@@ -291,65 +248,31 @@ def _load_test(arguments: Namespace) -> None:
         )
 
 
-def _request(arguments: Namespace, *, needed: bool = True) -> tuple[object, dict[str, Any]]:
-    """The payload (None where none is given nor `needed`), and how it is sent."""
-    given = arguments.payload is not None or arguments.file
-    payload, content_type = _payload(arguments) if given or needed else (None, None)
-    return payload, {
-        "content_type": content_type,
-        "accept": arguments.accept,
-        "timeout_s": arguments.timeout,
-        "aws": _aws(arguments),
-    }
-
-
-def _payload(arguments: Namespace) -> tuple[object, str | None]:
-    from sageturner_magic.deployment import asking
-
-    text, content_type = arguments.payload, arguments.content_type
-    if arguments.file and text is not None:
-        raise UsageError("There is more than one payload", do="leave PAYLOAD or --file out")
-    if arguments.file:
-        return asking.read_payload(arguments.file, content_type)
-    if text is None:
-        raise UsageError("There is no payload", do="write JSON, @FILE, or - for standard input")
-    if text == "-":
-        text = sys.stdin.read()
-    elif text.startswith("@"):
-        return asking.read_payload(text[1:], content_type)
-    if content_type and content_type != "application/json":
-        return text.encode(), content_type
-    try:
-        return json.loads(text), content_type
-    except ValueError as error:
-        raise UsageError(
-            "The payload is not JSON",
-            why=str(error),
-            do="quote it for your shell: '{\"key\": 1}', or send a file with @FILE",
-        ) from None
-
-
 def _setup(arguments: Namespace) -> None:
     from sageturner_magic.deployment import upkeep
 
     if arguments.show_policy:
-        print(upkeep.show_policy(arguments.config_path, verbs=arguments.verbs, aws=_aws(arguments)))
+        print(
+            upkeep.show_policy(
+                arguments.config_path, verbs=arguments.verbs, aws=aws_options(arguments)
+            )
+        )
         return
-    changed = upkeep.setup(arguments.config_path, aws=_aws(arguments))
+    changed = upkeep.setup(arguments.config_path, aws=aws_options(arguments))
     print("\n".join(changed) or "everything is as it should be; nothing was changed")
 
 
 def _rollback(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import terminal, verbs
+    from sageturner_magic.deployment import verbs
 
-    drawn = sys.stderr.isatty() and not arguments.json
+    lines = _lines(arguments)
     handle = verbs.start_rollback(
         arguments.name,
         arguments.version,
-        aws=_aws(arguments),
-        listener=None if drawn else terminal.PlainLines(),
+        aws=aws_options(arguments),
+        listener=lines,
     )
-    _show(handle, drawn, arguments.json)
+    _show(handle, lines, arguments)
 
 
 def _delete(arguments: Namespace) -> None:
@@ -357,7 +280,7 @@ def _delete(arguments: Namespace) -> None:
 
     if bool(arguments.name) == arguments.orphans:
         raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
-    aws = _aws(arguments)
+    aws = aws_options(arguments)
     if arguments.name and upkeep.is_local(arguments.name, aws=aws):
         upkeep.delete(arguments.name)
         removed = [f"endpoint {arguments.name}"]
@@ -382,7 +305,7 @@ def _delete(arguments: Namespace) -> None:
 def _teardown(arguments: Namespace) -> None:
     from sageturner_magic.deployment import upkeep
 
-    removal = upkeep.plan_teardown(arguments.config_path, aws=_aws(arguments))
+    removal = upkeep.plan_teardown(arguments.config_path, aws=aws_options(arguments))
     _confirm(removal.lines, arguments.yes)
     removal.run(print)
 
@@ -410,7 +333,7 @@ def _code(arguments: Namespace) -> None:
 
     config, name = arguments.config_path, arguments.name
     if arguments.diff:
-        print(verbs.code_diff(config, name=name, aws=_aws(arguments)), end="")
+        print(verbs.code_diff(config, name=name, aws=aws_options(arguments)), end="")
     else:
         print(verbs.code(config, name=name), end="")
 
@@ -432,10 +355,10 @@ def _schema(arguments: Namespace) -> None:
 def _doctor(arguments: Namespace) -> None:
     from sageturner_magic.deployment.doctor import doctor
 
-    print(doctor(_aws(arguments)))
+    print(doctor(aws_options(arguments)))
 
 
-VERBS: dict[str, Callable[[Namespace], None]] = {
+COMMANDS: dict[str, Callable[[Namespace], None]] = {
     "init": _init,
     "setup": _setup,
     "try": _try,

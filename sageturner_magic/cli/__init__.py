@@ -1,0 +1,52 @@
+"""The `sageturner` command: the verbs of the magics for shells and CI/CD.
+
+Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 2 an
+error that says what to do, 130 stopped by the user.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from sageturner_magic._version import __version__
+from sageturner_magic.arguments import HelpShown, overview, parse
+from sageturner_magic.cli.commands import COMMANDS, PROG
+from sageturner_magic.errors import DeploymentCancelled, SageturnerError
+from sageturner_magic.plain_text import visible
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with `argv` (default: the process's own) and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview(PROG))
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"{PROG} {__version__}")
+        return 0
+    verb, *rest = words
+    try:
+        arguments = parse(verb, rest, PROG)
+        COMMANDS[verb](arguments)
+    except HelpShown:
+        return 0
+    except SageturnerError as error:
+        return _fail(error)
+    except KeyboardInterrupt:
+        return _fail(DeploymentCancelled(f"`{PROG} {verb}` was stopped"))
+    except BrokenPipeError:
+        # The reader of a pipe has left (`sageturner logs … | head`): nothing is wrong.
+        sys.stderr.close()
+        return 0
+    except Exception as error:
+        from sageturner_magic.deployment.run import unexpected
+
+        return _fail(unexpected(error))
+    return 0
+
+
+def _fail(error: SageturnerError) -> int:
+    report = f"{PROG}: {error.report()}"
+    print(visible(report) if sys.stderr.isatty() else report, file=sys.stderr)
+    return error.exit_code
