@@ -35,13 +35,8 @@ from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.layer_cache import LayerCache
 from sageturner_magic.image.layers_builder import LayersBuilder
 from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import (
-    Package,
-    Requirements,
-    Target,
-    resolve,
-    server_arguments,
-)
+from sageturner_magic.image.requirements import Package, Requirements, Target
+from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.source_builds import sha256
 from sageturner_magic.image.spec import Builder, BuildSpec, Destination
 from sageturner_magic.image.urls import Credentials

@@ -45,13 +45,8 @@ from sageturner_magic.deployment.packages import resolved
 from sageturner_magic.image.docker_builder import DockerBuilder
 from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import (
-    Package,
-    Requirements,
-    Target,
-    resolve,
-    server_arguments,
-)
+from sageturner_magic.image.requirements import Package, Requirements, Target
+from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec
 from tests.parts.examples import NOTEBOOKS, environment_python, execute
 from tests.parts.registry import Registry, registry

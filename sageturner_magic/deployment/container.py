@@ -23,7 +23,8 @@ from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.image import context
 from sageturner_magic.image.docker_builder import DockerBuilder
 from sageturner_magic.image.layers_builder import LayersBuilder, refuse_what_needs_docker
-from sageturner_magic.image.requirements import Architecture, Target, resolve, server_arguments
+from sageturner_magic.image.requirements import Architecture, Target
+from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, ProvidedSpec, Spec
 from sageturner_magic.targets.container import sandbox
 from sageturner_magic.targets.container.deploy import ContainerDeployer, ContainerEndpoint

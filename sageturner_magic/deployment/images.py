@@ -34,13 +34,8 @@ from sageturner_magic.image.gpu import (
 )
 from sageturner_magic.image.layers_builder import LayersBuilder
 from sageturner_magic.image.pip_arguments import PipArguments
-from sageturner_magic.image.requirements import (
-    Architecture,
-    Requirements,
-    Target,
-    resolve,
-    server_arguments,
-)
+from sageturner_magic.image.requirements import Architecture, Requirements, Target
+from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, SystemCuda
 from sageturner_magic.image.urls import Location
 from sageturner_magic.targets.container import sandbox

@@ -21,7 +21,8 @@ from sageturner_magic.deployment.request import DeployRequest, NotebookCode
 from sageturner_magic.errors import CaptureError, ImageError
 from sageturner_magic.image import machine
 from sageturner_magic.image.pip_arguments import PipArguments, parse
-from sageturner_magic.image.requirements import Requirements, Target, resolve
+from sageturner_magic.image.requirements import Requirements, Target
+from sageturner_magic.image.resolution import resolve
 from sageturner_magic.image.source_builds import SourceBuilder
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 
 from sageturner_magic.errors import Finding, ImageError
-from sageturner_magic.image.urls import Location, without_credentials
+from sageturner_magic.image.urls import Credentials, Location, without_credentials
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,16 @@ class PipArguments:
     def locations(self) -> tuple[Location, ...]:
         """Every index and folder of wheels."""
         return (*((self.index,) if self.index else ()), *self.extra_indexes, *self.find_links)
+
+    @property
+    def credentials(self) -> dict[str, Credentials]:
+        """URL and host -> what to present there; a host's are those of its first index."""
+        found: dict[str, Credentials] = {}
+        for location in (*self.locations, *self.secrets.values()):
+            if location.credentials:
+                found.setdefault(location.url, location.credentials)
+                found.setdefault(location.host, location.credentials)
+        return found
 
 
 # pip's options (`pip install --help`) by what becomes of them here.

@@ -12,7 +12,8 @@ import pytest
 
 from sageturner_magic.errors import DeploymentCancelled, EndpointError
 from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.requirements import Requirements, Target, resolve, server_arguments
+from sageturner_magic.image.requirements import Requirements, Target
+from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec
 from sageturner_magic.targets.container.runner import ContainerSpec
 from sageturner_magic.targets.container.smoke import Example, smoke_test

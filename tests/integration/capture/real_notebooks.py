@@ -72,7 +72,8 @@ def fetch(folder: Path, packages: list[str]) -> None:
 def _index(packages: list[str]) -> str:
     """The package index that has the first of `packages`, as the resolver names it."""
     from sageturner_magic.image.pip_arguments import parse
-    from sageturner_magic.image.requirements import Target, resolve
+    from sageturner_magic.image.requirements import Target
+    from sageturner_magic.image.resolution import resolve
     from tests.parts.recorder import Recorder
 
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"

@@ -16,7 +16,8 @@ import pytest
 
 from sageturner_magic.image.environment import make_environment
 from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Requirements, Target, resolve
+from sageturner_magic.image.requirements import Requirements, Target
+from sageturner_magic.image.resolution import resolve
 from tests.parts.base_image import interpreter
 from tests.parts.recorder import Recorder
 from tests.parts.torch import cpu_torch

@@ -27,7 +27,8 @@ from sageturner_magic.image.files import FileStore, default_folder
 from sageturner_magic.image.layer_cache import LayerCache
 from sageturner_magic.image.layers_builder import LayersBuilder
 from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Target, resolve, server_arguments
+from sageturner_magic.image.requirements import Target
+from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, Destination
 from sageturner_magic.image.urls import Credentials
 from sageturner_magic.values import CapturedModule, SourceFile

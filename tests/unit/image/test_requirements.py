@@ -10,15 +10,8 @@ import pytest
 
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import (
-    MAX_AGE,
-    SERVER_PACKAGES,
-    Package,
-    Requirements,
-    Target,
-    resolve,
-    server_arguments,
-)
+from sageturner_magic.image.requirements import Package, Requirements, Target
+from sageturner_magic.image.resolution import MAX_AGE, SERVER_PACKAGES, resolve, server_arguments
 from sageturner_magic.image.urls import Credentials
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
