@@ -3,7 +3,8 @@
 - `session`: credentials, region and clients. `names`: what things are called, and our tags.
 - `errors`: an error of boto3 becomes an AwsError, by the table in `symptoms`.
 - `iam`: the execution role. `evaluation`: what a policy allows. `policies`: what callers need.
-- `s3`: the bucket. `archive`, `upload`: artefacts on their way into it.
+- `bucket`: the bucket for artefacts. `s3`: the objects in it. `archive`, `upload`: artefacts on
+  their way into it.
 - `ecr`: the image repository and its credentials.
 - `spec`: what an endpoint shall be, as requests. `sagemaker`: endpoints and versions as they are.
   `rollout`: from one to the other, and back. `autoscaling`, `logs`, `runtime`: around endpoints.

@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sageturner_magic.aws import archive
 from sageturner_magic.aws.errors import code, is_aws, unless
 from sageturner_magic.aws.names import Names
-from sageturner_magic.aws.s3 import ARCHIVE, ARTEFACTS, abort_upload
+from sageturner_magic.aws.s3 import ARCHIVE, ARTEFACTS, abort_upload, owned
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import DeploymentCancelled
 from sageturner_magic.values import Artefact, Reporter, SourceFile
@@ -121,7 +121,7 @@ def upload_prefix(session: AwsSession, names: Names, artefact: Artefact, reporte
     progress = _Progress(reporter, artefact.size, "")
     with session.call("upload the artefact", uri, resource=f"{names.bucket_arn}/*"):
         there: dict[str, int] = {}
-        pages = session.s3.get_paginator("list_objects_v2").paginate(**_owned(names), Prefix=prefix)
+        pages = session.s3.get_paginator("list_objects_v2").paginate(**owned(names), Prefix=prefix)
         for page in pages:
             there.update({item["Key"]: item["Size"] for item in page.get("Contents", [])})
     for entry in archive.entries(artefact.folder):
@@ -166,7 +166,7 @@ def _upload(
 ) -> str:
     """Upload `pieces`, of at most `bound` bytes in all, under `key`."""
     uri = f"s3://{names.bucket}/{key}"
-    owned, s3 = _owned(names), session.s3
+    bucket, s3 = owned(names), session.s3
     with session.call("upload the artefact", uri, resource=f"{names.bucket_arn}/{key}"):
         if _is_there(session, names, key):
             progress.nothing_to_do()
@@ -175,7 +175,7 @@ def _upload(
         first = next(parts)
         second = next(parts, None)
         if second is None:
-            s3.put_object(**owned, Key=key, Body=first.data)
+            s3.put_object(**bucket, Key=key, Body=first.data)
             progress.add(first.source)
             return uri
         upload_id, held = _begin(session, names, key)
@@ -184,7 +184,7 @@ def _upload(
                 session, names, key, upload_id, _chain(first, second, parts), held, progress
             )
             s3.complete_multipart_upload(
-                **owned, Key=key, UploadId=upload_id, MultipartUpload={"Parts": sent}
+                **bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": sent}
             )
         except (DeploymentCancelled, KeyboardInterrupt):
             abort_upload(session, names, key, upload_id)
@@ -202,7 +202,7 @@ def _upload(
 def _is_there(session: AwsSession, names: Names, key: str) -> bool:
     # A multipart upload appears as a whole or not at all: what is there is complete.
     return bool(
-        unless(r"^(404|NoSuchKey)\b", lambda: session.s3.head_object(**_owned(names), Key=key))
+        unless(r"^(404|NoSuchKey)\b", lambda: session.s3.head_object(**owned(names), Key=key))
     )
 
 
@@ -229,14 +229,14 @@ def _chain(first: _Part, second: _Part, others: Iterator[_Part]) -> Iterator[_Pa
 
 def _begin(session: AwsSession, names: Names, key: str) -> tuple[str, dict[int, _Held]]:
     """The upload to go on with and the parts it holds, or a new one."""
-    owned, s3 = _owned(names), session.s3
-    pages = s3.get_paginator("list_multipart_uploads").paginate(**owned, Prefix=key)
+    bucket, s3 = owned(names), session.s3
+    pages = s3.get_paginator("list_multipart_uploads").paginate(**bucket, Prefix=key)
     found = [u for page in pages for u in page.get("Uploads", []) if u["Key"] == key]
     newest = max(found, key=lambda upload: upload["Initiated"], default=None)
     if newest is None:
-        return s3.create_multipart_upload(**owned, Key=key)["UploadId"], {}
+        return s3.create_multipart_upload(**bucket, Key=key)["UploadId"], {}
     upload_id = newest["UploadId"]
-    listed = s3.get_paginator("list_parts").paginate(**owned, Key=key, UploadId=upload_id)
+    listed = s3.get_paginator("list_parts").paginate(**bucket, Key=key, UploadId=upload_id)
     held = {
         part["PartNumber"]: _Held(
             part["Size"], part["ETag"].strip('"'), part.get("ChecksumCRC32", "")
@@ -291,7 +291,7 @@ def _send_part(
         done: CompletedPartTypeDef = {"PartNumber": part.number, "ETag": f'"{there.etag}"'}
         return {**done, "ChecksumCRC32": there.crc32} if there.crc32 else done
     answer = session.s3.upload_part(
-        **_owned(names), Key=key, UploadId=upload_id, PartNumber=part.number, Body=part.data
+        **owned(names), Key=key, UploadId=upload_id, PartNumber=part.number, Body=part.data
     )
     done = {"PartNumber": part.number, "ETag": answer["ETag"]}
     checksum = answer.get("ChecksumCRC32")
@@ -303,7 +303,3 @@ def _same(there: _Held, data: bytes) -> bool:
     if there.etag == hashlib.md5(data, usedforsecurity=False).hexdigest():
         return True
     return there.crc32 == base64.b64encode(zlib.crc32(data).to_bytes(4, "big")).decode()
-
-
-def _owned(names: Names) -> Any:
-    return {"Bucket": names.bucket, "ExpectedBucketOwner": names.account}

@@ -9,7 +9,8 @@ from importlib import metadata
 from importlib.util import find_spec
 
 from sageturner_magic._version import __version__
-from sageturner_magic.aws import iam, s3
+from sageturner_magic.aws import iam
+from sageturner_magic.aws.bucket import bucket_findings
 from sageturner_magic.aws.names import names
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.deployment.request import AwsOptions
@@ -86,5 +87,5 @@ def _role(session: AwsSession) -> str:
 
 def _bucket(session: AwsSession) -> str:
     where = names(session)
-    found = s3.bucket_findings(session, where)
+    found = bucket_findings(session, where)
     return str(found[0]) if found else where.bucket

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sageturner_magic.aws import ecr, iam, logs, s3
+from sageturner_magic.aws.bucket import bucket_region, delete_bucket
 from sageturner_magic.aws.ecr import StoredImage
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags
 from sageturner_magic.aws.rollout import wait_until_gone
@@ -201,7 +202,7 @@ def _images(session: AwsSession, names: Names) -> tuple[StoredImage, ...]:
 
 
 def _artefacts(session: AwsSession, names: Names) -> tuple[StoredArtefact, ...]:
-    if s3.bucket_region(session, names) is None:
+    if bucket_region(session, names) is None:
         return ()
     return s3.list_artefacts(session, names)
 
@@ -254,7 +255,7 @@ def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -
         say(f"deleted log group {group}")
     for line in (
         *ecr.delete_repository(session, names),
-        *s3.delete_bucket(session, names),
+        *delete_bucket(session, names),
         *iam.delete_role(session, names),
     ):
         say(line)

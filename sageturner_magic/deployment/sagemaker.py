@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sageturner_magic.aws import ecr, iam, pricing, quotas, rollout, s3
+from sageturner_magic.aws.bucket import bucket_findings
 from sageturner_magic.aws.names import Names, names
 from sageturner_magic.aws.sagemaker import (
     Endpoint,
@@ -208,7 +209,7 @@ def _role(
         return studio
     found.add(list(iam.role_findings(role, where)))
     if artefact is not None:
-        found.add(list(found.attempt(lambda: s3.bucket_findings(session, where)) or ()))
+        found.add(list(found.attempt(lambda: bucket_findings(session, where)) or ()))
     if uri := request.config.s3_artefact:
         found.add(list(found.attempt(lambda: s3.uri_findings(session, uri, role)) or ()))
     return role.arn if role else where.role_arn

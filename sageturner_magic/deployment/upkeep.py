@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sageturner_magic.aws import iam, policies, s3
+from sageturner_magic.aws import iam, policies
+from sageturner_magic.aws.bucket import ensure_bucket
 from sageturner_magic.aws.names import Names, names
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Config
@@ -80,7 +81,7 @@ def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) 
         changed = [f"left role {role.name} as it is, which is your own"]
     else:
         changed = [*iam.ensure_role(found.session, found.names)[1]]
-    return [*changed, *s3.ensure_bucket(found.session, found.names)]
+    return [*changed, *ensure_bucket(found.session, found.names)]
 
 
 def show_policy(

@@ -27,6 +27,7 @@ from sageturner_magic.aws import (
     sagemaker,
     upload,
 )
+from sageturner_magic.aws.bucket import bucket_findings, delete_bucket, ensure_bucket
 from sageturner_magic.aws.names import Names, log_group, names
 from sageturner_magic.aws.permissions import actions
 from sageturner_magic.aws.policies import VERBS, Verb, caller_policy
@@ -160,7 +161,7 @@ def clean(stand: Any, ours: Names) -> Iterator[None]:
         sagemaker.delete_version(admin, version)
     for group in logs.our_groups(admin):
         logs.delete_group(admin, group)
-    s3.delete_bucket(admin, ours)
+    delete_bucket(admin, ours)
     ecr.delete_repository(admin, ours)
     iam.delete_role(admin, ours)
 
@@ -188,12 +189,12 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     before = stand.inventory()
 
     iam.ensure_role(setup, ours)
-    s3.ensure_bucket(setup, ours)
+    ensure_bucket(setup, ours)
     ecr.ensure_repository(setup, ours)
 
     role = iam.resolve_role(plan, ours)
     assert role and iam.role_findings(role, ours) == ()
-    assert s3.bucket_findings(plan, ours) == ()
+    assert bucket_findings(plan, ours) == ()
     assert ecr.find_repository(plan, ours)
     assert ecr.find_image(plan, ours, tag="digits-1", architecture="amd64") is None
     assert sagemaker.find_endpoint(plan, "digits") is None
@@ -272,7 +273,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     for _ in range(2):
         for group in logs.our_groups(breaker):
             logs.delete_group(breaker, group)
-        s3.delete_bucket(breaker, ours)
+        delete_bucket(breaker, ours)
         ecr.delete_repository(breaker, ours)
         iam.delete_role(breaker, ours)
 
@@ -291,7 +292,7 @@ def test_a_missing_statement_is_printed_so_that_it_can_be_added(stand: Any, ours
     policy = caller_policy(ours, ["invoke"])
     for call, action in (
         (lambda s: iam.ensure_role(s, ours), "iam:GetRole"),
-        (lambda s: s3.ensure_bucket(s, ours), "s3:ListBucket"),
+        (lambda s: ensure_bucket(s, ours), "s3:ListBucket"),
         (lambda s: ecr.ensure_repository(s, ours), "ecr:DescribeRepositories"),
         (lambda s: sagemaker.list_endpoints(s), "sagemaker:ListEndpoints"),
         (lambda s: autoscaling.describe(s, "x"), "DescribeScalableTargets"),
@@ -307,7 +308,7 @@ def test_throttling_resets_and_a_role_that_is_new_are_survived(
     admin = session_of(stand)
     stand.faults.set(throttle_percent=30, reset_percent=5, role_delay_s=5, config_delay_s=2)
     iam.ensure_role(admin, ours)
-    s3.ensure_bucket(admin, ours)
+    ensure_bucket(admin, ours)
     ecr.ensure_repository(admin, ours)
     uri = upload.upload_archive(admin, ours, artefact(tmp_path / "model"), Quiet())
     stand.faults.set(throttle_percent=0, reset_percent=0)
@@ -325,7 +326,7 @@ def test_failures_are_diagnosed_and_the_next_deploy_mends_them(
 ) -> None:
     admin = session_of(stand)
     iam.ensure_role(admin, ours)
-    s3.ensure_bucket(admin, ours)
+    ensure_bucket(admin, ours)
     ecr.ensure_repository(admin, ours)
     push(model_image, ours.repository, "digits-1")
     image = ecr.find_image(admin, ours, tag="digits-1", architecture="amd64")

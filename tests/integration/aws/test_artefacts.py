@@ -13,6 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sageturner_magic.aws import iam, s3, upload
+from sageturner_magic.aws.bucket import delete_bucket, ensure_bucket
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, DeploymentCancelled
@@ -75,7 +76,7 @@ class Sent:
 
 @pytest.fixture
 def bucket(session: AwsSession, ours: Names) -> Names:
-    s3.ensure_bucket(session, ours)
+    ensure_bucket(session, ours)
     return ours
 
 
@@ -235,12 +236,12 @@ def test_every_call_on_the_bucket_names_its_owner(
             without.append(str(model))
 
     session.s3.meta.events.register("before-parameter-build.s3", check)
-    s3.ensure_bucket(session, ours)
+    ensure_bucket(session, ours)
     upload.upload_archive(session, ours, artefact, Recorder())
     upload.upload_prefix(session, ours, artefact, Recorder())
     s3.list_artefacts(session, ours)
     s3.delete_artefact(session, ours, artefact.digest)
-    s3.delete_bucket(session, ours)
+    delete_bucket(session, ours)
     assert without == ["OperationModel(name=CreateBucket)"]
 
 

@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from sageturner_magic.aws import ecr, iam, s3
+from sageturner_magic.aws import ecr, iam
+from sageturner_magic.aws.bucket import (
+    RULE_ID,
+    TLS_SID,
+    bucket_findings,
+    bucket_region,
+    delete_bucket,
+    ensure_bucket,
+    tls_statement,
+)
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, names
 from sageturner_magic.aws.session import AwsSession, open_session
 from sageturner_magic.errors import AwsError
@@ -87,7 +96,7 @@ class TestRole:
 
 class TestBucket:
     def test_is_made_hardened_and_tagged(self, session: AwsSession, ours: Names) -> None:
-        s3.ensure_bucket(session, ours)
+        ensure_bucket(session, ours)
         client, bucket = session.s3, ours.bucket
         assert client.get_bucket_location(Bucket=bucket)["LocationConstraint"] == "eu-west-1"
         access = client.get_public_access_block(Bucket=bucket)
@@ -96,26 +105,26 @@ class TestBucket:
         assert owner["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
         assert client.get_bucket_encryption(Bucket=bucket)
         policy = json.loads(client.get_bucket_policy(Bucket=bucket)["Policy"])
-        assert policy["Statement"] == [s3.tls_statement(ours)]
+        assert policy["Statement"] == [tls_statement(ours)]
         rules = client.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
         assert rules[0]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7}
         tags = client.get_bucket_tagging(Bucket=bucket)["TagSet"]
         assert TAG_CREATED_BY in {tag["Key"] for tag in tags}
 
     def test_run_again_changes_nothing(self, session: AwsSession, ours: Names) -> None:
-        assert len(s3.ensure_bucket(session, ours)) >= 5
-        assert s3.ensure_bucket(session, ours) == ()
+        assert len(ensure_bucket(session, ours)) >= 5
+        assert ensure_bucket(session, ours) == ()
 
     def test_in_us_east_1_the_region_is_not_named(self, session: AwsSession) -> None:
         east = open_session(region="us-east-1")
         theirs = names(east)
-        assert "created bucket" in s3.ensure_bucket(east, theirs)[0]
-        assert s3.bucket_region(east, theirs) == "us-east-1"
+        assert "created bucket" in ensure_bucket(east, theirs)[0]
+        assert bucket_region(east, theirs) == "us-east-1"
 
     def test_drift_is_mended_and_what_the_user_added_stays(
         self, session: AwsSession, ours: Names
     ) -> None:
-        s3.ensure_bucket(session, ours)
+        ensure_bucket(session, ours)
         extra = {
             "Sid": "Mine",
             "Effect": "Allow",
@@ -138,15 +147,15 @@ class TestBucket:
             Bucket=ours.bucket,
             LifecycleConfiguration={"Rules": [rule]},  # type: ignore[typeddict-item,list-item]
         )
-        assert s3.ensure_bucket(session, ours) == (
+        assert ensure_bucket(session, ours) == (
             "blocked public access",
             "allowed access over TLS only",
             "set unfinished uploads to be removed after 7 days",
         )
         policy = json.loads(session.s3.get_bucket_policy(Bucket=ours.bucket)["Policy"])
-        assert {s["Sid"] for s in policy["Statement"]} == {"Mine", s3.TLS_SID}
+        assert {s["Sid"] for s in policy["Statement"]} == {"Mine", TLS_SID}
         rules = session.s3.get_bucket_lifecycle_configuration(Bucket=ours.bucket)["Rules"]
-        assert {r["ID"] for r in rules} == {"old-shared", s3.RULE_ID}
+        assert {r["ID"] for r in rules} == {"old-shared", RULE_ID}
 
     def test_a_bucket_that_an_interrupted_setup_left_is_adopted(
         self, session: AwsSession, ours: Names
@@ -154,7 +163,7 @@ class TestBucket:
         session.s3.create_bucket(
             Bucket=ours.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
-        assert "blocked public access" in s3.ensure_bucket(session, ours)
+        assert "blocked public access" in ensure_bucket(session, ours)
 
     def test_a_bucket_that_is_not_ours_is_not_touched(
         self, session: AwsSession, ours: Names
@@ -164,14 +173,14 @@ class TestBucket:
         )
         session.s3.put_object(Bucket=ours.bucket, Key="precious", Body=b"x")
         with pytest.raises(AwsError, match=r"was not made by sageturner.*overrides: \{bucket_name"):
-            s3.ensure_bucket(session, ours)
-        assert "kept bucket" in s3.delete_bucket(session, ours)[0]
+            ensure_bucket(session, ours)
+        assert "kept bucket" in delete_bucket(session, ours)[0]
         assert session.s3.get_object(Bucket=ours.bucket, Key="precious")
 
     def test_teardown_empties_it_with_all_versions_and_may_be_repeated(
         self, session: AwsSession, ours: Names
     ) -> None:
-        s3.ensure_bucket(session, ours)
+        ensure_bucket(session, ours)
         session.s3.put_bucket_versioning(
             Bucket=ours.bucket, VersioningConfiguration={"Status": "Enabled"}
         )
@@ -179,10 +188,10 @@ class TestBucket:
             session.s3.put_object(Bucket=ours.bucket, Key="k", Body=body)
         session.s3.delete_object(Bucket=ours.bucket, Key="k")
         session.s3.create_multipart_upload(Bucket=ours.bucket, Key="unfinished")
-        assert "deleted bucket" in s3.delete_bucket(session, ours)[0]
-        assert s3.delete_bucket(session, ours) == ()
-        assert s3.bucket_region(session, ours) is None
-        assert "sageturner setup" in str(s3.bucket_findings(session, ours)[0])
+        assert "deleted bucket" in delete_bucket(session, ours)[0]
+        assert delete_bucket(session, ours) == ()
+        assert bucket_region(session, ours) is None
+        assert "sageturner setup" in str(bucket_findings(session, ours)[0])
 
 
 class TestRepository:
