@@ -9,7 +9,8 @@ One or more worker processes hold the model and run load and predict. So a call 
 GIL cannot stall /ping, a time limit can end a worker, a crash costs only the requests that it
 ran, and the socket answers from the first moment.
 
-    http.py       bytes on a connection <-> requests and answers (httptools does the parsing)
+    http.py       a connection: its bytes -> requests, in order (httptools does the parsing)
+    exchange.py   one request's answer -> bytes
     buffers.py    how much of request bodies is held at once
     routes.py     which request goes where; token; /ping, /invocations, /docs
     pool.py       the queue, the workers as the front sees them, time limits, restarts

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import frames
 from .buffers import Buffers
-from .http import Exchange
+from .exchange import Exchange
 from .logs import Log
 from .metrics import Gauges, Histogram, Metrics
 from .page import BATCH_BOUNDS

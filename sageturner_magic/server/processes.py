@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import frames, page
-from .http import Exchange
+from .exchange import Exchange
 
 if TYPE_CHECKING:
     from .tracing import Span

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from . import frames
 from .buffers import Buffers
-from .http import Exchange, Head
+from .exchange import Exchange
+from .http import Head
 from .metrics import Metrics
 from .pool import Pool
 from .problems import Problem
