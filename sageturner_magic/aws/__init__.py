@@ -6,7 +6,8 @@
 - `bucket`: the bucket for artefacts. `s3`: the objects in it. `archive`, `upload`: artefacts on
   their way into it.
 - `ecr`: the image repository and its credentials.
-- `spec`: what an endpoint shall be, as requests. `sagemaker`: endpoints and versions as they are.
-  `rollout`: from one to the other, and back. `autoscaling`, `logs`, `runtime`: around endpoints.
+- `spec`: what an endpoint shall be, as requests. `limits`: what SageMaker would refuse of it.
+- `sagemaker`: endpoints and versions as they are. `rollout`: from them to what shall be, and back.
+  `autoscaling`, `logs`, `runtime`: around endpoints.
 - `pricing`, `quotas`: what it costs, and whether it is allowed.
 """

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sageturner_magic.aws import ecr, iam, pricing, quotas, rollout, s3
 from sageturner_magic.aws.bucket import bucket_findings
+from sageturner_magic.aws.limits import problems
 from sageturner_magic.aws.names import Names, names
 from sageturner_magic.aws.sagemaker import (
     Endpoint,
@@ -19,7 +20,7 @@ from sageturner_magic.aws.sagemaker import (
     ours,
 )
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Server, Serverless, problems
+from sageturner_magic.aws.spec import Server, Serverless
 from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment

@@ -8,17 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sageturner_magic.aws import autoscaling, ecr, rollout, upload
+from sageturner_magic.aws.limits import SERVERLESS_IMAGE_BYTES
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.sagemaker import Endpoint
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import (
-    SERVERLESS_IMAGE_BYTES,
-    Autoscaling,
-    EndpointSpec,
-    Network,
-    Server,
-    Serverless,
-)
+from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Network, Server, Serverless
 from sageturner_magic.config import Config
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.deployed_code import remember

@@ -11,8 +11,14 @@ from botocore.validate import ParamValidator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sageturner_magic.aws.spec import (
+from sageturner_magic.aws.limits import (
     MEMORY_SIZES,
+    inference_ami_versions,
+    instance_types,
+    problems,
+    routing_strategies,
+)
+from sageturner_magic.aws.spec import (
     Autoscaling,
     EndpointSpec,
     Network,
@@ -20,11 +26,7 @@ from sageturner_magic.aws.spec import (
     Serverless,
     config_request,
     endpoint_request,
-    inference_ami_versions,
-    instance_types,
     model_request,
-    problems,
-    routing_strategies,
     update_request,
 )
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from sageturner_magic.aws.spec import SERVERLESS_IMAGE_BYTES, Server, Serverless
+from sageturner_magic.aws.limits import SERVERLESS_IMAGE_BYTES
+from sageturner_magic.aws.spec import Server, Serverless
 from sageturner_magic.deployment.sagemaker_steps import refuse_too_large
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.spec import BuiltImage
