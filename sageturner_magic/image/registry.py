@@ -5,19 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import random
-import re
-import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.http import TIMEOUT, USER_AGENT, authorization, connections
+from sageturner_magic.image.registry_requests import PASSING, TRIES, RegistryRequests, pause
 from sageturner_magic.image.requirements import Architecture
 from sageturner_magic.image.spec import Destination
 from sageturner_magic.values import CHUNK, ImageRef, Reporter
@@ -31,11 +27,6 @@ _MANIFESTS = ", ".join((DOCKER_MANIFEST, DOCKER_INDEX, OCI_MANIFEST, OCI_INDEX))
 PART = 8 << 20
 """Bytes of an upload that are sent at once: ECR takes 5 to 20 MiB, and this much is held in
 memory for each layer that is on its way."""
-
-TRIES = 8
-"""How often one request may fail in a row in a way that may pass."""
-
-_PASSING = {408, 429, 500, 502, 503, 504}
 
 Read = Callable[[int], Iterator[bytes]]
 """The content of a blob from an offset on, in pieces of any size."""
@@ -65,14 +56,8 @@ class RegistryClient:
 
     def __init__(self, destination: Destination) -> None:
         self.destination = destination
-        self.host, _, self.name = destination.repository.partition("/")
-        # Docker's rule: only a registry on this machine may do without TLS.
-        local = re.fullmatch(r"(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?", self.host)
-        self._root = f"{'http' if local else 'https'}://{self.host}"
-        self._lock = threading.Lock()
-        self._authorization: dict[str, str] = {}
-        self._challenge = ""
-        self._generation = 0
+        self._registry = RegistryRequests(destination)
+        self.host, self.name = self._registry.host, self._registry.name
 
     # Images
 
@@ -121,36 +106,36 @@ class RegistryClient:
 
     def manifest(self, reference: str) -> Manifest | None:
         """The manifest of a tag or digest, or None if there is none."""
-        answer = self._request("GET", self._url(f"/manifests/{reference}"), {"Accept": _MANIFESTS})
+        answer = self._registry.ask("GET", f"/manifests/{reference}", {"Accept": _MANIFESTS})
         if answer.status == 404:
             return None
-        self._expect(answer, 200)
+        self._registry.expect(answer, 200)
         digest = f"sha256:{hashlib.sha256(answer.data).hexdigest()}"
         if reference.startswith("sha256:") and reference != digest:
-            raise self._corrupt(reference, digest)
+            raise self._registry.corrupt(reference, digest)
         media_type = answer.headers.get("Content-Type", "").partition(";")[0]
         return Manifest(digest, media_type, json.loads(answer.data))
 
     def put_manifest(self, tag: str, content: bytes, media_type: str) -> str:
         """Store a manifest under `tag`; its digest."""
-        answer = self._request(
-            "PUT", self._url(f"/manifests/{tag}"), {"Content-Type": media_type}, content
+        answer = self._registry.ask(
+            "PUT", f"/manifests/{tag}", {"Content-Type": media_type}, content
         )
-        self._expect(answer, 200, 201)
+        self._registry.expect(answer, 200, 201)
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         stored = answer.headers.get("Docker-Content-Digest", digest)
         if stored != digest:
-            raise self._corrupt(digest, stored)
+            raise self._registry.corrupt(digest, stored)
         return digest
 
     # Blobs
 
     def has_blob(self, digest: str) -> bool:
         """Whether the repository has that blob."""
-        answer = self._request("HEAD", self._url(f"/blobs/{digest}"))
+        answer = self._registry.ask("HEAD", f"/blobs/{digest}")
         if answer.status == 404:
             return False
-        self._expect(answer, 200)
+        self._registry.expect(answer, 200)
         return True
 
     def blob(self, digest: str) -> bytes:
@@ -166,9 +151,9 @@ class RegistryClient:
         failures = 0
         while True:
             headers = {"Range": f"bytes={offset}-"} if offset else {}
-            answer = self._request("GET", self._url(f"/blobs/{digest}"), headers, streamed=True)
+            answer = self._registry.ask("GET", f"/blobs/{digest}", headers, streamed=True)
             with contextlib.closing(answer):
-                self._expect(answer, 200, 206)
+                self._registry.expect(answer, 200, 206)
                 skipped = offset if answer.status == 200 else 0
                 try:
                     for chunk in answer.stream(CHUNK, decode_content=False):
@@ -185,18 +170,18 @@ class RegistryClient:
                 except urllib3.exceptions.HTTPError as error:
                     failures += 1
                     if failures >= TRIES:
-                        raise self._silent(error) from None
-                    time.sleep(_delay(failures, None))
+                        raise self._registry.silent(error) from None
+                    pause(failures)
         if hashed and f"sha256:{hashed.hexdigest()}" != digest:
-            raise self._corrupt(digest, f"sha256:{hashed.hexdigest()}")
+            raise self._registry.corrupt(digest, f"sha256:{hashed.hexdigest()}")
 
     def mount(self, digest: str, source: str) -> bool:
         """Take a blob over from the repository `source` of this registry, if it allows that."""
         query = urlencode({"mount": digest, "from": source})
-        answer = self._request("POST", self._url(f"/blobs/uploads/?{query}"))
+        answer = self._registry.ask("POST", f"/blobs/uploads/?{query}")
         if answer.status == 202:
             # Not mounted; an upload was begun instead, which nobody needs.
-            self._request("DELETE", self._location(answer))
+            self._registry.ask("DELETE", self._registry.location(answer))
         return answer.status == 201
 
     def upload(self, digest: str, size: int, read: Read, reporter: Reporter, title: str) -> None:
@@ -215,9 +200,9 @@ class RegistryClient:
             )
 
     def _upload(self, digest: str, size: int, read: Read, reporter: Reporter, title: str) -> None:
-        begun = self._request("POST", self._url("/blobs/uploads/"))
-        self._expect(begun, 202)
-        location = self._location(begun)
+        begun = self._registry.ask("POST", "/blobs/uploads/")
+        self._registry.expect(begun, 202)
+        location = self._registry.location(begun)
         done = 0
         parts = _parts(read(0))
         part = next(parts, b"")
@@ -239,20 +224,20 @@ class RegistryClient:
         }
         reporter.checkpoint()
         for failures in range(1, TRIES + 1):
-            answer = self._try("PATCH", location, headers, part)
+            answer = self._registry.try_once("PATCH", location, headers, part)
             if answer is not None and answer.status in (202, 204):
-                return self._location(answer)
+                return self._registry.location(answer)
             if answer is not None and answer.status == 404:
                 raise _UploadLost
-            if answer is not None and answer.status not in {*_PASSING, 416}:
-                self._expect(answer, 202)
-            time.sleep(_delay(failures, answer))
+            if answer is not None and answer.status not in {*PASSING, 416}:
+                self._registry.expect(answer, 202)
+            pause(failures, answer)
             # Did the part arrive although its answer did not?
-            state = self._request("GET", location)
+            state = self._registry.ask("GET", location)
             if state.status != 204:
                 raise _UploadLost
             arrived = int(state.headers.get("Range", "0--1").rpartition("-")[2] or -1) + 1
-            location = self._location(state)
+            location = self._registry.location(state)
             if arrived == done + len(part):
                 return location
             if arrived != done:
@@ -265,151 +250,11 @@ class RegistryClient:
         headers = {"Content-Type": "application/octet-stream"}
         if done:
             headers["Content-Range"] = f"{done}-{done + len(part) - 1}"
-        answer = self._try("PUT", url, headers, part)
-        if answer is None or answer.status in {*_PASSING, 404, 416}:
-            time.sleep(_delay(1, answer))
+        answer = self._registry.try_once("PUT", url, headers, part)
+        if answer is None or answer.status in {*PASSING, 404, 416}:
+            pause(1, answer)
             raise _UploadLost
-        self._expect(answer, 201, 204)
-
-    # Requests
-
-    def _url(self, path: str) -> str:
-        return f"{self._root}/v2/{self.name}{path}"
-
-    def _location(self, answer: urllib3.BaseHTTPResponse) -> str:
-        return urljoin(self._root, answer.headers["Location"])
-
-    def _request(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str] | None = None,
-        body: bytes | None = None,
-        *,
-        streamed: bool = False,
-    ) -> urllib3.BaseHTTPResponse:
-        """An answer that is neither 401 nor one that may pass, unless it stays so."""
-        for failures in range(1, TRIES + 1):
-            try:
-                answer = self._once(method, url, headers or {}, body, streamed)
-            except urllib3.exceptions.HTTPError as error:
-                if failures == TRIES:
-                    raise self._silent(error) from None
-                time.sleep(_delay(failures, None))
-                continue
-            if answer.status not in _PASSING or failures == TRIES:
-                return answer
-            answer.release_conn()
-            time.sleep(_delay(failures, answer))
-        raise AssertionError("the loop returns")
-
-    def _try(
-        self, method: str, url: str, headers: dict[str, str], body: bytes
-    ) -> urllib3.BaseHTTPResponse | None:
-        """One answer, or None where there was none."""
-        try:
-            return self._once(method, url, headers, body, streamed=False)
-        except urllib3.exceptions.HTTPError:
-            return None
-
-    def _once(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, streamed: bool
-    ) -> urllib3.BaseHTTPResponse:
-        """One answer, after new credentials if the registry wants them."""
-        for _ in range(2):
-            generation, own = self._generation, self._authorization
-            answer = connections(url).request(
-                method,
-                url,
-                # A blob may lie elsewhere, by redirection: urllib3 then leaves this header out.
-                headers={"User-Agent": USER_AGENT, **own, **headers},
-                body=body,
-                timeout=TIMEOUT,
-                retries=urllib3.Retry(
-                    connect=0, read=0, redirect=5, status=0, other=0, raise_on_status=False
-                ),
-                preload_content=not streamed,
-            )
-            if answer.status != 401 and not _expired(answer):
-                return answer
-            challenge = answer.headers.get("WWW-Authenticate", self._challenge)
-            answer.release_conn()
-            with self._lock:
-                # Another thread may have been faster.
-                if generation == self._generation:
-                    self._challenge = challenge
-                    self._authorization = self._authenticated(challenge)
-                    self._generation += 1
-        return answer
-
-    def _authenticated(self, challenge: str) -> dict[str, str]:
-        kind, _, rest = challenge.partition(" ")
-        fields = dict(re.findall(r'(\w+)="([^"]*)"', rest))
-        account = self.destination.credentials() if self.destination.credentials else None
-        if kind.lower() == "basic" and account:
-            return authorization(account)
-        if kind.lower() == "bearer" and "realm" in fields:
-            query = {name: text for name, text in fields.items() if name in ("service", "scope")}
-            url = f"{fields['realm']}?{urlencode(query)}"
-            answer = connections(url).request(
-                "GET", url, headers={"User-Agent": USER_AGENT, **authorization(account)},
-                timeout=TIMEOUT,
-            )  # fmt: skip
-            self._expect(answer, 200)
-            found = answer.json()
-            return {"Authorization": f"Bearer {found.get('token') or found['access_token']}"}
-        raise ImageError(
-            f"the registry {self.host} wants credentials",
-            why=f"it asks for {kind or 'them'} and none are known",
-            do="log in (`docker login`), or name a registry that needs none",
-        )
-
-    # Errors
-
-    def _silent(self, error: Exception) -> ImageError:
-        return ImageError(
-            f"the registry {self.host} does not answer",
-            why=str(error.__cause__ or error),
-            do="check the network and the proxy (HTTPS_PROXY), then run it again",
-        )
-
-    def _corrupt(self, expected: str, found: str) -> ImageError:
-        return ImageError(
-            f"the registry {self.host} gives other content than was asked for",
-            why=f"its digest is {found}, not {expected}",
-            do="run it again; if it stays so, the registry or a proxy on the way is damaged",
-        )
-
-    def _expect(self, answer: urllib3.BaseHTTPResponse, *statuses: int) -> None:
-        if answer.status in statuses:
-            return
-        words = _words(answer)
-        if answer.status in (401, 403):
-            raise ImageError(
-                f"the registry {self.host} refuses the credentials",
-                why=words,
-                do=f"see that they may read and push {self.name}",
-            )
-        if "immutable" in words.lower():
-            raise ImageError(
-                "the repository has another image under this tag",
-                why=words,
-                do="run it again: what is there is used, and a change of the inputs gives a new"
-                " tag",
-            )
-        if answer.status == 404:
-            raise ImageError(
-                f"the registry {self.host} has no {self.name}, or not what was asked for",
-                why=words,
-                do="run `sageturner setup`, or correct the repository's or the image's name",
-            )
-        raise ImageError(
-            f"the registry {self.host} answers {answer.status}",
-            why=words,
-            do="wait a little, then run it again: what has arrived is not sent again"
-            if answer.status == 429
-            else "run it again; if it stays so, see that the registry is well",
-        )
+        self._registry.expect(answer, 201, 204)
 
 
 class _UploadLost(Exception):
@@ -426,25 +271,3 @@ def _parts(chunks: Iterator[bytes]) -> Iterator[bytes]:
             del held[:PART]
     if held:
         yield bytes(held)
-
-
-def _delay(failures: int, answer: urllib3.BaseHTTPResponse | None) -> float:
-    """Seconds to wait: what the registry asks for, else twice as long each time."""
-    asked = answer.headers.get("Retry-After", "") if answer is not None else ""
-    if asked.isdigit():
-        return min(int(asked), 60)
-    return float(min(0.2 * 2**failures, 10) * random.uniform(0.5, 1))
-
-
-def _expired(answer: urllib3.BaseHTTPResponse) -> bool:
-    """Whether new credentials would help although the answer is not 401: ECR's way to say so."""
-    return answer.status == 403 and "token has expired" in _words(answer)
-
-
-def _words(answer: urllib3.BaseHTTPResponse) -> str:
-    """What a registry says is wrong, in its own words."""
-    try:
-        errors = json.loads(answer.data)["errors"]
-        return "; ".join(f"{each['code']}: {each.get('message', '')}" for each in errors)
-    except (ValueError, KeyError, TypeError):
-        return answer.reason or f"HTTP status {answer.status}"

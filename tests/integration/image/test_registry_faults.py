@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from sageturner_magic.errors import DeploymentCancelled, ImageError
-from sageturner_magic.image import registry as module
+from sageturner_magic.image import registry_requests
 from sageturner_magic.image.registry import PART, RegistryClient
 from sageturner_magic.image.spec import Destination
 from sageturner_magic.image.urls import Credentials
@@ -25,7 +25,7 @@ SIZE = 3 * PART + 12345
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_delay", lambda failures, answer: 0.01)
+    monkeypatch.setattr(registry_requests, "_delay", lambda failures, answer: 0.01)
 
 
 @pytest.fixture
