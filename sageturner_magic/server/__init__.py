@@ -13,7 +13,9 @@ ran, and the socket answers from the first moment.
     exchange.py   one request's answer -> bytes
     buffers.py    how much of request bodies is held at once
     routes.py     which request goes where; token; /ping, /invocations, /docs
-    pool.py       the queue, the workers as the front sees them, time limits, restarts
+    pool.py       the queue, time limits, the workers' health and restarts
+    job.py        a request on its way from the queue to its answer
+    processes.py  one worker as the front sees it: starting, talking to, and ending it
     frames.py     what goes over the socket pair between the front and a worker
     page.py       shared memory that says what a worker that died was doing
     worker.py     the worker process: receive, predict, answer

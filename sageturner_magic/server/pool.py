@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from . import frames
 from .buffers import Buffers
 from .exchange import Exchange
+from .job import Job
 from .logs import Log
 from .metrics import Gauges, Histogram, Metrics
 from .page import BATCH_BOUNDS
 from .problems import Problem
-from .processes import Failure, Job, Worker, describe_status
+from .processes import Failure, Worker, describe_status
 from .settings import Settings
 
 if TYPE_CHECKING:
