@@ -59,7 +59,7 @@ class Notebook:
         self._failed: set[int] = set()
         self._recovered: list[Cell] = []
         self._captured: dict[str, dict[Role, Cell]] = {}
-        self._deployed: dict[str, dict[Role, Cell]] = {}
+        self._served: dict[str, tuple[str, dict[Role, Cell]]] = {}
 
     def record(self, cell: Cell) -> None:
         """Remember a cell that ran without error. It is looked into only when a module is made."""
@@ -123,9 +123,25 @@ class Notebook:
         return ""
 
     def deployed(self, capture_name: str, endpoint: str) -> None:
-        """Remember that what is captured as `capture_name` serves as `endpoint` now."""
-        if not capture_name:
-            self._deployed[endpoint] = dict(self._captured[""])
+        """Remember that what is captured as `capture_name`, or unnamed, serves as `endpoint`."""
+        name = capture_name if capture_name in self._captured else ""
+        self._served[endpoint] = (name, dict(self._captured[name]))
+
+    def ended(self, endpoint: str) -> None:
+        """Forget what serves as `endpoint`: it was deleted."""
+        self._served.pop(endpoint, None)
+
+    def outdated(self, role: Role, capture_name: str) -> dict[str, int]:
+        """Endpoints that serve other code than is captured now, with the cell that they serve."""
+        now = self._captured[capture_name][role]
+        return {
+            endpoint: served[role].number
+            for endpoint, (name, served) in self._served.items()
+            if name == capture_name
+            and served[role].source != now.source
+            # Unnamed cells elsewhere in the notebook may be another model's.
+            and (name or served[role].cell_id == now.cell_id)
+        }
 
     def module(self, name: str) -> CapturedModule:
         """The module for an endpoint called `name`.
@@ -217,7 +233,10 @@ class Notebook:
         pair = self._captured[""]
         where = ", ".join(f"In[{pair[role].number}]" for role in ROLES)
         remedy = f"write `%%sageturner_load {name}` and `%%sageturner_predict {name}` and run them"
-        for endpoint, served in self._deployed.items():
+        unnamed = {
+            endpoint: served for endpoint, (each, served) in self._served.items() if not each
+        }
+        for endpoint, served in unnamed.items():
             shared = [role for role in ROLES if served.get(role) is pair[role]]
             if endpoint != name and shared:
                 raise CaptureError(
@@ -226,7 +245,7 @@ class Notebook:
                     why=f"{' and '.join(shared)} of the unnamed cells serve `{endpoint}`",
                     do=f"name the cells of this model: {remedy} above its own code",
                 )
-        before = self._deployed.get(name, {})
+        before = unnamed.get(name, {})
         moved = [
             role
             for role, cell in before.items()

@@ -16,6 +16,7 @@ from sageturner_magic.config import Config
 from sageturner_magic.config.schema import Overrides
 from sageturner_magic.deployment import removal
 from sageturner_magic.deployment.endpoint import Endpoint
+from sageturner_magic.deployment.here import here
 from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.deployment.verbs import DEFAULT_CONFIG, find_config
 from sageturner_magic.errors import AwsError, UsageError
@@ -184,6 +185,8 @@ def delete(
         LocalTarget().delete(name)
     else:
         plan_removal(name, config, aws=aws).run(say)
+    if notebook := here():
+        notebook.notebook.ended(name)
 
 
 def _account_of(name: str | None, config: Config | str | Path | None, aws: AwsOptions) -> Account:

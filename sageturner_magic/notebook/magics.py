@@ -377,6 +377,8 @@ class SageturnerMagics(Magics, Settings):
             if not _agreed(removal.lines, arguments.yes):
                 return
             removal.run(print)
+        if name:
+            self.session.ended(name)
         print(f"{name} is deleted; nothing of it is left" if name else "no orphans are left")
 
     def _teardown(self, arguments: Namespace, cell: None) -> None:

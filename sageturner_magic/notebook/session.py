@@ -125,4 +125,15 @@ class Session:
         exec(shell.compile(source, file, "exec"), shell.user_ns)
         self.notebook.capture(role, name, cell)
         named = f"`{name}`" if name else "the unnamed model"
-        return f"{role}() of {named} is captured from In[{cell.number}]"
+        lines = [f"{role}() of {named} is captured from In[{cell.number}]"]
+        lines += [
+            f"endpoint `{endpoint}` answers with In[{number}] until it is deployed again"
+            for endpoint, number in self.notebook.outdated(role, name).items()
+        ]
+        return "\n".join(lines)
+
+    def ended(self, endpoint: str) -> None:
+        """Forget an endpoint that was deleted."""
+        self.endpoints.discard(endpoint)
+        if "notebook" in self.__dict__:
+            self.notebook.ended(endpoint)

@@ -102,6 +102,17 @@ def test_the_quickstart_answers_every_held_out_image_and_keeps_its_results(tmp_p
     assert "def load(model_dir)" in everything
 
 
+def test_a_cell_that_was_changed_and_not_deployed_says_what_the_endpoint_still_runs():
+    changed = PREDICT.replace('"model": model', '"mended": model')
+    notebook = run(
+        EXTENSION, LOAD, PREDICT, DEPLOY, PREDICT, changed, "%sageturner delete echo", changed
+    )
+    again, other, _, after = notebook.cells[4:]
+    assert "until it is deployed again" not in text(again)
+    assert "endpoint `echo` answers with In[3] until it is deployed again" in text(other)
+    assert "until it is deployed again" not in text(after)
+
+
 def test_a_prediction_is_shown_and_can_be_used():
     notebook = run(
         EXTENSION,
@@ -143,6 +154,34 @@ def load(model_dir):
         "p = %sageturner invoke sums 1\nprint(p.value)",
     )
     assert text(notebook.cells[5]).strip() == "[1, 2, 3]"
+
+
+UNNAMED = (
+    "%%sageturner_load\ndef load():\n    return 1",
+    "%%sageturner_predict\ndef predict(model, request):\n    return model",
+)
+
+
+def test_unnamed_cells_that_serve_one_endpoint_are_not_taken_for_another():
+    error = fails(
+        EXTENSION, *UNNAMED, "%%sageturner deploy\nname: cats", "%%sageturner deploy\nname: dogs"
+    )
+    assert "load and predict of the unnamed cells serve `cats`" in str(error)
+
+
+@pytest.mark.parametrize(
+    "delete",
+    ["%sageturner delete cats", "import sageturner_magic\nsageturner_magic.delete('cats')"],
+)
+def test_unnamed_cells_are_free_when_their_endpoint_is_deleted(delete):
+    notebook = run(
+        EXTENSION,
+        *UNNAMED,
+        "%%sageturner deploy\nname: cats",
+        delete,
+        "%%sageturner deploy\nname: dogs",
+    )
+    assert "dogs answers at" in html(notebook.cells[-1])
 
 
 def test_imports_of_other_cells_come_along():

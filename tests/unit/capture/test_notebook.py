@@ -259,3 +259,28 @@ def test_generic_functions_and_type_aliases_are_captured():
     source = session.notebook.module("digits").source
     assert "type Row[T] = list[T]" in source
     assert "def first[T]" in source and "class Box[T]" in source
+
+
+def test_endpoints_that_run_other_code_than_is_captured_now_are_known():
+    session = Session()
+    session.load(name="cats")
+    session.predict(name="cats")
+    session.notebook.deployed("cats", "cats")
+    session.predict(name="cats")
+    assert session.notebook.outdated("predict", "cats") == {}
+    session.predict("def predict(model, request):\n    return 'new'", name="cats")
+    assert session.notebook.outdated("predict", "cats") == {"cats": 2}
+    assert session.notebook.outdated("load", "cats") == {}
+    session.notebook.ended("cats")
+    assert session.notebook.outdated("predict", "cats") == {}
+
+
+def test_unnamed_cells_of_another_model_make_no_endpoint_outdated():
+    session = Session()
+    session.load(cell_id="a")
+    session.predict(cell_id="b")
+    session.notebook.deployed("", "cats")
+    session.predict("def predict(model, request):\n    return 'dog'", cell_id="c")
+    assert session.notebook.outdated("predict", "") == {}
+    session.predict("def predict(model, request):\n    return 'cat'", cell_id="b")
+    assert session.notebook.outdated("predict", "") == {"cats": 2}
