@@ -28,9 +28,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that raises instead of ending the process."""
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(
-            f"`{self.prog}`: {message}", do=f"`{self.prog} --help` shows what it takes"
-        )
+        raise _in_our_words(self.prog, message)
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
         raise HelpShown
@@ -40,6 +38,41 @@ class Parser(argparse.ArgumentParser):
         return {
             flag: action.nargs != 0 for action in self._actions for flag in action.option_strings
         }
+
+
+_MISSING = re.compile(r"the following arguments are required: (?P<names>.+)")
+_NO_CHOICE = re.compile(
+    r"argument (?P<flag>\S+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)"
+)
+_NO_NUMBER = re.compile(r"argument (?P<flag>\S+): invalid (?P<kind>int|float) value: (?P<value>.+)")
+"""What argparse says; other versions put the choices without quotes."""
+
+
+def _in_our_words(prog: str, message: str) -> UsageError:
+    """The error for what argparse has to say, with what to write in its place."""
+    helps = f"`{prog} --help` shows what it takes"
+    if found := _MISSING.fullmatch(message):
+        names = found["names"].replace(",", "")
+        known = "; `sageturner list` shows the names" if "NAME" in names else ""
+        return UsageError(f"`{prog}` lacks {found['names']}", do=f"write `{prog} {names}`{known}")
+    if found := _NO_CHOICE.fullmatch(message):
+        value = found["value"].strip("'")
+        choices = [choice.strip("'") for choice in found["choices"].split(", ")]
+        near = difflib.get_close_matches(value, choices, 1)
+        return UsageError(
+            f"`{prog}`: `{found['flag'].rpartition('/')[2]}` is `{value}`",
+            why=f"expected one of {', '.join(choices)}",
+            do=f"did you mean `{near[0]}`?" if near else helps,
+        )
+    if found := _NO_NUMBER.fullmatch(message):
+        number = "a whole number" if found["kind"] == "int" else "a number"
+        value = found["value"].strip("'")
+        return UsageError(
+            f"`{prog}`: `{found['flag'].rpartition('/')[2]}` is `{value}`",
+            why=f"expected {number}",
+            do=f"write {number}, or leave it out",
+        )
+    return UsageError(f"`{prog}`: {message}", do=helps)
 
 
 @dataclass(frozen=True)
@@ -331,8 +364,7 @@ def parser(verb: str, prog: str) -> Parser:
         near = difflib.get_close_matches(verb, VERBS, 1)
         raise UsageError(
             f"There is no verb `{verb}`",
-            do=(f"did you mean `{near[0]}`? " if near else "")
-            + f"the verbs are {', '.join(VERBS)}",
+            do=f"did you mean `{near[0]}`?" if near else f"the verbs are {', '.join(VERBS)}",
         )
     made = Parser(
         prog=f"{prog} {verb}",

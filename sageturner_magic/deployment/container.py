@@ -220,7 +220,7 @@ def _plan(
         facts=(
             Fact("Endpoint", f"{config.name} (local, a container of this machine)"),
             *([Fact("Runs", f"without Docker, because {way.reason}")] if engineless else []),
-            Fact("Code", module.origin),
+            Fact("Code", words.nearby(module.origin)),
             Fact("Artefact", words.artefact(artefact)),
             *_image_facts(spec, image_tag),
             Fact("Limits", _limits(endpoint.serverless_mb, engineless)),

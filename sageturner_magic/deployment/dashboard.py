@@ -89,7 +89,7 @@ def facts(shown: Dashboard) -> list[tuple[str, str]]:
         ("Type", endpoint.endpoint_type),
         ("Version", endpoint.version),
         ("Age", words.duration(shown.now - endpoint.created)),
-        ("Code", endpoint.origin),
+        ("Code", words.nearby(endpoint.origin)),
         ("Address", endpoint.url),
         ("Cost", _cost(shown)),
     ]

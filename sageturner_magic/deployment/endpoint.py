@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sageturner_magic.deployment import deployed_code
 from sageturner_magic.deployment.request import AwsOptions
-from sageturner_magic.errors import AwsError, EndpointError, Finding, InvocationError, UsageError
+from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.load import Ask, Price
 from sageturner_magic.targets.local import LocalTarget, with_cells
@@ -220,13 +220,7 @@ def _find(name: str, aws: AwsOptions) -> LocalTarget | SageMakerTarget:
     except AwsError as error:
         if aws != AwsOptions():
             raise
-        known = ", ".join(f"`{each}`" for each in local.state.names())
-        raise EndpointError(
-            f"There is no local endpoint `{name}`",
-            why=(f"there are {known}; " if known else "")
-            + f"and AWS cannot be asked: {error.findings[0].what}",
-            do="`sageturner list` shows all endpoints; `sageturner deploy` makes one",
-        ) from None
+        raise local.missing(name, f"AWS cannot be asked: {error.findings[0].what}") from None
 
 
 def endpoints(aws: AwsOptions) -> tuple[list[EndpointDescription], list[Finding]]:

@@ -206,8 +206,8 @@ def text(test: LoadTest) -> str:
         lines.append(f"{'Latency':<11} {shown}")
         bins = test.histogram()
         lines.append(
-            f"{'':<11} {milliseconds(bins[0].low)} {blocks([each.count for each in bins])}"
-            f" {milliseconds(bins[-1].low)} and more"
+            f"{'':<11} {bins[0].low:g} ms {blocks([each.count for each in bins])}"
+            f" {bins[-1].low:g} ms and more"
         )
     examples = test.examples()
     for trouble, count in test.errors().items():

@@ -93,7 +93,7 @@ def _plan(
     before = LocalState().read(config.name)
     facts = (
         Fact("Endpoint", f"{config.name} (local, a process of this machine)"),
-        Fact("Code", module.origin),
+        Fact("Code", words.nearby(module.origin)),
         Fact("Artefact", words.artefact(artefact)),
         Fact("Python", f"{request.python} ({sys.version.split()[0]})"),
         Fact("Cost", "none"),

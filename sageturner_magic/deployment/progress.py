@@ -76,13 +76,15 @@ class StepProgress:
 class Progress:
     """The state of one deployment. Safe to change from one thread and read from others."""
 
-    def __init__(self, name: str, doing: str = "Deploying") -> None:
+    def __init__(self, name: str, doing: str = "Deploying", done: str = "deployed") -> None:
         """
         Args:
             doing: What is done with `name` meanwhile.
+            done: What it is when that has ended well.
         """
         self.name = name
         self.doing = doing
+        self.done = done
         self.begin = time.monotonic()
         self.end: float | None = None
         self.expected_s: float | None = None

@@ -223,9 +223,10 @@ class DeploymentHandle(Handle):
         name: str,
         make_plan: Callable[[Reporter, Path], Plan],
         listener: Listener | None = None,
+        progress: Progress | None = None,
     ) -> None:
         super().__init__(
-            Progress(name),
+            progress or Progress(name),
             left="The deployment was left before it had cleaned up",
             remedy="run it again to finish, or delete the endpoint",
         )

@@ -40,8 +40,9 @@ from sageturner_magic.deployment.sagemaker_steps import (
     pausing,
     wait_until_settled,
 )
-from sageturner_magic.errors import Finding
+from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
+from sageturner_magic.targets.local import LocalState
 from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
 
 PLACEHOLDER_DIGEST = "sha256:" + "0" * 64
@@ -260,11 +261,12 @@ def _facts(work: Work) -> tuple[Fact, ...]:
     if work.artefact:
         artefact = f"{words.size(work.artefact.size)} to bucket {work.names.bucket}"
     hourly = pricing.hourly(work.session, compute)
-    cost = "not known" if hourly is None else f"${hourly:.3f} an hour while nobody calls it"
+    an_hour = f"${hourly:.3f} an hour" if hourly else "nothing"
+    cost = "not known" if hourly is None else f"{an_hour} while nobody calls it"
     return (
         Fact("Endpoint", f"{config.name} ({runs}), {deed}"),
         Fact("Account", f"{work.names.account}, {work.names.region}"),
-        Fact("Code", work.module.origin),
+        Fact("Code", words.nearby(work.module.origin)),
         Fact("Packages", _packages(work.wanted.spec)),
         Fact("Image", image),
         *([Fact("GPU", work.wanted.gpu)] if work.wanted.gpu else []),
@@ -288,6 +290,12 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
         EndpointError: There is no such endpoint.
         AwsError: AWS cannot be asked.
     """
+    if aws == AwsOptions() and LocalState().read(name) is not None:
+        raise EndpointError(
+            f"`{name}` is a local endpoint",
+            why="only endpoints on SageMaker keep their earlier versions",
+            do="deploy the code as it was before",
+        )
     session = aws.open()
     present = our_endpoint(session, name)
     serving = find_version(session, present.config)

@@ -31,6 +31,7 @@ from sageturner_magic.deployment.images import preview_dockerfile
 from sageturner_magic.deployment.local import plan_local
 from sageturner_magic.deployment.packages import automatic_packages
 from sageturner_magic.deployment.plan import Plan
+from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.request import HERE, AwsOptions, DeployRequest, code_source
 from sageturner_magic.deployment.run import DeploymentHandle, unexpected
 from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
@@ -401,7 +402,10 @@ def start_rollback(
         version: 12 hex digits; None for the version before the present one.
     """
     return DeploymentHandle(
-        name, lambda reporter, workspace: plan_rollback(name, version, aws), listener
+        name,
+        lambda reporter, workspace: plan_rollback(name, version, aws),
+        listener,
+        Progress(name, "Rolling back", "rolled back"),
     )
 
 

@@ -7,7 +7,9 @@ import math
 import shlex
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.capture import Trial
@@ -38,6 +40,9 @@ STATE_SIGN = {
 
 SHORT = 160
 """Characters of a request that stand in a sentence."""
+
+OUTLINED = 8
+"""Numbers that are shown of a long list where the whole does not fit."""
 
 TEXT_LENGTH = 2000
 """Characters that are shown of one value."""
@@ -82,6 +87,13 @@ def artefact(value: Artefact | None) -> str:
     return f"{files}, {size(value.size)}"
 
 
+def nearby(origin: str) -> str:
+    """Where code came from, a folder below the working directory as a relative path."""
+    with suppress(ValueError):
+        return str(Path(origin).relative_to(Path.cwd()))
+    return origin
+
+
 def measure(value: Measure) -> str:
     """`3.4 of 12.0 MB`, `2 of 3 instances`."""
     if value.unit == "B":
@@ -113,7 +125,7 @@ def remark(step: StepProgress) -> str:
 def headline(progress: Progress) -> str:
     """The deployment in one line."""
     if progress.error:
-        return f"{progress.name} was not deployed"
+        return f"{progress.name} was not {progress.done}"
     if deployment := progress.deployment:
         return outcome(deployment)
     return f"{progress.doing} {progress.name}"
@@ -197,7 +209,7 @@ def deployment_text(progress: Progress) -> str:
     if progress.error:
         lines.append(progress.error.report())
     elif progress.deployment:
-        lines.append(f"code: {progress.deployment.origin}")
+        lines.append(f"code: {nearby(progress.deployment.origin)}")
         lines.append(invoke_line(progress.deployment))
         lines += [curl(progress.deployment)] if progress.deployment.url else []
     return "\n".join(lines)
@@ -285,7 +297,7 @@ def endpoint_row(endpoint: EndpointDescription, now: float) -> list[str]:
         duration(now - endpoint.created),
         costs.rate_text(cost),
         costs.so_far_text(cost),
-        endpoint.origin,
+        nearby(endpoint.origin),
         endpoint.detail,
     ]
 
@@ -350,7 +362,7 @@ def tried_summary(tried: Tried) -> str:
 def tried_text(tried: Tried) -> str:
     """The answer, what it took, and what will not do where the model runs."""
     lines = [answer_text(tried.value, tried.trial.content_type)] if tried.trial.asked else []
-    lines += [tried_summary(tried), f"code: {tried.origin}"]
+    lines += [tried_summary(tried), f"code: {nearby(tried.origin)}"]
     lines += [f"{finding.severity}: {finding}" for finding in tried.findings]
     return "\n".join(lines)
 
@@ -412,4 +424,18 @@ def answer_text(value: object, content_type: str) -> str:
     """A decoded answer as far as a person reads it."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes of {visible(content_type)}"
-    return visible(clip(value_text(value)))
+    whole = value_text(value)
+    if len(whole) > TEXT_LENGTH and isinstance(value, (dict, list)):
+        whole = as_json(_outlined(value))
+    return visible(clip(whole))
+
+
+def _outlined(value: object) -> object:
+    """A JSON value with the first of many numbers, so that what surrounds them is seen."""
+    if isinstance(value, dict):
+        return {key: _outlined(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+    if len(value) > OUTLINED and all(isinstance(item, (int, float)) for item in value):
+        return [*value[:OUTLINED], f"… {len(value) - OUTLINED:,} more numbers"]
+    return [_outlined(item) for item in value]

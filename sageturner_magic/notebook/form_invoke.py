@@ -20,7 +20,7 @@ from sageturner_magic.notebook.background import Background
 from sageturner_magic.notebook.form_fields import WIDE, close_all
 from sageturner_magic.notebook.form_style import STYLE
 from sageturner_magic.notebook.form_view import NO_WIDGETS
-from sageturner_magic.notebook.html import findings_html
+from sageturner_magic.notebook.html import findings_html, preformatted
 from sageturner_magic.notebook.payload import evaluate
 from sageturner_magic.notebook.session import Session
 from sageturner_magic.targets.prediction import Prediction
@@ -126,7 +126,7 @@ class InvokeForm:
         """Leave the last request and its answer as text, which a notebook can keep."""
         text, html = self._sent[-1] if self._sent else (self._request.value, "")
         self._output.update(
-            {"text/html": f"<pre>{escape(text)}</pre>{html}", "text/plain": text}, raw=True
+            {"text/html": f"{preformatted(text, len(text))}{html}", "text/plain": text}, raw=True
         )
         close_all(self.widget)
 
@@ -151,11 +151,11 @@ class InvokeForm:
         formatter = self._shell.display_formatter
         assert formatter is not None
         shown: dict[str, str] = formatter.format(prediction)[0]  # type: ignore[no-untyped-call]
-        html = shown.get("text/html") or f"<pre>{escape(shown['text/plain'])}</pre>"
+        html = shown.get("text/html") or preformatted(shown["text/plain"])
         self._keep(text, html, words.prediction_summary(prediction))
 
     def _failed(self, text: str, error: SageturnerError) -> None:
-        details = "".join(f"<pre>{escape(each.details)}</pre>" for each in error.findings)
+        details = "".join(preformatted(each.details) for each in error.findings)
         html = f'<div role="alert">{findings_html(error.findings)}{details}</div>'
         self._keep(text, html, error.findings[0].what)
 

@@ -62,6 +62,7 @@ from sageturner_magic.notebook.form_parts import (
 from sageturner_magic.notebook.form_preview import PAUSE_S, Preview
 from sageturner_magic.notebook.form_status import Status
 from sageturner_magic.notebook.form_style import STYLE
+from sageturner_magic.notebook.html import preformatted
 from sageturner_magic.notebook.saving import SavedFile
 from sageturner_magic.notebook.session import Session
 
@@ -340,7 +341,7 @@ class DeployForm:
         cell = self._form.cell
         folded = (
             f"<details{'' if html else ' open'}><summary>The form as a cell</summary>"
-            f"<pre>{escape(cell)}</pre></details>"
+            f"{preformatted(cell, len(cell))}</details>"
         )
         self._output.update(
             {"text/html": f"{html}{folded}", "text/plain": f"{plain}\n{cell}".strip()}, raw=True

@@ -50,6 +50,15 @@ def text(foreign: str, length: int = TEXT_LENGTH) -> str:
     return escape(visible(clip(foreign, length)))
 
 
+def preformatted(foreign: str, length: int = TEXT_LENGTH) -> str:
+    """The same with its line breaks and columns, in a font of equal widths.
+
+    The page that nbconvert makes gives <pre> in an output the font of the words around it; <code>
+    keeps its own everywhere.
+    """
+    return f"<pre><code>{text(foreign, length)}</code></pre>"
+
+
 # Jupyter aligns the cells of tables to the right, which suits figures but not words.
 LEFT = ' style="text-align:left"'
 
@@ -105,9 +114,9 @@ def _calling_html(deployment: Deployment) -> str:
     lines = words.request_lines(deployment)
     elsewhere = snippets_html(lines, "the example")
     if deployment.url and not lines:
-        elsewhere = f"<p>or</p><pre>{escape(words.curl(deployment))}</pre>"
+        elsewhere = f"<p>or</p>{preformatted(words.curl(deployment))}"
     return (
-        f"<p>Code: {text(deployment.origin)}. Version {deployment.version}.{docs}</p>"
+        f"<p>Code: {text(words.nearby(deployment.origin))}. Version {deployment.version}.{docs}</p>"
         f"<p>Try <code>{text(words.invoke_line(deployment))}</code></p>{elsewhere}"
     )
 
@@ -116,9 +125,7 @@ def snippets_html(lines: Sequence[Snippet], sent: str = "it") -> str:
     """How a request is sent from elsewhere, folded; `sent` is what it is called."""
     if not lines:
         return ""
-    blocks = "".join(
-        f"<p><b>{line.label}</b></p><pre>{text(line.code, 8000)}</pre>" for line in lines
-    )
+    blocks = "".join(f"<p><b>{line.label}</b></p>{preformatted(line.code, 8000)}" for line in lines)
     return f"<details><summary>Send {sent} from elsewhere</summary>{blocks}</details>"
 
 
@@ -140,7 +147,7 @@ def _error_html(progress: Progress) -> str:
         parts.append(f"<p><b>{text(finding.what)}</b>{where}{why}{do}</p>")
         if finding.details:
             lines = finding.details.rstrip().splitlines()[-LOG_LINES:]
-            parts.append(f"<pre>{text(chr(10).join(lines), 4000)}</pre>")
+            parts.append(preformatted("\n".join(lines), 4000))
     return "".join(parts)
 
 
@@ -157,7 +164,7 @@ def plan_shown(plan: Plan) -> Shown:
 
 def code_shown(source: str) -> Shown:
     """A module or a diff as it is written."""
-    return Shown(source, source, f"<pre>{text(source, CODE_LENGTH)}</pre>")
+    return Shown(source, source, preformatted(source, CODE_LENGTH))
 
 
 # --- endpoints ----------------------------------------------------------------------------

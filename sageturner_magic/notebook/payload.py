@@ -22,9 +22,15 @@ def evaluate(text: str, namespace: Mapping[str, object]) -> object:
     try:
         return json.loads(text)
     except ValueError as json_error:
+        if not isinstance(problem, SyntaxError):
+            raise UsageError(
+                f"The payload `{_short(text)}` raises {type(problem).__name__}",
+                why=str(problem),
+                do="write an expression with names that this notebook has, or JSON",
+            ) from None
         raise UsageError(
-            f"The payload is neither a Python expression that works nor JSON: `{_short(text)}`",
-            why=f"as Python: {type(problem).__name__}: {problem}; as JSON: {json_error}",
+            f"The payload is neither a Python expression nor JSON: `{_short(text)}`",
+            why=f"as Python: {problem.msg}; as JSON: {json_error}",
             do='write it like `{"pixels": list(image)}` with names of this notebook, or as JSON',
         ) from None
 

@@ -6,20 +6,30 @@ Nothing here needs a script or a kernel: lists fold with <details>.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 from sageturner_magic.deployment import words
 from sageturner_magic.deployment.snippets import snippets
 from sageturner_magic.deployment.trial import Tried
 from sageturner_magic.deployment.words import clip
-from sageturner_magic.notebook.html import Shown, findings_html, snippets_html, table, text
+from sageturner_magic.notebook.html import (
+    Shown,
+    findings_html,
+    preformatted,
+    snippets_html,
+    table,
+    text,
+)
 from sageturner_magic.plain_text import visible
 from sageturner_magic.targets.payload import media_type
 from sageturner_magic.targets.prediction import Prediction
 
 TREE_ITEMS = 200
 """Entries shown of one list or object; the rest is counted."""
+
+PREVIEWED = 4
+"""How many of many numbers stand where the others are folded."""
 
 TABLE_ROWS = 50
 TABLE_COLUMNS = 30
@@ -54,7 +64,7 @@ def tried_shown(tried: Tried) -> Shown:
     value, trial = tried.value, tried.trial
     body = value if isinstance(value, bytes) else b""
     shown = value_html(value, trial.content_type, body) if trial.asked else ""
-    lines = f"{text(words.tried_summary(tried))}<br>Code: {text(tried.origin)}"
+    lines = f"{text(words.tried_summary(tried))}<br>Code: {text(words.nearby(tried.origin))}"
     html = f"{shown}<p><small>{lines}</small></p>{findings_html(tried.findings)}"
     return Shown(tried, words.tried_text(tried), f'<div class="sageturner">{html}</div>')
 
@@ -68,7 +78,7 @@ def value_html(value: Any, content_type: str, body: bytes) -> str:
     if isinstance(value, bytes):
         return f"<p>{len(value):,} bytes of {text(media)}</p>"
     if isinstance(value, str):
-        return f"<pre>{text(value, PROSE_CHARACTERS)}</pre>"
+        return preformatted(value, PROSE_CHARACTERS)
     if _is_records(value):
         return _records_html(value)
     if (
@@ -88,6 +98,12 @@ def _snippets_html(prediction: Prediction) -> str:
 
 def _folds(value: object) -> bool:
     return isinstance(value, (dict, list))
+
+
+def _is_numbers(value: object) -> TypeGuard[Sequence[float]]:
+    return isinstance(value, (list, tuple)) and all(
+        isinstance(item, (int, float)) for item in value
+    )
 
 
 def _is_flat(value: object) -> bool:
@@ -152,6 +168,8 @@ class _Tree:
             leaf = self._leaf(value)
             self._left -= len(leaf)
             return leaf
+        if _is_numbers(value):
+            return self._numbers(value)
         items = "".join(
             f"<li>{label}{self.html(item, depth + 1)}</li>" for label, item in pairs[:TREE_ITEMS]
         )
@@ -160,9 +178,19 @@ class _Tree:
         unfolded = " open" if depth < self._open_depth else ""
         return f"<details{unfolded}><summary>{kind}</summary><ul>{items}</ul></details>"
 
+    def _numbers(self, value: Sequence[float]) -> str:
+        """Many numbers: the first of them, and more when unfolded."""
+        first = words.as_json(value[:PREVIEWED])[1:-1]
+        items = text(words.as_json(value[:TREE_ITEMS])[:-1], TREE_CHARACTERS)
+        self._left -= len(items)
+        return (
+            f"<details><summary>{len(value):,} numbers: {first}, …</summary>"
+            f"<code>{items}, … {len(value) - TREE_ITEMS:,} more]</code></details>"
+        )
+
     def _leaf(self, value: object) -> str:
         if hasattr(value, "tolist"):
-            return f"<pre>{text(str(value))}</pre>"
+            return preformatted(str(value))
         return f"<code>{text(_leaf_text(value))}</code>"
 
 

@@ -10,9 +10,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from sageturner_magic.deployment import terminal, words
-from sageturner_magic.deployment.words import duration
 from sageturner_magic.errors import InvocationCancelled
-from sageturner_magic.notebook.html import text
+from sageturner_magic.notebook.html import preformatted
 from sageturner_magic.notebook.predictions import PROSE_CHARACTERS, prediction_html
 from sageturner_magic.notebook.progress import has_widgets
 from sageturner_magic.notebook.session import Session
@@ -85,7 +84,7 @@ class _Growing:
         while not self._ended.wait(1 / UPDATES):
             if drawn != self._arrived:
                 drawn, tail = self._arrived, self._tail
-                self._output.update(_bundle(f"<pre>{text(tail, len(tail))}</pre>", tail), raw=True)
+                self._output.update(_bundle(preformatted(tail, len(tail)), tail), raw=True)
 
     def end(self, remark: str) -> None:
         """Leave what arrived as a static result."""
@@ -103,7 +102,7 @@ def _show_in_place(stream: PredictionStream) -> Prediction:
         with stream:
             for piece in stream:
                 output.add(piece)
-        remark = f"first bytes after {duration((stream.first_ms or 0.0) / 1000)}"
+        remark = f"first bytes after {words.brief((stream.first_ms or 0.0) / 1000)}"
     except KeyboardInterrupt:
         remark = "stopped"
         raise InvocationCancelled("The answer was stopped before its end") from None

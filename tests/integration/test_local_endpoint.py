@@ -182,6 +182,49 @@ def test_a_load_that_raises_is_shown_with_the_users_frames_only(project):
     assert "sageturner_magic" not in report
 
 
+def test_a_file_that_model_dir_lacks_is_answered_with_what_it_holds(project, tmp_path):
+    code = "def load(model_dir): open(f'{model_dir}/words.txt')\ndef predict(m, r): pass"
+    with pytest.raises(EndpointError, match=r"model_dir is empty.*artefact: \{words.txt: "):
+        sageturner.deploy(project(code))
+    (tmp_path / "other.txt").write_text("a")
+    with pytest.raises(EndpointError, match="model_dir holds `other"):
+        sageturner.deploy(project(code, extra="artefact: ./other.txt"))
+
+
+def test_a_refused_request_shows_the_users_lines_once_and_what_the_code_printed(project):
+    code = """
+        def load(): return {}
+
+        def predict(model, request):
+            print("asked for", request)
+            return model[request]
+    """
+    with deployed(project(code)):
+        for _ in range(2):
+            with pytest.raises(InvocationError, match="predict raised KeyError") as raised:
+                sageturner.invoke("echo", "tea")
+        report = raised.value.report()
+    assert report.count("Traceback") == 1
+    assert "Its code printed last:\nasked for tea" in report
+    assert "listening on" not in report
+
+
+def test_a_name_that_is_nearly_right_is_answered_with_the_endpoint_that_is_meant(project):
+    with (
+        deployed(project(ECHO.format(version="1"))),
+        pytest.raises(EndpointError, match=r"there is `echo`; .*did you mean `echo`"),
+    ):
+        sageturner.invoke("ecoh", 1)
+
+
+def test_a_local_endpoint_is_not_rolled_back(project):
+    with (
+        deployed(project(ECHO.format(version="1"))),
+        pytest.raises(EndpointError, match="`echo` is a local endpoint: only endpoints on"),
+    ):
+        sageturner.rollback("echo")
+
+
 def test_a_load_that_never_ends_is_stopped_at_the_time_limit(project):
     config = project(
         "import time\ndef load(): time.sleep(600)\ndef predict(m, r): pass",

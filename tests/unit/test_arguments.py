@@ -65,13 +65,21 @@ def test_provided_means_provide():
     [
         ("deplyo", [], "did you mean `deploy`"),
         ("deploy", ["--endpoint-tpye", "local"], "did you mean `--endpoint-type`"),
-        ("deploy", ["-e", "lokal"], "local"),
-        ("status", [], "NAME"),
+        ("deploy", ["-e", "lokal"], "`--endpoint-type` is `lokal`: .*did you mean `local`"),
+        ("deploy", ["-e", "moon"], "expected one of local, serverless, server"),
+        ("status", [], "lacks NAME.*write `%sageturner status NAME`; `sageturner list` shows"),
+        ("load-test", ["a", "--requests", "many"], "`--requests` is `many`: expected a whole"),
     ],
 )
 def test_a_mistake_names_what_fits(verb, words, hint):
     with pytest.raises(UsageError, match=hint):
         parse(verb, words, "%sageturner")
+
+
+def test_a_verb_that_is_nearly_right_is_answered_with_that_verb_alone():
+    with pytest.raises(UsageError) as raised:
+        parse("deplyo", [], "%sageturner")
+    assert "doctor" not in str(raised.value)
 
 
 @pytest.mark.parametrize("verb", VERBS)

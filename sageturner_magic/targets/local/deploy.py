@@ -224,11 +224,28 @@ class LocalDeployer:
 
     def _failure(self, error: Mapping[str, Any]) -> EndpointError:
         lines = "\n".join(error.get("traceback") or ())
+        said = str(error.get("message", "load() failed"))
         return EndpointError(
-            str(error.get("message", "load() failed")),
-            do="mend load() and deploy again",
+            said,
+            do=self._missing_file(said) or "mend load() and deploy again",
             details=self._with_cells(lines) or self._tail(),
         )
+
+    def _missing_file(self, said: str) -> str:
+        """What to do where load() looked for a file that model_dir does not hold."""
+        assert self._folder is not None
+        model = self._folder / "model"
+        missing = re.search(rf"FileNotFoundError: .*{re.escape(str(model))}/([^'\"\n]+)", said)
+        if missing is None:
+            return ""
+        files = sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file())
+        if not files:
+            return (
+                "model_dir is empty, because no `artefact:` is configured: name the file, as in"
+                f" `artefact: {{{missing[1]}: VARIABLE}}`"
+            )
+        shown = ", ".join(f"`{name}`" for name in files[:10])
+        return f"model_dir holds {shown}: let load() and `artefact:` use the same name"
 
     def _warm_up(self) -> str:
         """What the server says of an example request that failed; it serves all the same."""

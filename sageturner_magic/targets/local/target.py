@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import re
@@ -32,6 +33,9 @@ ASIDE_SECONDS = 5.0
 
 _FACTS = re.compile(rb'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
 """Where the page /docs has what it is made of."""
+
+_OF_SERVER = re.compile(r"\d\d:\d\d:\d\d ")
+"""How the server's own lines begin; what belongs to one is indented below it."""
 
 CONTAINER_REQUEST_SECONDS = 60.0
 """How long SageMaker waits for a container's answer to a request."""
@@ -88,13 +92,22 @@ class LocalTarget:
         """What is written down of endpoint `name`. Raises EndpointError."""
         record = self.state.read(name)
         if record is None:
-            others = ", ".join(f"`{other}`" for other in self.state.names())
-            raise EndpointError(
-                f"There is no local endpoint `{name}`",
-                why=f"there are {others}" if others else "",
-                do="`sageturner list` shows all endpoints; `sageturner deploy` makes one",
-            )
+            raise self.missing(name)
         return record
+
+    def missing(self, name: str, elsewhere: str = "") -> EndpointError:
+        """The error for a name that no local endpoint has, and why none was found `elsewhere`."""
+        names = self.state.names()
+        near = difflib.get_close_matches(name, names, 1)
+        others = ", ".join(f"`{other}`" for other in names)
+        here = f"on this machine there {'is' if len(names) == 1 else 'are'} {others}"
+        return EndpointError(
+            f"There is no local endpoint `{name}`",
+            why="; ".join(filter(None, (here if names else "", elsewhere))),
+            do=f"did you mean `{near[0]}`?"
+            if near
+            else "`sageturner list` shows all endpoints; `sageturner deploy` makes one",
+        )
 
     def list(self) -> list[EndpointDescription]:
         return [
@@ -239,8 +252,8 @@ class LocalTarget:
                 f"predict raised {kind}",
                 where=f"endpoint {record.name}, HTTP {status}",
                 why=message,
-                do="mend the cell and deploy again",
-                details=f"{frames}\n\nThe log ended with:\n{self.tail(record.name)}",
+                do="change the request, or mend the code and deploy again",
+                details="\n\n".join(filter(None, (frames, self._printed(record.name)))),
                 status=status,
             )
         return InvocationError(
@@ -251,6 +264,16 @@ class LocalTarget:
             details=self.tail(record.name) if status >= 500 else "",
             status=status,
         )
+
+    def _printed(self, name: str) -> str:
+        """What the model's own code wrote last, without what the server says of itself."""
+        lines = []
+        of_server = False
+        for line in self.tail(name).splitlines():
+            of_server = bool(_OF_SERVER.match(line)) or (of_server and line.startswith("    "))
+            if not of_server:
+                lines.append(line)
+        return "\n".join(["Its code printed last:", *lines]) if lines else ""
 
     def asker(
         self,

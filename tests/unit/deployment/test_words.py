@@ -1,9 +1,13 @@
 """How figures read."""
 
+from pathlib import Path
+
 import pytest
 
 from sageturner_magic.deployment import words
-from sageturner_magic.deployment.progress import Measure
+from sageturner_magic.deployment.events import Ended
+from sageturner_magic.deployment.progress import Measure, Progress
+from sageturner_magic.errors import EndpointError
 from sageturner_magic.image.layers import PlannedLayer
 
 
@@ -57,3 +61,18 @@ def test_layers_are_shown_with_their_size_and_whether_they_are_new():
     assert numpy == "numpy 2.4.6: about 16.9 MB, to be made"
     assert many.endswith("…: size not known, to be made") and len(many) < 100
     assert program == "the program: 1.7 kB, in this machine's cache"
+
+
+def test_code_below_the_working_directory_is_named_from_there(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert words.nearby(str(tmp_path / "digits" / "code")) == str(Path("digits", "code"))
+    assert words.nearby(str(tmp_path.parent / "code")) == str(tmp_path.parent / "code")
+    assert words.nearby("In[3], In[4]") == "In[3], In[4]"
+    assert words.nearby("") == ""
+
+
+def test_what_was_to_be_rolled_back_is_not_said_to_be_deployed():
+    progress = Progress("digits", "Rolling back", "rolled back")
+    assert words.headline(progress) == "Rolling back digits"
+    progress.apply(Ended(1.0, None, EndpointError("no")))
+    assert words.headline(progress) == "digits was not rolled back"

@@ -22,7 +22,7 @@ from sageturner_magic.deployment.events import (
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.words import deployment_text, prediction_text
 from sageturner_magic.errors import EndpointError
-from sageturner_magic.notebook.html import deployment_html, endpoints_shown
+from sageturner_magic.notebook.html import code_shown, deployment_html, endpoints_shown
 from sageturner_magic.notebook.predictions import prediction_html, tree
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.prediction import Prediction, SentRequest
@@ -74,6 +74,51 @@ def test_a_huge_answer_is_cut_and_counted():
     html = prediction_html(prediction(list(range(100_000))))
     assert len(html) < 50_000
     assert "99,800 more" in html
+
+
+def test_many_numbers_begin_where_they_are_folded():
+    html = prediction_html(prediction({"vectors": [[0.5] * 384, [0.25] * 384]}))
+    assert "<summary>384 numbers: 0.5, 0.5, 0.5, 0.5, …</summary>" in html
+    assert "… 184 more" in html
+
+
+def test_as_text_a_long_answer_shows_what_surrounds_its_numbers():
+    shown = prediction_text(prediction({"vectors": [[0.5] * 384] * 2, "model": "minilm"}))
+    assert '"… 376 more numbers"' in shown and '"model": "minilm"' in shown
+    assert len(shown) < 400
+    short = [1.5] * 20
+    assert json.dumps(short) in prediction_text(prediction(short))
+
+
+class Preformatted(HTMLParser):
+    """Whether all text in <pre> is in <code>."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.inside, self.bare = [], []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attributes):
+        self.inside.append(tag)
+
+    def handle_endtag(self, tag):
+        self.inside.pop()
+
+    def handle_data(self, data):
+        if "pre" in self.inside and "code" not in self.inside:
+            self.bare.append(data)
+
+
+def test_what_is_written_in_columns_has_a_font_of_equal_widths_in_nbconverts_page_too():
+    failed = ended_progress(EndpointError("no", details="Traceback\n  In[3]"))
+    for html in (
+        code_shown("def load():\n    pass")._repr_html_(),
+        deployment_html(ended_progress()),
+        deployment_html(failed),
+        prediction_html(prediction("an\n  answer")),
+    ):
+        assert "<pre><code>" in html
+        assert not Preformatted(html).bare
 
 
 def ended_progress(error=None):

@@ -24,6 +24,13 @@ def test_python_first_then_json(text, value):
 
 def test_what_is_neither_says_what_both_make_of_it():
     with pytest.raises(UsageError) as raised:
-        evaluate('{"pixels": imgae}', {})
-    assert "name 'imgae' is not defined" in str(raised.value)
+        evaluate('{"pixels": [', {})
+    assert "as Python: '[' was never closed" in str(raised.value)
     assert "as JSON: " in str(raised.value)
+
+
+def test_python_that_fails_says_what_it_raised_and_nothing_of_json():
+    with pytest.raises(UsageError) as raised:
+        evaluate('{"pixels": imgae}', {})
+    assert "raises NameError: name 'imgae' is not defined" in str(raised.value)
+    assert "as JSON" not in str(raised.value)
