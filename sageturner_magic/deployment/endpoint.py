@@ -220,7 +220,7 @@ def _find(name: str, aws: AwsOptions) -> LocalTarget | SageMakerTarget:
     except AwsError as error:
         if aws != AwsOptions():
             raise
-        raise local.missing(name, f"AWS cannot be asked: {error.findings[0].what}") from None
+        raise local.missing(name, f"SageMaker was not asked ({error.findings[0].what})") from None
 
 
 def endpoints(aws: AwsOptions) -> tuple[list[EndpointDescription], list[Finding]]:

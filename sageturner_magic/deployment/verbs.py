@@ -44,6 +44,7 @@ from sageturner_magic.errors import (
     SageturnerError,
     UsageError,
 )
+from sageturner_magic.targets.local import LocalState
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.values import ContainerMode, EndpointType, Reporter
 
@@ -344,12 +345,23 @@ def code(config: Config | str | Path | None = None, *, name: str | None = None) 
 
     Args:
         name: The captured name, in place of a configuration; may be left out as well where the
-            notebook has captured only one.
+            notebook has captured only one. Where nothing is captured for it, a local endpoint of
+            that name shows what it runs.
 
     Raises:
         CaptureError: There is no code, or it cannot be captured.
     """
+    named = name if config is None else None
+    if named and not _is_captured(named) and LocalState().read(named):
+        return Endpoint(named).source()
     return _code_request(config, name).code.module()[0].source
+
+
+def _is_captured(name: str) -> bool:
+    """Whether cells of this notebook may be meant by `name`."""
+    notebook = here()
+    names = [captured.name for captured in notebook.notebook.names()] if notebook else []
+    return name in names or "" in names
 
 
 def code_diff(

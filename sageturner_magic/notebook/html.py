@@ -164,7 +164,8 @@ def plan_shown(plan: Plan) -> Shown:
 
 def code_shown(source: str) -> Shown:
     """A module or a diff as it is written."""
-    return Shown(source, source, preformatted(source, CODE_LENGTH))
+    html = f'<div class="sageturner">{preformatted(source, CODE_LENGTH)}</div>'
+    return Shown(source, source, html)
 
 
 # --- endpoints ----------------------------------------------------------------------------

@@ -217,6 +217,11 @@ def test_a_name_that_is_nearly_right_is_answered_with_the_endpoint_that_is_meant
         sageturner.invoke("ecoh", 1)
 
 
+def test_the_code_of_an_endpoint_from_a_folder_is_shown_by_its_name(project):
+    with deployed(project(ECHO.format(version="1"))):
+        assert "def predict" in sageturner.code(name="echo")
+
+
 def test_a_local_endpoint_is_not_rolled_back(project):
     with (
         deployed(project(ECHO.format(version="1"))),
