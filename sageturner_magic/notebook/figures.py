@@ -5,12 +5,15 @@ Where a viewer strips SVG, as for untrusted notebooks, the numbers beside a figu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
 INK = "var(--jp-ui-font-color2,#767676)"
 FILL = "var(--jp-brand-color1,#1976d2)"
 BAD = "var(--jp-error-color1,#d32f2f)"
+EDGE, CHARACTER = 90, 7.0
+"""Pixels from the right edge where names stand left of their lines; of one character at most."""
 FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:11px"
 
 
@@ -59,15 +62,20 @@ def bars(
         x = left + place * step
         anchor = "end" if x > width - 40 else "middle"
         parts += [_line(x, base, x, base + 3), _text(x, base + 15, labels[place], anchor)]
-    written_to = -1.0
+    names: list[tuple[float, str]] = []
     for position, name in marks:
         x = left + position * step
         parts.append(_line(x, top - 4, x, base, dashed=True))
-        # A name that would stand on the one before it is left out: the table has it.
-        if x > written_to:
-            anchor = "end" if x > width - 60 else "start"
-            parts.append(_text(x + (-3 if anchor == "end" else 3), top - 8, name, anchor))
-            written_to = x + 7.0 * len(name)
+        # A name that would stand on the one before it is written behind that.
+        before = names[-1] if names else (-math.inf, "")
+        room = len(before[1]) + (len(name) if x > width - EDGE else 0)
+        if x <= before[0] + CHARACTER * room:
+            names[-1] = (before[0], f"{before[1]} {name}")
+        else:
+            names.append((x, name))
+    for x, name in names:
+        anchor = "end" if x > width - EDGE else "start"
+        parts.append(_text(x + (-3 if anchor == "end" else 3), top - 8, name, anchor))
     return _svg(width, height, title, parts)
 
 

@@ -33,6 +33,13 @@ def test_a_figure_has_a_bar_for_each_value_but_zero():
     assert bars([], [], title="t", axes=("x", "y")) == "" and spark([None], title="t") == ""
 
 
+def test_a_mark_close_to_another_shares_its_name():
+    marks = [(0.5, "p50"), (2.6, "p95"), (2.7, "p99")]
+    html = bars([1, 2, 3], ["a", "b", "c", "d"], title="t", axes=("x", "y"), marks=marks)
+    assert ">p50</text>" in html and ">p95 p99</text>" in html
+    assert html.count("stroke-dasharray") == 3
+
+
 def test_a_figure_says_what_it_shows_and_its_words_are_text():
     html = spark([1], title=HOSTILE)
     assert 'role="img"' in html and "aria-label=" in html and "img" not in tags(html)
