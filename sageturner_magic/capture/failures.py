@@ -85,9 +85,7 @@ def explain(failure: Failure, scene: Scene) -> CaptureError:
         return CaptureError(
             f"{does} takes longer than {failure.limit_s:g} s",
             where=where,
-            why=""
-            if failure.stage == "import"
-            else "that is the limit of " + _LIMITS.get(failure.stage, ""),
+            why=_LIMITS[failure.stage],
             do=_FASTER[failure.stage],
             details=details,
         )
@@ -104,13 +102,16 @@ def explain(failure: Failure, scene: Scene) -> CaptureError:
 
 
 _LIMITS = {
-    "load": "`startup_timeout_s`",
-    "example": "`serving.timeout_s`",
-    "predict": "`serving.timeout_s`",
+    "": "",
+    "import": "a model has to be ready within `startup_timeout_s`, 480 s where it is not set",
+    "load": "that is the limit of `startup_timeout_s`",
+    "example": "that is the limit of `serving.timeout_s`",
+    "predict": "that is the limit of `serving.timeout_s`",
 }
 _FASTER = {
     "": "see what slows this machine down",
-    "import": "move slow work (loading, downloading, training) into load()",
+    "import": "move slow work (loading, downloading, training) into load(); where a slow disk is"
+    " the reason, do the same again: what was read once is read faster",
     "load": "make load() faster, or raise `compute.local.startup_timeout_s`",
     "example": "make it faster: it is to return one small request",
     "predict": "make predict() faster, move what is the same for every request into load(),"

@@ -34,8 +34,12 @@ from sageturner_magic.capture.failures import (
 )
 from sageturner_magic.values import CapturedModule, Reporter
 
-IMPORT_LIMIT_S = 180.0
-"""Seconds that an import may take: a cold torch or tensorflow on a slow disk takes about 60."""
+IMPORT_LIMIT_S = 480.0
+"""Seconds that an import may take at least: what SageMaker gives a container to be ready.
+
+Of wall clock, as SageMaker counts them, and because what hangs in an import uses no processor. A
+cold torch takes a minute from a slow disk, longer from one on the network.
+"""
 
 _NOTEBOOK_ONLY = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND")
 """Environment variables of a kernel that mean nothing, or harm, in a process of its own."""
@@ -57,11 +61,10 @@ class Payload:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that each part of a trial may take."""
+    """Seconds that each part of a trial may take; an import as many as load()."""
 
     load_s: float
     predict_s: float
-    import_s: float = IMPORT_LIMIT_S
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def try_module(
             process in any case.
     """
     stages = {
-        "import": limits.import_s,
+        "import": max(IMPORT_LIMIT_S, limits.load_s),
         "load": limits.load_s,
         "example": limits.predict_s,
         "predict": limits.predict_s,
