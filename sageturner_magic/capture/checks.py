@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.scopes import FUNCTIONS, Function, names_of
+from sageturner_magic.capture.scopes import names_of
+from sageturner_magic.capture.trees import FUNCTIONS, Function
 from sageturner_magic.errors import CaptureError, Finding
 
 Role = Literal["load", "predict"]

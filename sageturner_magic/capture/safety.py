@@ -12,7 +12,7 @@ from collections.abc import Callable
 from fnmatch import translate
 from functools import cache
 
-from sageturner_magic.capture.scopes import FUNCTIONS
+from sageturner_magic.capture.trees import FUNCTIONS
 
 Qualify = Callable[[str], str | None]
 """Name -> what it was imported as (`numpy`, `pathlib.Path`), '' for a name that the notebook's

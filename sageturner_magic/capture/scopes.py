@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+
+from sageturner_magic.capture.trees import (
+    Function,
+    annotations_of,
+    declared_in,
+    default_values,
+    parameter_names,
+    parts,
+)
 
 _ADDED_BY_IPYTHON = {"display", "get_ipython", "__IPYTHON__"}
 
@@ -17,9 +26,6 @@ BUILTINS = (
     frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__class__"}
 ) - _ADDED_BY_IPYTHON
 """Names that need no binding in a module that a plain Python imports."""
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ class _Walker(ast.NodeVisitor):
         self._annotating = 0
 
     def generic_visit(self, node: ast.AST) -> None:
-        self._visit_all(_parts(node))
+        self._visit_all(parts(node))
 
     def visit_Constant(self, node: ast.Constant) -> None:
         """Names nothing; what the base class does here for old trees takes long."""
@@ -237,14 +243,14 @@ class _Walker(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: Function) -> None:
         self._visit_all(node.decorator_list)
-        self._visit_all(_defaults(node.args))
+        self._visit_all(default_values(node.args))
         parameters = getattr(node, "type_params", [])
         with_types = bool(parameters)
         if with_types:
             self._enter_type_parameters(parameters)
-        for annotation in _annotations(node.args, node.returns):
+        for annotation in annotations_of(node.args, node.returns):
             self._annotation(annotation)
-        self._function(_parameters(node.args), node.body)
+        self._function(parameter_names(node.args), node.body)
         if with_types:
             self._scopes.pop()
         self._bind(node.name, node.lineno)
@@ -253,15 +259,15 @@ class _Walker(ast.NodeVisitor):
         self.visit_FunctionDef(node)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        self._visit_all(_defaults(node.args))
-        self._function(_parameters(node.args), [node.body])
+        self._visit_all(default_values(node.args))
+        self._function(parameter_names(node.args), [node.body])
 
     def visit_Call(self, node: ast.Call) -> None:
         """A lambda that is called where it stands reads now what it reads."""
         if isinstance(node.func, ast.Lambda):
             arguments = node.func.args
-            self._visit_all(_defaults(arguments))
-            self._in_function(_parameters(arguments), [node.func.body])
+            self._visit_all(default_values(arguments))
+            self._in_function(parameter_names(arguments), [node.func.body])
             self._visit_all([*node.args, *node.keywords])
         else:
             self.generic_visit(node)
@@ -272,16 +278,10 @@ class _Walker(ast.NodeVisitor):
         self._deferred -= 1
 
     def _in_function(self, parameters: Iterable[str], body: Sequence[ast.AST]) -> None:
-        scope = _Scope("function", {self._mangled(name) for name in parameters})
-        elsewhere: set[str] = set()
-        for node in _same_scope(body):
-            if isinstance(node, ast.Global):
-                scope.globals |= {self._mangled(name) for name in node.names}
-            elif isinstance(node, ast.Nonlocal):
-                elsewhere |= {self._mangled(name) for name in node.names}
-            elif type(node) in _BINDING:
-                scope.bound.update(map(self._mangled, _bound_by(node)))
-        scope.bound -= scope.globals | elsewhere
+        declared = declared_in(body)
+        bound = {*parameters, *declared.bound} - declared.globals - declared.nonlocals
+        scope = _Scope("function", set(map(self._mangled, bound)))
+        scope.globals.update(map(self._mangled, declared.globals))
         self._scopes.append(scope)
         self._visit_all(body)
         self._scopes.pop()
@@ -390,88 +390,3 @@ class _Walker(ast.NodeVisitor):
 
 def _is_literal(node: ast.expr) -> bool:
     return (node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")) == "Literal"
-
-
-def _defaults(arguments: ast.arguments) -> list[ast.expr]:
-    return [*arguments.defaults, *(each for each in arguments.kw_defaults if each is not None)]
-
-
-def _all_arguments(arguments: ast.arguments) -> list[ast.arg]:
-    return [
-        *arguments.posonlyargs,
-        *arguments.args,
-        *arguments.kwonlyargs,
-        *([arguments.vararg] if arguments.vararg else []),
-        *([arguments.kwarg] if arguments.kwarg else []),
-    ]
-
-
-def _parameters(arguments: ast.arguments) -> list[str]:
-    return [argument.arg for argument in _all_arguments(arguments)]
-
-
-def _annotations(arguments: ast.arguments, returns: ast.expr | None) -> list[ast.expr]:
-    found = [argument.annotation for argument in _all_arguments(arguments)]
-    return [each for each in [*found, returns] if each is not None]
-
-
-def walk(node: ast.AST) -> Iterator[ast.AST]:
-    """`node` and all below it, as `ast.walk` has it, in half of its time and in no order."""
-    waiting = [node]
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if type(node) not in _LEAVES:
-            waiting += _parts(node)
-
-
-_LEAVES = frozenset({ast.Constant, ast.Name})
-_BINDING = frozenset(
-    {
-        *(ast.Name, *FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.ExceptHandler),
-        *(ast.MatchAs, ast.MatchStar, ast.MatchMapping),
-    }
-)
-_NOT_ENTERED = frozenset({*FUNCTIONS, ast.ClassDef, ast.Lambda, ast.Constant, ast.Name})
-
-
-def _same_scope(body: Sequence[ast.AST]) -> Iterator[ast.AST]:
-    """What of `body` and below it belongs to the same function scope, in no order.
-
-    Comprehensions are entered, because a walrus in one binds in the function around it.
-    """
-    waiting = list(body)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if type(node) not in _NOT_ENTERED:
-            skipped = node.target if isinstance(node, ast.comprehension) else None
-            waiting += [each for each in _parts(node) if each is not skipped]
-
-
-def _parts(node: ast.AST) -> list[ast.AST]:
-    """What `ast.iter_child_nodes` gives, in a quarter of its time."""
-    found: list[ast.AST] = []
-    for field_name in node._fields:
-        value = getattr(node, field_name, None)
-        if isinstance(value, list):
-            found += [each for each in value if isinstance(each, ast.AST)]
-        elif isinstance(value, ast.AST) and value._fields:
-            found.append(value)
-    return found
-
-
-def _bound_by(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Name) and isinstance(node.ctx, (ast.Store, ast.Del)):
-        return [node.id]
-    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-        return [node.name]
-    if isinstance(node, ast.Import):
-        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
-    if isinstance(node, ast.ImportFrom):
-        return [alias.asname or alias.name for alias in node.names]
-    if isinstance(node, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)):
-        return [node.name] if node.name else []
-    if isinstance(node, ast.MatchMapping):
-        return [node.rest] if node.rest else []
-    return []

@@ -8,7 +8,8 @@ from functools import cached_property, lru_cache
 from types import CodeType
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.scopes import FUNCTIONS, Names, names_of, walk
+from sageturner_magic.capture.scopes import Names, names_of
+from sageturner_magic.capture.trees import FUNCTIONS, walk
 from sageturner_magic.values import CellLine
 
 Import = ast.Import | ast.ImportFrom
