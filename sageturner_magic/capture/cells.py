@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import linecache
+import opcode
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import TracebackType
 
 from sageturner_magic.values import CellLine
 
@@ -102,3 +106,44 @@ class Cell:
             return bool(self.tree.body)
         except (SyntaxError, ValueError):
             return False
+
+
+def failing_line(
+    source: str, error: BaseException | None, namespace: Mapping[str, object]
+) -> int | None:
+    """The line of `source` (from 1) on which a cell ended in `error`; None where it is not certain.
+
+    The outermost frame that runs in the notebook's `namespace` is the cell's own, and linecache
+    has the text that it ran. That is not always `source`: IPython leaves out empty lines above
+    the first, rewrites its own lines, and makes one of those that `\\` continues.
+    """
+    place = error.__traceback__ if error is not None else None
+    while place is not None and place.tb_frame.f_globals is not namespace:
+        place = place.tb_next
+    if place is None or not _is_in_a_statement(place):
+        return None
+    typed = source.rstrip().splitlines()
+    ran = "".join(linecache.getlines(place.tb_frame.f_code.co_filename)).rstrip().splitlines()
+    above = len(typed) - len(ran)
+    left_out = typed[:above] if above > 0 else ran[:-above]
+    # What else is a line's end for splitlines() is none for Python.
+    if any(each.strip() for each in left_out) or len(typed) != source.rstrip().count("\n") + 1:
+        return None
+    pairs = zip(typed[max(above, 0) :], ran[max(-above, 0) :], strict=True)
+    if any(one.strip() != other.strip() and "get_ipython()" not in other for one, other in pairs):
+        return None
+    return place.tb_lineno + above
+
+
+_RESUME = opcode.opmap.get("RESUME")
+
+
+def _is_in_a_statement(place: TracebackType) -> bool:
+    """Whether top-level code had begun when it failed, so that its line is that of a statement.
+
+    An interrupt may come when a frame has been made and none of its code has run.
+    """
+    code = place.tb_frame.f_code
+    if code.co_name != "<module>" or place.tb_lasti < 0:
+        return False
+    return code.co_code[place.tb_lasti] != _RESUME

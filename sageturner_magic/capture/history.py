@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -26,8 +26,9 @@ class Origin(Enum):
     OWN: captured for this module. OTHER: any cell of the notebook. FOREIGN: captured for another
     model, whose names count only where nobody else has them. RECOVERED: found in the history from
     before the extension was loaded; it may have failed half-way, so what it made must be seen.
-    FAILED: it ended in an error; what it would have bound or changed is in doubt, and it is the
-    source of nothing.
+    FAILED: it ended in an error, nobody knows where; what it would have bound or changed is in
+    doubt, and it is the source of nothing. The one statement in which a cell failed is of this
+    kind too. UNREACHED: a statement behind that one, which did not run.
     """
 
     OWN = "own"
@@ -35,14 +36,34 @@ class Origin(Enum):
     FOREIGN = "foreign"
     RECOVERED = "recovered"
     FAILED = "failed"
+    UNREACHED = "unreached"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of a cell."""
+    """One run of a cell.
+
+    Attributes:
+        stopped_at: The line of the cell's source on which it failed, where that is known.
+    """
 
     cell: Cell
     origin: Origin
+    stopped_at: int | None = None
+
+    def statements(self) -> Iterator[tuple[Statement, Origin]]:
+        """The statements of the cell, in order, and how far each is trusted."""
+        statements = statements_of(self.cell)
+        line = self.stopped_at
+        if line is None:
+            yield from ((statement, self.origin) for statement in statements)
+            return
+        is_known = any(each.start <= line <= each.end for each in statements)
+        for statement in statements:
+            if not is_known or statement.start <= line <= statement.end:
+                yield statement, Origin.FAILED
+            else:
+                yield statement, self.origin if statement.end < line else Origin.UNREACHED
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +94,7 @@ class _Events:
     deletes: list[Step] = field(default_factory=list)
     changes: list[Step] = field(default_factory=list)
     doubts: list[Step] = field(default_factory=list)
+    unreached: list[Step] = field(default_factory=list)
 
 
 class History:
@@ -84,13 +106,17 @@ class History:
         self._events: dict[str, _Events] = {}
         self._features_from = sys.maxsize
         for run in runs:
-            for statement in statements_of(run.cell):
-                self._add(Step(len(self.steps), statement, run.origin))
+            for statement, origin in run.statements():
+                self._add(Step(len(self.steps), statement, origin))
         self._end = self._end_of_this_model()
 
     def _add(self, step: Step) -> None:
-        self.steps.append(step)
         names = step.statement.names
+        if step.origin is Origin.UNREACHED:
+            for name in names.binds:
+                self._of(name).unreached.append(step)
+            return
+        self.steps.append(step)
         if step.origin is Origin.FAILED:
             for name in [*names.binds, *names.deletes, *changed_by(step.node, names)]:
                 self._of(name).doubts.append(step)
@@ -153,8 +179,9 @@ class History:
 
     def failed_binder(self, name: str) -> Step | None:
         """The last statement of a failed cell that would have bound `name`."""
-        doubts = self._events.get(name, _Events()).doubts
-        return next((step for step in reversed(doubts) if name in step.statement.names.binds), None)
+        events = self._events.get(name, _Events())
+        doubts = [step for step in events.doubts if name in step.statement.names.binds]
+        return max([*doubts, *events.unreached], key=lambda step: step.index, default=None)
 
     def read_by_calling(self, names: Iterable[str], before: int) -> set[str]:
         """Names that may be read when what `names` stand for at step `before` is called.

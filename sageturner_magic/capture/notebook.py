@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from sageturner_magic.values import CapturedModule, SourceFile
 # Everything else is imported where it is needed: loading the extension makes a Notebook.
 if TYPE_CHECKING:
     from sageturner_magic.capture.checks import Role
-    from sageturner_magic.capture.history import Run
+    from sageturner_magic.capture.history import Origin, Run
 
 ROLES: tuple[Role, ...] = ("load", "predict")
 
@@ -56,7 +56,7 @@ class Notebook:
     def __init__(self, namespace: Mapping[str, object]) -> None:
         self._namespace = namespace
         self._ran: list[Cell] = []
-        self._failed: set[int] = set()
+        self._failed: dict[int, int | None] = {}
         self._recovered: list[Cell] = []
         self._captured: dict[str, dict[Role, Cell]] = {}
         self._served: dict[str, tuple[str, dict[Role, Cell]]] = {}
@@ -66,10 +66,14 @@ class Notebook:
         if not cell.magic.startswith("sageturner"):
             self._ran.append(cell)
 
-    def record_failed(self, cell: Cell) -> None:
-        """Remember a cell that ended in an error: what it names may have changed or not."""
+    def record_failed(self, cell: Cell, line: int | None = None) -> None:
+        """Remember a cell that ended in an error.
+
+        What stands before `line` of its source, on which it failed, has run, and what stands
+        behind has not. Where the line is not known, all that the cell names is in doubt.
+        """
         if not cell.magic.startswith("sageturner"):
-            self._failed.add(len(self._ran))
+            self._failed[len(self._ran)] = line
             self._ran.append(cell)
 
     def recover(self, cells: Iterable[Cell]) -> None:
@@ -83,9 +87,11 @@ class Notebook:
     def check(self, role: Role, cell: Cell) -> None:
         """What can be said of a cell before it runs. Raises CaptureError with every finding."""
         from sageturner_magic.capture.checks import check_cell, raise_for
+        from sageturner_magic.capture.history import Origin
         from sageturner_magic.capture.slicing import last_imports
 
-        raise_for(check_cell(role, cell, last_imports(self._succeeded())))
+        runs = self._since_loaded(lambda cell: Origin.OTHER)
+        raise_for(check_cell(role, cell, last_imports(runs)))
 
     def capture(self, role: Role, name: str, cell: Cell) -> CapturedCell:
         """Remember a cell that ran as one half of `name` (empty: the unnamed pair).
@@ -173,26 +179,29 @@ class Notebook:
             lines=rendered.lines,
         )
 
-    def _succeeded(self) -> list[Cell]:
-        return [cell for index, cell in enumerate(self._ran) if index not in self._failed]
-
     def _runs(self, own: Mapping[Role, Cell]) -> list[Run]:
         from sageturner_magic.capture.history import Origin, Run
 
         ours = {id(cell) for cell in own.values()}
         captured = {id(cell) for halves in self._captured.values() for cell in halves.values()}
 
-        def origin(index: int, cell: Cell) -> Origin:
-            if index in self._failed:
-                return Origin.FAILED
+        def origin(cell: Cell) -> Origin:
             if id(cell) in ours:
                 return Origin.OWN
             return Origin.FOREIGN if id(cell) in captured else Origin.OTHER
 
-        return [
-            *(Run(cell, Origin.RECOVERED) for cell in self._recovered),
-            *(Run(cell, origin(index, cell)) for index, cell in enumerate(self._ran)),
-        ]
+        recovered = [Run(cell, Origin.RECOVERED) for cell in self._recovered]
+        return [*recovered, *self._since_loaded(origin)]
+
+    def _since_loaded(self, origin: Callable[[Cell], Origin]) -> list[Run]:
+        from sageturner_magic.capture.history import Origin, Run
+
+        runs: list[Run] = []
+        for index, cell in enumerate(self._ran):
+            line = self._failed.get(index)
+            is_in_doubt = index in self._failed and line is None
+            runs.append(Run(cell, Origin.FAILED if is_in_doubt else origin(cell), line))
+        return runs
 
     def _require_both(self, name: str) -> None:
         halves = self._captured[name]

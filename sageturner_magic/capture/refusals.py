@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY
-from sageturner_magic.capture.history import Step
+from sageturner_magic.capture.history import Origin, Step
 from sageturner_magic.capture.liveness import kind, short
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.errors import Finding
@@ -27,10 +27,11 @@ def missing(
         )
     if failed is not None:
         cell = failed.statement.cell.number
+        reached = failed.origin is not Origin.UNREACHED
         return Finding(
-            f"`{name}` is made by In[{cell}], which failed",
+            f"`{name}` is made by In[{cell}], which failed" + ("" if reached else " before it"),
             where=str(failed.statement.place),
-            why="how far that cell came is not known",
+            why="how far it came is not known" if reached else "",
             do=f"mend In[{cell}] and run it again, or make `{name}` in a cell of its own",
         )
     if is_live:
@@ -223,7 +224,7 @@ def doubtful(name: str, step: Step, failed: Step) -> Finding:
     return Finding(
         f"`{name}` may have been changed by In[{failed.statement.cell.number}], which failed",
         where=str(step.statement.place),
-        why="how far that cell came is not known",
+        why="how far it came is not known",
         do=f"run In[{step.statement.cell.number}] again",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sageturner_magic.capture import refusals
@@ -48,7 +48,7 @@ def slice_of(
 
     Args:
         captured: The cells that hold load and predict; they are among `runs`.
-        runs: Every cell that ran without error, in the order of execution.
+        runs: Every run of a cell, in the order of execution.
         namespace: The notebook's variables, to see whether they still are what the source says.
 
     Raises:
@@ -316,9 +316,9 @@ class _Slicer:
                 self._imports.update(found)
 
 
-def last_imports(cells: Iterable[Cell]) -> dict[str, Cell]:
+def last_imports(runs: Sequence[Run]) -> dict[str, Cell]:
     """Names whose latest binding in the notebook is an import, with the cell of the import."""
-    history = History([Run(cell, Origin.OTHER) for cell in cells])
+    history = History(runs)
     names = {
         name for step in history.steps if step.is_import for name in step.statement.names.binds
     }

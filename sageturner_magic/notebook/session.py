@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
@@ -12,6 +12,16 @@ from sageturner_magic.notebook.settings import Settings
 if TYPE_CHECKING:
     from sageturner_magic.capture import Notebook
     from sageturner_magic.config import Config
+
+
+class _Ran(NamedTuple):
+    """A cell that ran; `line` is that of `source` on which it failed, where that is known."""
+
+    number: int
+    source: str
+    cell_id: str
+    failed: bool
+    line: int | None
 
 
 class Session:
@@ -27,7 +37,7 @@ class Session:
         self.endpoints: set[str] = set()
         self._cell_id = ""
         self._first = self.number
-        self._ran: list[tuple[int, str, str, bool]] = []
+        self._ran: list[_Ran] = []
         self.configurations: dict[str, Config] = {}
         """The configurations that stood below magics, by name; the last of each."""
 
@@ -41,9 +51,8 @@ class Session:
 
         notebook = Notebook(self.namespace)
         notebook.recover([Cell(number, source) for number, source in self._before()])
-        for number, source, cell_id, success in self._ran:
-            record = notebook.record if success else notebook.record_failed
-            record(Cell(number, source, cell_id=cell_id))
+        for ran in self._ran:
+            _tell(notebook, ran)
         self._ran.clear()
         return notebook
 
@@ -94,14 +103,16 @@ class Session:
         source = result.info.raw_cell if result.info else None
         if not source or result.execution_count is None:
             return
-        success = bool(result.success)
-        if "notebook" not in self.__dict__:
-            self._ran.append((result.execution_count, source, self._cell_id, success))
-            return
-        from sageturner_magic.capture import Cell
+        failed, line = not result.success, None
+        if failed:
+            from sageturner_magic.capture.cells import failing_line
 
-        record = self.notebook.record if success else self.notebook.record_failed
-        record(Cell(result.execution_count, source, cell_id=self._cell_id))
+            line = failing_line(source, result.error_in_exec, self.namespace)
+        ran = _Ran(result.execution_count, source, self._cell_id, failed, line)
+        if "notebook" in self.__dict__:
+            _tell(self.notebook, ran)
+        else:
+            self._ran.append(ran)
 
     def capture(self, role: Literal["load", "predict"], name: str, body: str) -> str:
         """Check the body of a cell, run it in the notebook and remember it; says what was done.
@@ -112,6 +123,7 @@ class Session:
         """
         __tracebackhide__ = True
         from sageturner_magic.capture import Cell
+        from sageturner_magic.capture.cells import failing_line
         from sageturner_magic.capture.checks import check_name
 
         shell = self._shell
@@ -122,7 +134,13 @@ class Session:
         # The magic's own line is line 1 of the cell that a person sees.
         source = "\n" + body
         file = shell.compile.cache(source, cell.number, raw_code=source)
-        exec(shell.compile(source, file, "exec"), shell.user_ns)
+        code = shell.compile(source, file, "exec")
+        try:
+            exec(code, shell.user_ns)
+        except BaseException as error:
+            line = failing_line(body, error, self.namespace)
+            self.notebook.record_failed(cell, line)
+            raise
         self.notebook.capture(role, name, cell)
         named = f"`{name}`" if name else "the unnamed model"
         lines = [f"{role}() of {named} is captured from In[{cell.number}]"]
@@ -137,3 +155,13 @@ class Session:
         self.endpoints.discard(endpoint)
         if "notebook" in self.__dict__:
             self.notebook.ended(endpoint)
+
+
+def _tell(notebook: Notebook, ran: _Ran) -> None:
+    from sageturner_magic.capture import Cell
+
+    cell = Cell(ran.number, ran.source, cell_id=ran.cell_id)
+    if ran.failed:
+        notebook.record_failed(cell, ran.line)
+    else:
+        notebook.record(cell)

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
 from sageturner_magic.capture import Cell, Notebook
+from sageturner_magic.capture.cells import failing_line
 from sageturner_magic.errors import CaptureError
 
 VALUES = ("A", "B", "C", "D")
@@ -111,6 +112,26 @@ STATEMENTS = (
     "from __future__ import annotations",
     "1 / 0",
 )
+FAILING = (
+    "1 / 0",
+    "V = missing",
+    "V, V = E, missing",
+    "V = E; V = missing; V = E",
+    "V.append(missing)",
+    "V.append(E), missing",
+    "F(missing)",
+    "[F(E), missing]",
+    "import missing",
+    "from json import dumps as M, missing",
+    "for V in range(2):\n    V = [V, E]\n    1 / 0",
+    "if V is V:\n    V = E\n    V = missing",
+    "try:\n    V = E\nfinally:\n    V = missing",
+    "def F(x, y=missing):\nBODY",
+    "@missing\ndef F(x, y=E):\nBODY",
+    "class L:\n    a = E\n    b = missing",
+    "V = [\n    E,\n    missing,\n]",
+    "del V, missing",
+)
 NAMES = {"V": VALUES, "F": FUNCTIONS, "K": CLASSES, "M": MODULES, "O": LITERALS}
 PLACE = re.compile(r"\b(?:[VFKMOES]|BODY)\b")
 
@@ -180,15 +201,23 @@ class RandomNotebook:
 
 
 @st.composite
+def sources(draw: Callable[[st.SearchStrategy[object]], object]) -> str:
+    """A cell: of some statements, and of those that fail often with others before and behind."""
+    several = st.lists(statements(), min_size=1, max_size=3).map("\n".join)
+    source = draw(several)
+    if draw(st.sampled_from((False, False, True))):
+        failing = fill(draw, draw(st.sampled_from(FAILING)), 1)  # type: ignore[arg-type]
+        source = f"{source}\n{failing}\n{draw(several)}"
+    assert isinstance(source, str)
+    return source
+
+
+@st.composite
 def notebooks(draw: Callable[[st.SearchStrategy[object]], object]) -> RandomNotebook:
     """A beginning in which everything is defined, then anything."""
-    sources = draw(
-        st.lists(
-            st.lists(statements(), min_size=1, max_size=3).map("\n".join), min_size=1, max_size=6
-        )
-    )
-    assert isinstance(sources, list)
-    order = draw(st.lists(st.sampled_from(sources), min_size=1, max_size=8))
+    written = draw(st.lists(sources(), min_size=1, max_size=6))
+    assert isinstance(written, list)
+    order = draw(st.lists(st.sampled_from(written), min_size=1, max_size=8))
     assert isinstance(order, list)
     load = f"def load():\n    return {draw(expressions())}"
     predict = f"def predict(model, request):\n    return [model, request, {draw(expressions())}]"
@@ -200,6 +229,10 @@ def notebooks(draw: Callable[[st.SearchStrategy[object]], object]) -> RandomNote
     )
     for place, captured in zip(places, (("predict", predict), ("load", load)), strict=True):
         cells.insert(place, captured)
+    if draw(st.sampled_from((False, False, True))):
+        # A cell that was to be captured and failed, before or behind its definition.
+        parts = [draw(sources()), predict, "predict(missing)"]
+        cells.insert(draw(st.integers(1, len(cells))), ("predict", "\n".join(parts)))
     return RandomNotebook(tuple(cells))
 
 
@@ -212,19 +245,24 @@ class Kernel:
         self._shell.showtraceback = lambda *args, **kwargs: None
 
     def run(self, notebook: RandomNotebook) -> tuple[Notebook, dict[str, object]]:
-        """What is captured, and the namespace afterwards. Cells that fail are not recorded."""
+        """What is captured, and the namespace afterwards, with load and predict as captured."""
         shell = self._shell
         shell.user_ns.clear()
         shell.init_user_ns()
         shell.compile.reset_compiler_flags()
         namespace = shell.user_ns
         captured = Notebook(namespace)
+        functions: dict[str, object] = {}
         for number, (role, source) in enumerate(notebook.cells, 1):
             cell = Cell(number, source)
             with contextlib.redirect_stdout(io.StringIO()):
                 if role == "cell":
-                    ran = shell.run_cell(source, silent=True).success
-                    (captured.record if ran else captured.record_failed)(cell)
+                    ran = shell.run_cell(source, silent=True)
+                    if ran.success:
+                        captured.record(cell)
+                    else:
+                        line = failing_line(source, ran.error_in_exec, namespace)
+                        captured.record_failed(cell, line)
                     continue
                 try:
                     captured.check(role, cell)  # type: ignore[arg-type]
@@ -232,11 +270,12 @@ class Kernel:
                     exec(shell.compile(source, name, "exec"), namespace)
                 except CaptureError:
                     continue
-                except Exception:
-                    captured.record_failed(cell)
+                except Exception as error:
+                    captured.record_failed(cell, failing_line(source, error, namespace))
                     continue
                 captured.capture(role, "", cell)  # type: ignore[arg-type]
-        return captured, namespace
+                functions[role] = namespace[role]
+        return captured, {**namespace, **functions}
 
 
 LONGEST = 60_000

@@ -170,6 +170,7 @@ def tried(path: Path) -> Iterator[tuple[str, str, str]]:
     from IPython.core.interactiveshell import InteractiveShell
 
     from sageturner_magic.capture import Cell, Notebook
+    from sageturner_magic.capture.cells import failing_line
 
     shell = InteractiveShell()
     shell.showtraceback = lambda *args, **kwargs: None  # type: ignore[method-assign]
@@ -187,10 +188,14 @@ def tried(path: Path) -> Iterator[tuple[str, str, str]]:
             # It makes every call slower: only from where the notebook has functions of its own.
             sys.setprofile(recorder if "def " in source or _has_functions(namespace) else None)
             try:
-                ran = shell.run_cell(source, silent=True).success
+                ran = shell.run_cell(source, silent=True)
             finally:
                 sys.setprofile(None)
-        (notebook.record if ran else notebook.record_failed)(cell)
+        if ran.success:
+            notebook.record(cell)
+        else:
+            line = failing_line(source, ran.error_in_exec, namespace)
+            notebook.record_failed(cell, line)
     pending: list[tuple[str, str, list[Any], list[str], Any]] = []
     for kind, expression, requests in list(_subjects(namespace, recorder)):
         verdict, expected, module = _captured(notebook, namespace, expression, requests)

@@ -4,11 +4,13 @@ from __future__ import annotations
 import __future__
 
 import contextlib
+import linecache
 from textwrap import dedent
 
 import pytest
 
 from sageturner_magic.capture import Cell, Notebook
+from sageturner_magic.capture.cells import failing_line
 from sageturner_magic.capture.checks import Role
 
 LOAD = "def load():\n    return None\n"
@@ -34,7 +36,15 @@ class Session:
     def fail(self, source: str) -> None:
         """Run a cell that ends in an error."""
         cell = self._cell(source)
-        with pytest.raises(Exception):  # noqa: B017 - any error will do
+        with pytest.raises(Exception) as raised:
+            self._execute(cell)
+        line = failing_line(cell.source, raised.value, self.namespace)
+        self.notebook.record_failed(cell, line)
+
+    def fail_somewhere(self, source: str) -> None:
+        """Run a cell that ends in an error, of which nobody knows where."""
+        cell = self._cell(source)
+        with pytest.raises(Exception):  # noqa: B017
             self._execute(cell)
         self.notebook.record_failed(cell)
 
@@ -64,6 +74,8 @@ class Session:
 
     def _execute(self, cell: Cell) -> None:
         name = f"<In[{cell.number}]>"
+        lines = [line + "\n" for line in cell.source.splitlines()]
+        linecache.cache[name] = (len(cell.source), None, lines, name)
         code = compile(cell.source, name, "exec", flags=self._flags, dont_inherit=True)
         # As in IPython, a `__future__` import holds for the cells that follow.
         self._flags |= code.co_flags & _FEATURES

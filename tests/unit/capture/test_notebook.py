@@ -211,22 +211,58 @@ def test_cells_from_before_the_extension_are_refused_where_it_does_not(history):
         session.notebook.module("digits")
 
 
-def test_what_a_failed_cell_may_have_changed_is_compared_or_refused():
+def test_what_a_cell_may_have_changed_that_failed_nobody_knows_where_is_compared_or_refused():
     session = Session()
     session.run("import threading\nLIMIT = 3\nLOCK = threading.Lock()")
     session.pair(load="def load():\n    return LIMIT, LOCK")
-    session.fail("1 / 0\nLIMIT = 4\nLOCK = None")
+    session.fail_somewhere("1 / 0\nLIMIT = 4\nLOCK = None")
     with pytest.raises(CaptureError, match=r"`LOCK` may have been changed by In\[4\]") as raised:
         session.notebook.module("digits")
     assert len(raised.value.findings) == 1
 
 
-def test_a_failed_cell_gives_nothing_to_the_module():
+def test_a_cell_that_failed_nobody_knows_where_gives_nothing_to_the_module():
     session = Session()
-    session.fail("import json\ndef helper():\n    return 1\n1 / 0")
+    session.fail_somewhere("import json\ndef helper():\n    return 1\n1 / 0")
     session.pair(load="def load():\n    return helper(), json")
     with pytest.raises(CaptureError, match=r"`helper` is made by In\[1\], which failed"):
         session.notebook.module("digits")
+
+
+def test_what_a_cell_did_not_come_to_leaves_all_as_it_was():
+    session = Session()
+    session.run("import threading\nLIMIT = 3\nLOCK = threading.Lock()")
+    session.fail("1 / 0\nLIMIT = 4\nLOCK = None\ndel LIMIT\nLIMIT.clear()")
+    session.pair(load="def load():\n    return LIMIT, LOCK")
+    source = session.notebook.module("digits").source
+    assert "LIMIT = 3\nLOCK = threading.Lock()\n" in source
+    assert "LIMIT = 4" not in source
+
+
+@pytest.mark.parametrize(
+    "failing",
+    [
+        "LOCK = LOCK / 0",
+        "for LOCK in [1]: 1 / 0",
+        "LOCK = 1; 1 / 0",
+        "with LOCK as LOCK:\n    1 / 0",
+    ],
+)
+def test_the_statement_in_which_a_cell_failed_is_in_doubt(failing):
+    session = Session()
+    session.run("import threading\nLOCK = threading.Lock()")
+    session.fail(f"A = 1\n{failing}\nB = 2")
+    session.pair(load="def load():\n    return LOCK")
+    with pytest.raises(CaptureError, match=r"`LOCK` (may have been|was) changed"):
+        session.notebook.module("digits")
+
+
+def test_what_a_captured_cell_did_before_it_failed_counts():
+    session = Session()
+    session.run("LIMIT = 3")
+    session.pair(load="def load():\n    return LIMIT")
+    session.fail("LIMIT = 4\nload(1)\nLIMIT = 5")
+    assert "\nLIMIT = 4\n" in session.notebook.module("digits").source
 
 
 def test_two_named_models_keep_the_helpers_that_each_was_captured_with():
