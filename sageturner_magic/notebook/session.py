@@ -36,6 +36,7 @@ class Session:
         self._settings = settings
         self.endpoints: set[str] = set()
         self._cell_id = ""
+        self._failed_inside = False
         self._first = self.number
         self._ran: list[_Ran] = []
         self.configurations: dict[str, Config] = {}
@@ -96,14 +97,22 @@ class Session:
 
     def begin(self, info: ExecutionInfo) -> None:
         """Remember which cell runs (the shell calls this before each cell)."""
-        self._cell_id = info.cell_id or ""
+        # A cell that runs inside another, as below `%%capture`, has no place in the history.
+        if info.store_history:
+            self._cell_id = info.cell_id or ""
+            self._failed_inside = False
 
     def record(self, result: ExecutionResult) -> None:
         """Remember a cell that ran (the shell calls this after each cell)."""
-        source = result.info.raw_cell if result.info else None
+        info = result.info
+        if info is None or not info.store_history:
+            # It ran inside a cell, which ends well nevertheless.
+            self._failed_inside |= not result.success
+            return
+        source = info.raw_cell
         if not source or result.execution_count is None:
             return
-        failed, line = not result.success, None
+        failed, line = self._failed_inside or not result.success, None
         if failed:
             from sageturner_magic.capture.cells import failing_line
 

@@ -1,0 +1,83 @@
+"""What the capture room is told of the cells that run in a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from sageturner_magic.errors import CaptureError
+from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.settings import Settings
+
+Run = Callable[[str], None]
+
+
+@pytest.fixture
+def shell() -> InteractiveShell:
+    shell = InteractiveShell()
+    shell.showtraceback = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    return shell
+
+
+@pytest.fixture
+def session(shell: InteractiveShell) -> Session:
+    session = Session(shell, Settings())
+    shell.events.register("pre_run_cell", session.begin)
+    shell.events.register("post_run_cell", session.record)
+    return session
+
+
+@pytest.fixture
+def run(shell: InteractiveShell) -> Run:
+    def run(source: str) -> None:
+        shell.run_cell(source, store_history=True)
+
+    return run
+
+
+def source_of(session: Session, load: str) -> str:
+    session.capture("load", "", f"def load():\n    return {load}\n")
+    session.capture("predict", "", "def predict(model, request):\n    return model\n")
+    return session.notebook.module("digits").source
+
+
+def test_a_failed_cell_gives_what_it_made_before_the_line_that_failed(session, run):
+    run("LIMIT = 1")
+    run("\n\nLIMIT = 2\nmissing\nLIMIT = 3")
+    assert "\nLIMIT = 2\n" in source_of(session, "LIMIT")
+
+
+def test_so_does_one_that_fails_after_the_first_capture(session, run):
+    source_of(session, "None")
+    run("LIMIT = 2\nmissing\nLIMIT = 3")
+    assert "\nLIMIT = 2\n" in source_of(session, "LIMIT")
+
+
+def test_so_does_a_cell_that_was_to_be_captured(session, run):
+    with pytest.raises(ZeroDivisionError):
+        session.capture("load", "", "LIMIT = 2\n1 / 0\nLIMIT = 3\ndef load(): return LIMIT\n")
+    assert "\nLIMIT = 2\n" in source_of(session, "LIMIT")
+
+
+@pytest.mark.parametrize("magic", ["%%capture", "%%capture out --no-stderr"])
+def test_a_cell_that_fails_below_a_magic_that_goes_on_has_failed(session, run, magic):
+    run("import threading\nROOM = threading.Semaphore(3)")
+    run(f"{magic}\n1 / 0\nROOM = threading.Semaphore(5)")
+    with pytest.raises(
+        CaptureError, match=r"`ROOM` may have been changed by In\[2\], which failed"
+    ):
+        source_of(session, "ROOM")
+
+
+def test_only_the_cell_in_which_something_failed_is_in_doubt(session, run):
+    run("%%capture\n1 / 0")
+    run("%%capture\nLIMIT = 3")
+    assert "\nLIMIT = 3\n" in source_of(session, "LIMIT")
+
+
+def test_what_runs_below_a_magic_runs_once(session, run):
+    run("LABELS = []")
+    run("%%capture\nLABELS.append('cat')")
+    assert source_of(session, "LABELS").count("append") == 1
