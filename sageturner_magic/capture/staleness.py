@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from sageturner_magic.capture import refusals
@@ -64,7 +65,10 @@ def stale_findings(
         if import_step is None or name not in namespace or not history.is_final(name, import_step):
             continue
         expected = imported_value(kept_import.imported)
-        if expected is not UNKNOWN and namespace[name] is not expected:
+        doubt = history.doubt(name, import_step)
+        if expected is UNKNOWN and doubt is not None:
+            yield name, refusals.doubtful(name, import_step, doubt)
+        elif expected is not UNKNOWN and namespace[name] is not expected:
             yield name, refusals.replaced(name, import_step, namespace[name])
 
 
@@ -126,7 +130,7 @@ def imported_value(imported: ImportedName) -> object:
         return module
     # A submodule may not be an attribute yet; a value may be bound anew in its module.
     found = getattr(module, imported.name, UNKNOWN)
-    return found if callable(found) else UNKNOWN
+    return found if callable(found) or isinstance(found, ModuleType) else UNKNOWN
 
 
 def _is_blank(value: Any) -> bool:
