@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.deployment.snippets import snippets
+from sageturner_magic.deployment.snippets import INLINE, snippets
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import SentRequest
 
@@ -15,7 +15,8 @@ PAYLOADS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
-)
+).filter(lambda payload: len(encode(payload, None)[0]) < INLINE / 4)
+"""What fits into a line, escaped or not."""
 
 
 def local(payload, content_type=None, accept=""):
