@@ -338,11 +338,16 @@ def measure_images(case: Case, bench: Bench, seen: Figures, made_of: dict[str, s
         planned = layers.planned(spec("\n# changed\n"), None, reporter)
         largest = sorted(planned, key=lambda layer: -layer.size)[:6]
         rest = sum(layer.size for layer in planned) - sum(layer.size for layer in largest)
-        parts = [f"{layer.title} {layer.size / 1e6:.1f} MB" for layer in largest]
+        parts = [f"{_short(layer.title)} {layer.size / 1e6:.1f} MB" for layer in largest]
         made_of[case.name] = "; ".join([*parts, f"the rest {rest / 1e6:.1f} MB"])
     else:
         made_of[case.name] = _made_by_docker(served)
     _peers_image(case, requirements, system, files, bench, seen)
+
+
+def _short(title: str) -> str:
+    names = title.split(", ")
+    return title if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more"
 
 
 def _made_by_docker(served: Registry) -> str:
@@ -491,7 +496,7 @@ def report(seen: Figures, made_of: dict[str, str], rounds: int) -> str:
         for what, title in ROWS.items():
             values = [found.get((model, server, what)) for server in (OURS, PEER)]
             if any(value is not None for value in values):
-                cells = ["" if value is None else f"{value:,.4g}" for value in values]
+                cells = ["" if value is None else _figure(value) for value in values]
                 table.append(f"| {title} | {' | '.join(cells)} |")
         title = EXPORT[model][0]
         heading = f"## {model}, of [{title}](../../example_notebooks/{title}.ipynb)"
@@ -499,6 +504,10 @@ def report(seen: Figures, made_of: dict[str, str], rounds: int) -> str:
         if model in made_of:
             parts.append(f"What its image is made of: {made_of[model]}.")
     return "\n\n".join(parts) + "\n"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
 def plot(seen: Figures, place: Path) -> None:
