@@ -295,12 +295,15 @@ class Front:
         self._finished.set()
 
     async def _finish_requests(self, began: float) -> None:
-        for connection in self._connections:
+        # One that comes later closes with its answer; closed before its request is there, it would
+        # be reset.
+        present = list(self._connections)
+        for connection in present:
             connection.draining = True
         while (passed := time.monotonic() - began) < DRAIN_SECONDS:
             if passed >= LATE_SECONDS:
                 self._routes.refuse_from_now()
-                for connection in list(self._connections):
+                for connection in present:
                     connection.close_idle()
             busy = self._pool.outstanding or any(each.busy for each in self._connections)
             if not busy and (passed >= LATE_SECONDS or not self._connections):

@@ -17,6 +17,17 @@ import pytest
 from .conftest import Server, Start, wait_for
 from .test_hostile import SLEEPER, all_of, post
 
+HELD = """
+    import pathlib, time
+
+    def load(): return None
+
+    def predict(model, request):
+        pathlib.Path("begun").touch()
+        while not pathlib.Path("released").exists(): time.sleep(0.01)
+        return "released"
+"""
+
 
 def begun(server: Server) -> Path:
     return Path(server.workers()[0].cwd()) / "begun"
@@ -211,23 +222,26 @@ def test_slow_senders_are_timed_out_and_told_so(start: Start) -> None:
 
 
 def test_a_container_says_503_on_ping_while_it_drains(start: Start) -> None:
-    server = start(
-        SLEEPER, SAGETURNER_LISTEN_FD="", SAGETURNER_PORT="0", SAGETURNER_HOST="127.0.0.1"
-    )
+    server = start(HELD, SAGETURNER_LISTEN_FD="", SAGETURNER_PORT="0", SAGETURNER_HOST="127.0.0.1")
     wait_for(lambda: any("port" in line for line in server.lines()), "the line with the port")
     server.port = next(line["port"] for line in server.lines() if "port" in line)
     server.ready()
     with concurrent.futures.ThreadPoolExecutor() as threads:
-        running = threads.submit(server.invoke, 3)
+        running = threads.submit(server.invoke, 1)
         wait_for(begun(server).exists, "predict to begin")
-        server.terminate()
-        draining = wait_for(
-            lambda: reply if (reply := server.ping()).status == 503 else None, "a 503"
-        )
-        assert draining.json["status"] == "draining"
-        time.sleep(1.2)
-        assert server.invoke(0).error["type"] == "Draining"
-        assert running.result().json == "slept"
+        released = begun(server).with_name("released")
+        try:
+            server.terminate()
+            draining = wait_for(
+                lambda: reply if (reply := server.ping()).status == 503 else None, "a 503"
+            )
+            assert draining.json["status"] == "draining"
+            # It stays so for as long as a request runs.
+            time.sleep(1.2)
+            assert server.invoke(0).error["type"] == "Draining"
+        finally:
+            released.touch()
+        assert running.result().json == "released"
     assert server.wait() == 0
 
 
