@@ -21,7 +21,9 @@ tricky = st.sampled_from(
     ["no", "on", "null", "~", "", "1e3", "3.10", "012", "2024-01-01", "=", "<<"]
 )
 tag_values = st.from_regex(r"\A[a-zA-Z0-9 .:/=+@_-]{0,30}\Z")
-environment = st.dictionaries(st.from_regex(r"\A[a-zA-Z_][a-zA-Z0-9_]{0,20}\Z"), texts | tricky)
+environment = st.dictionaries(
+    st.from_regex(r"\A[a-zA-Z_][a-zA-Z0-9_]{0,20}\Z"), texts | tricky, max_size=10
+)
 
 
 @st.composite
@@ -62,12 +64,12 @@ configs = st.fixed_dictionaries(
     {"name": st.from_regex(r"\A[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?\Z")},
     optional={
         "artefact": texts.filter(lambda text: text.strip() and text[0] != "~" and "://" not in text)
-        | st.dictionaries(words, words.map(lambda word: f"v{word}")),
+        | st.dictionaries(words, words.map(lambda word: f"v{word}"), max_size=10),
         "container": st.fixed_dictionaries({"generate_container": generate_container}),
         "compute": st.fixed_dictionaries({"serverless": serverless()}),
         "serving": serving,
         "environment": environment,
-        "tags": st.dictionaries(words, tag_values | tricky.filter(str.isalnum)),
+        "tags": st.dictionaries(words, tag_values | tricky.filter(str.isalnum), max_size=10),
     },
 ).map(Config.model_validate)
 
