@@ -11,14 +11,7 @@ import pytest
 from tests.parts import torch
 
 # A test that is slow on a busy machine is not wrong.
-hypothesis.settings.register_profile(
-    "tests",
-    deadline=None,
-    suppress_health_check=[
-        hypothesis.HealthCheck.too_slow,
-        hypothesis.HealthCheck.data_too_large,
-    ],
-)
+hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 
