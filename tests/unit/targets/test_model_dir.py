@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -61,7 +60,6 @@ def test_what_is_right_is_not_copied(hub: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "again").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
 def test_a_local_endpoint_gets_a_copy_of_the_same_kind(hub: Path, tmp_path: Path) -> None:
     target = tmp_path / "model"
     target.mkdir(mode=0o700)
