@@ -55,7 +55,7 @@ unit: $(VENV)/.dev
 	$(BIN)/nox --session unit
 
 integration: $(VENV)/.dev
-	$(BIN)/python -m pytest tests --ignore=tests/unit --tb=short --durations=40
+	$(BIN)/python -m pytest tests --ignore=tests/unit --numprocesses 2 --dist loadgroup --tb=short --durations=80
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots

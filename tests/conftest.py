@@ -1,5 +1,6 @@
 """Which real parts are present, and whether a missing one skips or fails a test."""
 
+import functools
 import os
 import shutil
 import subprocess
@@ -31,24 +32,42 @@ def _browser() -> str:
 
 
 PARTS: dict[str, Callable[[], str]] = {
-    "docker": _docker,
-    "registry": _registry,
-    "browser": _browser,
-    "torch": torch.missing,
+    "docker": functools.cache(_docker),
+    "registry": functools.cache(_registry),
+    "browser": functools.cache(_browser),
+    "torch": functools.cache(torch.missing),
 }
 """Part -> why it is missing (empty when it is present)."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    required = {part for part in os.environ.get("SAGETURNER_REQUIRE", "").split(",") if part}
-    if unknown := required - PARTS.keys():
+def _required() -> set[str]:
+    return {part for part in os.environ.get("SAGETURNER_REQUIRE", "").split(",") if part}
+
+
+def pytest_configure() -> None:
+    if unknown := _required() - PARTS.keys():
         raise pytest.UsageError(f"SAGETURNER_REQUIRE names unknown parts: {sorted(unknown)}")
-    needed = {part for item in items for part in PARTS if item.get_closest_marker(part)}
-    missing = {part: reason for part in needed if (reason := PARTS[part]())}
-    for part, reason in missing.items():
-        if part in required:
-            raise pytest.UsageError(f"SAGETURNER_REQUIRE names {part}, but {reason}")
+
+
+def _group(item: pytest.Item) -> str:
+    """The group of a test: one process runs a group's tests, one after another.
+
+    An engine that starts a container changes this machine's network, and Chromium then ends the
+    connections of the page that a test looks at.
+    """
+    if any(item.get_closest_marker(part) for part in ("docker", "browser")):
+        return "engine and browser"
+    return str(item.path)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for part, reason in missing.items():
-            if item.get_closest_marker(part):
-                item.add_marker(pytest.mark.skip(reason=reason))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for part, missing in PARTS.items():
+        if item.get_closest_marker(part) and (reason := missing()):
+            if part in _required():
+                pytest.fail(f"SAGETURNER_REQUIRE names {part}, but {reason}", pytrace=False)
+            pytest.skip(reason)
