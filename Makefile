@@ -7,7 +7,7 @@ MINUTES := 60
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
 
-.PHONY: help demo demo-lab test check unit integration screenshots proof soak bench-capture bench-server bench-build bench-models format clean
+.PHONY: help demo demo-lab test check unit integration gpu screenshots proof soak bench-capture bench-server bench-build bench-models bench-gpu format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -16,6 +16,7 @@ help:
 	@echo "make check     ruff, mypy, import-linter"
 	@echo "make unit      unit tests on every Python from 3.10 that is present"
 	@echo "make integration  the tests against real parts"
+	@echo "make gpu       the tests that need an NVIDIA GPU, and a torch that uses it"
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
 	@echo "make proof     the large proofs, of which make test runs a sample (hours)"
 	@echo "make soak      an hour of load on the model server with its workers killed (MINUTES=60)"
@@ -23,6 +24,7 @@ help:
 	@echo "make bench-server  measure the model server beside its peers"
 	@echo "make bench-build  measure both builders side by side (needs an hour or so)"
 	@echo "make bench-models  measure the example notebooks' models beside a peer"
+	@echo "make bench-gpu  measure the model server beside its peers on an NVIDIA GPU"
 	@echo "make format    let ruff format and mend the code"
 
 $(BIN)/python:
@@ -55,7 +57,10 @@ unit: $(VENV)/.dev
 	$(BIN)/nox --session unit
 
 integration: $(VENV)/.dev
-	$(BIN)/python -m pytest tests --ignore=tests/unit --numprocesses 2 --dist loadgroup --tb=short --durations=80
+	$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/gpu --numprocesses 2 --dist loadgroup --tb=short --durations=40
+
+gpu: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/gpu
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots
@@ -81,6 +86,10 @@ bench-build: $(VENV)/.dev
 
 bench-models: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.models
+
+bench-gpu: $(VENV)/.dev
+	$(PIP) litserve torch transformers "uvicorn[standard]"
+	$(BIN)/python -m benchmarks.gpu
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .

@@ -311,6 +311,13 @@ ENDPOINT_LOG: tuple[Row, ...] = (
         "its PATH",
     ),
     _row(
+        r"deserialize object on a CUDA device but|No CUDA GPUs are available|"
+        r"Found no NVIDIA driver",
+        "the code asks for a GPU, and the endpoint has none",
+        'load with `map_location="cpu"` and use `"cuda"` only where `torch.cuda.is_available()`; '
+        "or choose a GPU as `compute.server.instance_type`, with `install_cuda: true`",
+    ),
+    _row(
         r"NVIDIA driver on your system is too old|CUDA driver version is insufficient|"
         r"no CUDA-capable device|cudaErrorInsufficientDriver",
         "the instance's NVIDIA driver is older than the image's CUDA",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -64,6 +65,12 @@ class Scene:
 
 
 _CONTAINER_MODEL_DIR = "/opt/ml/model"
+
+_FROM_GPU = re.compile(r"deserialize object on (a CUDA|an? \w+) device|tagged with mps")
+_NO_GPU = re.compile(
+    r"No CUDA GPUs are available|Found no NVIDIA driver|no CUDA-capable device|"
+    r"not compiled with CUDA enabled|not linked with support for mps"
+)
 
 _DOES = {
     "": "Starting Python",
@@ -226,6 +233,16 @@ def _remedy(failure: Raised, scene: Scene) -> str:
                 " `artefact: {model.joblib: model}`"
             )
         return f"model_dir holds {', '.join(f'`{each}`' for each in scene.model_files[:10])}"
+    if _FROM_GPU.search(message):
+        return (
+            'read it with `torch.load(…, map_location="cpu")`, or save it after `model.cpu()`: it'
+            " was saved on a GPU, and the model will have none"
+        )
+    if _NO_GPU.search(message):
+        return (
+            'write `device = "cuda" if torch.cuda.is_available() else "cpu"`, or deploy to an'
+            " instance with a GPU: here the model has none"
+        )
     if failure.stage == "predict" and scene.model_is_none and "NoneType" in message:
         return "let load() return the model: it returned None"
     return {

@@ -118,8 +118,12 @@ _FORMATS: tuple[tuple[str, str, str], ...] = (
     ("pandas.core.frame.DataFrame", "parquet", 'pandas.read_parquet(f"{model_dir}/%s")'),
     ("pandas.DataFrame", "parquet", 'pandas.read_parquet(f"{model_dir}/%s")'),
     ("numpy.ndarray", "npy", 'numpy.load(f"{model_dir}/%s")'),
-    ("torch.nn.modules.module.Module", "pt", 'torch.load(f"{model_dir}/%s")'),
-    ("torch.Tensor", "pt", 'torch.load(f"{model_dir}/%s")'),
+    (
+        "torch.nn.modules.module.Module",
+        "pt",
+        'torch.load(f"{model_dir}/%s", map_location="cpu", weights_only=False)',
+    ),
+    ("torch.Tensor", "pt", 'torch.load(f"{model_dir}/%s", map_location="cpu")'),
     ("builtins.dict", "json", 'json.load(open(f"{model_dir}/%s"))'),
     ("builtins.list", "json", 'json.load(open(f"{model_dir}/%s"))'),
 )

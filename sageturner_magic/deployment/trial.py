@@ -137,6 +137,8 @@ def run_trial(
     """
     config = request.config
     alone = {"PYTHONPATH": "", "PYTHONNOUSERSITE": "1"} if clean_python else {}
+    # No GPU at all for CUDA, and so for every framework that uses it.
+    hidden = {} if _runs_on_gpu(request) else {"CUDA_VISIBLE_DEVICES": ""}
     return try_module(
         module,
         artefact.folder if artefact else None,
@@ -144,7 +146,7 @@ def run_trial(
         limits=Limits(config.compute.local.startup_timeout_s, config.serving.timeout_s),
         payload=payload,
         serving=config.serving.model_dump(mode="json", exclude_none=True),
-        environment={**config.environment, **alone},
+        environment={**hidden, **config.environment, **alone},
         reporter=reporter,
         entered=entered,
     )
@@ -277,6 +279,13 @@ def _other_version(config: Config) -> str:
     return ""
 
 
+def _runs_on_gpu(request: DeployRequest) -> bool:
+    """Whether the model will have a GPU: its instance's, or this machine's."""
+    if request.endpoint_type == "local":
+        return request.local_mode == "process"
+    return request.config.container.generate_container.install_cuda
+
+
 def _has_gpu() -> bool:
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
@@ -294,6 +303,7 @@ def _identity(request: DeployRequest, module: CapturedModule, artefact: Artefact
         config.serving.model_dump(mode="json"),
         dict(config.environment),
         config.compute.local.startup_timeout_s,
+        _runs_on_gpu(request),
         config.compute.serverless.memory if config.compute.serverless else None,
         # Installing or removing a package changes the folder that it lies in.
         [[str(place), place.stat().st_mtime_ns] for place in places if place.is_dir()],

@@ -15,6 +15,7 @@ ran, and the socket answers from the first moment.
     routes.py     which request goes where; token; /ping, /invocations, /docs
     pool.py       the queue, time limits, the workers' health and restarts
     job.py        a request on its way from the queue to its answer
+    template.py   a process that forks workers which share the model
     processes.py  one worker as the front sees it: starting, talking to, and ending it
     frames.py     what goes over the socket pair between the front and a worker
     page.py       shared memory that says what a worker that died was doing
@@ -22,6 +23,8 @@ ran, and the socket answers from the first moment.
     plain.py      a worker that runs one call at a time, of predict or predict_batch
     asynchronous.py  a worker that runs async predicts side by side
     work.py       what both do with one request
+    cuda.py       whether the GPU still serves this process
+    gpu_check.py  whether the driver runs what is installed
     batching.py   when a batch is worth waiting for
     streams.py    what a generator yields -> bytes
     program.py    the user's sageturner.py: import, signatures, tracebacks

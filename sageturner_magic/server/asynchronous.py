@@ -100,6 +100,8 @@ class AsyncWorker(asyncio.Protocol):
             self._send(frames.pack(frames.DROPPED, number))
         except BaseException as error:
             self._send(self._work.refusal(number, self._work.problem(error, context)))
+        if self._work.lost and self._transport is not None:
+            self._transport.close()  # What was sent is written before.
 
     async def _stream(self, number: int, chunks: AsyncIterator[Any], context: Context) -> None:
         stream = self._streams[number] = _Stream()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from . import frames
+from . import cuda, frames
 from .batching import BatchRule
 from .page import Page
 from .requests import Context
@@ -55,10 +55,10 @@ class PlainWorker:
         self._ahead = 0
 
     def serve(self) -> None:
-        """Answer requests until the front closes the channel."""
+        """Answer requests until the front closes the channel, or the process cannot go on."""
         signal.signal(INTERRUPT, self._interrupt)
         several = self._work.program.kind == "batch"
-        while True:
+        while not self._work.lost:
             self._receive(wait=not self._waiting)
             if not self._waiting:
                 if not self._open:
@@ -222,16 +222,23 @@ class PlainWorker:
                     f"predict_batch returned {len(values)} answers for {len(jobs)} requests"
                 )
         except BaseException as error:
-            if len(jobs) > 1 and not isinstance(error, BatchError):
-                middle = len(jobs) // 2
-                self._run_batch(jobs[:middle])
-                self._run_batch(jobs[middle:])
+            if len(jobs) == 1 or isinstance(error, BatchError) or cuda.broken():
+                for number, _, context in jobs:
+                    problem = self._work.problem(error, context)
+                    self._send(self._work.refusal(number, problem))
                 return
-            for number, _, context in jobs:
-                problem = self._work.problem(error, context)
-                self._send(self._work.refusal(number, problem))
+        else:
+            self._answer_batch(jobs, values, time.monotonic() - began)
             return
-        self._rule.ran(len(jobs), time.monotonic() - began)
+        # Not while the exception is held, whose frames hold what the whole batch took of a GPU.
+        middle = len(jobs) // 2
+        self._run_batch(jobs[:middle])
+        self._run_batch(jobs[middle:])
+
+    def _answer_batch(
+        self, jobs: list[tuple[int, Any, Context]], values: list[Any], seconds: float
+    ) -> None:
+        self._rule.ran(len(jobs), seconds)
         self._page.count_batch(len(jobs))
         for (number, _, context), value in zip(jobs, values, strict=True):
             self._send(self._work.answer(number, value, context))

@@ -9,17 +9,15 @@ import signal
 import socket
 import sys
 from types import FrameType
-from typing import Any
 
-from . import frames
+from . import cuda, frames
 
 
 def why_not() -> str:
     """Why this process cannot be forked safely; empty when it can."""
     if not sys.platform.startswith("linux"):
         return "forking is only safe on Linux"
-    torch: Any = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_initialized():
+    if cuda.in_use():
         return "CUDA is in use"
     threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208
     if threads > 1:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from . import answers, frames
+from . import answers, cuda, frames
 from .logs import Log
 from .problems import Problem
 from .program import Program, user_traceback
@@ -31,6 +31,7 @@ class Work:
 
     Attributes:
         example: The program's example request as a JSON value, once `warm_up` has made it.
+        lost: Why this process cannot go on, once a failure has shown that; its worker is to end.
     """
 
     def __init__(self, program: Program, model: Any, folder: str, nan: str, log: Log) -> None:
@@ -40,6 +41,7 @@ class Work:
         self.nan = nan
         self.log = log
         self.example: Any = None
+        self.lost = ""
 
     @contextlib.contextmanager
     def warm_up(self) -> Iterator[list[Any]]:
@@ -125,6 +127,9 @@ class Work:
             return Problem(status, kind, message)
         lines = user_traceback(error, self.folder)
         self.log.error(f"predict raised {kind}: {message}", traceback=lines, **names)
+        if not self.lost and (name := cuda.broken()):
+            self.lost = f"the GPU is lost to this process ({name})"
+            self.log.error(f"{self.lost}; the worker ends", **names)
         return Problem(status, kind, message, lines)
 
 

@@ -26,7 +26,8 @@ from .work import Work, describe
 def main(arguments: Sequence[str]) -> int:
     """Run a worker: `worker SOCKET PAGE LIFELINE [may-fork]`, with three inherited descriptors.
 
-    Returns the exit status: 0 when the front closed the socket, 1 when load failed.
+    Returns the exit status: 0 when the front closed the socket, 1 when load failed or the process
+    cannot go on.
     """
     channel = socket.socket(fileno=int(arguments[1]))
     page = Page(int(arguments[2]))
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     else:
         announce()
         plain.PlainWorker(work, channel, page, rule).serve()
-    return 0
+    return 1 if work.lost else 0
 
 
 def end_with_the_front(lifeline: int) -> None:

@@ -52,6 +52,20 @@ def test_a_module_that_is_not_installed_is_named_with_the_remedy():
     assert "`python_packages`" in str(error)
 
 
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        ("Attempting to deserialize object on a CUDA device but torch.cuda", "map_location"),
+        ("don't know how to restore data location (tagged with mps)", "map_location"),
+        ("Found no NVIDIA driver on your system.", "torch.cuda.is_available()"),
+        ("Torch not compiled with CUDA enabled", "torch.cuda.is_available()"),
+    ],
+)
+def test_code_that_takes_a_gpu_for_granted_is_told_what_to_write(message, remedy):
+    error = failure(module_of(f"raise RuntimeError({message!r})"))
+    assert remedy in error.findings[0].do
+
+
 def test_the_memory_of_this_process_is_not_there():
     sys.modules["only_here"] = sys
     try:

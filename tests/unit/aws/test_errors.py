@@ -365,6 +365,16 @@ FAILURES = [
         "torch 2.11 (CUDA 13) cannot run with this instance's NVIDIA driver 470.57: CUDA 13 needs",
         "inference_ami_version: al2023-ami-sagemaker-inference-gpu-4-1",
     ),
+    (
+        "The primary container for variant AllTraffic did not pass the ping health check.",
+        (
+            "RuntimeError: Attempting to deserialize object on a CUDA device but "
+            "torch.cuda.is_available() is False. If you are running on a CPU-only machine, please"
+        ),
+        "",
+        "the code asks for a GPU, and the endpoint has none",
+        'map_location="cpu"',
+    ),
     ("Something that nobody has seen before", "", "", "Something that nobody", "log below"),
     ("", "", "", "gives no reason", "log below"),
 ]

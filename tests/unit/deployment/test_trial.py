@@ -1,6 +1,7 @@
 """Deployments try the code first, once, where this machine can tell anything."""
 
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,14 +74,17 @@ def test_a_model_that_does_not_fit_into_memory_is_not_loaded(tmp_path):
     assert "do not fit into its free memory" in trial.cannot_run_here(request(), module(), large)
 
 
-def test_code_for_a_gpu_is_not_tried_without_one(monkeypatch):
-    monkeypatch.setattr(trial, "_has_gpu", lambda: False)
-    asked = request()
+def for_gpu(text: str = "") -> DeployRequest:
+    asked = request(text)
     generate = asked.config.container.generate_container.model_copy(update={"install_cuda": True})
     container = asked.config.container.model_copy(update={"generate_container": generate})
     config = asked.config.model_copy(update={"container": container})
-    gpu = DeployRequest(config, "server", "generate", asked.code, {}, False, sys.executable)
-    assert trial.cannot_run_here(gpu, module(), None) == "there is no GPU"
+    return DeployRequest(config, "server", "generate", asked.code, {}, False, sys.executable)
+
+
+def test_code_for_a_gpu_is_not_tried_without_one(monkeypatch):
+    monkeypatch.setattr(trial, "_has_gpu", lambda: False)
+    assert trial.cannot_run_here(for_gpu(), module(), None) == "there is no GPU"
 
 
 @pytest.mark.parametrize(
@@ -163,4 +167,15 @@ def test_the_limits_of_the_configuration_hold(runs):
     trial.trial_step(request(text), module(), None, Recorder())
     (options,) = runs
     assert (options["limits"].load_s, options["limits"].predict_s) == (7, 3)
-    assert options["environment"] == {"A": "b"}
+    assert options["environment"]["A"] == "b"
+
+
+def test_a_model_that_will_have_no_gpu_is_tried_without_this_machines(runs):
+    serverless = request()
+    local = replace(serverless, endpoint_type="local")
+    in_container = replace(request("compute: {local: {mode: container}}"), endpoint_type="local")
+    own = for_gpu("environment: {CUDA_VISIBLE_DEVICES: '1'}")
+    for asked in (serverless, in_container, local, for_gpu(), own):
+        trial.run_trial(asked, module(), None, Recorder())
+    seen = [options["environment"].get("CUDA_VISIBLE_DEVICES") for options in runs]
+    assert seen == ["", "", None, None, "1"]

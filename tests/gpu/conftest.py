@@ -1,0 +1,3 @@
+from tests.integration.server.conftest import program, start
+
+__all__ = ["program", "start"]
