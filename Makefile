@@ -57,7 +57,7 @@ unit: $(VENV)/.dev
 	$(BIN)/nox --session unit
 
 integration: $(VENV)/.dev
-	$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/gpu --numprocesses 2 --dist loadgroup --tb=short --durations=40
+	$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/gpu --numprocesses 2 --dist loadscope --tb=short --durations=40
 
 gpu: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/gpu

@@ -2,12 +2,15 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
 
 import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 from tests.parts import torch
 
@@ -49,20 +52,23 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"SAGETURNER_REQUIRE names unknown parts: {sorted(unknown)}")
 
 
-def _group(item: pytest.Item) -> str:
-    """The group of a test: one process runs a group's tests, one after another.
+class _Groups(LoadScopeScheduling):
+    """Which tests one process runs, one after another, while another process runs others.
 
-    An engine that starts a container changes this machine's network, and Chromium then ends the
-    connections of the page that a test looks at.
+    Those of a file; and all that use the engine or the browser: an engine that starts a container
+    changes this machine's network, and Chromium then ends the connections of the page that a test
+    looks at.
     """
-    if any(item.get_closest_marker(part) for part in ("docker", "browser")):
-        return "engine and browser"
-    return str(item.path)
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        # Marks are known to the processes that collect, and not to this one.
+        text = (self.config.rootpath / file).read_text(encoding="utf-8")
+        return "engine and browser" if re.search(r"mark\.(docker|browser)\b", text) else file
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    return _Groups(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

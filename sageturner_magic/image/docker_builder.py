@@ -93,6 +93,24 @@ def _build(
     platform: str,
     reporter: Reporter,
 ) -> None:
+    for tries_left in (1, 0):
+        complaint, step = _run(client, given, reference, platform, reporter)
+        if not complaint:
+            return
+        if not (tries_left and docker_errors.is_lost_parent(complaint)):
+            raise docker_errors.explain("the build", complaint, step)
+        reporter.log(f"{complaint.strip()}: removed by somebody else meanwhile; building again")
+
+
+def _run(
+    client: docker.APIClient,
+    given: context.BuildContext,
+    reference: str,
+    platform: str,
+    reporter: Reporter,
+) -> tuple[str, list[str]]:
+    """Build once; what the engine complains of, or nothing, and the log of the last step."""
+
     def sent() -> Iterator[bytes]:
         total, done = given.size, 0
         for chunk in given.stream():
@@ -126,11 +144,12 @@ def _build(
                 step.append(line)
                 reporter.log(line)
             if failed:
-                raise docker_errors.explain("the build", failed, step)
+                return failed, step
             if "progressDetail" in message:
                 _report(message, reporter)
     except APIError as error:
-        raise docker_errors.explain("the build", str(error.explanation or error), step) from None
+        return str(error.explanation or error), step
+    return "", step
 
 
 def _text(message: engine.Message) -> str:

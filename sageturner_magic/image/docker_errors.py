@@ -151,6 +151,17 @@ def is_expired(complaint: str) -> bool:
     )
 
 
+def is_lost_parent(complaint: str) -> bool:
+    """Whether an image of the build cache was removed while the build went on from it."""
+    return bool(
+        re.search(
+            r"unknown parent image ID|failed to get digest sha256:.*no such file"
+            r"|No such image: sha256:",
+            complaint,
+        )
+    )
+
+
 def is_passing(complaint: str) -> bool:
     """Whether trying again may help: the network, or the registry's own trouble."""
     return bool(
