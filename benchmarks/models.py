@@ -61,6 +61,8 @@ SECONDS = 8
 PREDICTIONS = 50
 """A slow model is measured for as long as so many predictions take, one after the other."""
 START_LIMIT = 600.0
+SMALL = 50_000
+"""Layers of fewer bytes are not listed."""
 
 LITSERVE = """
 import inspect, sys
@@ -360,8 +362,11 @@ def _made_by_docker(served: Registry) -> str:
     made = [step.get("created_by") or "the base image" for step in steps]
     found = []
     for by, layer in zip(made, manifest["layers"], strict=True):  # type: ignore[call-overload]
+        if layer["size"] < SMALL:
+            continue
         words = by.removeprefix("/bin/sh -c").replace("#(nop)", "").split("&&")[0].split()
-        found.append(f"`{' '.join(words)[:60]}` {layer['size'] / 1e6:.1f} MB")
+        what = f"COPY to {words[-1]}" if words[0] == "COPY" else " ".join(words)
+        found.append(f"{what} {layer['size'] / 1e6:.1f} MB")
     return "; ".join(found)
 
 
