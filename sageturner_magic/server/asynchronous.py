@@ -167,6 +167,8 @@ async def serve(
     """Warm up, call `announce`, and answer requests from `channel` until the front closes it."""
     await _warm_up(work)
     announce()
+    if work.lost:
+        return
     worker = AsyncWorker(work, page)
     channel.setblocking(False)
     loop = asyncio.get_running_loop()

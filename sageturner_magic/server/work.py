@@ -48,7 +48,7 @@ class Work:
         """Gives the program's example request, in a list that is empty where there is none.
 
         The first request pays for what frameworks do lazily; this one is paid before /ping is
-        good. If it fails, the log says so and the server serves.
+        good. If it fails, the log says so and the server serves, unless the GPU is lost by it.
         """
         started = time.monotonic()
         examples = self._examples()
@@ -56,6 +56,7 @@ class Work:
             yield examples
         except Exception as error:
             self._warn("the warm-up request failed", error)
+            self._notice_loss()
         else:
             if examples:
                 seconds = time.monotonic() - started
@@ -127,10 +128,13 @@ class Work:
             return Problem(status, kind, message)
         lines = user_traceback(error, self.folder)
         self.log.error(f"predict raised {kind}: {message}", traceback=lines, **names)
+        self._notice_loss(**names)
+        return Problem(status, kind, message, lines)
+
+    def _notice_loss(self, **names: Any) -> None:
         if not self.lost and (name := cuda.broken()):
             self.lost = f"the GPU is lost to this process ({name})"
             self.log.error(f"{self.lost}; the worker ends", **names)
-        return Problem(status, kind, message, lines)
 
 
 def describe(error: BaseException) -> str:

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     if misfit := _gpu_misfit():
         log.error(misfit)
         failure = {"type": "GpuMisfit", "message": misfit, "traceback": []}
-        channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(failure).encode()))
+        _tell_failure(channel, failure)
         return 1
     started = time.monotonic()
     stage = "importing sageturner.py"
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     except BaseException as error:
         failure = _failure(error, stage, config.program_dir)
         log.error(f"{failure['message']}", traceback=failure["traceback"])
-        channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(failure).encode()))
+        _tell_failure(channel, failure)
         return 1
     loaded = time.monotonic() - started
     work = Work(code, model, config.program_dir, config.serving.nan, log)
@@ -68,6 +68,11 @@ def main(arguments: Sequence[str]) -> int:
     ready = {"load_seconds": round(loaded, 6), "kind": code.kind, "forks": False, "why_not": ""}
 
     def announce() -> None:
+        if work.lost:
+            message = f"example_request's request failed, and {work.lost}"
+            failure = {"type": "GpuLost", "message": message, "traceback": []}
+            _tell_failure(channel, failure)
+            return
         said = json.dumps({**ready, "example": work.example})
         channel.sendall(frames.pack(frames.READY, 0, said.encode()))
 
@@ -128,6 +133,10 @@ def _gpu_misfit() -> str | None:
     from . import gpu_check
 
     return gpu_check.check()
+
+
+def _tell_failure(channel: socket.socket, failure: dict[str, Any]) -> None:
+    channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(failure).encode()))
 
 
 def _failure(error: BaseException, stage: str, folder: str) -> dict[str, Any]:

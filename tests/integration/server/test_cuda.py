@@ -81,6 +81,15 @@ def test_the_worker_that_lost_its_gpu_is_replaced_and_the_next_request_answered(
     assert not set(worker) & set(server.workers())
 
 
+@pytest.mark.parametrize("kind", ["", ASYNC, BATCHES], ids=["plain", "async", "batch"])
+def test_a_server_whose_warm_up_loses_the_gpu_does_not_start(
+    start: Start, source: str, kind: str
+) -> None:
+    server = start(source + kind + '    def example_request(): return "out of range"')
+    assert server.wait() == 1
+    assert "example_request's request failed, and the GPU is lost" in server.log()
+
+
 def test_requests_that_break_the_gpu_again_and_again_do_not_make_the_server_unhealthy(
     start: Start, source: str
 ) -> None:
