@@ -104,6 +104,12 @@ def test_an_assertion_on_the_device_costs_one_request_and_the_worker_is_replaced
     assert server.ping().status == 200
 
 
+def test_a_warm_up_that_fails_an_assertion_on_the_device_ends_the_server(start: Start) -> None:
+    server = start(LOOKUP + "\n    def example_request(): return [99]")
+    assert server.wait(60) == 1
+    assert "example_request's request failed, and the GPU is lost" in server.log()
+
+
 def test_an_assertion_on_the_device_in_a_thread_of_an_async_predict(start: Start) -> None:
     source = (
         LOOKUP
