@@ -19,7 +19,9 @@ _HELP_LINE = re.compile(r"^\s*[\w.]+\?{1,2}\s*$")
 
 # Cell magics whose body runs as Python in the notebook's own namespace.
 _TRANSPARENT_MAGICS = frozenset({"capture", "prun", "time", "debug"})
-_CELL_MAGIC = re.compile(r"^%%(\w+)")
+_CELL_MAGIC = re.compile(r"\n*%%(?P<any>\w+)")
+# Comments may stand above our own (notebook/first_line.py).
+_OUR_MAGIC = re.compile(r"(?:[^\S\n]*(?:#.*)?\n)*%%(?P<any>sageturner\w*)")
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class Cell:
     @cached_property
     def magic(self) -> str:
         """The name of the cell magic that `source` begins with, or an empty string."""
-        match = _CELL_MAGIC.match(self.source.lstrip("\n"))
-        return match[1] if match else ""
+        match = _CELL_MAGIC.match(self.source) or _OUR_MAGIC.match(self.source)
+        return match["any"] if match else ""
 
     @cached_property
     def shell_lines(self) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sageturner_magic.arguments import TAKES_CELL, VERBS, Parser, parser
+from sageturner_magic.notebook.first_line import magic_first
 
 _LINE = re.compile(r"(?:[\w\s.,]+=)?\s*(?P<percent>%{0,2})sageturner\s+(?P<rest>.*)", re.DOTALL)
 _CAPTURE = re.compile(r"%%sageturner_(?:load|predict)\s+(?P<rest>\S*)")
@@ -71,6 +72,7 @@ def complete(text: str, line: int, column: int, world: World) -> Completions | N
     """
     lines = text.split("\n")
     before = lines[line][:column]
+    lines = magic_first(lines)
     if line and _YAML_CELL.match(lines[0]):
         body = "\n".join(lines[1:])
         until = "\n".join([*lines[1:line], before])

@@ -9,6 +9,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from sageturner_magic.deployment.here import enter_notebook, leave_notebook
 from sageturner_magic.notebook import formatters
 from sageturner_magic.notebook.completer import matcher
+from sageturner_magic.notebook.first_line import magic_first
 from sageturner_magic.notebook.magics import SageturnerMagics
 
 _loaded: dict[InteractiveShell, SageturnerMagics] = {}
@@ -23,6 +24,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.events.register("pre_run_cell", magics.session.begin)
     shell.events.register("post_run_cell", magics.session.record)
+    shell.input_transformers_cleanup.append(magic_first)
     enter_notebook(magics.session)
     formatters.register(shell)
     _matchers[shell] = matcher(magics.session)
@@ -37,6 +39,7 @@ def unload(shell: InteractiveShell) -> None:
         return
     leave_notebook()
     _custom_matchers(shell).remove(_matchers.pop(shell))
+    shell.input_transformers_cleanup.remove(magic_first)
     shell.events.unregister("pre_run_cell", magics.session.begin)
     shell.events.unregister("post_run_cell", magics.session.record)
     for kind, names in magics.magics.items():

@@ -51,8 +51,8 @@ class SageturnerMagics(Magics, Settings):
 
         The cell runs in the notebook as any other; it is recorded as the code that loads the
         model of endpoint NAME (or of the unnamed model). It must define load() or
-        load(model_dir). Running it again replaces what was captured. Nothing may stand above
-        the `%%sageturner_load` line, not even a comment.
+        load(model_dir). Running it again replaces what was captured. Only comments may stand
+        above the `%%sageturner_load` line.
         """
         __tracebackhide__ = True
         print(self.session.capture("load", _capture_name(line, "load"), cell))

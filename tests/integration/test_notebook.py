@@ -293,6 +293,26 @@ def test_an_error_of_the_cells_own_code_has_its_own_line_number():
     assert "sageturner_magic/" not in error.traceback
 
 
+def test_comments_may_stand_above_a_cell_magic():
+    notebook = run(
+        EXTENSION,
+        f"# The model\n\n# of this page{LOAD}",
+        "# Answers\n%%sageturner_predict echo\ndef predict(model, request):\n"
+        "    return {'model': model, 'twice': request * 2}",
+        f"# Deployed here{DEPLOY}",
+        "%sageturner invoke echo 4",
+    )
+    assert '"twice": 8' in text(notebook.cells[-1])
+    error = fails(
+        EXTENSION,
+        LOAD,
+        "# Answers\n%%sageturner_predict echo\ndef predict(model, request):\n    return 1 / 0",
+        f"# Deployed here{DEPLOY}",
+        "%sageturner invoke echo 4",
+    )
+    assert "In[3], line 4" in error.traceback
+
+
 def test_an_exception_in_predict_names_the_cell_and_its_line():
     error = fails(
         EXTENSION,
@@ -453,6 +473,7 @@ def test_unloading_leaves_nothing_behind():
                 sorted(map(str, formatter.deferred_printers)),
                 {name: len(found) for name, found in ip.events.callbacks.items()},
                 sorted(ip.user_ns),
+                len(ip.input_transformers_cleanup),
             ]
         ip.run_line_magic("reload_ext", "storemagic")
         before = everything()

@@ -138,6 +138,11 @@ def test_yaml_offers_the_schemas_keys_and_values_at_that_indentation(text, texts
     assert offered(CELL + text) == texts
 
 
+def test_yaml_below_a_magic_with_comments_above_it_is_completed_too():
+    assert offered(f"# The endpoint\n\n{CELL}compute:\n  s|") == ["serverless:", "server:"]
+    assert offered(f"# The end|\n{CELL}name: x") is None
+
+
 def test_text_below_other_magics_is_left_alone():
     assert offered("%%sageturner_load\nna|") is None
     assert offered("x = 1\nna|") is None
