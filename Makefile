@@ -60,7 +60,7 @@ integration: $(VENV)/.dev
 	$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/gpu --numprocesses 2 --dist loadscope --tb=short --durations=40
 
 gpu: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/gpu
+	SAGETURNER_REQUIRE=gpu $(BIN)/python -m pytest tests/gpu
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots

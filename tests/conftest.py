@@ -1,6 +1,7 @@
 """Which real parts are present, and whether a missing one skips or fails a test."""
 
 import functools
+import importlib
 import os
 import re
 import shutil
@@ -34,11 +35,20 @@ def _browser() -> str:
     return "" if shutil.which("chromium") else "chromium is not installed"
 
 
+def _gpu() -> str:
+    try:
+        found = importlib.import_module("torch").cuda.is_available()
+    except ImportError:
+        return "torch is not installed"
+    return "" if found else "torch finds no NVIDIA GPU"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "docker": functools.cache(_docker),
     "registry": functools.cache(_registry),
     "browser": functools.cache(_browser),
     "torch": functools.cache(torch.missing),
+    "gpu": functools.cache(_gpu),
 }
 """Part -> why it is missing (empty when it is present)."""
 

@@ -7,20 +7,17 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
-pytest.importorskip("IPython")
-torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+import sageturner_magic as sageturner
+from sageturner_magic.config import Origin, parse_config
+from sageturner_magic.deployment import trial
+from sageturner_magic.deployment.request import DeployRequest, NotebookCode
+from sageturner_magic.errors import CaptureError, SageturnerError
+from tests.integration.conftest import state  # noqa: F401
+from tests.parts.recorder import Recorder
 
-from IPython.core.interactiveshell import InteractiveShell  # noqa: E402
-
-import sageturner_magic as sageturner  # noqa: E402
-from sageturner_magic.config import Origin, parse_config  # noqa: E402
-from sageturner_magic.deployment import trial  # noqa: E402
-from sageturner_magic.deployment.request import DeployRequest, NotebookCode  # noqa: E402
-from sageturner_magic.errors import CaptureError, SageturnerError  # noqa: E402
-from tests.integration.conftest import state  # noqa: E402, F401
-from tests.parts.recorder import Recorder  # noqa: E402
+pytestmark = pytest.mark.gpu
 
 TRAIN = """
     import torch

@@ -11,8 +11,7 @@ import pytest
 from sageturner_magic.server import gpu_check
 from tests.integration.server.conftest import Server, Start, wait_for
 
-torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+pytestmark = pytest.mark.gpu
 
 LOOKUP = """
     import torch
@@ -71,6 +70,8 @@ def replaced(server: Server) -> str:
 
 
 def test_the_driver_check_reads_this_machine_and_lets_what_fits_pass() -> None:
+    import torch
+
     assert gpu_check.driver_version() == nvidia_smi("gpu=driver_version")[0]
     cuda = gpu_check.cuda_of_driver()
     assert cuda is not None and cuda >= int(torch.version.cuda.partition(".")[0])
