@@ -277,11 +277,12 @@ def _rollback(arguments: Namespace) -> None:
 
 def _delete(arguments: Namespace) -> None:
     from sageturner_magic.deployment import upkeep
+    from sageturner_magic.deployment.endpoint import is_local
 
     if bool(arguments.name) == arguments.orphans:
         raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
     aws = aws_options(arguments)
-    if arguments.name and upkeep.is_local(arguments.name, aws=aws):
+    if arguments.name and is_local(arguments.name, aws):
         upkeep.delete(arguments.name)
         removed = [f"endpoint {arguments.name}"]
     else:

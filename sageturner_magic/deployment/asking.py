@@ -17,7 +17,7 @@ from sageturner_magic.targets.prediction import Prediction, PredictionStream
 
 def status(name: str, *, aws: AwsOptions = HERE) -> EndpointDescription:
     """One endpoint. Raises EndpointError when it is not there."""
-    return _endpoint(name, aws).describe()
+    return Endpoint.at(name, aws).describe()
 
 
 def list_endpoints(*, aws: AwsOptions = HERE) -> list[EndpointDescription]:
@@ -31,13 +31,13 @@ def logs(name: str, *, last: int | None = None, aws: AwsOptions = HERE) -> Itera
     Raises:
         EndpointError: There is no such endpoint.
     """
-    lines = _endpoint(name, aws).logs()
+    lines = Endpoint.at(name, aws).logs()
     return lines if last is None else iter(deque(lines, max(last, 0)))
 
 
 def follow_logs(name: str, *, aws: AwsOptions = HERE) -> Iterator[str]:
     """The lines so far, then new ones as they come (of a local server, until it ends)."""
-    return _endpoint(name, aws).follow()
+    return Endpoint.at(name, aws).follow()
 
 
 def invoke(
@@ -50,7 +50,7 @@ def invoke(
     aws: AwsOptions = HERE,
 ) -> Prediction:
     """Send one request; see `Endpoint.invoke`."""
-    return _endpoint(name, aws).invoke(
+    return Endpoint.at(name, aws).invoke(
         payload, content_type=content_type, accept=accept, timeout_s=timeout_s
     )
 
@@ -65,13 +65,9 @@ def invoke_stream(
     aws: AwsOptions = HERE,
 ) -> PredictionStream:
     """Send one request and iterate over the answer as it is made; see `Endpoint.invoke_stream`."""
-    return _endpoint(name, aws).invoke_stream(
+    return Endpoint.at(name, aws).invoke_stream(
         payload, content_type=content_type, accept=accept, timeout_s=timeout_s
     )
-
-
-def _endpoint(name: str, aws: AwsOptions) -> Endpoint:
-    return Endpoint(name, profile=aws.profile, region=aws.region)
 
 
 def read_payload(path: str | Path, content_type: str | None) -> tuple[bytes, str]:

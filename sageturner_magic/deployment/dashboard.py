@@ -9,7 +9,7 @@ from typing import Any
 from sageturner_magic.deployment import costs, words
 from sageturner_magic.deployment.endpoint import MOST_HOURS, Endpoint
 from sageturner_magic.deployment.load_result import blocks, milliseconds
-from sageturner_magic.deployment.request import AwsOptions
+from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.errors import AwsError, EndpointError, Finding
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.load import Price
@@ -43,7 +43,7 @@ class Dashboard:
         }
 
 
-def dashboard(name: str, *, hours: float = 3.0, aws: AwsOptions | None = None) -> Dashboard:
+def dashboard(name: str, *, hours: float = 3.0, aws: AwsOptions = HERE) -> Dashboard:
     """Look at an endpoint.
 
     Args:
@@ -54,8 +54,7 @@ def dashboard(name: str, *, hours: float = 3.0, aws: AwsOptions | None = None) -
         EndpointError: There is no such endpoint.
         UsageError: The range makes no sense.
     """
-    aws = aws or AwsOptions()
-    endpoint = Endpoint(name, profile=aws.profile, region=aws.region)
+    endpoint = Endpoint.at(name, aws)
     described, price, now = endpoint.describe(), endpoint.price(), time.time()
     usage, worked_s, notes = None, None, []
     try:

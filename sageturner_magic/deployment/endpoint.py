@@ -10,7 +10,7 @@ from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.load import Ask, Price
-from sageturner_magic.targets.local import LocalTarget, with_cells
+from sageturner_magic.targets.local import LocalState, LocalTarget, with_cells
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.targets.sagemaker import SageMakerTarget
@@ -37,7 +37,7 @@ class Endpoint:
         """
         Args:
             name: Its name. A local endpoint comes before one on SageMaker.
-            profile: AWS profile; with it, or with a region, SageMaker alone is asked.
+            profile: AWS profile. With a profile or a region, only SageMaker is searched.
             region: AWS region.
 
         Raises:
@@ -47,6 +47,11 @@ class Endpoint:
         """
         self.name = name
         self._target = _find(name, AwsOptions(profile, region))
+
+    @classmethod
+    def at(cls, name: str, aws: AwsOptions) -> Endpoint:
+        """Find the endpoint `name` where `aws` says. Raises EndpointError as the constructor."""
+        return cls(name, profile=aws.profile, region=aws.region)
 
     @property
     def is_local(self) -> bool:
@@ -211,25 +216,31 @@ class Endpoint:
         return f"Endpoint({self.name!r})"
 
 
+def is_local(name: str, aws: AwsOptions) -> bool:
+    """Whether `name` means a local endpoint, which comes before one on SageMaker."""
+    return aws.includes_local and LocalState().read(name) is not None
+
+
 def _find(name: str, aws: AwsOptions) -> LocalTarget | SageMakerTarget:
-    local = LocalTarget()
-    if aws == AwsOptions() and local.state.read(name) is not None:
-        return local
+    if is_local(name, aws):
+        return LocalTarget()
     try:
         return SageMakerTarget(aws.open())
     except AwsError as error:
-        if aws != AwsOptions():
+        if not aws.includes_local:
             raise
-        raise local.missing(name, f"SageMaker was not asked ({error.findings[0].what})") from None
+        raise LocalTarget().missing(
+            name, f"SageMaker was not asked ({error.findings[0].what})"
+        ) from None
 
 
 def endpoints(aws: AwsOptions) -> tuple[list[EndpointDescription], list[Finding]]:
     """All endpoints, local ones first, and a note where AWS could not be asked."""
-    local = [] if aws != AwsOptions() else LocalTarget().list()
+    local = LocalTarget().list() if aws.includes_local else []
     try:
         return [*local, *SageMakerTarget(aws.open()).list()], []
     except AwsError as error:
-        if aws != AwsOptions():
+        if not aws.includes_local:
             raise
         what = "Endpoints on SageMaker are not listed"
         return local, [Finding(what, why=error.findings[0].what, severity="note")]

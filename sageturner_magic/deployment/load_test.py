@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint
 from sageturner_magic.deployment.load_result import LoadTest, Timed
-from sageturner_magic.deployment.request import AwsOptions
+from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.errors import InvocationCancelled, UsageError
 from sageturner_magic.targets.load import Ask, Price
 
@@ -137,7 +137,7 @@ def start_load_test(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions | None = None,
+    aws: AwsOptions = HERE,
 ) -> LoadRun:
     """A load test that is ready to be run by `watch`; see `load_test`."""
     for flag, value, most in (
@@ -149,8 +149,7 @@ def start_load_test(
                 f"`{flag}` is {value}",
                 do=f"choose from 1 to {most:,}" if most else "choose 1 or more",
             )
-    aws = aws or AwsOptions()
-    endpoint = Endpoint(name, profile=aws.profile, region=aws.region)
+    endpoint = Endpoint.at(name, aws)
     if payload is None:
         payload = endpoint.example_request()
         if payload is None:
@@ -183,7 +182,7 @@ def load_test(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions | None = None,
+    aws: AwsOptions = HERE,
 ) -> LoadTest:
     """Send real requests, several at a time, and say how they were answered.
 

@@ -76,10 +76,15 @@ class ProvidedCode:
 
 @dataclass(frozen=True)
 class AwsOptions:
-    """Which AWS account and region; None takes the notebook's, or what the environment says."""
+    """An AWS profile and region; None takes the notebook's, else the environment's."""
 
     profile: str | None = None
     region: str | None = None
+
+    @property
+    def includes_local(self) -> bool:
+        """Whether a name may also mean a local endpoint: no profile and no region was given."""
+        return self.profile is None and self.region is None
 
     def open(self) -> AwsSession:
         """A session with them. Raises AwsError when there are no credentials or no region."""
@@ -91,7 +96,7 @@ class AwsOptions:
 
 
 HERE = AwsOptions()
-"""The account and region that the environment says."""
+"""Local endpoints, then those of the notebook's or the environment's account and region."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class DeployRequest:
     namespace: Mapping[str, object] = field(repr=False)
     detach: bool
     python: str
-    aws: AwsOptions = AwsOptions()
+    aws: AwsOptions = HERE
     smoke_test: bool = True
 
     @property

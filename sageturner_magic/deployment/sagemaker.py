@@ -23,6 +23,7 @@ from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import Server, Serverless
 from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment import words
+from sageturner_magic.deployment.endpoint import is_local
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import (
     dockerfile_of,
@@ -42,7 +43,6 @@ from sageturner_magic.deployment.sagemaker_steps import (
 )
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
-from sageturner_magic.targets.local import LocalState
 from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
 
 PLACEHOLDER_DIGEST = "sha256:" + "0" * 64
@@ -290,7 +290,7 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
         EndpointError: There is no such endpoint.
         AwsError: AWS cannot be asked.
     """
-    if aws == AwsOptions() and LocalState().read(name) is not None:
+    if is_local(name, aws):
         raise EndpointError(
             f"`{name}` is a local endpoint",
             why="only endpoints on SageMaker keep their earlier versions",

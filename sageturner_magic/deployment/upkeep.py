@@ -15,7 +15,7 @@ from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Config
 from sageturner_magic.config.schema import Overrides
 from sageturner_magic.deployment import removal
-from sageturner_magic.deployment.endpoint import Endpoint
+from sageturner_magic.deployment.endpoint import Endpoint, is_local
 from sageturner_magic.deployment.here import here
 from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.deployment.verbs import DEFAULT_CONFIG, find_config
@@ -109,11 +109,6 @@ def show_policy(
     return json.dumps(document, indent=2)
 
 
-def is_local(name: str, *, aws: AwsOptions = HERE) -> bool:
-    """Whether `name` is a local endpoint (which comes before one on SageMaker)."""
-    return aws == HERE and LocalTarget().state.read(name) is not None
-
-
 @dataclass(frozen=True)
 class PlannedRemoval:
     """What is going to be removed, to be shown before `run` does it.
@@ -181,7 +176,7 @@ def delete(
     Raises:
         EndpointError: It is not there, not ours, or busy.
     """
-    if is_local(name, aws=aws):
+    if is_local(name, aws):
         LocalTarget().delete(name)
     else:
         plan_removal(name, config, aws=aws).run(say)
@@ -198,7 +193,7 @@ def _account_of(name: str | None, config: Config | str | Path | None, aws: AwsOp
             return Account(session, names(session))
         return account(config, aws=aws)
     except AwsError:
-        if name is not None and aws == HERE:
+        if name is not None and aws.includes_local:
             # No local endpoint and no AWS: says both.
             Endpoint(name)
         raise

@@ -375,7 +375,7 @@ def code_diff(
     """
     asked = _code_request(config, name)
     endpoint = asked.config.name
-    deployed = Endpoint(endpoint, profile=aws.profile, region=aws.region)
+    deployed = Endpoint.at(endpoint, aws)
     return "".join(
         difflib.unified_diff(
             deployed.source().splitlines(keepends=True),

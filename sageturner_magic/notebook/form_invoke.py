@@ -66,7 +66,7 @@ class InvokeForm:
         """Raises EndpointError when there is no such endpoint."""
         self._shell = shell
         self._session = session
-        self._endpoint = Endpoint(name, profile=aws.profile, region=aws.region)
+        self._endpoint = Endpoint.at(name, aws)
         self._background = Background()
         self._sent: list[tuple[str, str]] = []
         self._quiet = False

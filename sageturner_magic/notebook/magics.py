@@ -364,11 +364,12 @@ class SageturnerMagics(Magics, Settings):
 
     def _delete(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import upkeep
+        from sageturner_magic.deployment.endpoint import is_local
 
         name, aws = arguments.name, _aws(arguments)
         if bool(name) == arguments.orphans:
             raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
-        if name and upkeep.is_local(name, aws=aws):
+        if name and is_local(name, aws):
             upkeep.delete(name)
         else:
             removal = upkeep.plan_removal(
