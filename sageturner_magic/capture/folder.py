@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from sageturner_magic.capture.checks import check_functions, raise_for, syntax_finding
 from sageturner_magic.capture.scopes import names_of
-from sageturner_magic.capture.statements import imported_names
 from sageturner_magic.capture.trees import FUNCTIONS
 from sageturner_magic.errors import CaptureError, Finding
+from sageturner_magic.packages.needed.imports import imported_names
 from sageturner_magic.values import CapturedModule, SourceFile
 
 MODULE = "sageturner.py"

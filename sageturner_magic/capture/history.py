@@ -11,13 +11,9 @@ from enum import Enum
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.safety import CALLABLE, CHANGING_METHODS, RECORD
 from sageturner_magic.capture.scopes import Names, names_of
-from sageturner_magic.capture.statements import (
-    Import,
-    Statement,
-    imported_names,
-    statements_of,
-)
+from sageturner_magic.capture.statements import Statement, statements_of
 from sageturner_magic.capture.trees import FUNCTIONS, walk
+from sageturner_magic.packages.needed.imports import Import, imported_names
 
 
 class Origin(Enum):

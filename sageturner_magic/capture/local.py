@@ -14,9 +14,9 @@ from pathlib import Path
 from sageturner_magic.capture.distributions import providers
 from sageturner_magic.capture.liveness import definition_is
 from sageturner_magic.capture.secrets import secret_findings
-from sageturner_magic.capture.statements import imported_names
 from sageturner_magic.capture.trees import FUNCTIONS
 from sageturner_magic.errors import Finding
+from sageturner_magic.packages.needed.imports import imported_names
 from sageturner_magic.values import SourceFile
 
 

@@ -8,8 +8,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from sageturner_magic.capture.statements import ImportedName, Statement
+from sageturner_magic.capture.statements import Statement
 from sageturner_magic.capture.trees import FUNCTIONS
+from sageturner_magic.packages.needed.imports import ImportedName
 from sageturner_magic.values import CellLine
 
 _WIDTH = 88

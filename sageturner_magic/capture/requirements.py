@@ -15,8 +15,8 @@ from sageturner_magic.capture.extras import extras_of
 from sageturner_magic.capture.pickles import modules_in
 from sageturner_magic.capture.pins import pin
 from sageturner_magic.capture.plugins import plugins_of
-from sageturner_magic.capture.statements import imported_names
 from sageturner_magic.errors import CaptureError, Finding
+from sageturner_magic.packages.needed.imports import imported_names
 from sageturner_magic.values import Artefact, CapturedModule
 
 

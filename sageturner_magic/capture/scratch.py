@@ -11,8 +11,8 @@ from sageturner_magic.capture.history import History, Step, changed_by
 from sageturner_magic.capture.liveness import Comparison, plain_function
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import CHANGING_METHODS, Judge
-from sageturner_magic.capture.statements import imported_names
 from sageturner_magic.capture.trees import FUNCTIONS, Function, walk
+from sageturner_magic.packages.needed.imports import imported_names
 
 
 class Scratch:

@@ -18,8 +18,9 @@ from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import SETTINGS, Judge, listed
 from sageturner_magic.capture.scopes import BUILTINS
 from sageturner_magic.capture.staleness import imported_value, stale_findings
-from sageturner_magic.capture.statements import Import, ImportedName, Statement, imported_names
+from sageturner_magic.capture.statements import Statement
 from sageturner_magic.errors import CaptureError, Finding
+from sageturner_magic.packages.needed.imports import Import, ImportedName, imported_names
 
 
 @dataclass(frozen=True)

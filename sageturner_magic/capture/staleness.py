@@ -19,8 +19,8 @@ from sageturner_magic.capture.liveness import Verdict, definition_is, is_iterato
 from sageturner_magic.capture.rendering import KeptImport
 from sageturner_magic.capture.safety import CHANGING_METHODS
 from sageturner_magic.capture.scratch import Scratch
-from sageturner_magic.capture.statements import ImportedName
 from sageturner_magic.errors import Finding
+from sageturner_magic.packages.needed.imports import ImportedName
 
 
 def stale_findings(

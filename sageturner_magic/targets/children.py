@@ -93,6 +93,18 @@ def spawn(
     return Child(child.pid, started)
 
 
+def find_process(pid: int, started: float) -> psutil.Process | None:
+    """The process with that number and creation time, unless it has ended."""
+    try:
+        process = psutil.Process(pid)
+        # The creation time is counted in clock ticks, and boot time may be adjusted by a little.
+        if abs(process.create_time() - started) > 2:
+            return None
+        return None if process.status() == psutil.STATUS_ZOMBIE else process
+    except (psutil.NoSuchProcess, ValueError):
+        return None
+
+
 def exit_code(pid: int) -> int | None:
     """The exit status of a child (negative for a signal), or None while it runs."""
     return _children[pid].poll()

@@ -21,7 +21,7 @@ from sageturner_magic.targets.container import keeping, runner
 from sageturner_magic.targets.container.runner import ContainerSpec
 from sageturner_magic.targets.local import process, serving
 from sageturner_magic.targets.local.deploy import pass_on, unique
-from sageturner_magic.targets.local.state import LocalRecord, LocalState, find_process
+from sageturner_magic.targets.local.state import LocalRecord, LocalState
 from sageturner_magic.targets.local.target import TAIL_LINES, with_cells
 from sageturner_magic.targets.model_dir import copy_artefact
 from sageturner_magic.values import Artefact, CapturedModule, Reporter, UnpackedImage
@@ -209,7 +209,7 @@ class ContainerDeployer:
 
     def _undo(self) -> None:
         if self._kept:
-            if keeper := find_process(self._kept.pid, self._kept.started):
+            if keeper := children.find_process(self._kept.pid, self._kept.started):
                 # Nobody was answered by it yet, so there is nothing to drain.
                 keeping.cut(keeper)
             else:

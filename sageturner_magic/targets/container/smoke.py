@@ -14,11 +14,11 @@ from typing import Any
 import urllib3
 
 from sageturner_magic.errors import EndpointError, Finding
+from sageturner_magic.targets import children
 from sageturner_magic.targets.container import keeping
 from sageturner_magic.targets.container.deploy import with_tail
 from sageturner_magic.targets.container.runner import STOP_SECONDS, ContainerSpec
 from sageturner_magic.targets.local.deploy import pass_on
-from sageturner_magic.targets.local.state import find_process
 from sageturner_magic.targets.model_dir import as_unpacked
 from sageturner_magic.targets.payload import JSON
 from sageturner_magic.values import CapturedModule, Reporter
@@ -236,7 +236,7 @@ class _Test:
     def _stop(self, kept: keeping.Kept) -> float:
         """SIGTERM; the seconds until the end."""
         begin = time.monotonic()
-        if keeper := find_process(kept.pid, kept.started):
+        if keeper := children.find_process(kept.pid, kept.started):
             keeping.end(keeper, self._grace_s)
         said = keeping.read_state(kept.control)
         if said and said.exit and said.exit.forced:
@@ -252,7 +252,7 @@ class _Test:
         return time.monotonic() - begin
 
     def _clear(self, kept: keeping.Kept) -> None:
-        if keeper := find_process(kept.pid, kept.started):
+        if keeper := children.find_process(kept.pid, kept.started):
             keeping.cut(keeper)
         keeping.forget(kept.control)
 

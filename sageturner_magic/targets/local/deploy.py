@@ -23,7 +23,7 @@ from sageturner_magic.errors import EndpointError
 from sageturner_magic.targets import children
 from sageturner_magic.targets.container import runner
 from sageturner_magic.targets.local import process, serving
-from sageturner_magic.targets.local.state import LocalRecord, LocalState, find_process
+from sageturner_magic.targets.local.state import LocalRecord, LocalState
 from sageturner_magic.targets.local.target import POLL_SECONDS, TAIL_LINES, with_cells
 from sageturner_magic.targets.model_dir import copy_artefact
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
@@ -211,7 +211,9 @@ class LocalDeployer:
         return record
 
     def _undo(self) -> None:
-        if self._server and (server := find_process(self._server.pid, self._server.started)):
+        if self._server and (
+            server := children.find_process(self._server.pid, self._server.started)
+        ):
             # Nobody was answered by it yet, so there is nothing to drain.
             process.stop(server, self._server.control, grace_s=0.5)
         elif self._server:

@@ -20,6 +20,7 @@ import psutil
 from filelock import FileLock, Timeout
 
 from sageturner_magic.errors import EndpointError
+from sageturner_magic.targets.children import find_process
 
 LOGS_KEPT = 5
 
@@ -79,18 +80,6 @@ class LocalRecord:
     def server(self) -> psutil.Process | None:
         """The server's process, or None when it has ended."""
         return find_process(self.pid, self.started)
-
-
-def find_process(pid: int, started: float) -> psutil.Process | None:
-    """The process with that number and creation time, unless it has ended."""
-    try:
-        process = psutil.Process(pid)
-        # The creation time is counted in clock ticks, and boot time may be adjusted by a little.
-        if abs(process.create_time() - started) > 2:
-            return None
-        return None if process.status() == psutil.STATUS_ZOMBIE else process
-    except (psutil.NoSuchProcess, ValueError):
-        return None
 
 
 class LocalState:

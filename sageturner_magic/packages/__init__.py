@@ -1,0 +1,1 @@
+"""Which files of which packages an image or a process gets; knows neither images nor cells."""

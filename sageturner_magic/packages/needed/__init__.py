@@ -1,0 +1,1 @@
+"""Which packages a module's code and its artefact need."""
