@@ -43,7 +43,7 @@ Long enough that redeploying an unchanged notebook changes nothing and asks no i
 enough that unpinned packages do not grow old unseen.
 """
 
-SERVER_PACKAGES = ("fastapi", "httptools", "orjson", "uvloop")
+SERVER_PACKAGES = ("httptools", "orjson", "uvloop")
 """What the model server in an image imports; their bounds stand in this package's metadata."""
 
 

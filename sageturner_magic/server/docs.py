@@ -1,7 +1,9 @@
-"""What a person opens: /docs, a page of our own, and /openapi.json, which FastAPI makes.
+"""What describes the endpoint: /docs for a person, /openapi.json for programs.
 
-Both are imported when asked for. The page needs nothing from elsewhere, because a container in a
-VPC and a notebook behind a proxy have no elsewhere; its Content-Security-Policy holds it to that.
+The page loads nothing from other hosts, because a container in a VPC and a notebook behind a proxy
+cannot reach any; its Content-Security-Policy forbids it. tests/unit/server/openapi holds whole
+documents, which programs that were generated from them rely on: names, titles and the two schemas
+of validation errors, which no response uses, included.
 """
 
 from __future__ import annotations
@@ -12,40 +14,41 @@ from typing import Any
 
 
 def openapi(name: str, example: Any, token: bool) -> bytes:
-    """The OpenAPI description of the server as JSON.
+    """Describe the server in OpenAPI 3.1, as JSON.
 
     Args:
         name: The title.
         example: An example request, or None.
         token: Whether requests need a token.
     """
-    from fastapi import Body, FastAPI
-    from fastapi.openapi.utils import get_openapi
-
-    app = FastAPI()
-    errors: dict[int | str, dict[str, Any]] = {
-        status: {"description": text, "content": {"application/json": {"schema": _ERROR}}}
-        for status, text in _ERRORS.items()
+    example = {} if example is None else example
+    schemas: dict[str, Any] = {"schemas": _VALIDATION}
+    invocations: dict[str, Any] = {
+        "summary": "Predict",
+        "description": "Calls predict. Other content types than JSON are documented by the model.",
+        "operationId": "invocations_invocations_post",
+        "requestBody": {
+            "content": _json({"title": "Request", "examples": [example]}),
+            "required": True,
+        },
+        "responses": {
+            "200": _OK | {"content": _json({"title": "Response Invocations Invocations Post"})},
+            **{
+                str(status): {"description": text, "content": _json(_ERROR)}
+                for status, text in _ERRORS.items()
+            },
+        },
     }
-    body = Body(examples=[{} if example is None else example])
-
-    def ping() -> dict[str, str]:
-        """200 when the model is loaded and its workers are well, otherwise 503."""
-        return {}
-
-    def invocations(request: Any = body) -> Any:
-        """Calls predict. Other content types than JSON are documented by the model."""
-
-    unready: dict[int | str, dict[str, Any]] = {503: {"description": _ERRORS[503]}}
-    app.get("/ping", summary="Is the model ready?", responses=unready)(ping)
-    app.post("/invocations", summary="Predict", responses=errors)(invocations)
-    schema = get_openapi(title=name, version="1", routes=app.routes)
-    schema["paths"]["/invocations"]["post"]["responses"].pop("422", None)
     if token:
-        schemes = schema.setdefault("components", {}).setdefault("securitySchemes", {})
-        schemes["token"] = {"type": "apiKey", "in": "query", "name": "token"}
-        schema["paths"]["/invocations"]["post"]["security"] = [{"token": []}]
-    return json.dumps(schema).encode()
+        invocations["security"] = [{"token": []}]
+        schemas["securitySchemes"] = {"token": {"type": "apiKey", "in": "query", "name": "token"}}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": name, "version": "1"},
+        "paths": {"/ping": {"get": _PING}, "/invocations": {"post": invocations}},
+        "components": schemas,
+    }
+    return json.dumps(document).encode()
 
 
 def page(name: str, example: Any, token: str) -> bytes:
@@ -66,18 +69,22 @@ def page(name: str, example: Any, token: str) -> bytes:
     return template.replace("$FACTS", text).encode()
 
 
+def _json(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
 _ERROR = {
-    "type": "object",
     "properties": {
         "error": {
-            "type": "object",
             "properties": {
                 "type": {"type": "string"},
                 "message": {"type": "string"},
-                "traceback": {"type": "array", "items": {"type": "string"}},
+                "traceback": {"items": {"type": "string"}, "type": "array"},
             },
+            "type": "object",
         }
     },
+    "type": "object",
 }
 _ERRORS = {
     400: "The body is not what its Content-Type says",
@@ -88,4 +95,52 @@ _ERRORS = {
     500: "predict raised; `traceback` has the frames of the model's code",
     503: "Loading, draining or unhealthy",
     504: "predict did not answer in time",
+}
+_OK = {"description": "Successful Response"}
+_PING = {
+    "summary": "Is the model ready?",
+    "description": "200 when the model is loaded and its workers are well, otherwise 503.",
+    "operationId": "ping_ping_get",
+    "responses": {
+        "200": {
+            **_OK,
+            "content": _json(
+                {
+                    "additionalProperties": {"type": "string"},
+                    "type": "object",
+                    "title": "Response Ping Ping Get",
+                }
+            ),
+        },
+        "503": {"description": _ERRORS[503]},
+    },
+}
+_VALIDATION = {
+    "HTTPValidationError": {
+        "properties": {
+            "detail": {
+                "items": {"$ref": "#/components/schemas/ValidationError"},
+                "type": "array",
+                "title": "Detail",
+            }
+        },
+        "type": "object",
+        "title": "HTTPValidationError",
+    },
+    "ValidationError": {
+        "properties": {
+            "loc": {
+                "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+                "type": "array",
+                "title": "Location",
+            },
+            "msg": {"type": "string", "title": "Message"},
+            "type": {"type": "string", "title": "Error Type"},
+            "input": {"title": "Input"},
+            "ctx": {"type": "object", "title": "Context"},
+        },
+        "type": "object",
+        "required": ["loc", "msg", "type"],
+        "title": "ValidationError",
+    },
 }

@@ -169,7 +169,7 @@ class Routes:
             exchange.refuse(problem)
 
     async def _document(self, path: str, exchange: Exchange) -> None:
-        # In a thread: importing FastAPI takes half a second, in which /ping has to answer.
+        # In a thread: an example may be large, and /ping must respond meanwhile.
         from . import docs
 
         loop = asyncio.get_running_loop()
@@ -179,10 +179,6 @@ class Routes:
         if path == "/docs":
             data = await loop.run_in_executor(None, docs.page, name, example, token)
             exchange.answer(200, "text/html; charset=utf-8", data, NOT_KEPT)
-            return
-        try:
+        else:
             data = await loop.run_in_executor(None, docs.openapi, name, example, bool(token))
             exchange.answer(200, "application/json", data)
-        except ImportError as error:
-            message = f"FastAPI is needed for {path}: {error}"
-            exchange.refuse(Problem(501, "NotAvailable", message))

@@ -450,7 +450,7 @@ def python(source):
     return json.loads(result.stdout.strip().splitlines()[-1])
 
 
-HEAVY = ("boto3", "botocore", "docker", "ipywidgets", "jinja2", "yaml", "pydantic", "fastapi")
+HEAVY = ("boto3", "botocore", "docker", "ipywidgets", "jinja2", "yaml", "pydantic")
 
 
 def test_loading_the_extension_imports_nothing_heavy():

@@ -309,7 +309,6 @@ class LocalTarget:
 
     def example_request(self, name: str) -> object:
         try:
-            # The page tells it in milliseconds; for /openapi.json the server imports FastAPI.
             facts = _FACTS.search(self._ask(name, "/docs"))
             example = json.loads(facts[1])["example"] if facts else None
             return None if example is None else json.loads(example)

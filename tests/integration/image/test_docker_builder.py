@@ -103,7 +103,7 @@ def test_bytecode_is_there_and_never_checked_again(
         "-c",
         "import glob\n"
         "for place in ('/opt/venv/lib/python3.12/site-packages', '/opt/program',"
-        " '/opt/sageturner/server', '/opt/sageturner/packages/fastapi'):\n"
+        " '/opt/sageturner/server', '/opt/sageturner/packages/httptools'):\n"
         "    files = glob.glob(place + '/__pycache__/*.pyc')\n"
         "    print(len(files) > 0, {open(f, 'rb').read()[4] for f in files})",
     )

@@ -1,0 +1,30 @@
+"""The OpenAPI document that describes an endpoint."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sageturner_magic.server import docs
+
+GOLDEN = Path(__file__).with_name("openapi")
+EXAMPLE = {"pixels": [0.0, 1.5], "name": "é"}
+
+
+@pytest.mark.parametrize(
+    ("name", "example", "token"), [("bare", None, False), ("example-token", EXAMPLE, True)]
+)
+def test_the_description_is_the_one_that_clients_were_generated_from(
+    name: str, example: object, token: bool
+) -> None:
+    expected = json.loads((GOLDEN / f"{name}.json").read_text())
+    assert json.loads(docs.openapi("sageturner.py", example, token)) == expected
+
+
+def test_an_example_is_described_whole() -> None:
+    example = {"text": None, "_sa": [0, "", {}]}
+    document = json.loads(docs.openapi("sageturner.py", example, False))
+    content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
+    assert content["application/json"]["schema"]["examples"] == [example]
