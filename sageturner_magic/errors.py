@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sageturner_magic.plain_text import visible
+from sageturner_magic.text import visible
 
 Severity = Literal["error", "warning", "note"]
 

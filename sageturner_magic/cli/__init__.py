@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 
 from sageturner_magic._version import __version__
-from sageturner_magic.arguments import HelpShown, overview, parse
 from sageturner_magic.cli.commands import COMMANDS, PROG
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
-from sageturner_magic.plain_text import visible
+from sageturner_magic.text import visible
+from sageturner_magic.verbs.arguments import HelpShown, overview, parse
 
 
 def main(argv: Sequence[str] | None = None) -> int:

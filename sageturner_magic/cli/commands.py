@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sageturner_magic.arguments import is_name
 from sageturner_magic.cli.reading import aws_options, payload_of, request_of
 from sageturner_magic.errors import (
     DeploymentCancelled,
@@ -22,10 +21,11 @@ from sageturner_magic.errors import (
     SageturnerError,
     UsageError,
 )
+from sageturner_magic.verbs.arguments import is_name
 
 if TYPE_CHECKING:
     from sageturner_magic.deployment.run import DeploymentHandle, Handle
-    from sageturner_magic.deployment.terminal import PlainLines
+    from sageturner_magic.rendering.terminal import PlainLines
 
 PROG = "sageturner"
 
@@ -41,7 +41,8 @@ def _init(arguments: Namespace) -> None:
 
 
 def _plan(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs, words
+    from sageturner_magic.deployment import verbs
+    from sageturner_magic.rendering import plans
 
     plan = verbs.plan(
         arguments.config_path,
@@ -51,23 +52,23 @@ def _plan(arguments: Namespace) -> None:
         aws=aws_options(arguments),
     )
     if arguments.dockerfile:
-        print(words.plan_dockerfile(plan), end="")
+        print(plans.plan_dockerfile(plan), end="")
     elif arguments.json:
-        _print_json(words.plan_data(plan))
+        _print_json(plans.plan_data(plan))
     else:
-        print(words.plan_text(plan))
+        print(plans.plan_text(plan))
 
 
 def _lines(arguments: Namespace) -> PlainLines | None:
     """Writes the events of work as lines; None in a terminal, where the work is drawn."""
-    from sageturner_magic.deployment import terminal
+    from sageturner_magic.rendering import terminal
 
     return None if sys.stderr.isatty() and not arguments.json else terminal.PlainLines()
 
 
 def _follow(handle: Handle, lines: PlainLines | None) -> None:
     """Show work until it has ended: drawn, unless its events are written as `lines`."""
-    from sageturner_magic.deployment import terminal
+    from sageturner_magic.rendering import terminal
 
     if lines is None:
         terminal.follow(handle)
@@ -77,15 +78,15 @@ def _follow(handle: Handle, lines: PlainLines | None) -> None:
 
 def _show(handle: DeploymentHandle, lines: PlainLines | None, arguments: Namespace) -> None:
     """Show a deployment until it has ended, then what came of it. Raises what went wrong."""
-    from sageturner_magic.deployment import terminal, words
+    from sageturner_magic.rendering import deployments, terminal
 
     _follow(handle, lines)
     deployment = handle.result()
     if arguments.json:
         _print_json(asdict(deployment))
     else:
-        print(words.outcome(deployment))
-        if command := words.invoke_command(deployment):
+        print(deployments.outcome(deployment))
+        if command := deployments.invoke_command(deployment):
             terminal.say(f"Try: {command}", sys.stderr)
 
 
@@ -122,7 +123,8 @@ def _deploy(arguments: Namespace) -> None:
 
 def _serve(name: str) -> None:
     """Show the endpoint's log until its server ends."""
-    from sageturner_magic.deployment import asking, terminal
+    from sageturner_magic.deployment import asking
+    from sageturner_magic.rendering import terminal
 
     # A pipe would keep the endpoint's address to itself for as long as it serves.
     sys.stdout.flush()
@@ -133,30 +135,32 @@ def _serve(name: str) -> None:
 
 
 def _status(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import dashboard, terminal
+    from sageturner_magic.deployment import dashboard
+    from sageturner_magic.rendering import dashboards, terminal
 
     shown = dashboard.dashboard(arguments.name, hours=arguments.hours, aws=aws_options(arguments))
     if arguments.json:
         _print_json([shown.to_dict()])
     else:
-        terminal.say(dashboard.text(shown))
+        terminal.say(dashboards.text(shown))
 
 
 def _list(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import costs, terminal, words
-    from sageturner_magic.deployment.endpoint import endpoints
+    from sageturner_magic.deployment import endpoint
+    from sageturner_magic.rendering import endpoints, terminal
 
-    found, notes = endpoints(aws_options(arguments))
+    found, notes = endpoint.endpoints(aws_options(arguments))
     if arguments.json:
-        _print_json(costs.listed_data(found, time.time()))
+        _print_json(endpoints.listed_data(found, time.time()))
     else:
-        terminal.say(words.endpoints_text(found, time.time()))
+        terminal.say(endpoints.endpoints_text(found, time.time()))
     for note in notes:
         print(f"{note.severity}: {note}", file=sys.stderr)
 
 
 def _logs(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import asking, terminal
+    from sageturner_magic.deployment import asking
+    from sageturner_magic.rendering import terminal
 
     if arguments.follow:
         lines = asking.follow_logs(arguments.name, aws=aws_options(arguments))
@@ -167,7 +171,8 @@ def _logs(arguments: Namespace) -> None:
 
 
 def _invoke(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import asking, terminal, words
+    from sageturner_magic.deployment import asking
+    from sageturner_magic.rendering import responses, terminal
 
     payload, about = request_of(arguments)
     if arguments.stream:
@@ -188,12 +193,13 @@ def _invoke(arguments: Namespace) -> None:
         if isinstance(prediction.value, bytes):
             sys.stdout.buffer.write(prediction.body)
         else:
-            terminal.say(words.value_text(prediction.value))
-    terminal.say(words.prediction_summary(prediction), sys.stderr)
+            terminal.say(responses.value_text(prediction.value))
+    terminal.say(responses.prediction_summary(prediction), sys.stderr)
 
 
 def _try(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs, words
+    from sageturner_magic.deployment import verbs
+    from sageturner_magic.rendering import trials
 
     if arguments.name and arguments.payload is None and not is_name(arguments.name):
         arguments.name, arguments.payload = None, arguments.name
@@ -212,14 +218,14 @@ def _try(arguments: Namespace) -> None:
     _follow(handle, lines)
     tried = handle.result()
     if arguments.json:
-        _print_json(words.tried_data(tried))
+        _print_json(trials.tried_data(tried))
     else:
-        print(words.tried_text(tried))
+        print(trials.tried_text(tried))
 
 
 def _load_test(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import load_result, terminal
     from sageturner_magic.deployment.load_test import start_load_test
+    from sageturner_magic.rendering import load_tests, terminal
 
     payload, about = request_of(arguments, needed=False)
     run = start_load_test(
@@ -237,7 +243,7 @@ def _load_test(arguments: Namespace) -> None:
     if arguments.json:
         _print_json(test.to_dict())
     else:
-        terminal.say(load_result.text(test))
+        terminal.say(load_tests.text(test))
     if test.stopped:
         raise InvocationCancelled(f"The load test was stopped after {test.sent:,} requests")
     if test.failed:

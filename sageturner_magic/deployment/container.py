@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sageturner_magic.capture import check_module, prepare_artefact
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.local import deployment_of
 from sageturner_magic.deployment.packages import (
@@ -30,6 +29,7 @@ from sageturner_magic.targets.container import sandbox
 from sageturner_magic.targets.container.deploy import ContainerDeployer, ContainerEndpoint
 from sageturner_magic.targets.container.runner import local_engine
 from sageturner_magic.targets.local import LocalRecord, LocalState
+from sageturner_magic.text import artefact_text, nearby, size
 from sageturner_magic.values import Artefact, CapturedModule, Reporter, UnpackedImage
 
 
@@ -172,7 +172,7 @@ def _plan(
 
     def build(reporter: Reporter) -> Done:
         built.append(way.builder.build(spec, reporter))
-        return Done(f"{image_tag}, {words.size(built[0].size)}", reused=built[0].reused)
+        return Done(f"{image_tag}, {size(built[0].size)}", reused=built[0].reused)
 
     def unpack(reporter: Reporter) -> Done:
         assert isinstance(way.builder, LayersBuilder)
@@ -220,8 +220,8 @@ def _plan(
         facts=(
             Fact("Endpoint", f"{config.name} (local, a container of this machine)"),
             *([Fact("Runs", f"without Docker, because {way.reason}")] if engineless else []),
-            Fact("Code", words.nearby(module.origin)),
-            Fact("Artefact", words.artefact(artefact)),
+            Fact("Code", nearby(module.origin)),
+            Fact("Artefact", artefact_text(artefact)),
             *_image_facts(spec, image_tag),
             Fact("Limits", _limits(endpoint.serverless_mb, engineless)),
             Fact("Access", _access(generated, replaced)),

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sageturner_magic.deployment import words
 from sageturner_magic.targets.load import THROTTLED, Answer
 
 PERCENTILES = (50, 90, 95, 99)
@@ -159,64 +158,3 @@ def _round_width(least: float) -> float:
     least = max(least, 0.001)
     power = 10.0 ** math.floor(math.log10(least))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)
-
-
-def facts(test: LoadTest) -> list[tuple[str, str]]:
-    """What a person wants to know first: label and value."""
-    sent = f"{test.sent:,}" + (f" of {test.wanted:,}, then stopped" if test.stopped else "")
-    found = [
-        ("Requests", f"{sent}, {test.concurrency} at a time, in {words.duration(test.seconds)}"),
-        ("Throughput", f"{test.throughput:,.1f} answers a second"),
-        ("Failed", _failed(test)),
-    ]
-    if test.cost is not None:
-        cost = "free" if not test.cost else f"at most ${test.cost:.4f} for the model's time"
-        found.append(("Cost", "; ".join(filter(None, (cost, test.cost_note)))))
-    elif test.cost_note:
-        found.append(("Cost", test.cost_note))
-    return found
-
-
-def _failed(test: LoadTest) -> str:
-    if not test.failed:
-        return "none"
-    share = f"{test.failed:,} ({test.failed / test.sent:.1%})"
-    return f"{share}, of which {test.throttled:,} throttled" if test.throttled else share
-
-
-def milliseconds(value: float) -> str:
-    """`0.84 ms`, `12.3 ms`, `1,240 ms`."""
-    return (
-        f"{value:,.2f} ms"
-        if value < 10
-        else f"{value:,.1f} ms"
-        if value < 100
-        else f"{value:,.0f} ms"
-    )
-
-
-BLOCKS = " ▁▂▃▄▅▆▇█"
-
-
-def text(test: LoadTest) -> str:
-    """The result for a terminal."""
-    lines = [f"{label:<11} {value}" for label, value in facts(test)]
-    if latencies := test.percentiles():
-        shown = "  ".join(f"{name} {milliseconds(value)}" for name, value in latencies.items())
-        lines.append(f"{'Latency':<11} {shown}")
-        bins = test.histogram()
-        lines.append(
-            f"{'':<11} {bins[0].low:g} ms {blocks([each.count for each in bins])}"
-            f" {bins[-1].low:g} ms and more"
-        )
-    examples = test.examples()
-    for trouble, count in test.errors().items():
-        said = f": {words.clip(examples[trouble], 300)}" if examples[trouble] else ""
-        lines.append(f"{count:>11,} {trouble}{said}")
-    return "\n".join(lines)
-
-
-def blocks(values: Sequence[float]) -> str:
-    """A bar chart in one line of text; only zero is blank."""
-    top = max(values, default=0) or 1
-    return "".join(BLOCKS[math.ceil(value / top * (len(BLOCKS) - 1))] for value in values)

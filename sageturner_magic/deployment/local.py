@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sageturner_magic.capture import check_module, prepare_artefact
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest
@@ -20,6 +19,7 @@ from sageturner_magic.targets.local import (
     LocalState,
     LocalTarget,
 )
+from sageturner_magic.text import artefact_text, nearby
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
 CONTAINER_MODEL_DIR = "/opt/ml/model"
@@ -93,8 +93,8 @@ def _plan(
     before = LocalState().read(config.name)
     facts = (
         Fact("Endpoint", f"{config.name} (local, a process of this machine)"),
-        Fact("Code", words.nearby(module.origin)),
-        Fact("Artefact", words.artefact(artefact)),
+        Fact("Code", nearby(module.origin)),
+        Fact("Artefact", artefact_text(artefact)),
         Fact("Python", f"{request.python} ({sys.version.split()[0]})"),
         Fact("Cost", "none"),
         Fact("Version", f"{deployer.version}{', already running' if running else ''}"),

@@ -24,8 +24,8 @@ from sageturner_magic.aws.sagemaker import (
     ours,
 )
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.deployment import words
 from sageturner_magic.errors import SageturnerError
+from sageturner_magic.text import size
 
 ORPHAN_AGE_S = 24 * 3600.0
 """What is younger may belong to a deployment that is under way."""
@@ -63,11 +63,11 @@ class Removal:
             *([f"endpoint {self.endpoint}"] if self.endpoint else []),
             *(f"model and endpoint config {version.resource}" for version in self.versions),
             *(
-                f"image {', '.join(image.tags) or image.digest} ({words.size(image.size)})"
+                f"image {', '.join(image.tags) or image.digest} ({size(image.size)})"
                 for image in self.images
             ),
             *(
-                f"artefact {artefact.digest[:12]} ({words.size(artefact.size)})"
+                f"artefact {artefact.digest[:12]} ({size(artefact.size)})"
                 for artefact in self.artefacts
             ),
         ]

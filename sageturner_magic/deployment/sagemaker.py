@@ -22,7 +22,6 @@ from sageturner_magic.aws.sagemaker import (
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import Server, Serverless
 from sageturner_magic.capture import check_module, prepare_artefact
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.endpoint import is_local
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import (
@@ -43,6 +42,7 @@ from sageturner_magic.deployment.sagemaker_steps import (
 )
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
+from sageturner_magic.text import nearby, size
 from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
 
 PLACEHOLDER_DIGEST = "sha256:" + "0" * 64
@@ -254,19 +254,19 @@ def _facts(work: Work) -> tuple[Fact, ...]:
     )
     image = f"{work.names.repository}:{work.wanted.tag}"
     if work.stored:
-        image += f", there already ({words.size(work.stored.size)})"
+        image += f", there already ({size(work.stored.size)})"
     else:
         image += f", built with {work.builder.name}, because {work.builder.reason}"
     artefact = config.s3_artefact or "none"
     if work.artefact:
-        artefact = f"{words.size(work.artefact.size)} to bucket {work.names.bucket}"
+        artefact = f"{size(work.artefact.size)} to bucket {work.names.bucket}"
     hourly = pricing.hourly(work.session, compute)
     an_hour = f"${hourly:.3f} an hour" if hourly else "nothing"
     cost = "not known" if hourly is None else f"{an_hour} while nobody calls it"
     return (
         Fact("Endpoint", f"{config.name} ({runs}), {deed}"),
         Fact("Account", f"{work.names.account}, {work.names.region}"),
-        Fact("Code", words.nearby(work.module.origin)),
+        Fact("Code", nearby(work.module.origin)),
         Fact("Packages", _packages(work.wanted.spec)),
         Fact("Image", image),
         *([Fact("GPU", work.wanted.gpu)] if work.wanted.gpu else []),

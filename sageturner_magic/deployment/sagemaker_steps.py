@@ -14,7 +14,6 @@ from sageturner_magic.aws.sagemaker import Endpoint
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Network, Server, Serverless
 from sageturner_magic.config import Config
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.deployed_code import remember
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import WantedImage
@@ -29,6 +28,7 @@ from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination
 from sageturner_magic.image.urls import Credentials
 from sageturner_magic.targets.container.runner import ContainerSpec
 from sageturner_magic.targets.container.smoke import smoke_test
+from sageturner_magic.text import duration, size
 from sageturner_magic.values import Artefact, CapturedModule, ImageRef, Reporter
 
 
@@ -63,7 +63,7 @@ class Work:
     def build(self, reporter: Reporter) -> Done:
         self.built = self.builder.builder.build(self.wanted.spec, reporter)
         refuse_too_large(self.built, self.compute)
-        return Done(words.size(self.built.size), reused=self.built.reused)
+        return Done(size(self.built.size), reused=self.built.reused)
 
     def try_out(self, reporter: Reporter) -> Done:
         assert self.built is not None
@@ -86,8 +86,8 @@ class Work:
         )
         for finding in report.findings:
             reporter.log(str(finding))
-        answered = f", answered in {words.duration(report.answer_s)}" if report.answer else ""
-        return Done(f"ready in {words.duration(report.ready_s)}{answered}")
+        answered = f", answered in {duration(report.answer_s)}" if report.answer else ""
+        return Done(f"ready in {duration(report.ready_s)}{answered}")
 
     def push(self, reporter: Reporter) -> Done:
         repository, notes = ecr.ensure_repository(self.session, self.names)
@@ -95,7 +95,7 @@ class Work:
             reporter.log(note)
         assert self.built is not None
         self.image = self.builder.builder.push(self.built, self._destination(repository), reporter)
-        return Done(f"{words.size(self.image.size)} compressed")
+        return Done(f"{size(self.image.size)} compressed")
 
     def layers(self, reporter: Reporter) -> tuple[PlannedLayer, ...]:
         """The image's layers and where they are, of one that has to be assembled."""
@@ -123,7 +123,7 @@ class Work:
         server = isinstance(self.compute, Server)
         send = upload.upload_prefix if server else upload.upload_archive
         self.artefact_uri = send(self.session, self.names, self.artefact, reporter)
-        return Done(words.size(self.artefact.size))
+        return Done(size(self.artefact.size))
 
     def apply(self, reporter: Reporter) -> Done:
         self.endpoint = self.endpoint_spec()
@@ -210,8 +210,8 @@ def refuse_too_large(image: BuiltImage, compute: Serverless | Server) -> None:
     """Raises ImageError for an image that a serverless endpoint would not take."""
     if isinstance(compute, Serverless) and image.size > SERVERLESS_IMAGE_BYTES:
         raise ImageError(
-            f"The image has {words.size(image.size)}, a serverless endpoint takes"
-            f" {words.size(SERVERLESS_IMAGE_BYTES)}",
+            f"The image has {size(image.size)}, a serverless endpoint takes"
+            f" {size(SERVERLESS_IMAGE_BYTES)}",
             where=f"image {image.reference}",
             do="leave out packages that the model does not need, keep its weights in `artefact`"
             " and not in the image, or deploy with `-e server`",
@@ -228,7 +228,7 @@ def wait_until_settled(
             seen = update.endpoint
             now = f"{seen.status} {seen.variant_status}".strip()
             if now != status:
-                reporter.log(f"{words.duration(update.elapsed)}: {now}")
+                reporter.log(f"{duration(update.elapsed)}: {now}")
                 status = now
             ready, desired = seen.instances
             if desired:

@@ -30,13 +30,13 @@ from sageturner_magic.capture import (
 )
 from sageturner_magic.config import Config
 from sageturner_magic.config.rules import SERVERLESS_MEMORY
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.local import CONTAINER_MODEL_DIR, has_container_path
 from sageturner_magic.deployment.packages import pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import Finding
 from sageturner_magic.targets.payload import decode
+from sageturner_magic.text import brief, duration, size
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
 SERVER_BYTES = 64 << 20
@@ -162,8 +162,8 @@ def findings_of(trial: Trial, config: Config, module: CapturedModule) -> list[Fi
             Finding(
                 f"{serverless.memory} MB are too little for a serverless endpoint",
                 where=config.where("compute.serverless.memory"),
-                why=f"{_processes(config)} {words.size(trial.memory)} at most, and the server"
-                f" needs {words.size(SERVER_BYTES)}",
+                why=f"{_processes(config)} {size(trial.memory)} at most, and the server"
+                f" needs {size(SERVER_BYTES)}",
                 do=f"set `memory: {wanted}`" if wanted else "deploy with `-e server`",
                 severity="warning",
             )
@@ -172,7 +172,7 @@ def findings_of(trial: Trial, config: Config, module: CapturedModule) -> list[Fi
     if serverless is not None and started > SERVERLESS_STARTUP_S:
         found.append(
             Finding(
-                f"The model was ready after {words.duration(started)}",
+                f"The model was ready after {duration(started)}",
                 why=f"a serverless endpoint has {SERVERLESS_STARTUP_S:g} s",
                 do="make load() faster, or deploy with `-e server`",
                 severity="warning",
@@ -231,7 +231,7 @@ def trial_step(
     found = findings_of(trial, request.config, module)
     for finding in found:
         reporter.log(f"{finding.severity}: {finding}")
-    note = words.trial_figures(trial)
+    note = trial_figures(trial)
     if not any(finding.severity == "warning" for finding in found):
         store.mkdir(parents=True, exist_ok=True)
         passed.write_text(json.dumps({"note": note, "example": trial.example}), encoding="utf-8")
@@ -259,7 +259,7 @@ def cannot_run_here(
     if has_container_path(module):
         return f"the code has {CONTAINER_MODEL_DIR} written in it"
     if artefact is not None and artefact.size > psutil.virtual_memory().available:
-        return f"{words.size(artefact.size)} of model do not fit into its free memory"
+        return f"{size(artefact.size)} of model do not fit into its free memory"
     return ""
 
 
@@ -309,3 +309,12 @@ def _identity(request: DeployRequest, module: CapturedModule, artefact: Artefact
         [[str(place), place.stat().st_mtime_ns] for place in places if place.is_dir()],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def trial_figures(trial: Trial) -> str:
+    """What a trial measured, in a line."""
+    parts = [f"load {duration(trial.load_s)}"]
+    if trial.predict_s is not None:
+        parts.append(f"predict {brief(trial.predict_s)}")
+    parts.append(f"memory {size(trial.memory)}")
+    return ", ".join(parts)

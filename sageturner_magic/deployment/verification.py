@@ -7,7 +7,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.packages import (
     package_lines,
     pip_arguments,
@@ -16,7 +15,7 @@ from sageturner_magic.deployment.packages import (
 )
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.request import DeployRequest
-from sageturner_magic.deployment.trial import findings_of, run_trial
+from sageturner_magic.deployment.trial import findings_of, run_trial, trial_figures
 from sageturner_magic.errors import Finding, UsageError
 from sageturner_magic.image.environment import find_interpreter, make_environment
 from sageturner_magic.image.requirements import Architecture, Requirements, Target
@@ -65,7 +64,7 @@ def verified(plan: Plan, request: DeployRequest, reporter: Reporter) -> Plan:
     fact = Fact(
         "Verified",
         f"{said} on Python {wanted} with {count} package{'' if count == 1 else 's'} and nothing"
-        f" else; {words.trial_figures(trial)}",
+        f" else; {trial_figures(trial)}",
     )
     return replace(
         plan,

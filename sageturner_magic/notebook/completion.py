@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sageturner_magic.arguments import TAKES_CELL, VERBS, Parser, parser
 from sageturner_magic.notebook.first_line import magic_first
+from sageturner_magic.verbs.arguments import TAKES_CELL, VERBS, Parser, parser
 
 _LINE = re.compile(r"(?:[\w\s.,]+=)?\s*(?P<percent>%{0,2})sageturner\s+(?P<rest>.*)", re.DOTALL)
 _CAPTURE = re.compile(r"%%sageturner_(?:load|predict)\s+(?P<rest>\S*)")

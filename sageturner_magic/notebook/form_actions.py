@@ -8,7 +8,7 @@ from html import escape
 
 import ipywidgets
 
-from sageturner_magic.deployment import verbs, words
+from sageturner_magic.deployment import verbs
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.deployment.run import DeploymentHandle
 from sageturner_magic.errors import SageturnerError
@@ -21,6 +21,7 @@ from sageturner_magic.notebook.html import deployment_html
 from sageturner_magic.notebook.progress import ProgressView, cancel_button, deployment_ended
 from sageturner_magic.notebook.saving import SavedFile
 from sageturner_magic.notebook.session import Session
+from sageturner_magic.rendering import deployments
 
 COPY_SCRIPT = (
     "const done=w=>{this.nextElementSibling.textContent=w};"
@@ -148,10 +149,10 @@ class Actions:
         handle.watch(view.draw)
         if handle.status == "done":
             progress = handle.progress
-            self._leave(deployment_html(progress), words.deployment_text(progress))
+            self._leave(deployment_html(progress), deployments.deployment_text(progress))
             return
         self._deploy.disabled = False
-        self._status.say(words.headline(handle.progress))
+        self._status.say(deployments.headline(handle.progress))
 
 
 class _Panel:

@@ -11,7 +11,6 @@ import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import SageturnerError
@@ -23,6 +22,7 @@ from sageturner_magic.notebook.form_view import NO_WIDGETS
 from sageturner_magic.notebook.html import findings_html, preformatted
 from sageturner_magic.notebook.payload import evaluate
 from sageturner_magic.notebook.session import Session
+from sageturner_magic.rendering import responses
 from sageturner_magic.targets.prediction import Prediction
 
 HISTORY = 50
@@ -152,7 +152,7 @@ class InvokeForm:
         assert formatter is not None
         shown: dict[str, str] = formatter.format(prediction)[0]  # type: ignore[no-untyped-call]
         html = shown.get("text/html") or preformatted(shown["text/plain"])
-        self._keep(text, html, words.prediction_summary(prediction))
+        self._keep(text, html, responses.prediction_summary(prediction))
 
     def _failed(self, text: str, error: SageturnerError) -> None:
         details = "".join(preformatted(each.details) for each in error.findings)

@@ -44,7 +44,7 @@ def _prediction_html(prediction: Any) -> str:
 
 
 def _prediction_text(prediction: Any, printer: Any, cycle: bool) -> None:
-    from sageturner_magic.deployment.words import prediction_text
+    from sageturner_magic.rendering.responses import prediction_text
 
     printer.text(prediction_text(prediction))
 
@@ -65,8 +65,8 @@ def _load_test_html(test: Any) -> str:
 
 
 def _load_test_text(test: Any, printer: Any, cycle: bool) -> None:
-    from sageturner_magic.deployment.load_result import text
-    from sageturner_magic.plain_text import visible
+    from sageturner_magic.rendering.load_tests import text
+    from sageturner_magic.text import visible
 
     printer.text(visible(text(test)))
 

@@ -10,17 +10,22 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from sageturner_magic.deployment import dashboard, words
 from sageturner_magic.deployment.dashboard import Dashboard
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.snippets import Snippet
-from sageturner_magic.deployment.words import TEXT_LENGTH, clip
 from sageturner_magic.errors import Finding
 from sageturner_magic.notebook.figures import spark
-from sageturner_magic.plain_text import visible
+from sageturner_magic.rendering import dashboards, deployments, plans
+from sageturner_magic.rendering.endpoints import (
+    ENDPOINT_HEAD,
+    endpoint_row,
+    endpoints_text,
+    endpoints_total,
+)
 from sageturner_magic.targets.endpoint import EndpointDescription
+from sageturner_magic.text import TEXT_LENGTH, clip, duration, nearby, visible
 
 LOG_LINES = 30
 CODE_LENGTH = 200_000
@@ -90,9 +95,9 @@ def deployment_html(progress: Progress) -> str:
     """A deployment that has ended, as HTML."""
     rows = [
         [
-            f"{words.STATE_SIGN[words.state(step)]} {text(step.title)}",
-            words.duration(step.seconds()) if step.started is not None else "",
-            text(words.remark(step)),
+            f"{deployments.STATE_SIGN[deployments.state(step)]} {text(step.title)}",
+            duration(step.seconds()) if step.started is not None else "",
+            text(deployments.remark(step)),
         ]
         for step in progress.steps()
     ]
@@ -111,13 +116,13 @@ def _calling_html(deployment: Deployment) -> str:
     if deployment.url:
         page = escape(f"{deployment.url}/docs?token={deployment.token}")
         docs = f' <a href="{page}" target="_blank" rel="noopener">API documentation</a>'
-    lines = words.request_lines(deployment)
+    lines = deployments.request_lines(deployment)
     elsewhere = snippets_html(lines, "the example")
     if deployment.url and not lines:
-        elsewhere = f"<p>or</p>{preformatted(words.curl(deployment))}"
+        elsewhere = f"<p>or</p>{preformatted(deployments.curl(deployment))}"
     return (
-        f"<p>Code: {text(words.nearby(deployment.origin))}. Version {deployment.version}.{docs}</p>"
-        f"<p>Try <code>{text(words.invoke_line(deployment))}</code></p>{elsewhere}"
+        f"<p>Code: {text(nearby(deployment.origin))}. Version {deployment.version}.{docs}</p>"
+        f"<p>Try <code>{text(deployments.invoke_line(deployment))}</code></p>{elsewhere}"
     )
 
 
@@ -132,9 +137,9 @@ def snippets_html(lines: Sequence[Snippet], sent: str = "it") -> str:
 def _headline_html(progress: Progress) -> str:
     deployment = progress.deployment
     if progress.error or deployment is None or not deployment.url:
-        return text(words.headline(progress))
+        return text(deployments.headline(progress))
     link = f"<code>{escape(deployment.url)}</code>"
-    return escape(words.outcome(deployment)).replace(escape(deployment.url), link, 1)
+    return escape(deployments.outcome(deployment)).replace(escape(deployment.url), link, 1)
 
 
 def _error_html(progress: Progress) -> str:
@@ -156,10 +161,10 @@ def _error_html(progress: Progress) -> str:
 
 def plan_shown(plan: Plan) -> Shown:
     """What a deployment would do."""
-    facts = words.plan_facts(plan)
+    facts = plans.plan_facts(plan)
     rows = [[f"<b>{escape(label)}</b>", text(value)] for label, value in facts]
     html = f'<div class="sageturner">{table((), rows)}{findings_html(plan.findings)}</div>'
-    return Shown(plan, words.plan_text(plan), html)
+    return Shown(plan, plans.plan_text(plan), html)
 
 
 def code_shown(source: str) -> Shown:
@@ -175,13 +180,13 @@ def endpoints_shown(
     endpoints: Sequence[EndpointDescription], now: float, notes: Sequence[Finding] = ()
 ) -> Shown:
     """Endpoints as a table, with what they cost. `now` is in seconds since the epoch."""
-    plain = words.endpoints_text(endpoints, now)
+    plain = endpoints_text(endpoints, now)
     plain = "\n".join([plain, *(f"{note.severity}: {note}" for note in notes)])
     if not endpoints:
         return Shown(endpoints, plain, f"<p>{text(plain)}</p>")
-    rows = [[text(cell) for cell in words.endpoint_row(endpoint, now)] for endpoint in endpoints]
-    parts = [table(words.ENDPOINT_HEAD, rows)]
-    if total := words.endpoints_total(endpoints, now):
+    rows = [[text(cell) for cell in endpoint_row(endpoint, now)] for endpoint in endpoints]
+    parts = [table(ENDPOINT_HEAD, rows)]
+    if total := endpoints_total(endpoints, now):
         parts.append(f"<p>{escape(total)}</p>")
     parts.append(findings_html(notes))
     return Shown(endpoints, plain, f'<div class="sageturner">{"".join(parts)}</div>')
@@ -189,7 +194,7 @@ def endpoints_shown(
 
 def dashboard_shown(shown: Dashboard) -> Shown:
     """One endpoint at a glance, with small plots of how it was used."""
-    rows = [[f"<b>{label}</b>", text(value)] for label, value in dashboard.facts(shown)]
+    rows = [[f"<b>{label}</b>", text(value)] for label, value in dashboards.facts(shown)]
     parts = [f"<p><b>{text(shown.endpoint.name)}</b></p>", table((), rows)]
     if shown.usage:
         drawn = [
@@ -198,12 +203,12 @@ def dashboard_shown(shown: Dashboard) -> Shown:
                 spark(plot.values, title=f"{plot.label}: {plot.said}", bad=plot.bad),
                 text(plot.said),
             ]
-            for plot in dashboard.plots(shown.usage)
+            for plot in dashboards.plots(shown.usage)
         ]
         parts += [
             table((), drawn),
-            f"<p><small>{text(dashboard.time_range(shown.usage))}</small></p>",
+            f"<p><small>{text(dashboards.time_range(shown.usage))}</small></p>",
         ]
     parts.append(findings_html(shown.notes))
     html = f'<div class="sageturner">{"".join(parts)}</div>'
-    return Shown(shown, dashboard.text(shown), html)
+    return Shown(shown, dashboards.text(shown), html)

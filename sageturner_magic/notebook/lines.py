@@ -6,7 +6,7 @@ import sys
 from queue import SimpleQueue
 
 from sageturner_magic.deployment.events import Event
-from sageturner_magic.deployment.terminal import PlainLines
+from sageturner_magic.rendering.terminal import PlainLines
 
 
 class Lines:

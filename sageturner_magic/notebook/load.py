@@ -8,12 +8,14 @@ import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from sageturner_magic.deployment import load_result, terminal, words
-from sageturner_magic.deployment.load_result import LoadTest, milliseconds
+from sageturner_magic.deployment.load_result import LoadTest
 from sageturner_magic.deployment.load_test import LoadRun
 from sageturner_magic.notebook.figures import bars
 from sageturner_magic.notebook.html import table, text
 from sageturner_magic.notebook.progress import STYLE, has_widgets
+from sageturner_magic.rendering import load_tests, terminal
+from sageturner_magic.rendering.load_tests import load_progress
+from sageturner_magic.text import milliseconds
 
 
 def show_load_test(shell: InteractiveShell, run: LoadRun) -> LoadTest:
@@ -32,13 +34,15 @@ def show_load_test(shell: InteractiveShell, run: LoadRun) -> LoadTest:
         run.watch(draw)
     finally:
         # The result is the cell's value; a widget would be dead in the saved notebook.
-        line = words.load_progress(run.endpoint, run.sent, run.wanted, run.failed, run.seconds())
+        line = load_tests.load_progress(
+            run.endpoint, run.sent, run.wanted, run.failed, run.seconds()
+        )
         output.update({"text/html": f"<p>{text(line)}</p>", "text/plain": line}, raw=True)
     return run.result()
 
 
 def _progress_html(run: LoadRun) -> str:
-    line = words.load_progress(run.endpoint, run.sent, run.wanted, run.failed, run.seconds())
+    line = load_progress(run.endpoint, run.sent, run.wanted, run.failed, run.seconds())
     return (
         f'<div class="sageturner-progress"><progress value="{run.sent}" max="{run.wanted}"'
         f' aria-label="Requests sent"></progress> {text(line)}</div>'
@@ -47,7 +51,7 @@ def _progress_html(run: LoadRun) -> str:
 
 def load_test_html(test: LoadTest) -> str:
     """What a load test measured."""
-    rows = [[f"<b>{escape(label)}</b>", text(value)] for label, value in load_result.facts(test)]
+    rows = [[f"<b>{escape(label)}</b>", text(value)] for label, value in load_tests.facts(test)]
     parts = [f"<p><b>Load test of {text(test.endpoint)}</b></p>", table((), rows)]
     if latencies := test.percentiles():
         parts.append(_histogram_html(test))

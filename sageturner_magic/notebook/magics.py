@@ -20,7 +20,7 @@ from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.notebook.session import Session
 from sageturner_magic.notebook.settings import Settings
-from sageturner_magic.plain_text import visible
+from sageturner_magic.text import clip, visible
 
 if TYPE_CHECKING:
     from sageturner_magic.config import Config
@@ -87,7 +87,7 @@ class SageturnerMagics(Magics, Settings):
         `$name` and `{name}` in a line stand for a variable of the notebook, except in the
         payload of `invoke`, which is Python.
         """
-        from sageturner_magic.arguments import HelpShown, overview
+        from sageturner_magic.verbs.arguments import HelpShown, overview
 
         verb, _, rest = line.strip().partition(" ")
         if not verb or verb in ("-h", "--help", "help"):
@@ -107,7 +107,7 @@ class SageturnerMagics(Magics, Settings):
             raise unexpected(error) from error
 
     def _verb(self, verb: str, rest: str, cell: str | None) -> Any:
-        from sageturner_magic.arguments import (
+        from sageturner_magic.verbs.arguments import (
             TAKES_CELL,
             is_name,
             parse,
@@ -176,8 +176,9 @@ class SageturnerMagics(Magics, Settings):
         show_form(self._shell, self.session, arguments, cell)
 
     def _plan(self, arguments: Namespace, cell: str | None) -> Any:
-        from sageturner_magic.deployment import verbs, words
+        from sageturner_magic.deployment import verbs
         from sageturner_magic.notebook.html import plan_shown
+        from sageturner_magic.rendering import plans
 
         plan = verbs.plan(
             self._config(arguments, cell),
@@ -187,7 +188,7 @@ class SageturnerMagics(Magics, Settings):
             aws=_aws(arguments),
         )
         if arguments.dockerfile:
-            print(words.plan_dockerfile(plan), end="")
+            print(plans.plan_dockerfile(plan), end="")
             return None
         return plan_shown(plan)
 
@@ -220,8 +221,8 @@ class SageturnerMagics(Magics, Settings):
         return Lines() if self.progress_style == "text" else None
 
     def _show(self, handle: DeploymentHandle, lines: Lines | None) -> None:
-        from sageturner_magic.deployment import words
         from sageturner_magic.notebook.progress import show_blocking
+        from sageturner_magic.rendering import deployments
 
         if lines is None:
             show_blocking(self._shell, handle)
@@ -233,7 +234,7 @@ class SageturnerMagics(Magics, Settings):
             # In a widget the details stand in the deployment's own output, right above.
             raise (error.brief() if lines is None else error) from None
         if lines is not None:
-            print(words.outcome(deployment))
+            print(deployments.outcome(deployment))
 
     def _status(self, arguments: Namespace, cell: None) -> Any:
         from sageturner_magic.deployment.dashboard import dashboard
@@ -251,10 +252,10 @@ class SageturnerMagics(Magics, Settings):
         return endpoints_shown(found, time.time(), notes)
 
     def _logs(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import asking, words
+        from sageturner_magic.deployment import asking
 
         def show(line: str) -> None:
-            print(visible(words.clip(line)))
+            print(visible(clip(line)))
 
         aws = _aws(arguments)
         if arguments.follow:

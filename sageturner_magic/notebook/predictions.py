@@ -9,10 +9,8 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.snippets import snippets
 from sageturner_magic.deployment.trial import Tried
-from sageturner_magic.deployment.words import clip
 from sageturner_magic.notebook.html import (
     Shown,
     findings_html,
@@ -21,9 +19,10 @@ from sageturner_magic.notebook.html import (
     table,
     text,
 )
-from sageturner_magic.plain_text import visible
+from sageturner_magic.rendering import responses, trials
 from sageturner_magic.targets.payload import media_type
 from sageturner_magic.targets.prediction import Prediction
+from sageturner_magic.text import clip, nearby, visible
 
 TREE_ITEMS = 200
 """Entries shown of one list or object; the rest is counted."""
@@ -52,7 +51,7 @@ PICTURES = (
 def prediction_html(prediction: Prediction, remark: str = "") -> str:
     """A prediction, how it was answered (and a remark on that), and how to ask from elsewhere."""
     shown = value_html(prediction.value, prediction.content_type, prediction.body)
-    summary = text(" · ".join(filter(None, (words.prediction_summary(prediction), remark))))
+    summary = text(" · ".join(filter(None, (responses.prediction_summary(prediction), remark))))
     return (
         f'<div class="sageturner">{shown}<p><small>{summary}</small></p>'
         f"{_snippets_html(prediction)}</div>"
@@ -64,9 +63,9 @@ def tried_shown(tried: Tried) -> Shown:
     value, trial = tried.value, tried.trial
     body = value if isinstance(value, bytes) else b""
     shown = value_html(value, trial.content_type, body) if trial.asked else ""
-    lines = f"{text(words.tried_summary(tried))}<br>Code: {text(words.nearby(tried.origin))}"
+    lines = f"{text(trials.tried_summary(tried))}<br>Code: {text(nearby(tried.origin))}"
     html = f"{shown}<p><small>{lines}</small></p>{findings_html(tried.findings)}"
-    return Shown(tried, words.tried_text(tried), f'<div class="sageturner">{html}</div>')
+    return Shown(tried, trials.tried_text(tried), f'<div class="sageturner">{html}</div>')
 
 
 def value_html(value: Any, content_type: str, body: bytes) -> str:
@@ -180,8 +179,8 @@ class _Tree:
 
     def _numbers(self, value: Sequence[float]) -> str:
         """Many numbers: the first of them, and more when unfolded."""
-        first = words.as_json(value[:PREVIEWED])[1:-1]
-        items = text(words.as_json(value[:TREE_ITEMS])[:-1], TREE_CHARACTERS)
+        first = responses.as_json(value[:PREVIEWED])[1:-1]
+        items = text(responses.as_json(value[:TREE_ITEMS])[:-1], TREE_CHARACTERS)
         self._left -= len(items)
         return (
             f"<details><summary>{len(value):,} numbers: {first}, …</summary>"
@@ -195,4 +194,4 @@ class _Tree:
 
 
 def _leaf_text(value: object) -> str:
-    return value if isinstance(value, str) else words.as_json(value)
+    return value if isinstance(value, str) else responses.as_json(value)

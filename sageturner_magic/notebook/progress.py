@@ -15,13 +15,13 @@ import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from sageturner_magic.deployment import terminal, words
 from sageturner_magic.deployment.progress import Progress, StepProgress
 from sageturner_magic.deployment.run import DeploymentHandle, Handle
 from sageturner_magic.deployment.trial_run import TrialHandle
 from sageturner_magic.notebook.announcer import Announcer
 from sageturner_magic.notebook.html import deployment_html, text
-from sageturner_magic.plain_text import visible
+from sageturner_magic.rendering import deployments, terminal
+from sageturner_magic.text import duration, visible
 
 LOG_LINES = 100
 LOG_CHARACTERS = 20_000
@@ -113,17 +113,17 @@ class ProgressView:
 
 def deployment_ended(progress: Progress) -> Result:
     """What a deployment leaves."""
-    return deployment_html(progress), words.deployment_text(progress)
+    return deployment_html(progress), deployments.deployment_text(progress)
 
 
 def _trial_ended(progress: Progress) -> Result:
     """What a trial leaves above its result, which is the cell's value."""
-    line = words.steps_line(progress)
+    line = deployments.steps_line(progress)
     return f"<p><small>{text(line)}</small></p>", line
 
 
 def _running(progress: Progress) -> list[StepProgress]:
-    return [step for step in progress.steps() if words.state(step) == "running"]
+    return [step for step in progress.steps() if deployments.state(step) == "running"]
 
 
 def log_html(progress: Progress) -> str:
@@ -138,8 +138,8 @@ def steps_html(progress: Progress) -> str:
     """The steps of a deployment that runs, with bars where there is a measure."""
     rows = []
     for step in progress.steps():
-        state = words.state(step)
-        took = words.duration(step.seconds()) if state else ""
+        state = deployments.state(step)
+        took = duration(step.seconds()) if state else ""
         measure = step.measure() if state == "running" else None
         bar = ""
         if measure and measure.total:
@@ -148,13 +148,13 @@ def steps_html(progress: Progress) -> str:
                 f' aria-label="{text(step.title)}"></progress> '
             )
         rows.append(
-            f'<tr><td class="{state or "dim"}">{words.STATE_SIGN[state]}</td>'
+            f'<tr><td class="{state or "dim"}">{deployments.STATE_SIGN[state]}</td>'
             f'<td class="{"" if state else "dim"}">{text(step.title)}</td>'
             f'<td class="dim">{took}</td>'
-            f'<td class="dim">{bar}{text(words.remark(step))}</td></tr>'
+            f'<td class="dim">{bar}{text(deployments.remark(step))}</td></tr>'
         )
-    head = f"<b>{text(words.headline(progress))}</b>"
-    total = f'<span class="dim"> · {words.elapsed(progress)}</span>'
+    head = f"<b>{text(deployments.headline(progress))}</b>"
+    total = f'<span class="dim"> · {deployments.elapsed(progress)}</span>'
     return f'<div class="sageturner-progress">{head}{total}<table>{"".join(rows)}</table></div>'
 
 

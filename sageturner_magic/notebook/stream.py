@@ -9,14 +9,14 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from sageturner_magic.deployment import terminal, words
 from sageturner_magic.errors import InvocationCancelled
 from sageturner_magic.notebook.html import preformatted
 from sageturner_magic.notebook.predictions import PROSE_CHARACTERS, prediction_html
 from sageturner_magic.notebook.progress import has_widgets
 from sageturner_magic.notebook.session import Session
-from sageturner_magic.plain_text import visible
+from sageturner_magic.rendering import responses, terminal
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
+from sageturner_magic.text import brief, visible
 
 UPDATES = 10
 """How often a second the output is drawn."""
@@ -76,7 +76,7 @@ class _Growing:
         self._thread.start()
 
     def add(self, piece: object) -> None:
-        self._tail = (self._tail + words.piece_text(piece))[-PROSE_CHARACTERS:]
+        self._tail = (self._tail + responses.piece_text(piece))[-PROSE_CHARACTERS:]
         self._arrived += 1
 
     def _draw(self) -> None:
@@ -91,7 +91,7 @@ class _Growing:
         self._ended.set()
         self._thread.join()
         arrived = self._stream.so_far()
-        plain = "\n".join(filter(None, (words.prediction_text(arrived), remark)))
+        plain = "\n".join(filter(None, (responses.prediction_text(arrived), remark)))
         self._output.update(_bundle(prediction_html(arrived, remark), plain), raw=True)
 
 
@@ -102,7 +102,7 @@ def _show_in_place(stream: PredictionStream) -> Prediction:
         with stream:
             for piece in stream:
                 output.add(piece)
-        remark = f"first bytes after {words.brief((stream.first_ms or 0.0) / 1000)}"
+        remark = f"first bytes after {brief((stream.first_ms or 0.0) / 1000)}"
     except KeyboardInterrupt:
         remark = "stopped"
         raise InvocationCancelled("The answer was stopped before its end") from None

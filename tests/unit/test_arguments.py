@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.arguments import (
+from sageturner_magic.errors import UsageError
+from sageturner_magic.verbs.arguments import (
     VERBS,
     HelpShown,
     is_name,
@@ -13,7 +14,6 @@ from sageturner_magic.arguments import (
     split,
     split_payload,
 )
-from sageturner_magic.errors import UsageError
 
 OPTIONS = parser("invoke", "%sageturner").options()
 

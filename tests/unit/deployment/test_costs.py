@@ -2,18 +2,20 @@
 
 import pytest
 
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.costs import (
     Cost,
     cost_of,
+    total_of,
+)
+from sageturner_magic.notebook.html import endpoints_shown
+from sageturner_magic.rendering.endpoints import (
+    endpoints_text,
     listed_data,
     money,
     rate_text,
     so_far_text,
-    total_of,
     total_text,
 )
-from sageturner_magic.notebook.html import endpoints_shown
 from sageturner_magic.targets.endpoint import EndpointDescription
 
 HOUR = 3600.0
@@ -49,7 +51,7 @@ def test_a_row_has_the_price_and_the_money_so_far(one, rate, so_far):
 
 def test_the_total_says_what_it_leaves_out():
     everything = [FREE, INSTANCE, IDLE, WARM, UNKNOWN]
-    table = words.endpoints_text(everything, NOW)
+    table = endpoints_text(everything, NOW)
     assert table.splitlines()[-1] == (
         "Together: $6.24 a day ($0.260 an hour), about $2.60 so far;"
         " 2 billed by use; 1 whose price is unknown"

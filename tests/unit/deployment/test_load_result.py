@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from sageturner_magic.deployment.load_result import (
     LoadTest,
     Timed,
-    blocks,
     histogram,
     percentile,
-    text,
 )
+from sageturner_magic.rendering.load_tests import blocks, text
 from sageturner_magic.targets.load import Answer
 
 LATENCIES = st.lists(st.floats(0, 1e5), min_size=1).map(sorted)

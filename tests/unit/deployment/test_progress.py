@@ -9,7 +9,7 @@ from sageturner_magic.deployment.events import (
     StepTitle,
 )
 from sageturner_magic.deployment.progress import LINE, TAIL, Progress
-from sageturner_magic.deployment.words import elapsed
+from sageturner_magic.rendering.deployments import elapsed
 
 
 def progress_with(*events):

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.config import Origin, parse_config
-from sageturner_magic.deployment import trial_run, words
+from sageturner_magic.deployment import trial_run
 from sageturner_magic.deployment.request import DeployRequest, FolderCode
 from sageturner_magic.deployment.trial_run import TrialHandle
 from sageturner_magic.errors import CaptureError, DeploymentCancelled, SageturnerError
+from sageturner_magic.rendering import deployments
 
 SECONDS = 60
 
@@ -41,7 +42,7 @@ def test_each_stage_of_the_process_is_a_step(monkeypatch):
     assert handle.result() == "tried"
     assert [step.outcome for step in handle.progress.steps()] == ["done"] * 4
     assert handle.logs() == ["in import", "in load", "in example", "in predict"]
-    assert words.headline(handle.progress) == "Trying m"
+    assert deployments.headline(handle.progress) == "Trying m"
 
 
 @pytest.mark.parametrize("kind", [CaptureError("load() raises"), ZeroDivisionError("x")])
@@ -55,7 +56,7 @@ def test_a_failure_is_seen_at_its_step_and_raised_by_the_result(monkeypatch, kin
     handle.watch(lambda: None)
     with pytest.raises(SageturnerError, match=str(kind)[:4]):
         handle.result()
-    line = words.steps_line(handle.progress)
+    line = deployments.steps_line(handle.progress)
     assert line.endswith("✗ Load the model") and "Answer a request" not in line
 
 
@@ -76,4 +77,4 @@ def test_it_can_be_stopped(monkeypatch):
     handle.watch(lambda: None)
     with pytest.raises(DeploymentCancelled, match="The trial was stopped"):
         handle.result()
-    assert words.steps_line(handle.progress).endswith("■ Load the model")
+    assert deployments.steps_line(handle.progress).endswith("■ Load the model")

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.arguments import VERBS
 from sageturner_magic.config import schema_keys
 from sageturner_magic.notebook.completion import complete
 from sageturner_magic.notebook.yaml_place import keys_in, place_in
+from sageturner_magic.verbs.arguments import VERBS
 
 
 class World:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import (
     Announced,
     Deployment,
@@ -20,10 +19,12 @@ from sageturner_magic.deployment.events import (
     StepTitle,
 )
 from sageturner_magic.deployment.progress import Progress
-from sageturner_magic.deployment.words import deployment_text, prediction_text
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.notebook.html import code_shown, deployment_html, endpoints_shown
 from sageturner_magic.notebook.predictions import prediction_html, tree
+from sageturner_magic.rendering import deployments
+from sageturner_magic.rendering.deployments import deployment_text
+from sageturner_magic.rendering.responses import prediction_text
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.prediction import Prediction, SentRequest
 
@@ -162,10 +163,10 @@ def test_a_deployment_is_called_with_the_example_of_its_code(place, labels):
         seconds=2.0,
         example=EXAMPLE,
     )
-    lines = words.request_lines(deployment)
+    lines = deployments.request_lines(deployment)
     assert [line.label for line in lines] == labels
     assert all("good" in line.code and "…" not in line.code for line in lines)
-    command = shlex.split(words.invoke_command(deployment))
+    command = shlex.split(deployments.invoke_command(deployment))
     assert (command[0], command[-2:]) == ("sageturner", ["words", EXAMPLE])
     assert ("--region" in command) == ("region" in place)
     progress = Progress("words")
@@ -179,11 +180,11 @@ def test_a_deployment_is_called_with_the_example_of_its_code(place, labels):
 def test_a_long_example_is_not_written_out_in_a_sentence():
     example = json.dumps({"pixels": [0.0] * 64})
     deployment = Deployment("d", "local", "v", "http://h", "t", "In[1]", 1.0, example=example)
-    assert words.invoke_line(deployment) == "%sageturner invoke d …"
-    assert example in words.curl(deployment)
+    assert deployments.invoke_line(deployment) == "%sageturner invoke d …"
+    assert example in deployments.curl(deployment)
     huge = replace(deployment, example=json.dumps("x" * 5000))
-    assert words.request_lines(huge) == () and words.invoke_command(huge) == ""
-    assert "{…}" in words.curl(huge)
+    assert deployments.request_lines(huge) == () and deployments.invoke_command(huge) == ""
+    assert "{…}" in deployments.curl(huge)
 
 
 def test_a_failed_deployment_shows_cause_remedy_and_log():

@@ -5,10 +5,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 from traitlets.config import Config
 
-from sageturner_magic.arguments import parse
 from sageturner_magic.deployment import request
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.notebook.extension import load, unload
+from sageturner_magic.verbs.arguments import parse
 
 
 @pytest.fixture

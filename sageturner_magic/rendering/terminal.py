@@ -11,7 +11,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sageturner_magic.deployment import words
 from sageturner_magic.deployment.events import (
     Announced,
     Event,
@@ -23,8 +22,10 @@ from sageturner_magic.deployment.events import (
 from sageturner_magic.deployment.load_test import LoadRun
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.run import Handle
-from sageturner_magic.plain_text import visible
+from sageturner_magic.rendering import deployments, responses
+from sageturner_magic.rendering.load_tests import load_progress
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
+from sageturner_magic.text import duration, visible
 
 STYLE = {"done": "green", "reused": "green", "failed": "red", "cancelled": "yellow"}
 LOG_LINES = 8
@@ -35,26 +36,26 @@ def draw(progress: Progress) -> Group:
     table = Table.grid(padding=(0, 1))
     tails: list[Text] = []
     for step in progress.steps():
-        state = words.state(step)
+        state = deployments.state(step)
         measure = step.measure() if step.outcome is None else None
         bar: ProgressBar | str = ""
         if measure and measure.total:
             bar = ProgressBar(total=measure.total, completed=measure.done, width=20)
         table.add_row(
-            Text(words.STATE_SIGN[state], STYLE.get(state or "", "")),
+            Text(deployments.STATE_SIGN[state], STYLE.get(state or "", "")),
             Text(step.title, "" if state else "dim"),
-            Text(words.duration(step.seconds()) if state else "", "dim"),
+            Text(duration(step.seconds()) if state else "", "dim"),
             bar,
-            Text(visible(words.remark(step)), "dim"),
+            Text(visible(deployments.remark(step)), "dim"),
         )
         if state == "running":
             tails += [
                 Text("  │ " + visible(line), "dim", no_wrap=True, overflow="ellipsis")
                 for line in progress.log(step)[-LOG_LINES:]
             ]
-    head = Text(visible(words.headline(progress)), "bold")
+    head = Text(visible(deployments.headline(progress)), "bold")
     if progress.end is None:
-        head.append(f" · {words.elapsed(progress)}", "dim")
+        head.append(f" · {deployments.elapsed(progress)}", "dim")
     return Group(head, table, *tails)
 
 
@@ -90,7 +91,7 @@ class PlainLines:
             case StepLogged(step, line):
                 self._line(f"  | {line}")
             case StepEnded(step, outcome, at, note):
-                seconds = words.duration(at - self._started.get(step, at))
+                seconds = duration(at - self._started.get(step, at))
                 remark = f" ({note})" if note else ""
                 self._line(f"{self._titles[step]}: {outcome} in {seconds}{remark}")
 
@@ -107,7 +108,7 @@ def follow_load_test(run: LoadRun, out: TextIO | None = None) -> None:
     console = Console(file=out or sys.stderr)
 
     def drawn() -> Group:
-        line = words.load_progress(run.endpoint, run.sent, run.wanted, run.failed, run.seconds())
+        line = load_progress(run.endpoint, run.sent, run.wanted, run.failed, run.seconds())
         return Group(ProgressBar(total=run.wanted, completed=run.sent, width=40), Text(line))
 
     with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -135,12 +136,12 @@ def write_stream(stream: PredictionStream, *, as_json: bool = False) -> Predicti
     with stream:
         for piece in stream:
             if as_json:
-                print(words.as_json(piece), flush=True)
+                print(responses.as_json(piece), flush=True)
             elif isinstance(piece, bytes):
                 sys.stdout.buffer.write(piece)
                 sys.stdout.buffer.flush()
             else:
-                last = words.piece_text(piece)
+                last = responses.piece_text(piece)
                 say(last, end="")
     if not last.endswith("\n"):
         print()

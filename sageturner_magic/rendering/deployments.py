@@ -1,0 +1,145 @@
+"""Deployments as text: their steps, and what came of them."""
+
+from __future__ import annotations
+
+import shlex
+
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
+from sageturner_magic.deployment.snippets import INLINE, Snippet, snippets
+from sageturner_magic.targets.payload import JSON
+from sageturner_magic.targets.prediction import SentRequest
+from sageturner_magic.text import duration, nearby, size
+
+STATE_SIGN = {
+    None: "·",
+    "running": "▸",
+    "done": "✓",
+    "reused": "✓",
+    "failed": "✗",
+    "cancelled": "■",
+}
+
+SHORT = 160
+"""Characters of a request that stand in a sentence."""
+
+
+def measure(value: Measure) -> str:
+    """`3.4 of 12.0 MB`, `2 of 3 instances`."""
+    if value.unit == "B":
+        done, total = size(value.done), size(value.total) if value.total is not None else ""
+    else:
+        done = f"{value.done:g}"
+        total = f"{value.total:g}" if value.total is not None else ""
+    text = f"{done} of {total}" if total else done
+    return text if value.unit == "B" else f"{text} {value.unit}"
+
+
+def state(step: StepProgress) -> str | None:
+    """`running`, the outcome, or None for a step that has not started."""
+    if step.outcome:
+        return step.outcome
+    return "running" if step.started is not None else None
+
+
+def remark(step: StepProgress) -> str:
+    """What stands behind a step's title: how far it is, or what came of it."""
+    if step.outcome is None:
+        bar = step.measure()
+        return measure(bar) if bar else ""
+    if step.outcome in ("failed", "cancelled"):
+        return step.outcome
+    return f"unchanged, {step.note}" if step.outcome == "reused" and step.note else step.note
+
+
+def headline(progress: Progress) -> str:
+    """The deployment in one line."""
+    if progress.error:
+        return f"{progress.name} was not {progress.done}"
+    if deployment := progress.deployment:
+        return outcome(deployment)
+    return f"{progress.doing} {progress.name}"
+
+
+def steps_line(progress: Progress) -> str:
+    """The steps that began, in a line: `✓ Load the model · ✗ Answer a request`."""
+    return " · ".join(
+        f"{STATE_SIGN[state(step)]} {step.title}"
+        for step in progress.steps()
+        if step.started is not None
+    )
+
+
+def elapsed(progress: Progress) -> str:
+    """How long it has been running, of how long it took the last time."""
+    now = duration(progress.seconds())
+    if progress.expected_s is None:
+        return now
+    return f"{now} of about {duration(progress.expected_s)}, as the last time"
+
+
+def outcome(deployment: Deployment) -> str:
+    """What has come of a deployment that ended well."""
+    what = f"{deployment.name} answers at {deployment.url}" if deployment.url else deployment.name
+    if deployment.unchanged:
+        return f"{what} (nothing has changed, nothing was done)"
+    return f"{what}, deployed in {duration(deployment.seconds)}"
+
+
+def curl(deployment: Deployment) -> str:
+    """A command that sends the code's example, or what is to be filled in, to a local endpoint."""
+    token = f" -H 'Authorization: token {deployment.token}'" if deployment.token else ""
+    body = shlex.quote(_example(deployment) or "{…}")
+    return f"curl {deployment.url}/invocations{token} -H 'Content-Type: application/json' -d {body}"
+
+
+def invoke_line(deployment: Deployment) -> str:
+    """A notebook's line that sends the code's example, where that is short."""
+    example = deployment.example if len(deployment.example) <= SHORT else ""
+    return f"%sageturner invoke {deployment.name} {example or '…'}"
+
+
+def invoke_command(deployment: Deployment) -> str:
+    """A command that sends the code's example; empty where none is known."""
+    example = _example(deployment)
+    place = f" --region {deployment.region}" if deployment.region else ""
+    place += f" --profile {shlex.quote(deployment.profile)}" if deployment.profile else ""
+    return f"sageturner invoke{place} {deployment.name} {shlex.quote(example)}" if example else ""
+
+
+def request_lines(deployment: Deployment) -> tuple[Snippet, ...]:
+    """How to send the code's example from elsewhere; empty where none is known."""
+    example = _example(deployment)
+    if not example:
+        return ()
+    sent = SentRequest(
+        example.encode(),
+        JSON,
+        url=deployment.url,
+        token=deployment.token,
+        region=deployment.region,
+        profile=deployment.profile,
+    )
+    return snippets(deployment.name, sent)
+
+
+def _example(deployment: Deployment) -> str:
+    """The code's example, unless it is too long to stand in a line."""
+    return deployment.example if len(deployment.example) <= INLINE else ""
+
+
+def deployment_text(progress: Progress) -> str:
+    """A deployment that has ended: its steps, and what came of it."""
+    lines = [headline(progress)]
+    for step in progress.steps():
+        took = duration(step.seconds()) if step.started is not None else ""
+        line = f"  {STATE_SIGN[state(step)]} {step.title:<24} {took:>10}  {remark(step)}"
+        lines.append(line.rstrip())
+    lines += [f"{finding.severity}: {finding}" for finding in progress.findings]
+    if progress.error:
+        lines.append(progress.error.report())
+    elif progress.deployment:
+        lines.append(f"code: {nearby(progress.deployment.origin)}")
+        lines.append(invoke_line(progress.deployment))
+        lines += [curl(progress.deployment)] if progress.deployment.url else []
+    return "\n".join(lines)

@@ -1,0 +1,28 @@
+"""How a deployment reads."""
+
+import pytest
+
+from sageturner_magic.deployment.events import Ended
+from sageturner_magic.deployment.progress import Measure, Progress
+from sageturner_magic.errors import EndpointError
+from sageturner_magic.rendering import deployments
+
+
+@pytest.mark.parametrize(
+    ("measure", "text"),
+    [
+        (Measure(1_000_000, 2_000_000, "B"), "1.0 MB of 2.0 MB"),
+        (Measure(1_000_000, None, "B"), "1.0 MB"),
+        (Measure(1, 3, "instances"), "1 of 3 instances"),
+        (Measure(2, None, "files"), "2 files"),
+    ],
+)
+def test_measures(measure, text):
+    assert deployments.measure(measure) == text
+
+
+def test_what_was_to_be_rolled_back_is_not_said_to_be_deployed():
+    progress = Progress("digits", "Rolling back", "rolled back")
+    assert deployments.headline(progress) == "Rolling back digits"
+    progress.apply(Ended(1.0, None, EndpointError("no")))
+    assert deployments.headline(progress) == "digits was not rolled back"
