@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .problems import Problem
-
-if TYPE_CHECKING:
-    from .http import Connection
 
 JOINED_BYTES = 65_536
 """Bytes of a body up to which copying it behind its headers is cheaper than a second write."""
@@ -30,6 +27,27 @@ _PHRASES = {
 _STATUS = {status: f"HTTP/1.1 {status} {phrase}\r\n" for status, phrase in _PHRASES.items()}
 
 
+class Client(Protocol):
+    """What an exchange needs of its connection.
+
+    Attributes:
+        draining: Whether every answer from now on closes the connection.
+        write_paused: Whether the client has much to read before more should be sent.
+    """
+
+    draining: bool
+    write_paused: bool
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection is closing."""
+
+    def answered(self, exchange: Exchange, keep: bool) -> None:
+        """Continue with the next request, or close the connection unless `keep`."""
+
+    def abort(self) -> None:
+        """Cut the connection without sending what is still to be sent."""
+
+
 class Exchange:
     """One request's answer.
 
@@ -48,9 +66,7 @@ class Exchange:
         "writable",
     )
 
-    def __init__(
-        self, connection: Connection, method: str, keep_alive: bool, chunked: bool
-    ) -> None:
+    def __init__(self, connection: Client, method: str, keep_alive: bool, chunked: bool) -> None:
         self._connection = connection
         self._method = method
         self._keep_alive = keep_alive

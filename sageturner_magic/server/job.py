@@ -9,7 +9,6 @@ from . import frames
 from .exchange import Exchange
 
 if TYPE_CHECKING:
-    from .processes import Worker
     from .tracing import Span
 
 
@@ -24,7 +23,6 @@ class Job:
         arrived: time.monotonic() when the request was whole.
         deadline: time.monotonic() at which its answer is too late.
         position: Its place among all jobs that its worker was sent, from 1; 0 while it waits.
-        worker: The worker that it was sent to; None while it waits.
         span: Its trace, where traces are wanted.
         streaming: Whether the answer has begun, in chunks.
         cancelled: Whether its time is over and its worker was told.
@@ -33,7 +31,7 @@ class Job:
 
     __slots__ = (
         "arrived", "cancelled", "deadline", "exchange", "frame", "name", "number", "position",
-        "span", "streaming", "unacknowledged", "worker",
+        "span", "streaming", "unacknowledged",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +47,6 @@ class Job:
         self.streaming = False
         self.cancelled = False
         self.unacknowledged = 0
-        self.worker: Worker | None = None
         self.span: Span | None = None
 
     def renumber(self, number: int) -> None:

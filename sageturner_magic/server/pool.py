@@ -239,7 +239,7 @@ class Pool:
             return
         exchange = job.exchange
         if kind == frames.ANSWER:
-            self._done(job)
+            self._done(worker, job)
             if exchange is not None:
                 head, body = frames.unpack_answer(payload)
                 self._answered(job, head.status)
@@ -250,7 +250,7 @@ class Pool:
             job.deadline = time.monotonic() + self._timeout
             if exchange is not None:
                 head, _ = frames.unpack_answer(payload)
-                exchange.writable = lambda: self._acknowledge(job)
+                exchange.writable = lambda: self._acknowledge(worker, job)
                 exchange.start(head.status, head.content_type, _headers(head))
         elif kind == frames.CHUNK:
             job.deadline = time.monotonic() + self._timeout
@@ -258,9 +258,9 @@ class Pool:
             if exchange is not None:
                 exchange.chunk(payload)
                 if not exchange.slow:
-                    self._acknowledge(job)
+                    self._acknowledge(worker, job)
         else:
-            self._done(job)
+            self._done(worker, job)
             if kind == frames.END and exchange is not None:
                 self._answered(job, 200)
                 exchange.end()
@@ -318,7 +318,6 @@ class Pool:
         self._log.error(f"worker {worker.process.pid} ended {doing}: {how}; it is replaced")
         problem = Problem(500, "WorkerDied", f"the worker process ended {doing}: {how}")
         for job in reversed(worker.jobs.values()):
-            job.worker = None
             if job.exchange is None:
                 self._forget(job)
             elif job.position > taken:
@@ -391,9 +390,12 @@ class Pool:
         self._last = self._last % 0xFFFFFFFF + 1
         return self._last
 
-    def _done(self, job: Job) -> None:
-        assert job.worker is not None
-        job.worker.finish(job)
+    def _worker_of(self, job: Job) -> Worker | None:
+        # None while the job waits. Only for what is rare: a client that left, a job too late.
+        return next((each for each in self.workers if job.number in each.jobs), None)
+
+    def _done(self, worker: Worker, job: Job) -> None:
+        worker.finish(job)
         self._forget(job)
 
     def _forget(self, job: Job) -> None:
@@ -405,18 +407,18 @@ class Pool:
         if self._tracer is not None and job.span is not None:
             self._tracer.end(job.span, status)
 
-    def _acknowledge(self, job: Job) -> None:
+    def _acknowledge(self, worker: Worker, job: Job) -> None:
         taken, job.unacknowledged = job.unacknowledged, 0
-        if taken and job.worker is not None:
-            job.worker.send(frames.pack_acknowledge(job.number, taken))
+        if taken:
+            worker.send(frames.pack_acknowledge(job.number, taken))
 
     def _abandon(self, job: Job) -> None:
         job.exchange = None
-        if job.worker is not None:
-            job.worker.interrupt(job)
-        else:
+        if not job.position:
             self._waiting.remove(job)
             self._forget(job)
+        elif worker := self._worker_of(job):
+            worker.interrupt(job)
 
     def _fail(self, job: Job, problem: Problem) -> None:
         exchange, job.exchange = job.exchange, None
@@ -430,18 +432,14 @@ class Pool:
             exchange.refuse(problem)
 
     def _too_late(self, job: Job, now: float) -> None:
-        worker = job.worker
+        worker = self._worker_of(job)
         limit = f"{self._timeout:g} s (serving.timeout_s)"
         if worker is None or job.position > worker.page.taken:
             waited = f"the request waited for a free worker for {limit}; predict did not begin"
             self._log.error(waited, request_id=job.name)
             self._fail(job, Problem(504, "QueueTimeout", waited))
-            if worker is None:
-                self._waiting.remove(job)
-                self._forget(job)
-            else:
-                job.deadline = float("inf")
-                worker.interrupt(job)
+            job.deadline = float("inf")
+            self._abandon(job)
             return
         if job.exchange is not None and job.exchange.slow:
             job.deadline = now + self._timeout  # predict waits for the client, not we for it.

@@ -240,7 +240,6 @@ class Worker(asyncio.Protocol):
             self._since = time.monotonic()
         self.sent += 1
         job.position = self.sent
-        job.worker = self
         self.jobs[job.number] = job
         self.send(job.frame)
 
@@ -268,7 +267,6 @@ class Worker(asyncio.Protocol):
         back = [job for job in self.jobs.values() if job.position > taken]
         for job in back:
             del self.jobs[job.number]
-            job.worker = None
             job.position = 0
             self.send(frames.pack(frames.CANCEL, job.number))
         return back
