@@ -154,6 +154,29 @@ def test_an_update_of_a_server_is_blue_green_and_serverless_takes_no_policy() ->
 
 
 class TestVersion:
+    # What these were before the settings' types were the configuration's: an endpoint that is
+    # deployed again unchanged must keep its version.
+    @pytest.mark.parametrize(
+        ("wanted", "version"),
+        [
+            (spec(), "0501aa680d20"),
+            (spec(Serverless(1024, 5, 2)), "47a873def738"),
+            (spec(Server("ml.m5.large")), "e62cdf341cae"),
+            (
+                spec(
+                    FULL,
+                    environment={"B": "2", "A": "1"},
+                    network=Network(("subnet-1", "subnet-2"), ("sg-1",), isolation=True),
+                    kms_key="alias/k",
+                    tags={"a": "b"},
+                ),
+                "64a37d4cb3ea",
+            ),
+        ],
+    )
+    def test_is_the_same_in_every_release(self, wanted: EndpointSpec, version: str) -> None:
+        assert wanted.version == version
+
     def test_is_twelve_hex_digits_and_the_same_for_the_same(self) -> None:
         assert spec().version == spec().version
         assert len(spec().version) == 12 and int(spec().version, 16) >= 0
