@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sageturner_magic.aws.errors import unless
 from sageturner_magic.aws.names import VARIANT
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Autoscaling
+from sageturner_magic.config import Autoscaling
 
 POLICY = "sageturner-invocations"
 _DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
@@ -35,11 +35,13 @@ def describe(session: AwsSession, name: str) -> Autoscaling | None:
         for policy in policies
         if "TargetTrackingScalingPolicyConfiguration" in policy
     ]
-    return Autoscaling(
-        min=targets[0]["MinCapacity"],
-        max=targets[0]["MaxCapacity"],
-        invocations_per_instance=goals[0] if goals else 0.0,
-    )
+    found: dict[str, Any] = {
+        "min": targets[0]["MinCapacity"],
+        "max": targets[0]["MaxCapacity"],
+        "invocations_per_instance": goals[0] if goals else 0,
+    }
+    # Set by hand on AWS, these may be outside the configuration's limits.
+    return Autoscaling.model_construct(**found)
 
 
 def ensure(session: AwsSession, name: str, wanted: Autoscaling | None) -> str:

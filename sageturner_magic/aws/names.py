@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from sageturner_magic.config import TAG_CHARACTERS
+
 if TYPE_CHECKING:
     from sageturner_magic.aws.session import AwsSession
 
@@ -25,8 +27,7 @@ TAG_PREVIOUS = "sageturner:previous"
 """The version that served before the present one; what `rollback` goes back to."""
 
 _VERSIONED = re.compile(r"(?P<name>[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?)-(?P<version>[0-9a-f]{12})")
-# SageMaker, IAM and ECR allow these in a tag's value.
-_NOT_IN_TAGS = re.compile(r"[^\w\s.:/=+\-@]")
+_NOT_IN_TAGS = re.compile(rf"[^{TAG_CHARACTERS}]")
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,10 @@ def tag_value(text: str) -> str:
     return _NOT_IN_TAGS.sub("_", text)[:256]
 
 
-def own_tags(session: AwsSession, extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The tags that everything we create carries, with `extra` (the user's own) below them."""
+def own_tags(session: AwsSession) -> dict[str, str]:
+    """The tags that everything we create carries."""
     now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    own = {TAG_CREATED_BY: tag_value(session.caller), TAG_CREATED_AT: now}
-    return {**(extra or {}), **own}
+    return {TAG_CREATED_BY: tag_value(session.caller), TAG_CREATED_AT: now}
 
 
 def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:

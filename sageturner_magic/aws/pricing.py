@@ -10,7 +10,7 @@ from typing import Any
 
 from sageturner_magic.aws.errors import is_aws
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Server, Serverless
+from sageturner_magic.config import Server, Serverless
 
 
 def hourly(session: AwsSession, compute: Serverless | Server) -> float | None:

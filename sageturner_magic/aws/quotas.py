@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from sageturner_magic.aws.errors import is_aws
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Server, Serverless
 from sageturner_magic.aws.symptoms import QUOTAS_PAGE
+from sageturner_magic.config import Server, Serverless
 from sageturner_magic.errors import Finding
 
 _INSTANCES = re.compile(r"(?P<type>ml\.[\w.\-]+) for endpoint usage")

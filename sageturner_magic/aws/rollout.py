@@ -35,13 +35,12 @@ from sageturner_magic.aws.sagemaker import (
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import (
     EndpointSpec,
-    Server,
-    Serverless,
     config_request,
     endpoint_request,
     model_request,
     update_request,
 )
+from sageturner_magic.config import Server, Serverless
 from sageturner_magic.errors import AwsError, EndpointError, Finding
 
 T = TypeVar("T")

@@ -22,7 +22,7 @@ from sageturner_magic.aws.names import (
     versioned,
 )
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Server, Serverless
+from sageturner_magic.config import Server, Serverless
 from sageturner_magic.errors import EndpointError
 
 T = TypeVar("T")
@@ -353,13 +353,14 @@ def _read_version(session: AwsSession, resource: str) -> Version | None:
 
 
 def _compute(variant: Mapping[str, Any]) -> Serverless | Server:
+    # What AWS has is a fact, whatever the configuration takes: it is not validated.
     if serverless := variant.get("ServerlessConfig"):
-        return Serverless(
+        return Serverless.model_construct(
             memory=serverless["MemorySizeInMB"],
             max_concurrency=serverless["MaxConcurrency"],
             provisioned_concurrency=serverless.get("ProvisionedConcurrency"),
         )
-    return Server(
+    return Server.model_construct(
         instance_type=variant.get("InstanceType", ""),
         initial_instance_count=variant.get("InitialInstanceCount", 1),
         volume_gb=variant.get("VolumeSizeInGB"),

@@ -1,60 +1,20 @@
-"""What an endpoint shall be, and the requests that make it so: no I/O in here."""
+"""Describe an endpoint, and the requests to SageMaker that create and update it: no I/O."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from sageturner_magic.aws.names import TAG_ENDPOINT, TAG_VERSION, VARIANT, tag_list, versioned
-
-
-@dataclass(frozen=True)
-class Serverless:
-    """`compute.serverless`. Memory in MB; provisioned concurrency only where asked for."""
-
-    memory: int
-    max_concurrency: int
-    provisioned_concurrency: int | None = None
-
-
-@dataclass(frozen=True)
-class Autoscaling:
-    """`compute.server.autoscaling`: instances from `min` to `max`, by load on each."""
-
-    min: int
-    max: int
-    invocations_per_instance: float
-
-
-@dataclass(frozen=True)
-class Server:
-    """`compute.server`. Timeouts in seconds; None leaves SageMaker's default."""
-
-    instance_type: str
-    initial_instance_count: int = 1
-    volume_gb: int | None = None
-    startup_timeout_s: int | None = None
-    download_timeout_s: int | None = None
-    inference_ami_version: str | None = None
-    routing: str | None = None
-    autoscaling: Autoscaling | None = None
-
-
-@dataclass(frozen=True)
-class Network:
-    """`network`: the VPC that the containers are in, and whether they may reach anything."""
-
-    subnets: tuple[str, ...] = ()
-    security_groups: tuple[str, ...] = ()
-    isolation: bool = False
+from sageturner_magic.config import Network, Server, Serverless
 
 
 @dataclass(frozen=True)
 class EndpointSpec:
-    """An endpoint as it shall be.
+    """Everything that an endpoint on SageMaker is made of.
 
     Attributes:
         name: The endpoint's.
@@ -77,7 +37,7 @@ class EndpointSpec:
     artefact_uri: str | None = None
     artefact_digest: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    network: Network = Network()
+    network: Network = field(default_factory=Network)
     kms_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -207,10 +167,10 @@ def _version(spec: EndpointSpec) -> str:
         "artefact": [spec.artefact_uri, spec.artefact_digest],
         "role": spec.role_arn,
         # Autoscaling is put on the running endpoint, so it is no part of what serves.
-        "compute": {k: v for k, v in asdict(spec.compute).items() if k != "autoscaling"},
+        "compute": spec.compute.model_dump(exclude={"autoscaling"}),
         "kind": type(spec.compute).__name__,
         "environment": dict(spec.environment),
-        "network": asdict(spec.network),
+        "network": spec.network.model_dump(),
         "kms_key": spec.kms_key,
     }
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]

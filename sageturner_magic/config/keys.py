@@ -117,6 +117,4 @@ def _form(schema: Schema) -> str:
         most = schema.get("maxProperties")
         limit = "" if most is None else f", at most {most} of them"
         return f"`key: value` pairs{limit}"
-    if kind == "string" and "minLength" in schema:
-        return f"{schema['minLength']} to {schema['maxLength']} characters"
     return {"boolean": "true or false"}.get(str(kind), "text")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import keyword
 import re
 import unicodedata
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -17,6 +18,21 @@ from pydantic_core import PydanticCustomError
 
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 """MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""
+
+OWN_TAGS = 6
+"""Tags that this package puts on an endpoint itself (`TAG_…` in aws/names.py)."""
+
+MOST_TAGS = 50 - OWN_TAGS
+"""Tags of the user's; AWS takes 50 on a resource (AddTags)."""
+
+TAG_CHARACTERS = r"\w .:/=+@-"
+"""What keys and values of tags are made of, as the inside of a pattern's brackets (Tag)."""
+
+MOST_VARIABLES = 100
+"""Variables of a container (CreateModel, ContainerDefinition)."""
+
+MOST_ENVIRONMENT_BYTES = 32 * 1024
+"""Bytes of all variables of a container, names and values (CreateModel, ContainerDefinition)."""
 
 
 def rule(why: str, do: str = "") -> PydanticCustomError:
@@ -135,11 +151,17 @@ def _environment_value(text: str) -> str:
     return text
 
 
-def environment_size(environment: dict[str, str]) -> dict[str, str]:
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
-    if size > 32 * 1024:
+def environment_bytes(environment: Mapping[str, str]) -> int:
+    """The size of all variables, as SageMaker counts it."""
+    return sum(len(key.encode()) + len(value.encode()) for key, value in environment.items())
+
+
+def environment_fits(environment: dict[str, str]) -> dict[str, str]:
+    """Refuse variables that are too large in all."""
+    size = environment_bytes(environment)
+    if size > MOST_ENVIRONMENT_BYTES:
         raise rule(
-            f"it has {size} bytes in all, and SageMaker takes at most {32 * 1024}",
+            f"it has {size} bytes in all, and SageMaker takes at most {MOST_ENVIRONMENT_BYTES}",
             "ship long values as files of the artefact",
         )
     return environment
@@ -147,7 +169,7 @@ def environment_size(environment: dict[str, str]) -> dict[str, str]:
 
 def _tag_key(text: str) -> str:
     # AWS reserves `aws:`; `sageturner:` tells what this tool created.
-    if not re.fullmatch(r"(?!aws:|sageturner:)[\w\s.:/=+@-]{1,128}", text):
+    if not re.fullmatch(rf"(?!(?i:aws:|sageturner:))[{TAG_CHARACTERS}]{{1,128}}", text):
         raise rule(
             "expected 1 to 128 letters, digits, spaces and _.:/=+-@, "
             "not beginning with aws: or sageturner:"
@@ -176,10 +198,16 @@ AmiVersion = Annotated[
     ),
 ]
 Subnet = Annotated[
-    str, _matching(r"subnet-[0-9a-zA-Z]+", "the id of a subnet", "subnet-0123456789abcdef0")
+    str, _matching(r"subnet-[0-9a-zA-Z]{1,25}", "the id of a subnet", "subnet-0123456789abcdef0")
 ]
 SecurityGroup = Annotated[
-    str, _matching(r"sg-[0-9a-zA-Z]+", "the id of a security group", "sg-0123456789abcdef0")
+    str, _matching(r"sg-[0-9a-zA-Z]{1,29}", "the id of a security group", "sg-0123456789abcdef0")
+]
+KmsKey = Annotated[
+    str,
+    _matching(
+        r"[a-zA-Z0-9:/_-]{1,2048}", "the id, the ARN or the alias of a KMS key", "alias/my-key"
+    ),
 ]
 BucketName = Annotated[
     str,
@@ -224,7 +252,7 @@ EnvironmentKey = Annotated[
 TagValue = Annotated[
     str,
     _matching(
-        r"[\w\s.:/=+@-]{0,256}",
+        rf"[{TAG_CHARACTERS}]{{0,256}}",
         "at most 256 letters, digits, spaces and _.:/=+-@",
         "search",
     ),

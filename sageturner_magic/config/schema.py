@@ -8,6 +8,7 @@ nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -29,6 +30,9 @@ from pydantic import (
 
 from sageturner_magic.config.places import Places
 from sageturner_magic.config.rules import (
+    MOST_ENVIRONMENT_BYTES,
+    MOST_TAGS,
+    MOST_VARIABLES,
     SERVERLESS_MEMORY,
     AmiVersion,
     ArtefactFile,
@@ -39,6 +43,7 @@ from sageturner_magic.config.rules import (
     EnvironmentValue,
     ImageReference,
     InstanceType,
+    KmsKey,
     PathText,
     PipPiece,
     RepositoryName,
@@ -51,7 +56,8 @@ from sageturner_magic.config.rules import (
     TagKey,
     TagValue,
     Variable,
-    environment_size,
+    environment_bytes,
+    environment_fits,
     rule,
 )
 from sageturner_magic.errors import Finding
@@ -315,6 +321,10 @@ class Compute(Section):
         "until the endpoint is deleted.",
     )
 
+    def of(self, endpoint_type: EndpointType) -> Serverless | Server | None:
+        """The settings of an endpoint on SageMaker; None where they are missing, or for `local`."""
+        return {"local": None, "serverless": self.serverless, "server": self.server}[endpoint_type]
+
 
 class Batch(Section):
     """Requests that are predicted together, for code that defines predict_batch()."""
@@ -478,7 +488,7 @@ class Config(Section):
     network: Network = Field(
         Network(), description="A VPC of your own, for the endpoint type `server`."
     )
-    kms_key: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(
+    kms_key: KmsKey | None = Field(
         None,
         description="KMS key (id, ARN or alias) that encrypts the disks of the endpoint's "
         "instances. Left out: AWS's own key, which also encrypts artefacts in S3.",
@@ -489,23 +499,22 @@ class Config(Section):
             EnvironmentKey,
             EnvironmentValue,
         ],
-        AfterValidator(environment_size),
+        AfterValidator(environment_fits),
     ] = Field(
         {},
-        max_length=100,
-        description="Environment variables of the model server, at most 100. Values are text as "
-        "written. Not for secrets: AWS shows them to whoever may describe the model.",
+        max_length=MOST_VARIABLES,
+        description=f"Environment variables of the model server, at most {MOST_VARIABLES}. Values "
+        "are text as written. Not for secrets: AWS shows them to whoever may describe the model.",
         examples=[{"LOG_LEVEL": "info"}],
     )
-    # AWS takes 50 tags on a resource, and five are this tool's own.
     tags: dict[
         TagKey,
         TagValue,
     ] = Field(
         {},
-        max_length=45,
-        description="Tags on everything that is created, at most 45, for instance to tell costs "
-        "apart.",
+        max_length=MOST_TAGS,
+        description=f"Tags on everything that is created, at most {MOST_TAGS}, for instance to "
+        "tell costs apart.",
         examples=[{"team": "search"}],
     )
     overrides: Overrides = Field(
@@ -559,6 +568,14 @@ class Config(Section):
     def artefact_variables(self) -> Mapping[str, str]:
         """File name -> the notebook variable that is saved as it."""
         return self.artefact if isinstance(self.artefact, dict) else {}
+
+    def container_environment(self, container_mode: ContainerMode) -> dict[str, str]:
+        """The container's variables on SageMaker: the user's, and the settings of our server."""
+        environment = dict(self.environment)
+        if container_mode == "generate" and self.serving.model_fields_set:
+            serving = self.serving.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+            environment["SAGETURNER_SERVING"] = json.dumps(serving, sort_keys=True)
+        return environment
 
     def to_yaml(self) -> str:
         """YAML with the keys that were written, in the schema's order, without comments."""
@@ -624,6 +641,26 @@ class Config(Section):
                 "`network` is set",
                 "serverless endpoints take neither a VPC nor network isolation",
                 "remove `network`, or deploy with `--endpoint-type server`",
+            )
+        in_s3 = self.s3_artefact
+        if endpoint_type == "serverless" and in_s3 and not in_s3.endswith(".tar.gz"):
+            found(
+                "artefact",
+                "A serverless endpoint takes its artefact as one .tar.gz",
+                f"`{in_s3}` is a prefix",
+                "pack it as model.tar.gz, or name a local folder",
+            )
+        variables = self.container_environment(container_mode)
+        size = environment_bytes(variables)
+        if endpoint_type != "local" and (
+            len(variables) > MOST_VARIABLES or size > MOST_ENVIRONMENT_BYTES
+        ):
+            found(
+                "environment",
+                "`environment` leaves no room for the settings of `serving`",
+                f"with them it has {len(variables)} variables of {size} bytes in all, and "
+                f"SageMaker takes at most {MOST_VARIABLES} of {MOST_ENVIRONMENT_BYTES} bytes",
+                "ship some of the values as files of the artefact",
             )
         if self.overrides.role_name and self.overrides.role_arn:
             found(

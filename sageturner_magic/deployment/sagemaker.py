@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 
 from sageturner_magic.aws import ecr, iam, pricing, quotas, rollout, s3
@@ -20,8 +19,8 @@ from sageturner_magic.aws.sagemaker import (
     ours,
 )
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Server, Serverless
 from sageturner_magic.capture import check_module, prepare_artefact
+from sageturner_magic.config import Server, Serverless
 from sageturner_magic.deployment.endpoint import is_local
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import (
@@ -34,9 +33,6 @@ from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import AwsOptions, Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.sagemaker_steps import (
     Work,
-    compute_of,
-    container_environment,
-    make_endpoint_spec,
     pausing,
     wait_until_settled,
 )
@@ -44,9 +40,6 @@ from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
 from sageturner_magic.text import nearby, size
 from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
-
-PLACEHOLDER_DIGEST = "sha256:" + "0" * 64
-"""Stands for the image in checks that are made before there is one."""
 
 
 def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
@@ -57,7 +50,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     """
     config, found = request.config, Collector()
     found.add(config.check(request.endpoint_type, request.container_mode))
-    compute = compute_of(config, request.endpoint_type)
+    compute = config.compute.of(request.endpoint_type)
     session = found.attempt(request.aws.open)
     where = session and found.attempt(
         lambda: names(
@@ -83,7 +76,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         cannot_try = untried(builder, wanted.spec) if builder and request.smoke_test else ()
         found.add(list(cannot_try))
         if isinstance(compute, Server) and wanted.ami:
-            compute = replace(compute, inference_ami_version=wanted.ami)
+            compute = compute.model_copy(update={"inference_ami_version": wanted.ami})
     role_arn, present = "", None
     if session and where and compute:
         role_arn, present = _account(request, session, where, compute, artefact, found)
@@ -140,7 +133,7 @@ def _account(
     serving = present and found.attempt(lambda: find_version(session, present.heads_for))
     replaced = serving.compute if serving else None
     found.add(list(found.attempt(lambda: quotas.quota_findings(session, compute, replaced)) or ()))
-    _check_spec(request, where, role_arn, compute, found)
+    found.add(list(problems(compute)))
     return role_arn, present
 
 
@@ -149,17 +142,6 @@ def _artefact(
 ) -> Artefact | None:
     config = request.config
     if config.s3_artefact:
-        if request.endpoint_type == "serverless" and not config.s3_artefact.endswith(".tar.gz"):
-            found.add(
-                [
-                    Finding(
-                        "A serverless endpoint takes its artefact as one .tar.gz",
-                        where=config.where("artefact"),
-                        why=f"`{config.s3_artefact}` is a prefix",
-                        do="pack it as model.tar.gz, or name a local folder",
-                    )
-                ]
-            )
         return None
     return found.attempt(
         lambda: prepare_artefact(
@@ -215,31 +197,6 @@ def _role(
     if uri := request.config.s3_artefact:
         found.add(list(found.attempt(lambda: s3.uri_findings(session, uri, role)) or ()))
     return role.arn if role else where.role_arn
-
-
-def _check_spec(
-    request: DeployRequest,
-    where: Names,
-    role_arn: str,
-    compute: Serverless | Server,
-    found: Collector,
-) -> None:
-    image = f"{where.account}.dkr.ecr.{where.region}.amazonaws.com/{where.repository}"
-    found.add(
-        list(
-            problems(
-                make_endpoint_spec(
-                    request.config,
-                    f"{image}@{PLACEHOLDER_DIGEST}",
-                    role_arn,
-                    compute,
-                    request.config.s3_artefact,
-                    "",
-                    container_environment(request.config, request.container_mode == "generate"),
-                )
-            )
-        )
-    )
 
 
 def _facts(work: Work) -> tuple[Fact, ...]:

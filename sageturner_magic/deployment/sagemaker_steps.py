@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +11,8 @@ from sageturner_magic.aws.limits import SERVERLESS_IMAGE_BYTES
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.sagemaker import Endpoint
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Network, Server, Serverless
-from sageturner_magic.config import Config
+from sageturner_magic.aws.spec import EndpointSpec
+from sageturner_magic.config import Config, Server, Serverless
 from sageturner_magic.deployment.deployed_code import remember
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import WantedImage
@@ -160,7 +159,7 @@ class Work:
         return isinstance(self.wanted.spec, BuildSpec)
 
     def _environment(self) -> dict[str, str]:
-        return container_environment(self.request.config, self.generated)
+        return self.request.config.container_environment(self.request.container_mode)
 
     def result(self) -> Deployment:
         assert self.endpoint is not None
@@ -254,15 +253,6 @@ def pausing(reporter: Reporter) -> Callable[[float], None]:
     return pause
 
 
-def container_environment(config: Config, generated: bool) -> dict[str, str]:
-    """The container's variables: the user's, and for our own server its settings."""
-    environment = dict(config.environment)
-    if generated and config.serving.model_fields_set:
-        serving = config.serving.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-        environment["SAGETURNER_SERVING"] = json.dumps(serving, sort_keys=True)
-    return environment
-
-
 def make_endpoint_spec(
     config: Config,
     image: str,
@@ -272,7 +262,6 @@ def make_endpoint_spec(
     artefact_digest: str,
     environment: dict[str, str],
 ) -> EndpointSpec:
-    network = config.network
     return EndpointSpec(
         name=config.name,
         image=image,
@@ -281,32 +270,7 @@ def make_endpoint_spec(
         artefact_uri=artefact_uri,
         artefact_digest=artefact_digest,
         environment=environment,
-        network=Network(network.subnets, network.security_groups, network.isolation),
+        network=config.network,
         kms_key=config.kms_key,
         tags=config.tags,
-    )
-
-
-def compute_of(config: Config, endpoint_type: str) -> Serverless | Server | None:
-    """`compute.serverless` or `compute.server`; None where the section is missing."""
-    if endpoint_type == "serverless":
-        wanted = config.compute.serverless
-        if wanted is None:
-            return None
-        return Serverless(wanted.memory, wanted.max_concurrency, wanted.provisioned_concurrency)
-    server = config.compute.server
-    if server is None:
-        return None
-    scaling = server.autoscaling
-    return Server(
-        instance_type=server.instance_type,
-        initial_instance_count=server.initial_instance_count,
-        volume_gb=server.volume_gb,
-        startup_timeout_s=server.startup_timeout_s,
-        download_timeout_s=server.download_timeout_s,
-        inference_ami_version=server.inference_ami_version,
-        routing=server.routing,
-        autoscaling=None
-        if scaling is None
-        else Autoscaling(scaling.min, scaling.max, float(scaling.invocations_per_instance)),
     )

@@ -28,8 +28,7 @@ from sageturner_magic.capture import (
     prepare_artefact,
     try_module,
 )
-from sageturner_magic.config import Config
-from sageturner_magic.config.rules import SERVERLESS_MEMORY
+from sageturner_magic.config import SERVERLESS_MEMORY, Config
 from sageturner_magic.deployment.local import CONTAINER_MODEL_DIR, has_container_path
 from sageturner_magic.deployment.packages import pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done

@@ -18,7 +18,7 @@ from sageturner_magic.aws.sagemaker import (
     our_endpoint,
 )
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Server
+from sageturner_magic.config import Server
 from sageturner_magic.errors import AwsError
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.load import Answer, Ask, Price

@@ -32,7 +32,8 @@ from sageturner_magic.aws.names import Names, log_group, names
 from sageturner_magic.aws.permissions import actions
 from sageturner_magic.aws.policies import VERBS, Verb, caller_policy
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Server, Serverless
+from sageturner_magic.aws.spec import EndpointSpec
+from sageturner_magic.config import Autoscaling, Server, Serverless
 from sageturner_magic.errors import AwsError, EndpointError, InvocationError
 from sageturner_magic.values import Artefact
 
@@ -198,9 +199,12 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     assert ecr.find_repository(plan, ours)
     assert ecr.find_image(plan, ours, tag="digits-1", architecture="amd64") is None
     assert sagemaker.find_endpoint(plan, "digits") is None
-    assert pricing.hourly(plan, Server("ml.m5.xlarge", 2))
-    assert quotas.quota_findings(plan, Server("ml.m5.xlarge", 2)) == ()
-    assert quotas.quota_findings(plan, Serverless(6144, 5)) == ()
+    assert pricing.hourly(plan, Server(instance_type="ml.m5.xlarge", initial_instance_count=2))
+    assert (
+        quotas.quota_findings(plan, Server(instance_type="ml.m5.xlarge", initial_instance_count=2))
+        == ()
+    )
+    assert quotas.quota_findings(plan, Serverless(memory=6144, max_concurrency=5)) == ()
 
     ecr.ensure_repository(deployer, ours)
     keys = stand.create_user("pusher", caller_policy(ours, ["deploy"]))
@@ -217,12 +221,14 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     (tmp_path / "large" / "w.bin").write_bytes(bytes(range(256)) * 4 * 9000)
     large = Artefact(tmp_path / "large", "f" * 64, 256 * 4 * 9000, 1)
     upload.upload_prefix(deployer, ours, large, Quiet())
-    spec = EndpointSpec("digits", image.pinned, role.arn, Server("ml.m5.large"), uri)
+    spec = EndpointSpec("digits", image.pinned, role.arn, Server(instance_type="ml.m5.large"), uri)
     assert quotas.quota_findings(deployer, spec.compute) == ()
     assert iam.resolve_role(deployer, ours) == role
     assert pricing.hourly(deployer, spec.compute)
     assert deploy(deployer, spec) == "created"
-    assert autoscaling.ensure(deployer, "digits", Autoscaling(1, 3, 100))
+    assert autoscaling.ensure(
+        deployer, "digits", Autoscaling(min=1, max=3, invocations_per_instance=100)
+    )
     assert autoscaling.ensure(deployer, "digits", None)
     second = dataclasses.replace(spec, environment={"COLOUR": "red"}, artefact_uri=prefix)
     assert deploy(deployer, second) == "updated"
@@ -316,7 +322,9 @@ def test_throttling_resets_and_a_role_that_is_new_are_survived(
     stand.faults.set(throttle_percent=30, reset_percent=5, cold_starts=2)
     image = ecr.find_image(admin, ours, tag="digits-1", architecture="amd64")
     assert image
-    spec = EndpointSpec("digits", image.pinned, ours.role_arn, Serverless(2048, 5), uri)
+    spec = EndpointSpec(
+        "digits", image.pinned, ours.role_arn, Serverless(memory=2048, max_concurrency=5), uri
+    )
     assert deploy(admin, spec) == "created"
     assert runtime.invoke(admin, "digits", runtime.Request(b"{}")).body
 
@@ -332,7 +340,9 @@ def test_failures_are_diagnosed_and_the_next_deploy_mends_them(
     image = ecr.find_image(admin, ours, tag="digits-1", architecture="amd64")
     assert image
     uri = upload.upload_archive(admin, ours, artefact(tmp_path / "model"), Quiet())
-    spec = EndpointSpec("digits", image.pinned, ours.role_arn, Server("ml.m5.large"), uri)
+    spec = EndpointSpec(
+        "digits", image.pinned, ours.role_arn, Server(instance_type="ml.m5.large"), uri
+    )
 
     stand.faults.set(no_capacity="ml.m5.large")
     with pytest.raises(EndpointError, match=r"no free ml\.m5\.large in eu-west-1"):
@@ -348,11 +358,11 @@ def test_failures_are_diagnosed_and_the_next_deploy_mends_them(
     assert sagemaker.our_endpoint(admin, "digits").version == spec.version
     stand.timing.startup_scale = 1.0
 
-    autoscaling.ensure(admin, "digits", Autoscaling(1, 2, 5))
-    larger = dataclasses.replace(spec, compute=Server("ml.m5.xlarge"))
+    autoscaling.ensure(admin, "digits", Autoscaling(min=1, max=2, invocations_per_instance=5))
+    larger = dataclasses.replace(spec, compute=Server(instance_type="ml.m5.xlarge"))
     assert deploy(admin, larger) == "updated"
     with pytest.raises(EndpointError, match="cannot become serverless"):
-        deploy(admin, dataclasses.replace(spec, compute=Serverless(1024, 1)))
+        deploy(admin, dataclasses.replace(spec, compute=Serverless(memory=1024, max_concurrency=1)))
     lost = dataclasses.replace(larger, artefact_uri=uri.replace("model.tar", "none.tar"))
     with pytest.raises(AwsError, match=r"artefact is not where"):
         deploy(admin, lost)

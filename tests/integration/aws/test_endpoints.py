@@ -7,7 +7,8 @@ import time
 from sageturner_magic.aws import autoscaling, iam, logs, rollout, sagemaker
 from sageturner_magic.aws.names import Names, log_group
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Server, Serverless
+from sageturner_magic.aws.spec import EndpointSpec
+from sageturner_magic.config import Autoscaling, Server, Serverless
 
 
 def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names) -> None:
@@ -16,7 +17,7 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
         "digits",
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sageturner-sagemaker@sha256:" + "a" * 64,
         role.arn,
-        Server("ml.m5.xlarge", volume_gb=20, startup_timeout_s=600),
+        Server(instance_type="ml.m5.xlarge", volume_gb=20, startup_timeout_s=600),
         f"s3://{ours.bucket}/artefacts/{'b' * 64}/model.tar.gz",
         environment={"A": "1"},
         tags={"team": "search"},
@@ -35,7 +36,7 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
     assert (version.image, version.artefact_uri) == (spec.image, spec.artefact_uri)
     assert version.role_arn == role.arn and version.servable
 
-    wanted = Autoscaling(1, 3, 100)
+    wanted = Autoscaling(min=1, max=3, invocations_per_instance=100)
     assert autoscaling.ensure(session, "digits", wanted)
     assert autoscaling.describe(session, "digits") == wanted
 
@@ -62,7 +63,7 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
 
 
 def test_serverless_settings_come_back_as_they_were_given(session: AwsSession, ours: Names) -> None:
-    compute = Serverless(2048, 5, 1)
+    compute = Serverless(memory=2048, max_concurrency=5, provisioned_concurrency=1)
     spec = EndpointSpec("small", "repo@sha256:" + "a" * 64, ours.role_arn, compute)
     rollout.apply(session, spec)
     (version,) = sagemaker.list_versions(session)

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 
 from sageturner_magic.aws import pricing, quotas
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Autoscaling, Server, Serverless
+from sageturner_magic.config import Autoscaling, Server, Serverless
 
 Stub = Callable[[object], Stubber]
 
@@ -41,15 +41,17 @@ class TestPrices:
             product("EUW1-Train:ml.m5.large", "9"),
             product("EUW1-Host:ml.m5.large", "0.128"),
         )
-        assert pricing.hourly(session, Server("ml.m5.large", 3)) == pytest.approx(0.384)
+        assert pricing.hourly(
+            session, Server(instance_type="ml.m5.large", initial_instance_count=3)
+        ) == pytest.approx(0.384)
 
     def test_is_asked_for_once_a_session(self, session: AwsSession, stub: Stub) -> None:
         price_list(stub(session.pricing), product("EUW1-Host:ml.m5.large", "0.1"))
         for _ in range(3):
-            assert pricing.hourly(session, Server("ml.m5.large")) == 0.1
+            assert pricing.hourly(session, Server(instance_type="ml.m5.large")) == 0.1
 
     def test_serverless_costs_nothing_while_it_is_not_used(self, session: AwsSession) -> None:
-        assert pricing.hourly(session, Serverless(2048, 5)) == 0.0
+        assert pricing.hourly(session, Serverless(memory=2048, max_concurrency=5)) == 0.0
 
     def test_unless_concurrency_is_provisioned(self, session: AwsSession, stub: Stub) -> None:
         price_list(
@@ -57,7 +59,9 @@ class TestPrices:
             product("EUW1-ServerlessInf:Mem-2GB", "0.00004"),
             product("EUW1-ProvisionedConcurrency:Mem-2GB", "0.00001"),
         )
-        assert pricing.hourly(session, Serverless(2048, 5, 2)) == pytest.approx(0.072)
+        assert pricing.hourly(
+            session, Serverless(memory=2048, max_concurrency=5, provisioned_concurrency=2)
+        ) == pytest.approx(0.072)
 
     def test_the_free_tier_is_not_taken_for_the_price(
         self, session: AwsSession, stub: Stub
@@ -100,7 +104,7 @@ class TestPrices:
             session.pricing.meta.events.register("before-call", fail)
         else:
             price_list(stub(session.pricing), *(["{}"] if answer == "another form" else []))
-        assert pricing.hourly(session, Server("ml.m5.large")) is None
+        assert pricing.hourly(session, Server(instance_type="ml.m5.large")) is None
         assert answer == "denied" or pricing.hosted_instances(session) == {}
 
 
@@ -120,7 +124,7 @@ class TestQuotas:
         self, session: AwsSession
     ) -> None:
         limits(session, **{self.GPU: 0, self.LARGE: 4, "ml.g5.xlarge for training job usage": 9})
-        (finding,) = quotas.quota_findings(session, Server("ml.g5.xlarge"))
+        (finding,) = quotas.quota_findings(session, Server(instance_type="ml.g5.xlarge"))
         assert finding.severity == "error"
         assert f"`{self.GPU}` is 0 in eu-west-1" in finding.why
         assert "eu-west-1.console.aws.amazon.com/servicequotas" in finding.do
@@ -128,13 +132,29 @@ class TestQuotas:
 
     def test_enough_is_no_finding(self, session: AwsSession) -> None:
         limits(session, **{self.LARGE: 2})
-        assert quotas.quota_findings(session, Server("ml.m5.large", 2)) == ()
+        assert (
+            quotas.quota_findings(
+                session, Server(instance_type="ml.m5.large", initial_instance_count=2)
+            )
+            == ()
+        )
 
     @pytest.mark.parametrize(
         ("wanted", "replaced", "why"),
         [
-            (Server("ml.m5.large", 2), Server("ml.m5.large", 1), "side by side"),
-            (Server("ml.m5.large", autoscaling=Autoscaling(1, 5, 10)), None, "autoscaling"),
+            (
+                Server(instance_type="ml.m5.large", initial_instance_count=2),
+                Server(instance_type="ml.m5.large", initial_instance_count=1),
+                "side by side",
+            ),
+            (
+                Server(
+                    instance_type="ml.m5.large",
+                    autoscaling=Autoscaling(min=1, max=5, invocations_per_instance=10),
+                ),
+                None,
+                "autoscaling",
+            ),
         ],
     )
     def test_what_may_not_suffice_later_is_a_warning(
@@ -152,8 +172,8 @@ class TestQuotas:
                 "Maximum total concurrency for serverless endpoints": 10,
             },
         )
-        assert quotas.quota_findings(session, Serverless(3072, 10)) == ()
-        findings = quotas.quota_findings(session, Serverless(6144, 20))
+        assert quotas.quota_findings(session, Serverless(memory=3072, max_concurrency=10)) == ()
+        findings = quotas.quota_findings(session, Serverless(memory=6144, max_concurrency=20))
         assert [f.where for f in findings] == [
             "compute.serverless.memory",
             "compute.serverless.max_concurrency",
@@ -161,6 +181,6 @@ class TestQuotas:
 
     def test_not_being_able_to_look_is_a_note(self, session: AwsSession, stub: Stub) -> None:
         stub(session.quotas).add_client_error("list_service_quotas", "AccessDeniedException", "no")
-        (finding,) = quotas.quota_findings(session, Server("ml.m5.large"))
+        (finding,) = quotas.quota_findings(session, Server(instance_type="ml.m5.large"))
         assert finding.severity == "note"
         assert "servicequotas:ListServiceQuotas" in finding.why

@@ -9,12 +9,15 @@ import pytest
 
 from sageturner_magic.aws import autoscaling, rollout, sagemaker
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import Autoscaling, EndpointSpec, Server, Serverless
+from sageturner_magic.aws.spec import EndpointSpec
+from sageturner_magic.config import Autoscaling, Server, Serverless
 from sageturner_magic.errors import AwsError, DeploymentCancelled, EndpointError
 from tests.unit.aws.fake import PREFIX, Clock, FakeSageMaker
 
 ROLE = "arn:aws:iam::123456789012:role/sageturner-role-sagemaker"
-FIRST = EndpointSpec("digits", "repo@sha256:" + "1" * 64, ROLE, Server("ml.m5.large"), "s3://b/1")
+FIRST = EndpointSpec(
+    "digits", "repo@sha256:" + "1" * 64, ROLE, Server(instance_type="ml.m5.large"), "s3://b/1"
+)
 SECOND = dataclasses.replace(FIRST, image="repo@sha256:" + "2" * 64)
 THIRD = dataclasses.replace(FIRST, image="repo@sha256:" + "3" * 64)
 
@@ -181,7 +184,7 @@ def test_an_endpoint_that_is_not_ours_is_not_touched(
 def test_instances_do_not_become_serverless_but_the_reverse_works(
     session: AwsSession, aws: FakeSageMaker, clock: Clock
 ) -> None:
-    serverless = dataclasses.replace(FIRST, compute=Serverless(2048, 5))
+    serverless = dataclasses.replace(FIRST, compute=Serverless(memory=2048, max_concurrency=5))
     deploy(session, serverless, clock)
     assert deploy(session, FIRST, clock) == "updated"
     with pytest.raises(EndpointError, match=r"cannot become serverless.*sageturner delete digits"):
@@ -288,8 +291,8 @@ class TestRollback:
 
 
 class TestAutoscaling:
-    WANTED = Autoscaling(1, 4, 100.0)
-    LARGER = dataclasses.replace(SECOND, compute=Server("ml.m5.xlarge"))
+    WANTED = Autoscaling(min=1, max=4, invocations_per_instance=100.0)
+    LARGER = dataclasses.replace(SECOND, compute=Server(instance_type="ml.m5.xlarge"))
 
     def test_is_set_up_changed_and_taken_off(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
@@ -299,7 +302,7 @@ class TestAutoscaling:
         assert "from 1 to 4" in autoscaling.ensure(session, "digits", self.WANTED)
         assert autoscaling.describe(session, "digits") == self.WANTED
         assert autoscaling.ensure(session, "digits", self.WANTED) == ""
-        more = dataclasses.replace(self.WANTED, max=6)
+        more = self.WANTED.model_copy(update={"max": 6})
         assert "to 6" in autoscaling.ensure(session, "digits", more)
         assert "off" in autoscaling.ensure(session, "digits", None)
         assert autoscaling.describe(session, "digits") is None

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.config import Config, Origin, parse_config
-from sageturner_magic.config.rules import SERVERLESS_MEMORY
+from sageturner_magic.aws import names as aws_names
+from sageturner_magic.config import SERVERLESS_MEMORY, Config, Origin, parse_config
+from sageturner_magic.config.rules import OWN_TAGS
 from tests.unit.config.helpers import FOLDER, finding, findings, read
 
 ORIGINAL_CPU = """\
@@ -252,6 +253,10 @@ def test_a_name_that_does_not_fit_comes_with_one_that_does(name, suggested):
         ),
         ("environment: {a-b: c}", "environment.a-b", "write it like `LOG_LEVEL`"),
         ("tags: {'aws:cost': c}", "tags.aws:cost", ""),
+        ("tags: {'AWS:cost': c}", "tags.AWS:cost", ""),
+        ('tags: {cost: "a\\tb"}', "tags.cost", ""),
+        ("kms_key: my key", "kms_key", "write it like `alias/my-key`"),
+        (f"network: {{subnets: [subnet-{'a' * 26}], security_groups: [sg-1]}}", "subnets[0]", ""),
         ("overrides: {role_arn: my-role}", "overrides.role_arn", "write it like"),
         ("overrides: {bucket_name: My_Bucket}", "overrides.bucket_name", "write it like"),
         ("overrides: {repository_name: A}", "overrides.repository_name", "write it like"),
@@ -277,6 +282,40 @@ def test_the_environment_has_sagemakers_limits():
     assert "1025 characters" in finding(f"name: x\nenvironment: {{A: {'v' * 1025}}}").why
     large = "".join(f"  K{number}: {'v' * 1000}\n" for number in range(40))
     assert "bytes in all" in finding(f"name: x\nenvironment:\n{large}").why
+
+
+def test_six_tags_are_left_for_our_own():
+    own = [tag for tag in vars(aws_names).values() if str(tag).startswith("sageturner:")]
+    assert len(own) == OWN_TAGS
+    tags = [f"  k{number}: v\n" for number in range(50 - OWN_TAGS + 1)]
+    assert "at most 44" in finding(f"name: x\ntags:\n{''.join(tags)}").why
+    assert len(read(f"name: x\ntags:\n{''.join(tags[1:])}").tags) == 44
+
+
+@pytest.mark.parametrize("number", [100, 99])
+def test_the_settings_of_serving_take_one_variable(number):
+    variables = "".join(f"  K{number}: v\n" for number in range(number))
+    config = read(f"name: x\nserving: {{workers: 2}}\nenvironment:\n{variables}")
+    # The user's own image does not get them, and a local endpoint has no limit.
+    assert config.check("local", "generate") == []
+    provided = [found.key for found in config.check("server", "provide")]
+    assert "environment" not in provided
+    found = [found for found in config.check("server", "generate") if found.key == "environment"]
+    assert len(found) == (number == 100)
+    for one in found:
+        assert "101 variables" in one.why
+        assert one.where == "sageturner.yaml:3:1"
+
+
+def test_the_settings_of_serving_count_as_bytes_too():
+    variables = "".join(f"  K{number}: {'v' * 1020}\n" for number in range(32))
+    config = read(
+        "name: x\ncompute: {serverless: }\nserving: {workers: 2, queue: 3, timeout_s: 9}\n"
+        f"environment:\n{variables}"
+    )
+    (found,) = config.check("serverless", "generate")
+    assert found.key == "environment"
+    assert "bytes" in found.why
 
 
 def test_secrets_are_not_repeated_in_messages():
@@ -329,6 +368,13 @@ def test_a_role_is_named_once():
             "generate",
             "network",
             "sageturner.yaml:3:1",
+        ),
+        (
+            "compute: {serverless: }\nartefact: s3://my-bucket/model/",
+            "serverless",
+            "generate",
+            "artefact",
+            "sageturner.yaml:3:11",
         ),
     ],
 )
