@@ -149,6 +149,46 @@ class UnpackedImage:
     working_dir: str
 
 
+REQUEST_SECONDS = 70.0
+"""How long a caller waits for a response: a little more than the 60 s that a model has."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request to a model, as it is sent; `targets.payload.encode` makes one of a Python value.
+
+    Attributes:
+        body: The payload's bytes.
+        content_type: Media type of the body.
+        accept: Media type wanted for the response; empty leaves it to the model.
+        timeout_s: Seconds to wait for the response of a local endpoint; of a streamed one, for
+            each piece.
+    """
+
+    body: bytes = field(repr=False)
+    content_type: str = "application/json"
+    accept: str = ""
+    timeout_s: float = REQUEST_SECONDS
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The outcome of one request of a load test.
+
+    Attributes:
+        status: HTTP status of the model server, or of AWS where the request got no further; None
+            without a response.
+        trouble: The kind of failure in a few words, equal for equal causes; empty on success.
+        detail: The model's or AWS's own message.
+        size: Bytes of the response.
+    """
+
+    status: int | None
+    trouble: str = ""
+    detail: str = ""
+    size: int = 0
+
+
 class Reporter(Protocol):
     """What a long piece of work is given to say how far it is.
 

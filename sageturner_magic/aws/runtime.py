@@ -14,6 +14,7 @@ from sageturner_magic.aws.names import log_group
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.symptoms import INVOCATION
 from sageturner_magic.errors import AwsError, InvocationError
+from sageturner_magic.values import Attempt, Request
 
 T = TypeVar("T")
 
@@ -25,24 +26,11 @@ _LOG_LINES = 20
 
 
 @dataclass(frozen=True)
-class Request:
-    """What is sent to a model. Header values as in HTTP; empty ones are not sent."""
-
-    body: bytes
-    content_type: str = "application/json"
-    accept: str = ""
-    custom_attributes: str = ""
-    inference_id: str = ""
-
-
-@dataclass(frozen=True)
 class Response:
-    """What a model answered. `variant` is the one that did."""
+    """The whole response of a model."""
 
     body: bytes
     content_type: str
-    custom_attributes: str
-    variant: str
 
 
 @dataclass(frozen=True)
@@ -76,12 +64,7 @@ def invoke(
     call = session.runtime.invoke_endpoint
     with _translated(session, name):
         answer = _when_ready(lambda: call(**_parameters(name, request)), pause)
-        return Response(
-            body=answer["Body"].read(),
-            content_type=answer.get("ContentType", ""),
-            custom_attributes=answer.get("CustomAttributes", ""),
-            variant=answer.get("InvokedProductionVariant", ""),
-        )
+        return Response(answer["Body"].read(), answer.get("ContentType", ""))
 
 
 def invoke_stream(
@@ -112,20 +95,10 @@ def invoke_stream(
     return StreamedResponse(answer.get("ContentType", ""), parts(), events.close)
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """What came of one call. Attributes: see `targets.load.Answer`; `said` is its detail."""
-
-    status: int | None
-    trouble: str = ""
-    said: str = ""
-    size: int = 0
-
-
-def attempts(
+def sender(
     session: AwsSession, name: str, request: Request, connections: int
 ) -> Callable[[], Attempt]:
-    """What sends the request once each time it is called: never again, so that all is counted.
+    """A function that sends the request once per call, without a retry, so that all is counted.
 
     It raises nothing for what AWS or the model answers, and may be called from as many threads
     as there are `connections`.
@@ -135,7 +108,7 @@ def attempts(
     client = session.runtime_of(connections)
     parameters = _parameters(name, request)
 
-    def attempt() -> Attempt:
+    def send() -> Attempt:
         try:
             answer = client.invoke_endpoint(**parameters)
             return Attempt(200, size=len(answer["Body"].read()))
@@ -144,7 +117,7 @@ def attempts(
                 raise
             return _attempt_failed(error)
 
-    return attempt
+    return send
 
 
 def _attempt_failed(error: Exception) -> Attempt:
@@ -160,14 +133,13 @@ def _attempt_failed(error: Exception) -> Attempt:
 
 
 def _parameters(name: str, request: Request) -> Any:
-    headers = {
+    accept = {"Accept": request.accept} if request.accept else {}
+    return {
+        "EndpointName": name,
+        "Body": request.body,
         "ContentType": request.content_type,
-        "Accept": request.accept,
-        "CustomAttributes": request.custom_attributes,
-        "InferenceId": request.inference_id,
+        **accept,
     }
-    sent = {key: value for key, value in headers.items() if value}
-    return {"EndpointName": name, "Body": request.body, **sent}
 
 
 def _when_ready(call: Callable[[], T], pause: Callable[[float], None]) -> T:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sageturner_magic.capture.folder import from_folder
     from sageturner_magic.capture.notebook import Captured, CapturedCell, Notebook
     from sageturner_magic.capture.requirements import NeededPackage, needed_packages
-    from sageturner_magic.capture.trial import Limits, Payload, Trial, check_module, try_module
+    from sageturner_magic.capture.trial import Limits, Trial, check_module, try_module
 
 __all__ = [
     "Captured",
@@ -19,7 +19,6 @@ __all__ = [
     "Limits",
     "NeededPackage",
     "Notebook",
-    "Payload",
     "Trial",
     "check_module",
     "from_folder",
@@ -35,7 +34,6 @@ _HOMES = {
     "Limits": "trial",
     "NeededPackage": "requirements",
     "Notebook": "notebook",
-    "Payload": "trial",
     "Trial": "trial",
     "check_module": "trial",
     "from_folder": "folder",

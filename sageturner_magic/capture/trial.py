@@ -32,7 +32,7 @@ from sageturner_magic.capture.failures import (
     explain,
     forgotten_return,
 )
-from sageturner_magic.values import CapturedModule, Reporter
+from sageturner_magic.values import CapturedModule, Reporter, Request
 
 IMPORT_LIMIT_S = 480.0
 """Seconds that an import may take at least: what SageMaker gives a container to be ready.
@@ -49,14 +49,6 @@ _STACK_S = 2.0
 """How long a process that hangs has to say where."""
 
 _OUTPUT_LINES = 20
-
-
-@dataclass(frozen=True)
-class Payload:
-    """A request as a client would send it."""
-
-    body: bytes
-    content_type: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +93,7 @@ def try_module(
     *,
     python: str,
     limits: Limits,
-    payload: Payload | None = None,
+    request: Request | None = None,
     serving: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     reporter: Reporter | None = None,
@@ -114,7 +106,7 @@ def try_module(
 
     Args:
         model_dir: The artefact's folder; None for an empty one.
-        payload: The request; without one that of example_request(), if the module defines it.
+        request: The request; without one that of example_request(), if the module defines it.
         serving: The `serving` section as the server reads it.
         environment: Added to this process's own.
         reporter: Is given what the code prints.
@@ -132,13 +124,13 @@ def try_module(
         "predict": limits.predict_s,
     }
     with _workplace(module) as folder:
-        if payload is not None:
-            (folder / "report.request").write_bytes(payload.body)
+        if request is not None:
+            (folder / "report.request").write_bytes(request.body)
         variables = {
             **(environment or {}),
             "SM_MODEL_DIR": str(model_dir or folder / "model"),
             "SAGETURNER_SERVING": json.dumps(serving or {}),
-            "SAGETURNER_TRIAL_TYPE": payload.content_type if payload else "",
+            "SAGETURNER_TRIAL_TYPE": request.content_type if request else "",
         }
         said = _run(folder, python, "predict", variables, stages, reporter, entered)
     files = tuple(sorted(path.name for path in model_dir.iterdir())) if model_dir else ()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from sageturner_magic.cli.reading import aws_options, payload_of, request_of
+from sageturner_magic.cli.reading import aws_options, has_payload, payload_of, request_of
 from sageturner_magic.errors import (
     DeploymentCancelled,
     InvocationCancelled,
@@ -171,15 +171,15 @@ def _logs(arguments: Namespace) -> None:
 
 
 def _invoke(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import asking
+    from sageturner_magic.deployment.endpoint import Endpoint
     from sageturner_magic.rendering import responses, terminal
 
-    payload, about = request_of(arguments)
+    request = request_of(arguments)
+    endpoint = Endpoint.at(arguments.name, aws_options(arguments))
     if arguments.stream:
-        stream = asking.invoke_stream(arguments.name, payload, **about)
-        prediction = terminal.write_stream(stream, as_json=arguments.json)
+        prediction = terminal.write_stream(endpoint.send_stream(request), as_json=arguments.json)
     else:
-        prediction = asking.invoke(arguments.name, payload, **about)
+        prediction = endpoint.send(request)
         if arguments.json:
             _print_json(
                 {
@@ -200,21 +200,13 @@ def _invoke(arguments: Namespace) -> None:
 def _try(arguments: Namespace) -> None:
     from sageturner_magic.deployment import verbs
     from sageturner_magic.rendering import trials
+    from sageturner_magic.targets.payload import encode
 
     if arguments.name and arguments.payload is None and not is_name(arguments.name):
         arguments.name, arguments.payload = None, arguments.name
-    payload: object = verbs.EXAMPLE
-    content_type = arguments.content_type
-    if arguments.file or arguments.payload is not None:
-        payload, content_type = payload_of(arguments)
+    sample = encode(*payload_of(arguments)) if has_payload(arguments) else None
     lines = _lines(arguments)
-    handle = verbs.start_trial(
-        payload,
-        arguments.config_path,
-        name=arguments.name,
-        content_type=content_type,
-        listener=lines,
-    )
+    handle = verbs.start_trial(sample, arguments.config_path, name=arguments.name, listener=lines)
     _follow(handle, lines)
     tried = handle.result()
     if arguments.json:
@@ -224,16 +216,16 @@ def _try(arguments: Namespace) -> None:
 
 
 def _load_test(arguments: Namespace) -> None:
+    from sageturner_magic.deployment.endpoint import Endpoint
     from sageturner_magic.deployment.load_test import start_load_test
     from sageturner_magic.rendering import load_tests, terminal
 
-    payload, about = request_of(arguments, needed=False)
+    endpoint = Endpoint.at(arguments.name, aws_options(arguments))
     run = start_load_test(
-        arguments.name,
-        payload,
+        endpoint,
+        request_of(arguments, endpoint.example_payload),
         requests=arguments.requests,
         concurrency=arguments.concurrency,
-        **about,
     )
     if sys.stderr.isatty() and not arguments.json:
         terminal.follow_load_test(run)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from argparse import Namespace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from sageturner_magic.errors import UsageError
 
 if TYPE_CHECKING:
     from sageturner_magic.deployment.request import AwsOptions
+    from sageturner_magic.values import Request
 
 
 def aws_options(arguments: Namespace) -> AwsOptions:
@@ -20,39 +22,43 @@ def aws_options(arguments: Namespace) -> AwsOptions:
     return AwsOptions(arguments.profile, arguments.region)
 
 
-def request_of(arguments: Namespace, *, needed: bool = True) -> tuple[object, dict[str, Any]]:
-    """The payload (None where none is given nor `needed`), and how it is sent.
+def request_of(arguments: Namespace, example: Callable[[], object] | None = None) -> Request:
+    """The request that the arguments describe, with the payload of `example` where none is given.
 
-    Raises UsageError, as `payload_of`.
+    Raises UsageError as `payload_of` and `example`, InvocationError as `encode`.
     """
-    given = arguments.payload is not None or arguments.file
-    payload, content_type = payload_of(arguments) if given or needed else (None, None)
-    return payload, {
-        "content_type": content_type,
-        "accept": arguments.accept,
-        "timeout_s": arguments.timeout,
-        "aws": aws_options(arguments),
-    }
+    from sageturner_magic.targets.payload import encode
+
+    if example is None or has_payload(arguments):
+        payload, content_type = payload_of(arguments)
+    else:
+        payload, content_type = example(), arguments.content_type
+    return encode(payload, content_type, arguments.accept, arguments.timeout)
+
+
+def has_payload(arguments: Namespace) -> bool:
+    """Whether a payload is given, in any of the three ways."""
+    return arguments.payload is not None or arguments.file is not None
 
 
 def payload_of(arguments: Namespace) -> tuple[object, str | None]:
-    """The payload and its content type, None for JSON's.
+    """The payload and its content type, None for the default.
 
     Raises UsageError where there is none, more than one, or one that is not JSON.
     """
-    from sageturner_magic.deployment import asking
+    from sageturner_magic.targets.payload import read_payload
 
     text, content_type = arguments.payload, arguments.content_type
     if arguments.file and text is not None:
         raise UsageError("There is more than one payload", do="leave PAYLOAD or --file out")
     if arguments.file:
-        return asking.read_payload(arguments.file, content_type)
+        return read_payload(arguments.file, content_type)
     if text is None:
         raise UsageError("There is no payload", do="write JSON, @FILE, or - for standard input")
     if text == "-":
         text = sys.stdin.read()
     elif text.startswith("@"):
-        return asking.read_payload(text[1:], content_type)
+        return read_payload(text[1:], content_type)
     if content_type and content_type != "application/json":
         return text.encode(), content_type
     try:

@@ -1,18 +1,16 @@
-"""Verbs that speak to an endpoint which is there, wherever it runs."""
+"""Verbs for a deployed endpoint, wherever it runs."""
 
 from __future__ import annotations
 
-import mimetypes
 from collections import deque
 from collections.abc import Iterator
-from pathlib import Path
 
-from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint, endpoints
+from sageturner_magic.deployment.endpoint import Endpoint, endpoints
 from sageturner_magic.deployment.request import HERE, AwsOptions
-from sageturner_magic.errors import UsageError
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.payload import guess_content_type
+from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
+from sageturner_magic.values import REQUEST_SECONDS
 
 
 def status(name: str, *, aws: AwsOptions = HERE) -> EndpointDescription:
@@ -50,9 +48,7 @@ def invoke(
     aws: AwsOptions = HERE,
 ) -> Prediction:
     """Send one request; see `Endpoint.invoke`."""
-    return Endpoint.at(name, aws).invoke(
-        payload, content_type=content_type, accept=accept, timeout_s=timeout_s
-    )
+    return Endpoint.at(name, aws).send(encode(payload, content_type, accept, timeout_s))
 
 
 def invoke_stream(
@@ -65,23 +61,4 @@ def invoke_stream(
     aws: AwsOptions = HERE,
 ) -> PredictionStream:
     """Send one request and iterate over the answer as it is made; see `Endpoint.invoke_stream`."""
-    return Endpoint.at(name, aws).invoke_stream(
-        payload, content_type=content_type, accept=accept, timeout_s=timeout_s
-    )
-
-
-def read_payload(path: str | Path, content_type: str | None) -> tuple[bytes, str]:
-    """The content of a file and its media type (guessed from its name and content).
-
-    Raises:
-        UsageError: The file cannot be read.
-    """
-    file = Path(path).expanduser()
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(
-            f"`{path}` cannot be read", why=error.strerror or "", do="name a file that exists"
-        ) from None
-    guessed = mimetypes.guess_type(file.name)[0] or guess_content_type(data)
-    return data, content_type or guessed
+    return Endpoint.at(name, aws).send_stream(encode(payload, content_type, accept, timeout_s))

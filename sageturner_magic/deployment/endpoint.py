@@ -9,16 +9,13 @@ from sageturner_magic.deployment import deployed_code
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Ask, Price
+from sageturner_magic.targets.load import Price, Send
 from sageturner_magic.targets.local import LocalState, LocalTarget, with_cells
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.targets.sagemaker import SageMakerTarget
 from sageturner_magic.targets.usage import Usage
-
-REQUEST_SECONDS = 70.0
-"""How long a caller waits: a little more than the 60 s that SageMaker gives a model."""
-
+from sageturner_magic.values import REQUEST_SECONDS, Request
 
 MOST_HOURS = 455 * 24
 """As long as CloudWatch keeps anything."""
@@ -88,11 +85,12 @@ class Endpoint:
                 with the model's own message and frames.
             EndpointError: The endpoint is no longer there.
         """
-        body, content_type = encode(payload, content_type)
+        return self.send(encode(payload, content_type, accept, timeout_s))
+
+    def send(self, request: Request) -> Prediction:
+        """Send a request that is encoded already; see `invoke`."""
         try:
-            return self._target.invoke(
-                self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
-            )
+            return self._target.invoke(self.name, request)
         except InvocationError as error:
             raise self._told(error) from error.__cause__
 
@@ -136,46 +134,38 @@ class Endpoint:
             >>> for token in Endpoint("chat").invoke_stream({"prompt": "Once upon"}):
             ...     print(token, end="", flush=True)
         """
-        body, content_type = encode(payload, content_type)
+        return self.send_stream(encode(payload, content_type, accept, timeout_s))
+
+    def send_stream(self, request: Request) -> PredictionStream:
+        """Send a request that is encoded already; see `invoke_stream`."""
         try:
-            stream = self._target.invoke_stream(
-                self.name, body, content_type=content_type, accept=accept, timeout_s=timeout_s
-            )
+            stream = self._target.invoke_stream(self.name, request)
         except InvocationError as error:
             raise self._told(error) from error.__cause__
         return stream.telling(self._told)
 
-    def asker(
-        self,
-        payload: object,
-        *,
-        content_type: str | None = None,
-        accept: str | None = None,
-        timeout_s: float = REQUEST_SECONDS,
-        connections: int = 1,
-    ) -> Ask:
-        """What sends this request once each time it is called, and tells what came of it.
+    def sender(self, request: Request, connections: int) -> Send:
+        """Return a function that sends this request once per call and returns the outcome.
 
         Args:
-            payload, content_type, accept, timeout_s: As for `invoke`.
-            connections: From how many threads it will be called at a time.
-
-        Raises:
-            InvocationError: The payload cannot be sent.
+            connections: How many threads call it at a time.
         """
-        body, content_type = encode(payload, content_type)
-        return self._target.asker(
-            self.name,
-            body,
-            content_type=content_type,
-            accept=accept,
-            timeout_s=timeout_s,
-            connections=connections,
-        )
+        return self._target.sender(self.name, request, connections)
 
     def example_request(self) -> object:
-        """What the code's example_request() gave; None where it has none, and on SageMaker."""
+        """The value of the code's example_request(); None without one, and on SageMaker."""
         return self._target.example_request(self.name)
+
+    def example_payload(self) -> object:
+        """The value of the code's example_request(). Raises UsageError without one."""
+        payload = self.example_request()
+        if payload is None:
+            raise UsageError(
+                "There is no payload",
+                why=f"the code of `{self.name}` has no example_request()",
+                do="write one after the name",
+            )
+        return payload
 
     def usage(self, hours: float = 3.0) -> Usage:
         """Requests, errors and latencies of the last hours (of a local one, of its server).

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sageturner_magic.targets.load import THROTTLED, Answer
+from sageturner_magic.targets.load import THROTTLED
+from sageturner_magic.values import Attempt
 
 PERCENTILES = (50, 90, 95, 99)
 BINS = 24
@@ -16,9 +17,9 @@ BINS = 24
 
 @dataclass(frozen=True)
 class Timed:
-    """One request. Attributes: answer, and how many seconds it took to come."""
+    """One request: its outcome and the seconds until the response was complete."""
 
-    answer: Answer
+    attempt: Attempt
     seconds: float
 
 
@@ -66,17 +67,17 @@ class LoadTest:
     @property
     def failed(self) -> int:
         """Requests without a good answer."""
-        return sum(1 for each in self.timed if each.answer.trouble)
+        return sum(1 for each in self.timed if each.attempt.trouble)
 
     @property
     def throttled(self) -> int:
         """Requests that were refused because there were too many (429)."""
-        return sum(1 for each in self.timed if each.answer.status == THROTTLED)
+        return sum(1 for each in self.timed if each.attempt.status == THROTTLED)
 
     @property
     def latencies_ms(self) -> list[float]:
         """Of the good answers, sorted, in milliseconds."""
-        return sorted(each.seconds * 1000 for each in self.timed if not each.answer.trouble)
+        return sorted(each.seconds * 1000 for each in self.timed if not each.attempt.trouble)
 
     @property
     def throughput(self) -> float:
@@ -85,15 +86,15 @@ class LoadTest:
 
     def errors(self) -> dict[str, int]:
         """What went wrong -> how often, the most frequent first."""
-        troubles = Counter(each.answer.trouble for each in self.timed if each.answer.trouble)
+        troubles = Counter(each.attempt.trouble for each in self.timed if each.attempt.trouble)
         return dict(troubles.most_common())
 
     def examples(self) -> dict[str, str]:
         """What went wrong -> what was said the first time."""
         said: dict[str, str] = {}
         for each in self.timed:
-            if each.answer.trouble:
-                said.setdefault(each.answer.trouble, each.answer.detail)
+            if each.attempt.trouble:
+                said.setdefault(each.attempt.trouble, each.attempt.detail)
         return said
 
     def percentiles(self) -> dict[str, float]:
@@ -126,7 +127,7 @@ class LoadTest:
                 for each in self.histogram()
             ],
             "errors": self.errors(),
-            "bytes": sum(each.answer.size for each in self.timed),
+            "bytes": sum(each.attempt.size for each in self.timed),
             "cost_usd": self.cost,
         }
 

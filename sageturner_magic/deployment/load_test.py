@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from sageturner_magic.deployment.endpoint import REQUEST_SECONDS, Endpoint
+from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.load_result import LoadTest, Timed
 from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.errors import InvocationCancelled, UsageError
-from sageturner_magic.targets.load import Ask, Price
+from sageturner_magic.targets.load import Price, Send
+from sageturner_magic.targets.payload import encode
+from sageturner_magic.values import REQUEST_SECONDS, Request
 
 REDRAWS = 5
 """How often a second a load test that runs is drawn."""
@@ -24,12 +26,12 @@ class LoadRun:
     """A load test in threads of its own, one for each request at a time; `watch` runs it."""
 
     def __init__(
-        self, endpoint: str, ask: Ask, *, requests: int, concurrency: int, price: Price
+        self, endpoint: str, send: Send, *, requests: int, concurrency: int, price: Price
     ) -> None:
         self.endpoint = endpoint
         self.wanted = requests
         self.concurrency = min(concurrency, requests)
-        self._ask = ask
+        self._send = send
         self._price = price
         self._turns = itertools.count()
         self._timed: list[Timed] = []
@@ -46,10 +48,10 @@ class LoadRun:
             # next() of a count is one step of the interpreter: no two threads get one turn.
             while not self._stop.is_set() and next(self._turns) < self.wanted:
                 begin = time.perf_counter()
-                timed = Timed(self._ask(), time.perf_counter() - begin)
+                timed = Timed(self._send(), time.perf_counter() - begin)
                 with self._lock:
                     self._timed.append(timed)
-                    self._failed += bool(timed.answer.trouble)
+                    self._failed += bool(timed.attempt.trouble)
         except BaseException as error:
             # Not what an endpoint may do: `result` raises it.
             self._error = error
@@ -129,15 +131,7 @@ def _cost(price: Price, busy: float) -> tuple[float | None, str]:
 
 
 def start_load_test(
-    name: str,
-    payload: object = None,
-    *,
-    requests: int = 200,
-    concurrency: int = 8,
-    content_type: str | None = None,
-    accept: str | None = None,
-    timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = HERE,
+    endpoint: Endpoint, request: Request, *, requests: int, concurrency: int
 ) -> LoadRun:
     """A load test that is ready to be run by `watch`; see `load_test`."""
     for flag, value, most in (
@@ -149,24 +143,9 @@ def start_load_test(
                 f"`{flag}` is {value}",
                 do=f"choose from 1 to {most:,}" if most else "choose 1 or more",
             )
-    endpoint = Endpoint.at(name, aws)
-    if payload is None:
-        payload = endpoint.example_request()
-        if payload is None:
-            raise UsageError(
-                "There is no payload",
-                why=f"the code of `{name}` has no example_request()",
-                do="write one after the name",
-            )
     return LoadRun(
-        name,
-        endpoint.asker(
-            payload,
-            content_type=content_type,
-            accept=accept,
-            timeout_s=timeout_s,
-            connections=concurrency,
-        ),
+        endpoint.name,
+        endpoint.sender(request, concurrency),
         requests=requests,
         concurrency=concurrency,
         price=endpoint.price(),
@@ -199,15 +178,9 @@ def load_test(
         UsageError: A number that makes no sense, or no payload.
         EndpointError: There is no such endpoint.
     """
-    run = start_load_test(
-        name,
-        payload,
-        requests=requests,
-        concurrency=concurrency,
-        content_type=content_type,
-        accept=accept,
-        timeout_s=timeout_s,
-        aws=aws,
-    )
+    endpoint = Endpoint.at(name, aws)
+    payload = endpoint.example_payload() if payload is None else payload
+    request = encode(payload, content_type, accept, timeout_s)
+    run = start_load_test(endpoint, request, requests=requests, concurrency=concurrency)
     run.watch(lambda: None)
     return run.result()

@@ -50,12 +50,7 @@ def _file(sent: SentRequest) -> str:
 
 
 def _curl(sent: SentRequest) -> str:
-    headers = {"Content-Type": sent.content_type}
-    if sent.token:
-        headers["Authorization"] = f"token {sent.token}"
-    if sent.accept:
-        headers["Accept"] = sent.accept
-    options = [f"-H {shlex.quote(f'{key}: {value}')}" for key, value in headers.items()]
+    options = [f"-H {shlex.quote(f'{key}: {value}')}" for key, value in sent.headers.items()]
     text = _inline(sent)
     # curl reads a file where the data begins with @.
     if text is None or text.startswith("@"):

@@ -23,7 +23,6 @@ from packaging.version import InvalidVersion
 
 from sageturner_magic.capture import (
     Limits,
-    Payload,
     Trial,
     prepare_artefact,
     try_module,
@@ -36,7 +35,7 @@ from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import Finding
 from sageturner_magic.targets.payload import decode
 from sageturner_magic.text import brief, duration, size
-from sageturner_magic.values import Artefact, CapturedModule, Reporter
+from sageturner_magic.values import Artefact, CapturedModule, Reporter, Request
 
 SERVER_BYTES = 64 << 20
 """Memory of the server's front process: 27 MB at rest, and requests that wait."""
@@ -78,12 +77,12 @@ class Tried:
 
 def try_request(
     request: DeployRequest,
-    payload: Payload | None,
+    sample: Request | None,
     workspace: Path,
     reporter: Reporter,
     entered: Callable[[str], None] | None = None,
 ) -> Tried:
-    """Try what `request` would deploy, with `payload` or the module's own example.
+    """Try what `request` would deploy, with `sample` or the module's own example.
 
     `entered` is told each stage of the process as it begins (see `capture.try_module`).
 
@@ -103,7 +102,7 @@ def try_request(
     if entered is not None:
         # The interpreter that starts is a part of the import, and says so only when it has.
         entered("import")
-    trial = run_trial(request, module, artefact, reporter, payload=payload, entered=entered)
+    trial = run_trial(request, module, artefact, reporter, sample=sample, entered=entered)
     return Tried(
         name=config.name,
         origin=module.origin,
@@ -120,7 +119,7 @@ def run_trial(
     artefact: Artefact | None,
     reporter: Reporter,
     *,
-    payload: Payload | None = None,
+    sample: Request | None = None,
     clean_python: str = "",
     entered: Callable[[str], None] | None = None,
 ) -> Trial:
@@ -143,7 +142,7 @@ def run_trial(
         artefact.folder if artefact else None,
         python=clean_python or request.python,
         limits=Limits(config.compute.local.startup_timeout_s, config.serving.timeout_s),
-        payload=payload,
+        request=sample,
         serving=config.serving.model_dump(mode="json", exclude_none=True),
         environment={**hidden, **config.environment, **alone},
         reporter=reporter,

@@ -7,7 +7,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from sageturner_magic.capture import Payload
 from sageturner_magic.deployment.events import (
     Announced,
     Ended,
@@ -22,6 +21,7 @@ from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.deployment.run import Handle, unexpected
 from sageturner_magic.deployment.trial import Tried, try_request
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
+from sageturner_magic.values import Request
 
 PREPARE = StepTitle("prepare", "Capture code and model")
 STEPS = {
@@ -36,13 +36,13 @@ class TrialHandle(Handle):
     """A trial that runs in a thread of its own: `watch()` it, then take its `result()`."""
 
     def __init__(
-        self, asked: DeployRequest, payload: Payload | None, listener: Listener | None = None
+        self, asked: DeployRequest, sample: Request | None, listener: Listener | None = None
     ) -> None:
         super().__init__(
             Progress(asked.config.name, "Trying"), left="The trial was left before it had ended"
         )
         self._asked = asked
-        self._payload = payload
+        self._sample = sample
         self._listener = listener
         self._tried: Tried | None = None
         self._start(self._work)
@@ -68,7 +68,7 @@ class TrialHandle(Handle):
         try:
             with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
                 self._tried = try_request(
-                    self._asked, self._payload, Path(workspace), steps, entered
+                    self._asked, self._sample, Path(workspace), steps, entered
                 )
             outcome = "done"
         except DeploymentCancelled as error:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
-from sageturner_magic.capture import NeededPackage, Payload, check_module
+from sageturner_magic.capture import NeededPackage, check_module
 from sageturner_magic.config import (
     Config,
     Origin,
@@ -46,7 +46,7 @@ from sageturner_magic.errors import (
 )
 from sageturner_magic.targets.local import LocalState
 from sageturner_magic.targets.payload import encode
-from sageturner_magic.values import ContainerMode, EndpointType, Reporter
+from sageturner_magic.values import ContainerMode, EndpointType, Reporter, Request
 
 DEFAULT_CONFIG = "sageturner.yaml"
 
@@ -125,37 +125,31 @@ def try_(
     Raises:
         SageturnerError: What would fail where the model runs, with the cell's line.
     """
-    asked, request = _trial_request(payload, config, name, content_type)
+    sample = None if payload is EXAMPLE else encode(payload, content_type)
+    asked = _request(_trial_config(config, name), "local", "generate")
     with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
-        return try_request(asked, request, Path(workspace), _Silent())
+        return try_request(asked, sample, Path(workspace), _Silent())
 
 
 def start_trial(
-    payload: object = EXAMPLE,
+    sample: Request | None,
     config: Config | str | Path | None = None,
     *,
     name: str | None = None,
-    content_type: str | None = None,
     listener: Listener | None = None,
 ) -> TrialHandle:
     """Begin what `try_` does in a thread of its own, which tells how far it is.
 
     Args:
-        payload, config, name, content_type: As for `try_`.
+        sample: The request; None for what example_request() returns.
+        config, name: As for `try_`.
         listener: Called with each event, on the trial's thread.
 
     Raises:
-        SageturnerError: The configuration or the payload cannot be used.
+        SageturnerError: The configuration cannot be used.
     """
-    asked, request = _trial_request(payload, config, name, content_type)
-    return TrialHandle(asked, request, listener)
-
-
-def _trial_request(
-    payload: object, config: Config | str | Path | None, name: str | None, content_type: str | None
-) -> tuple[DeployRequest, Payload | None]:
-    request = None if payload is EXAMPLE else Payload(*encode(payload, content_type))
-    return _request(_trial_config(config, name), "local", "generate"), request
+    asked = _request(_trial_config(config, name), "local", "generate")
+    return TrialHandle(asked, sample, listener)
 
 
 def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:

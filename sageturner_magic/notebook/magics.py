@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sageturner_magic.deployment.request import AwsOptions
     from sageturner_magic.deployment.run import DeploymentHandle
     from sageturner_magic.notebook.lines import Lines
+    from sageturner_magic.values import Request
 
 PROG = "%sageturner"
 
@@ -270,32 +271,27 @@ class SageturnerMagics(Magics, Settings):
             show(line)
 
     def _invoke(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
-        from sageturner_magic.deployment import asking
+        from sageturner_magic.deployment.endpoint import Endpoint
 
-        value, about = self._request(arguments, payload, cell)
-        if value is MISSING:
-            raise UsageError("There is no payload", do=WRITE_PAYLOAD)
+        request = self._request(arguments, payload, cell, _no_payload)
+        endpoint = Endpoint.at(arguments.name, _aws(arguments))
         if not arguments.stream:
-            return asking.invoke(arguments.name, value, **about)
+            return endpoint.send(request)
         from sageturner_magic.notebook.stream import show_stream
 
-        stream = asking.invoke_stream(arguments.name, value, **about)
-        return show_stream(self._shell, self.session, stream)
+        return show_stream(self._shell, self.session, endpoint.send_stream(request))
 
     def _try(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
         from sageturner_magic.deployment import verbs
         from sageturner_magic.notebook.predictions import tried_shown
         from sageturner_magic.notebook.progress import show_trial
+        from sageturner_magic.targets.payload import encode
 
-        given: object = verbs.EXAMPLE
-        content_type: str | None = arguments.content_type
-        if payload or arguments.file:
-            given, content_type = self._payload(arguments, payload)
+        given = payload or arguments.file
+        sample = encode(*self._payload(arguments, payload)) if given else None
         config = self._config(arguments, cell) or self.session.configuration(arguments.name)
         lines = self._lines()
-        handle = verbs.start_trial(
-            given, config, name=arguments.name, content_type=content_type, listener=lines
-        )
+        handle = verbs.start_trial(sample, config, name=arguments.name, listener=lines)
         if lines is None:
             show_trial(self._shell, handle)
         else:
@@ -303,46 +299,47 @@ class SageturnerMagics(Magics, Settings):
         return tried_shown(handle.result())
 
     def _load_test(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
+        from sageturner_magic.deployment.endpoint import Endpoint
         from sageturner_magic.deployment.load_test import start_load_test
         from sageturner_magic.notebook.load import show_load_test
 
-        value, about = self._request(arguments, payload, cell)
+        endpoint = Endpoint.at(arguments.name, _aws(arguments))
         run = start_load_test(
-            arguments.name,
-            None if value is MISSING else value,
+            endpoint,
+            self._request(arguments, payload, cell, endpoint.example_payload),
             requests=arguments.requests,
             concurrency=arguments.concurrency,
-            **about,
         )
         return show_load_test(self._shell, run)
 
     def _request(
-        self, arguments: Namespace, payload: str, cell: str | None
-    ) -> tuple[object, dict[str, Any]]:
-        """The payload (or `MISSING`), and how it is sent."""
+        self,
+        arguments: Namespace,
+        payload: str,
+        cell: str | None,
+        example: Callable[[], object],
+    ) -> Request:
+        """The request that is asked for, with the payload of `example` where none is given."""
+        from sageturner_magic.targets.payload import encode
+
         if payload and cell:
             raise UsageError("There is more than one payload", do=WRITE_PAYLOAD)
-        value: object = MISSING
-        content_type: str | None = arguments.content_type
         if payload or cell or arguments.file:
             value, content_type = self._payload(arguments, payload or cell or "")
-        return value, {
-            "content_type": content_type,
-            "accept": arguments.accept,
-            "timeout_s": arguments.timeout,
-            "aws": _aws(arguments),
-        }
+        else:
+            value, content_type = example(), arguments.content_type
+        return encode(value, content_type, arguments.accept, arguments.timeout)
 
     def _payload(self, arguments: Namespace, payload: str) -> tuple[object, str | None]:
         """The value to send and its media type: a file's, or an expression's."""
-        from sageturner_magic.deployment import asking
         from sageturner_magic.notebook.payload import evaluate
+        from sageturner_magic.targets.payload import read_payload
 
         if not arguments.file:
             return evaluate(payload, self.session.namespace), arguments.content_type
         if payload:
             raise UsageError("There is more than one payload", do=WRITE_PAYLOAD)
-        return asking.read_payload(arguments.file, arguments.content_type)
+        return read_payload(arguments.file, arguments.content_type)
 
     def _setup(self, arguments: Namespace, cell: None) -> None:
         from sageturner_magic.deployment import upkeep
@@ -423,9 +420,6 @@ TAKES_PAYLOAD = ("invoke", "load-test", "try")
 LOG_LINES = 1000
 """What `logs` leaves in the notebook where it was not told how many lines."""
 
-MISSING = object()
-"""In place of a payload that was not given."""
-
 WRITE_PAYLOAD = (
     'write one: `%sageturner invoke NAME {"key": value}`, the cell\'s body under'
     " `%%sageturner invoke NAME`, or `--file PATH`"
@@ -435,6 +429,10 @@ WRITE_PAYLOAD = (
 def _method(verb: str) -> str:
     """`_load_test` for `load-test`."""
     return "_" + verb.replace("-", "_")
+
+
+def _no_payload() -> object:
+    raise UsageError("There is no payload", do=WRITE_PAYLOAD)
 
 
 def _aws(arguments: Namespace) -> AwsOptions:

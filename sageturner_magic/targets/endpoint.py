@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from sageturner_magic.targets.load import Ask, Price
+from sageturner_magic.targets.load import Price, Send
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.targets.usage import Usage
-from sageturner_magic.values import EndpointType
+from sageturner_magic.values import EndpointType, Request
 
 
 @dataclass(frozen=True)
@@ -52,30 +52,17 @@ class Target(Protocol):
     def follow(self, name: str) -> Iterator[str]:
         """The same, and then new lines as they come, until its server ends."""
 
-    def invoke(
-        self, name: str, body: bytes, *, content_type: str, accept: str | None, timeout_s: float
-    ) -> Prediction:
-        """Send one request and wait for the answer. Raises InvocationError."""
+    def invoke(self, name: str, request: Request) -> Prediction:
+        """Send one request and wait for the response. Raises InvocationError."""
 
-    def invoke_stream(
-        self, name: str, body: bytes, *, content_type: str, accept: str | None, timeout_s: float
-    ) -> PredictionStream:
-        """Send one request and read the answer as it arrives. Raises InvocationError, also later.
+    def invoke_stream(self, name: str, request: Request) -> PredictionStream:
+        """Send one request and read the response as it arrives.
 
-        `timeout_s` is how long each piece is waited for.
+        Raises InvocationError, also in the middle of the response.
         """
 
-    def asker(
-        self,
-        name: str,
-        body: bytes,
-        *,
-        content_type: str,
-        accept: str | None,
-        timeout_s: float,
-        connections: int,
-    ) -> Ask:
-        """What sends this request once each time it is called, over up to `connections`."""
+    def sender(self, name: str, request: Request, connections: int) -> Send:
+        """A function that sends this request once per call, over up to `connections`."""
 
     def example_request(self, name: str) -> object:
         """What the code's example_request() gave, or None."""

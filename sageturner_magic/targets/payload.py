@@ -1,4 +1,4 @@
-"""Python values to request bodies, and answers back to Python values."""
+"""Encode Python values as requests, and decode responses."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import dataclasses
 import io
 import json
 import math
+import mimetypes
 from collections.abc import Mapping
 from datetime import date, datetime, time
+from pathlib import Path
 from typing import Any, Protocol
 
-from sageturner_magic.errors import InvocationError
+from sageturner_magic.errors import InvocationError, UsageError
+from sageturner_magic.values import REQUEST_SECONDS, Request
 
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
@@ -38,24 +41,55 @@ def guess_content_type(data: bytes) -> str:
     return OCTETS
 
 
-def encode(payload: object, content_type: str | None = None) -> tuple[bytes, str]:
-    """A request body and its Content-Type.
+def encode(
+    payload: object,
+    content_type: str | None = None,
+    accept: str | None = None,
+    timeout_s: float = REQUEST_SECONDS,
+) -> Request:
+    """Make a request of a Python value.
 
     Bytes are sent as they are; a str under a text type (`text/csv`, …) too. Everything else is
     JSON, with numpy, pandas, dates and dataclasses written as the model server writes them.
+
+    Args:
+        content_type: Media type of the body; by default JSON, or what the bytes look like.
+        accept, timeout_s: See `Request`.
 
     Raises:
         InvocationError: The payload cannot be written in that type.
     """
     if isinstance(payload, (bytes, bytearray, memoryview)):
-        data = bytes(payload)
-        return data, content_type or guess_content_type(data)
-    content_type = content_type or JSON
-    media = media_type(content_type)
+        body = bytes(payload)
+        content_type = content_type or guess_content_type(body)
+    else:
+        content_type = content_type or JSON
+        body = _body(payload, media_type(content_type))
+    return Request(body, content_type, accept or "", timeout_s)
+
+
+def read_payload(path: str | Path, content_type: str | None = None) -> tuple[bytes, str]:
+    """The content of a file and its media type, by default guessed from its name and content.
+
+    Raises:
+        UsageError: The file cannot be read.
+    """
+    file = Path(path).expanduser()
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"`{path}` cannot be read", why=error.strerror or "", do="name a file that exists"
+        ) from None
+    guessed = mimetypes.guess_type(file.name)[0] or guess_content_type(data)
+    return data, content_type or guessed
+
+
+def _body(payload: object, media: str) -> bytes:
     if media == NPY:
-        return _npy(payload), content_type
+        return _npy(payload)
     if isinstance(payload, str) and (media.startswith("text/") or media == JSON_LINES):
-        return payload.encode(), content_type
+        return payload.encode()
     if media != JSON:
         raise InvocationError(
             f"The payload is a {type(payload).__name__}, which cannot be sent as {media}",
@@ -75,7 +109,7 @@ def encode(payload: object, content_type: str | None = None) -> tuple[bytes, str
             f"The payload cannot be written as JSON: {error}",
             do="convert it to lists, dicts, numbers and strings first",
         ) from None
-    return text.encode(), content_type
+    return text.encode()
 
 
 class _Tolist(Protocol):

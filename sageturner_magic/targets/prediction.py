@@ -12,25 +12,32 @@ from typing import Any
 from sageturner_magic.errors import InvocationError
 from sageturner_magic.targets.payload import decode
 from sageturner_magic.targets.pieces import pieces
+from sageturner_magic.values import Request
 
 
 @dataclass(frozen=True)
-class SentRequest:
-    """What was sent, and where to: enough to send it again from elsewhere.
+class SentRequest(Request):
+    """A request and where it was sent: enough to send it again from elsewhere.
 
     Attributes:
-        accept: Media type wanted for the answer; empty where none was named.
         url, token: Of a local endpoint; empty on SageMaker.
         region, profile: Of SageMaker; empty for a local endpoint or the default profile.
     """
 
-    body: bytes = field(repr=False)
-    content_type: str
-    accept: str = ""
     url: str = ""
     token: str = field(default="", repr=False)
     region: str = ""
     profile: str = ""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers for a local endpoint."""
+        headers = {"Content-Type": self.content_type}
+        if self.token:
+            headers["Authorization"] = f"token {self.token}"
+        if self.accept:
+            headers["Accept"] = self.accept
+        return headers
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,10 +21,11 @@ from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Server
 from sageturner_magic.errors import AwsError
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Answer, Ask, Price
+from sageturner_magic.targets.load import Price, Send
 from sageturner_magic.targets.payload import JSON
 from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.targets.usage import POINTS, Usage, of_series
+from sageturner_magic.values import Request
 
 LOG_LINES = 1000
 """Lines that `logs` reads back, over all instances."""
@@ -77,79 +78,38 @@ class SageMakerTarget:
         with suppress(AwsError):
             our_endpoint(self.session, name)
 
-    def invoke(
-        self,
-        name: str,
-        body: bytes,
-        *,
-        content_type: str = JSON,
-        accept: str | None = None,
-        timeout_s: float = 70.0,
-    ) -> Prediction:
+    def invoke(self, name: str, request: Request) -> Prediction:
         begin = time.perf_counter()
-        answer = runtime.invoke(
-            self.session, name, runtime.Request(body, content_type, accept or "")
-        )
+        answer = runtime.invoke(self.session, name, request)
         return Prediction(
             endpoint=name,
             body=answer.body,
             content_type=answer.content_type or JSON,
             status=200,
             latency_ms=(time.perf_counter() - begin) * 1000,
-            request=self._sent(body, content_type, accept),
+            request=self._sent(request),
         )
 
-    def invoke_stream(
-        self,
-        name: str,
-        body: bytes,
-        *,
-        content_type: str = JSON,
-        accept: str | None = None,
-        timeout_s: float = 70.0,
-    ) -> PredictionStream:
+    def invoke_stream(self, name: str, request: Request) -> PredictionStream:
         begin = time.perf_counter()
-        answer = runtime.invoke_stream(
-            self.session, name, runtime.Request(body, content_type, accept or "")
-        )
+        answer = runtime.invoke_stream(self.session, name, request)
         return PredictionStream(
             endpoint=name,
             status=200,
             content_type=answer.content_type or JSON,
             chunks=answer.parts,
             close=answer.close,
-            request=self._sent(body, content_type, accept),
+            request=self._sent(request),
             begin=begin,
         )
 
-    def _sent(self, body: bytes, content_type: str, accept: str | None) -> SentRequest:
+    def _sent(self, request: Request) -> SentRequest:
         return SentRequest(
-            body,
-            content_type,
-            accept or "",
-            region=self.session.region,
-            profile=self.session.profile or "",
+            **vars(request), region=self.session.region, profile=self.session.profile or ""
         )
 
-    def asker(
-        self,
-        name: str,
-        body: bytes,
-        *,
-        content_type: str = JSON,
-        accept: str | None = None,
-        timeout_s: float = 70.0,
-        connections: int = 1,
-    ) -> Ask:
-        attempt = runtime.attempts(
-            self.session, name, runtime.Request(body, content_type, accept or ""), connections
-        )
-
-        def ask() -> Answer:
-            tried = attempt()
-            return Answer(tried.status, tried.trouble, tried.said, tried.size)
-
-        return ask
+    def sender(self, name: str, request: Request, connections: int) -> Send:
+        return runtime.sender(self.session, name, request, connections)
 
     def example_request(self, name: str) -> object:
         return None

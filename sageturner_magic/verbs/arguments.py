@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from sageturner_magic.errors import UsageError
+from sageturner_magic.values import REQUEST_SECONDS
 
 ENDPOINT_TYPES = ("local", "serverless", "server")
 CONTAINER_MODES = ("generate", "provide")
@@ -259,7 +260,11 @@ def _request(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--content-type", metavar="TYPE", help="media type of the request")
     parser.add_argument("--accept", metavar="TYPE", help="media type wanted for the answer")
     parser.add_argument(
-        "--timeout", type=float, metavar="SECONDS", default=70.0, help="how long to wait"
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        default=REQUEST_SECONDS,
+        help="how long to wait",
     )
     _aws(parser)
     _json(parser)

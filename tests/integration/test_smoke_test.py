@@ -16,8 +16,8 @@ from sageturner_magic.image.requirements import Requirements, Target
 from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec
 from sageturner_magic.targets.container.runner import ContainerSpec
-from sageturner_magic.targets.container.smoke import Example, smoke_test
-from sageturner_magic.values import CapturedModule, CellLine, SourceFile
+from sageturner_magic.targets.container.smoke import smoke_test
+from sageturner_magic.values import CapturedModule, CellLine, Request, SourceFile
 from tests.integration.test_local_container import OWN_SERVER
 from tests.parts import base_image
 from tests.parts.recorder import Recorder
@@ -192,13 +192,13 @@ def test_a_module_without_an_example_is_only_pinged(generate: Generate) -> None:
 def test_a_request_can_be_given(generate: Generate) -> None:
     spec, module = generate("def load(): return 1\ndef predict(model, request): return model / 0")
     with pytest.raises(EndpointError, match="answered with 500") as found:
-        smoke_test(spec, Recorder(), module=module, example=Example(b"{}"))
+        smoke_test(spec, Recorder(), module=module, example=Request(b"{}"))
     assert "ZeroDivisionError" in str(found.value)
 
 
 def test_an_image_of_ones_own_passes(provide: Callable[..., ContainerSpec]) -> None:
     spec = provide('COPY server.py /\nENTRYPOINT ["python", "/server.py"]', OWN_SERVER)
-    report = smoke_test(spec, Recorder(), example=Example(b"hello", "text/plain"))
+    report = smoke_test(spec, Recorder(), example=Request(b"hello", "text/plain"))
     assert report.answer == b"HELLOweights"
     assert report.findings == ()
 
@@ -221,7 +221,7 @@ def test_a_ping_that_waits_for_predictions_is_warned_about(
         'print("asked', 'import time; time.sleep(5); print("asked'
     )
     spec = provide('COPY server.py /\nENTRYPOINT ["python", "/server.py"]', slow)
-    report = smoke_test(spec, Recorder(), example=Example(b"hello", "text/plain"))
+    report = smoke_test(spec, Recorder(), example=Request(b"hello", "text/plain"))
     assert [finding.severity for finding in report.findings] == ["warning"]
     assert "/ping is not answered within 2 s" in report.findings[0].what
 

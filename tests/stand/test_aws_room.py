@@ -35,7 +35,7 @@ from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import EndpointSpec
 from sageturner_magic.config import Autoscaling, Server, Serverless
 from sageturner_magic.errors import AwsError, EndpointError, InvocationError
-from sageturner_magic.values import Artefact
+from sageturner_magic.values import Artefact, Request
 
 pytest.importorskip("tests.stand.stand", reason="the stand is not in this checkout")
 
@@ -234,11 +234,11 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     assert deploy(deployer, second) == "updated"
     assert logs.tail(deployer, log_group("digits"))
 
-    ask = runtime.Request(b'{"do": "file", "name": "w.txt"}')
+    ask = Request(b'{"do": "file", "name": "w.txt"}')
     assert runtime.invoke(invoker, "digits", ask).body == b"42"
-    stream = runtime.Request(b'{"do": "stream", "parts": ["a", "b"]}')
+    stream = Request(b'{"do": "stream", "parts": ["a", "b"]}')
     assert b"".join(runtime.invoke_stream(invoker, "digits", stream).parts) == b"ab"
-    teapot = runtime.Request(b'{"do": "fail", "status": 418, "message": "teapot"}')
+    teapot = Request(b'{"do": "fail", "status": 418, "message": "teapot"}')
     with pytest.raises(InvocationError, match=r"418.*teapot") as caught:
         runtime.invoke(invoker, "digits", teapot)
     assert caught.value.status == 418 and "serving" in caught.value.report()
@@ -326,7 +326,7 @@ def test_throttling_resets_and_a_role_that_is_new_are_survived(
         "digits", image.pinned, ours.role_arn, Serverless(memory=2048, max_concurrency=5), uri
     )
     assert deploy(admin, spec) == "created"
-    assert runtime.invoke(admin, "digits", runtime.Request(b"{}")).body
+    assert runtime.invoke(admin, "digits", Request(b"{}")).body
 
 
 def test_failures_are_diagnosed_and_the_next_deploy_mends_them(

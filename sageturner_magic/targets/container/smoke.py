@@ -21,7 +21,7 @@ from sageturner_magic.targets.container.runner import STOP_SECONDS, ContainerSpe
 from sageturner_magic.targets.local.deploy import pass_on
 from sageturner_magic.targets.model_dir import as_unpacked
 from sageturner_magic.targets.payload import JSON
-from sageturner_magic.values import CapturedModule, Reporter
+from sageturner_magic.values import CapturedModule, Reporter, Request
 
 STARTUP_SECONDS = 480.0
 """Until the first good /ping of an instance; a serverless endpoint has 180."""
@@ -31,14 +31,6 @@ INVOCATION_SECONDS = 60.0
 
 _WARM_UP = "the warm-up request failed: "
 """What the generated image's server logs when example_request(), or predict on it, raises."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """A request to try an image with."""
-
-    body: bytes
-    content_type: str = JSON
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ def smoke_test(
     reporter: Reporter,
     *,
     module: CapturedModule | None = None,
-    example: Example | None = None,
+    example: Request | None = None,
     startup_timeout_s: float = STARTUP_SECONDS,
     grace_s: float = STOP_SECONDS,
 ) -> SmokeReport:
@@ -111,7 +103,7 @@ class _Test:
         self._shown = 0
         self._findings: list[Finding] = []
 
-    def run(self, example: Example | None, startup_timeout_s: float) -> SmokeReport:
+    def run(self, example: Request | None, startup_timeout_s: float) -> SmokeReport:
         if self._module is not None:
             # For its log lines to read as text; SageMaker's default is JSON.
             variables = {"SAGETURNER_LOG": "text", **self._spec.environment}
@@ -145,7 +137,7 @@ class _Test:
     def _watch(self) -> None:
         self._shown = pass_on(self._log, self._shown, self._reporter)
 
-    def _example(self, port: int, module: CapturedModule) -> Example | None:
+    def _example(self, port: int, module: CapturedModule) -> Request | None:
         """The module's example request, as its server gives it out. Raises EndpointError."""
         if not defines_example(module):
             return None
@@ -162,9 +154,9 @@ class _Test:
                 why="example_request() raises, or predict does on what it returns",
                 do="mend the function that the lines below name",
             )
-        return Example(json.dumps(example).encode())
+        return Request(json.dumps(example).encode())
 
-    def _invoke(self, port: int, example: Example) -> bytes:
+    def _invoke(self, port: int, example: Request) -> bytes:
         """Send the example, and watch /ping meanwhile. Raises EndpointError."""
         outcome: list[tuple[int, bytes] | EndpointError] = []
 

@@ -18,12 +18,13 @@ import urllib3
 from sageturner_magic.errors import EndpointError, InvocationError
 from sageturner_magic.targets.container import runner
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Answer, Ask, Price
+from sageturner_magic.targets.load import Price, Send
 from sageturner_magic.targets.local import serving
 from sageturner_magic.targets.local.state import LocalRecord, LocalState
 from sageturner_magic.targets.payload import JSON, decode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.targets.usage import POINTS, Minute, Usage, of_minutes
+from sageturner_magic.values import Attempt, Request
 
 TAIL_LINES = 20
 POLL_SECONDS = 0.1
@@ -46,40 +47,31 @@ def _pool(port: int) -> urllib3.HTTPConnectionPool:
     return urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=64, retries=False)
 
 
-def _sent(record: LocalRecord, body: bytes, content_type: str, accept: str | None) -> SentRequest:
-    return SentRequest(body, content_type, accept or "", url=record.url, token=record.token)
-
-
-def headers_of(sent: SentRequest) -> dict[str, str]:
-    """The HTTP headers of a request to a local endpoint."""
-    headers = {"Content-Type": sent.content_type}
-    if sent.token:
-        headers["Authorization"] = f"token {sent.token}"
-    if sent.accept:
-        headers["Accept"] = sent.accept
-    return headers
+def _sent(record: LocalRecord, request: Request) -> SentRequest:
+    return SentRequest(**vars(request), url=record.url, token=record.token)
 
 
 def _post(
-    record: LocalRecord, sent: SentRequest, timeout_s: float, *, whole: bool = True
+    pool: urllib3.HTTPConnectionPool, sent: SentRequest, timeout_s: float, *, whole: bool = True
 ) -> urllib3.HTTPResponse:
-    """The answer; `whole` reads all of it at once. Raises urllib3's errors."""
-    answer: urllib3.HTTPResponse = _pool(record.port).request(  # type: ignore[assignment]
+    """The response; `whole` reads all of it at once. Raises urllib3's errors."""
+    answer: urllib3.HTTPResponse = pool.request(  # type: ignore[assignment]
         "POST",
         "/invocations",
         body=sent.body,
-        headers=headers_of(sent),
+        headers=sent.headers,
         timeout=timeout_s,
         preload_content=whole,
     )
     return answer
 
 
-def _problem(body: bytes, headers: urllib3.HTTPHeaderDict) -> tuple[str, str]:
-    """Type and message of the server's error (see `server/problems.py`)."""
-    said = decode(body, headers.get("Content-Type", ""))
+def _problem(answer: urllib3.HTTPResponse) -> tuple[str, str, list[str]]:
+    """Type, message and traceback of the server's error (see `server/problems.py`)."""
+    said = decode(answer.data, answer.headers.get("Content-Type", ""))
     error = said.get("error", {}) if isinstance(said, dict) else {}
-    return error.get("type", ""), error.get("message", body.decode("utf-8", "replace"))
+    message = error.get("message", answer.data.decode("utf-8", "replace"))
+    return error.get("type", ""), message, error.get("traceback") or []
 
 
 class LocalTarget:
@@ -156,24 +148,18 @@ class LocalTarget:
         record = self.record(name)
         return with_cells("\n".join(deque(self.logs(name), lines)), record.lines)
 
-    def invoke(
-        self,
-        name: str,
-        body: bytes,
-        *,
-        content_type: str = JSON,
-        accept: str | None = None,
-        timeout_s: float = 70.0,
-    ) -> Prediction:
+    def invoke(self, name: str, request: Request) -> Prediction:
         record = self.record(name)
-        limit = min(timeout_s, CONTAINER_REQUEST_SECONDS) if record.image else timeout_s
-        sent = _sent(record, body, content_type, accept)
+        limit = request.timeout_s
+        if record.image:
+            limit = min(limit, CONTAINER_REQUEST_SECONDS)
+        sent = _sent(record, request)
         begin = time.perf_counter()
         with self._translated(record, limit):
-            answer = _post(record, sent, limit)
+            answer = _post(_pool(record.port), sent, limit)
             latency = (time.perf_counter() - begin) * 1000
         if answer.status >= 400:
-            raise self._refusal(record, answer.status, answer.data, answer.headers)
+            raise self._refusal(record, answer)
         return Prediction(
             endpoint=name,
             body=answer.data,
@@ -184,25 +170,17 @@ class LocalTarget:
             request=sent,
         )
 
-    def invoke_stream(
-        self,
-        name: str,
-        body: bytes,
-        *,
-        content_type: str = JSON,
-        accept: str | None = None,
-        timeout_s: float = 70.0,
-    ) -> PredictionStream:
+    def invoke_stream(self, name: str, request: Request) -> PredictionStream:
         record = self.record(name)
-        sent = _sent(record, body, content_type, accept)
+        sent = _sent(record, request)
         begin = time.perf_counter()
-        with self._translated(record, timeout_s):
-            answer = _post(record, sent, timeout_s, whole=False)
+        with self._translated(record, sent.timeout_s):
+            answer = _post(_pool(record.port), sent, sent.timeout_s, whole=False)
             if answer.status >= 400:
-                raise self._refusal(record, answer.status, answer.data, answer.headers)
+                raise self._refusal(record, answer)
 
         def chunks() -> Iterator[bytes]:
-            with self._translated(record, timeout_s):
+            with self._translated(record, sent.timeout_s):
                 yield from answer.stream()
 
         return PredictionStream(
@@ -240,13 +218,10 @@ class LocalTarget:
                 details=self.tail(name),
             ) from None
 
-    def _refusal(
-        self, record: LocalRecord, status: int, body: bytes, headers: urllib3.HTTPHeaderDict
-    ) -> InvocationError:
-        kind, message = _problem(body, headers)
-        said = decode(body, headers.get("Content-Type", ""))
-        error = said.get("error", {}) if isinstance(said, dict) else {}
-        frames = with_cells("\n".join(error.get("traceback") or ()), record.lines)
+    def _refusal(self, record: LocalRecord, answer: urllib3.HTTPResponse) -> InvocationError:
+        status = answer.status
+        kind, message, traceback = _problem(answer)
+        frames = with_cells("\n".join(traceback), record.lines)
         if frames:
             return InvocationError(
                 f"predict raised {kind}",
@@ -275,37 +250,26 @@ class LocalTarget:
                 lines.append(line)
         return "\n".join(["Its code printed last:", *lines]) if lines else ""
 
-    def asker(
-        self,
-        name: str,
-        body: bytes,
-        *,
-        content_type: str = JSON,
-        accept: str | None = None,
-        timeout_s: float = 70.0,
-        connections: int = 1,
-    ) -> Ask:
+    def sender(self, name: str, request: Request, connections: int) -> Send:
         record = self.record(name)
-        headers = headers_of(_sent(record, body, content_type, accept))
+        sent = _sent(record, request)
         pool = urllib3.HTTPConnectionPool(
             "127.0.0.1", record.port, maxsize=connections, block=True, retries=False
         )
 
-        def ask() -> Answer:
+        def send() -> Attempt:
             try:
-                answer = pool.request(
-                    "POST", "/invocations", body=body, headers=headers, timeout=timeout_s
-                )
+                answer = _post(pool, sent, sent.timeout_s)
             except urllib3.exceptions.ReadTimeoutError:
-                return Answer(None, f"no answer within {timeout_s:g} s")
+                return Attempt(None, f"no answer within {sent.timeout_s:g} s")
             except urllib3.exceptions.HTTPError as error:
-                return Answer(None, "the connection failed", str(error))
+                return Attempt(None, "the connection failed", str(error))
             if answer.status < 400:
-                return Answer(answer.status, size=len(answer.data))
-            kind, said = _problem(answer.data, answer.headers)
-            return Answer(answer.status, f"HTTP {answer.status} {kind}".strip(), said)
+                return Attempt(answer.status, size=len(answer.data))
+            kind, said, _ = _problem(answer)
+            return Attempt(answer.status, f"HTTP {answer.status} {kind}".strip(), said)
 
-        return ask
+        return send
 
     def example_request(self, name: str) -> object:
         try:

@@ -12,13 +12,12 @@ import pytest
 
 from sageturner_magic.capture import (
     Limits,
-    Payload,
     check_module,
     from_folder,
     try_module,
 )
 from sageturner_magic.errors import CaptureError, DeploymentCancelled
-from sageturner_magic.values import CapturedModule, CellLine, SourceFile
+from sageturner_magic.values import CapturedModule, CellLine, Request, SourceFile
 
 FUNCTIONS = "\ndef load(): ...\ndef predict(model, request): ...\n"
 
@@ -174,8 +173,8 @@ def refused(cell: str, **options) -> CaptureError:
     return raised.value
 
 
-def asking(value: object) -> Payload:
-    return Payload(json.dumps(value).encode(), "application/json")
+def asking(value: object) -> Request:
+    return Request(json.dumps(value).encode())
 
 
 DOUBLES = """
@@ -202,7 +201,7 @@ def test_the_example_is_answered_as_a_client_would_get_it(tmp_path):
 
 
 def test_a_payload_goes_before_the_example():
-    trial = tried(DOUBLES, payload=asking({"x": 4}))
+    trial = tried(DOUBLES, request=asking({"x": 4}))
     assert trial.body == b'{"doubled":8}' and trial.asked == "payload"
     assert trial.example == ""
 
@@ -221,7 +220,7 @@ def test_without_a_request_only_load_is_tried():
     ],
 )
 def test_every_kind_of_predict_is_run_as_the_server_runs_it(predict):
-    assert tried(f"def load():\n    return 7\n{predict}", payload=asking(0)).body == b"[7]"
+    assert tried(f"def load():\n    return 7\n{predict}", request=asking(0)).body == b"[7]"
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])
@@ -229,7 +228,7 @@ def test_a_generator_is_read_to_its_end(kind):
     trial = tried(
         f"def load():\n    return 'a'\n{kind} predict(model, request):\n"
         "    for n in range(3):\n        yield f'{model}{n}'",
-        payload=asking(0),
+        request=asking(0),
     )
     assert (trial.body, trial.chunks) == (b"a0a1a2", 3)
     assert trial.content_type == "text/plain; charset=utf-8"
@@ -253,7 +252,7 @@ def test_an_answer_that_json_cannot_hold_is_found_at_its_line():
                 __slots__ = ()
             return {"odd": [Odd()]}
         """,
-        payload=asking(0),
+        request=asking(0),
     )
     finding = error.findings[0]
     assert finding.where == "In[3], line 7"
@@ -264,8 +263,8 @@ def test_a_number_that_json_does_not_know_is_refused_or_allowed_as_configured():
     cell = (
         "def load():\n    return 1\ndef predict(model, request):\n    return {'p': float('nan')}\n"
     )
-    assert "answer at p is nan" in str(refused(cell, payload=asking(0)))
-    assert tried(cell, payload=asking(0), serving={"nan": "null"}).body == b'{"p":null}'
+    assert "answer at p is nan" in str(refused(cell, request=asking(0)))
+    assert tried(cell, request=asking(0), serving={"nan": "null"}).body == b'{"p":null}'
 
 
 FORGETS = """
@@ -276,7 +275,7 @@ def predict(model, request):
 """
 
 
-@pytest.mark.parametrize("options", [{}, {"payload": asking(0)}])
+@pytest.mark.parametrize("options", [{}, {"request": asking(0)}])
 def test_a_load_that_forgets_to_return_is_found_with_and_without_a_request(options):
     finding = refused(FORGETS, **options).findings[0]
     assert finding.what == "load() returns nothing"
@@ -287,13 +286,13 @@ def test_a_load_that_forgets_to_return_is_found_with_and_without_a_request(optio
 def test_a_model_may_be_none_where_predict_does_not_need_one():
     cell = "def load(): ...\ndef predict(model, request):\n    return request"
     assert tried(cell).asked == ""
-    assert tried(cell, payload=asking([1])).body == b"[1]"
+    assert tried(cell, request=asking([1])).body == b"[1]"
 
 
 def test_a_name_of_the_notebook_only_is_found_where_it_is_read():
     finding = refused(
         "def load():\n    return 1\ndef predict(model, request):\n    return labels[model]",
-        payload=asking(0),
+        request=asking(0),
     ).findings[0]
     assert finding.where == "In[3], line 5"
     assert "`labels` exists in the notebook only" in finding.do
@@ -336,7 +335,7 @@ def test_a_predict_that_ends_python_is_told_with_the_line_where_that_can_be_know
     finding = refused(
         "import ctypes, os, sys\ndef load():\n    return 1\n"
         f"def predict(model, request):\n    {line}\n",
-        payload=asking(0),
+        request=asking(0),
     ).findings[0]
     assert expected in str(finding)
     assert finding.where == ("In[3]" if "_exit" in line else "In[3], line 6")
@@ -349,7 +348,7 @@ def test_what_hangs_is_ended_and_told_with_its_line(stage, line):
         "import time\ndef load():\n"
         f"    {hangs.get('load', 'return 1')}\ndef predict(model, request):\n"
         f"    {hangs.get('predict', 'return 1')}\n",
-        payload=asking(0),
+        request=asking(0),
         limits=Limits(load_s=1, predict_s=1),
     ).findings[0]
     assert f"{stage}() takes longer than 1 s" in str(finding)
@@ -389,7 +388,7 @@ def test_a_notebooks_own_variables_do_not_reach_it(monkeypatch):
     trial = tried(
         "import os\ndef load():\n    return os.environ.get('MPLBACKEND'), os.environ['MODE']\n"
         "def predict(model, request):\n    return model",
-        payload=asking(0),
+        request=asking(0),
         environment={"MODE": "fast"},
     )
     assert trial.body == b'[null,"fast"]'

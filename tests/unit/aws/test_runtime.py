@@ -13,9 +13,9 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
 from sageturner_magic.aws import runtime
-from sageturner_magic.aws.runtime import Request
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, InvocationError
+from sageturner_magic.values import Attempt, Request
 from tests.unit.aws.fake import Clock
 
 Stub = Callable[[object], Stubber]
@@ -39,23 +39,17 @@ def test_headers_go_out_and_come_back(session: AwsSession, stub: Stub) -> None:
         {
             "Body": body(b'{"digit": 3}'),
             "ContentType": "application/json",
-            "CustomAttributes": "trace=1",
-            "InvokedProductionVariant": "AllTraffic",
         },
         {
             "EndpointName": "digits",
             "Body": b"1,2",
             "ContentType": "text/csv",
             "Accept": "application/json",
-            "CustomAttributes": "a=b",
-            "InferenceId": "id-1",
         },
     )
-    request = Request(b"1,2", "text/csv", "application/json", "a=b", "id-1")
+    request = Request(b"1,2", "text/csv", "application/json")
     response = runtime.invoke(session, "digits", request)
-    assert response == runtime.Response(
-        b'{"digit": 3}', "application/json", "trace=1", "AllTraffic"
-    )
+    assert response == runtime.Response(b'{"digit": 3}', "application/json")
 
 
 def test_a_model_error_shows_original_status_message_and_log(
@@ -211,12 +205,12 @@ class TestStream:
 class TestAttempts:
     """One call each, and whatever comes of it is counted instead of raised."""
 
-    def attempt(self, session: AwsSession) -> Callable[[], runtime.Attempt]:
-        return runtime.attempts(session, "digits", REQUEST, 4)
+    def attempt(self, session: AwsSession) -> Callable[[], Attempt]:
+        return runtime.sender(session, "digits", REQUEST, 4)
 
     def test_a_good_answer_is_counted_with_its_size(self, session: AwsSession, stub: Stub) -> None:
         stub(session.runtime_of(4)).add_response("invoke_endpoint", {"Body": body(b"12345")})
-        assert self.attempt(session)() == runtime.Attempt(200, size=5)
+        assert self.attempt(session)() == Attempt(200, size=5)
 
     def test_throttling_is_neither_hidden_nor_repeated(
         self, session: AwsSession, stub: Stub
@@ -226,7 +220,7 @@ class TestAttempts:
         )
         tried = self.attempt(session)()
         assert (tried.status, tried.trouble) == (429, "ThrottlingException (429)")
-        assert tried.said == "Rate exceeded"
+        assert tried.detail == "Rate exceeded"
 
     def test_a_model_error_has_the_models_own_status(self, session: AwsSession, stub: Stub) -> None:
         stub(session.runtime_of(4)).add_client_error(
@@ -236,7 +230,7 @@ class TestAttempts:
             http_status_code=424,
             modeled_fields={"OriginalStatusCode": 500, "OriginalMessage": "boom"},
         )
-        assert self.attempt(session)() == runtime.Attempt(500, "HTTP 500 of the model", "boom")
+        assert self.attempt(session)() == Attempt(500, "HTTP 500 of the model", "boom")
 
     def test_no_connection_is_no_status(self, session: AwsSession) -> None:
         def refuse(**_: Any) -> None:

@@ -15,7 +15,7 @@ from sageturner_magic.deployment.load_result import (
     percentile,
 )
 from sageturner_magic.rendering.load_tests import blocks, text
-from sageturner_magic.targets.load import Answer
+from sageturner_magic.values import Attempt
 
 LATENCIES = st.lists(st.floats(0, 1e5), min_size=1).map(sorted)
 
@@ -25,11 +25,11 @@ def result(*timed, wanted=None, **more):
 
 
 def good(seconds):
-    return Timed(Answer(200, size=10), seconds)
+    return Timed(Attempt(200, size=10), seconds)
 
 
 def bad(status, trouble, detail=""):
-    return Timed(Answer(status, trouble, detail), 0.1)
+    return Timed(Attempt(status, trouble, detail), 0.1)
 
 
 @given(LATENCIES, st.sampled_from([50, 90, 99, 100]))

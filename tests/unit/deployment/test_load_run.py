@@ -6,7 +6,8 @@ import pytest
 
 from sageturner_magic.deployment.load_test import LoadRun, start_load_test
 from sageturner_magic.errors import InvocationCancelled, UsageError
-from sageturner_magic.targets.load import Answer, Price
+from sageturner_magic.targets.load import Price
+from sageturner_magic.values import Attempt, Request
 
 
 class Endpoint:
@@ -27,7 +28,7 @@ class Endpoint:
         assert self.go.wait(30)
         with self._lock:
             self.present -= 1
-        return Answer(200)
+        return Attempt(200)
 
 
 FREE = Price(0.0, 0.0)
@@ -123,5 +124,6 @@ def test_busy_seconds_are_what_the_requests_took():
     ],
 )
 def test_numbers_that_make_no_sense_are_refused(about, flag):
+    numbers = {"requests": 1, "concurrency": 1, **about}
     with pytest.raises(UsageError, match=flag):
-        start_load_test("digits", {}, **about)
+        start_load_test(None, Request(b"{}"), **numbers)

@@ -15,18 +15,17 @@ PAYLOADS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
-).filter(lambda payload: len(encode(payload, None)[0]) < INLINE / 4)
+).filter(lambda payload: len(encode(payload).body) < INLINE / 4)
 """What fits into a line, escaped or not."""
 
 
 def local(payload, content_type=None, accept=""):
-    return SentRequest(
-        *encode(payload, content_type), accept, url="http://127.0.0.1:5000", token="secret"
-    )
+    request = encode(payload, content_type, accept)
+    return SentRequest(**vars(request), url="http://127.0.0.1:5000", token="secret")
 
 
 def remote(payload, content_type=None, profile=""):
-    return SentRequest(*encode(payload, content_type), region="eu-west-1", profile=profile)
+    return SentRequest(**vars(encode(payload, content_type)), region="eu-west-1", profile=profile)
 
 
 def code(sent, label):

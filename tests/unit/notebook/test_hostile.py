@@ -29,9 +29,10 @@ from sageturner_magic.notebook.load import load_test_html
 from sageturner_magic.notebook.predictions import prediction_html
 from sageturner_magic.notebook.progress import log_html, steps_html
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Answer, Price
+from sageturner_magic.targets.load import Price
 from sageturner_magic.targets.prediction import Prediction, SentRequest
 from sageturner_magic.targets.usage import Usage
+from sageturner_magic.values import Attempt
 from tests.unit.notebook.test_html import Tags
 
 HOSTILE = {
@@ -94,7 +95,7 @@ SHOWN = {
         Dashboard(endpoint(text), Usage(0.0, 60.0, ()), Price(0.1, 0.0), 9.0, (Finding(text),))
     )._repr_html_(),
     "a load test": lambda text: load_test_html(
-        LoadTest("digits", 1, 1, 1.0, (Timed(Answer(500, text, text), 0.1),), None, text)
+        LoadTest("digits", 1, 1, 1.0, (Timed(Attempt(500, text, text), 0.1),), None, text)
     ),
     "code": lambda text: code_shown(text)._repr_html_(),
 }

@@ -3,7 +3,7 @@
 from sageturner_magic.deployment.load_result import LoadTest, Timed
 from sageturner_magic.notebook.figures import bars, spark
 from sageturner_magic.notebook.load import load_test_html
-from sageturner_magic.targets.load import Answer
+from sageturner_magic.values import Attempt
 from tests.unit.notebook.test_html import HOSTILE, tags
 
 
@@ -12,7 +12,7 @@ def result(*timed):
 
 
 def test_a_load_test_has_a_figure_and_the_same_as_a_table():
-    test = result(*(Timed(Answer(200), 0.001 * number) for number in range(1, 101)))
+    test = result(*(Timed(Attempt(200), 0.001 * number) for number in range(1, 101)))
     html = load_test_html(test)
     assert tags(html).count("svg") == 1
     assert "half of them up to 50.0 ms" in html
@@ -20,7 +20,7 @@ def test_a_load_test_has_a_figure_and_the_same_as_a_table():
 
 
 def test_what_the_model_said_is_text():
-    html = load_test_html(result(Timed(Answer(500, f"HTTP 500 {HOSTILE}", HOSTILE), 0.1)))
+    html = load_test_html(result(Timed(Attempt(500, f"HTTP 500 {HOSTILE}", HOSTILE), 0.1)))
     assert "img" not in tags(html) and "svg" not in tags(html)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sageturner_magic.errors import InvocationError
 from sageturner_magic.targets.payload import decode, encode
+from sageturner_magic.values import Request
 
 json_values = st.recursive(
     st.none()
@@ -24,8 +25,8 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_json_comes_back_as_it_was_sent(value):
-    body, content_type = encode(value)
-    assert decode(body, content_type) == value
+    request = encode(value)
+    assert decode(request.body, request.content_type) == value
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_json_comes_back_as_it_was_sent(value):
     ],
 )
 def test_what_data_scientists_hold_is_sent_as_json(value, sent):
-    assert json.loads(encode(value)[0]) == sent
+    assert json.loads(encode(value).body) == sent
 
 
 def test_a_number_that_json_does_not_know_is_named_by_its_place():
@@ -69,17 +70,17 @@ def test_an_object_without_a_json_form_is_named_by_its_type():
     ],
 )
 def test_bytes_go_as_they_are_with_the_type_that_they_have(data, content_type):
-    assert encode(data) == (data, content_type)
-    assert encode(data, "x/y") == (data, "x/y")
+    assert encode(data) == Request(data, content_type)
+    assert encode(data, "x/y") == Request(data, "x/y")
 
 
 def test_arrays_travel_as_npy():
-    body, content_type = encode([[1.0, 2.0]], "application/x-npy")
-    assert decode(body, content_type).tolist() == [[1.0, 2.0]]
+    request = encode([[1.0, 2.0]], "application/x-npy")
+    assert decode(request.body, request.content_type).tolist() == [[1.0, 2.0]]
 
 
 def test_text_is_sent_as_text_under_a_text_type():
-    assert encode("1,2\n", "text/csv") == (b"1,2\n", "text/csv")
+    assert encode("1,2\n", "text/csv") == Request(b"1,2\n", "text/csv")
 
 
 def test_a_type_that_nothing_encodes_says_so():
