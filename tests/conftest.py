@@ -6,14 +6,16 @@ import os
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import hypothesis
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling, Scheduling
 
-from tests.parts import torch
+from tests.parts import network, torch
 
 # A test that is slow on a busy machine is not wrong.
 hypothesis.settings.register_profile("tests", deadline=None)
@@ -62,23 +64,45 @@ def pytest_configure() -> None:
         raise pytest.UsageError(f"SAGETURNER_REQUIRE names unknown parts: {sorted(unknown)}")
 
 
+def _marks(file: Path) -> frozenset[str]:
+    """The parts that a test file names in its marks."""
+    return frozenset(re.findall(r"mark\.(\w+)", file.read_text(encoding="utf-8"))) & PARTS.keys()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that two processes end at about the same time."""
+    tests = Counter(item.path for item in items)
+    marks = {file: _marks(file) for file in tests}
+
+    def shortness(item: pytest.Item) -> tuple[bool, bool, bool, int, Path]:
+        found = marks[item.path]
+        parts = (part not in found for part in ("torch", "docker", "browser"))
+        return (*parts, -tests[item.path], item.path)
+
+    items.sort(key=shortness)
+
+
 class _Groups(LoadScopeScheduling):
     """Which tests one process runs, one after another, while another process runs others.
 
-    Those of a file; and all that use the engine or the browser: an engine that starts a container
-    changes this machine's network, and Chromium then ends the connections of the page that a test
-    looks at.
+    Those of a file. Without a network of their own the browser's tests share a process with the
+    engine's: an engine that starts a container changes this machine's network, and Chromium then
+    ends the connections of the page that a test looks at.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        # Marks are known to the processes that collect, and not to this one.
-        text = (self.config.rootpath / file).read_text(encoding="utf-8")
-        return "engine and browser" if re.search(r"mark\.(docker|browser)\b", text) else file
+        if network.possible() or not _marks(self.config.rootpath / file) & {"docker", "browser"}:
+            return file
+        return "engine and browser"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
-    return _Groups(config, log) if config.getvalue("dist") == "loadscope" else None
+    if config.getvalue("dist") != "loadscope":
+        return None
+    # The order is that of the collection.
+    config.option.loadscopereorder = False
+    return _Groups(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

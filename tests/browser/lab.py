@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,9 @@ from typing import Literal
 
 import nbformat
 from playwright.sync_api import Page, sync_playwright
+
+from tests.parts.ports import free_port
+from tests.parts.runners import PROGRAM
 
 CHROMIUM = [
     "--no-sandbox",
@@ -70,9 +72,7 @@ def jupyter(
         app: JupyterLab or Notebook 7.
         python: The interpreter of the kernel; this one by default.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = os.environ | {
         "HOME": str(home),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
@@ -94,7 +94,7 @@ def jupyter(
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [
-                *(sys.executable, "-m", "jupyter", app, "--no-browser", "--allow-root"),
+                *(*PROGRAM, f"jupyter-{app}", "--no-browser", "--allow-root"),
                 *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
                 *("--IdentityProvider.token=", "--ServerApp.password="),
                 *("--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}"),

@@ -1,16 +1,14 @@
 """Every test has a state folder of its own, and may leave no server behind."""
 
-import contextlib
-import itertools
 import os
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from jupyter_client.connect import LocalPortCache
+
+from tests.parts.ports import kernel_ports
 
 STATE = "SAGETURNER_STATE_DIR"
 
@@ -37,23 +35,9 @@ def wait_until(condition, seconds: float = 30.0, what: str = "the condition") ->
 
 
 @pytest.fixture(scope="session", autouse=True)
-def ports_of_kernels(worker_id: str) -> Iterator[None]:
-    """Kernels get ports that nothing else is given between their choice and their use.
-
-    jupyter_client asks the system for free ports, which the other process's servers may be given
-    before the kernel binds them; these lie below those that the system gives.
-    """
-    first = 20_000 + 4_000 * int(worker_id.removeprefix("gw").replace("master", "0"))
-    ports = itertools.cycle(range(first, first + 4_000))
-
-    def find_available_port(cache: LocalPortCache, ip: str) -> int:
-        for port in ports:
-            with contextlib.suppress(OSError), socket.create_server((ip, port)):
-                return port
-        raise AssertionError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LocalPortCache, "find_available_port", find_available_port)
+def ports_of_kernels() -> Iterator[None]:
+    """Kernels get ports that nothing else is given between their choice and their use."""
+    with kernel_ports():
         yield
 
 

@@ -17,6 +17,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from filelock import FileLock
+
 from tests.parts.folder import cache_folder
 
 REFERENCE = "public.ecr.aws/docker/library/python:{version}-slim"
@@ -210,6 +212,12 @@ def ensure(version: str) -> str:
     The first one takes about two minutes, each further one some seconds.
     """
     name = REFERENCE.format(version=version)
+    with FileLock(cache_folder() / "base-image.lock"):
+        _ensure(version, name)
+    return name
+
+
+def _ensure(version: str, name: str) -> None:
     debian = _debian()
     python = interpreter(version)
     full_version = _output(str(python), "-c", "import platform; print(platform.python_version())")
@@ -219,7 +227,7 @@ def ensure(version: str) -> str:
         ["docker", "image", "inspect", "--format", label, name], capture_output=True, text=True
     )
     if present.returncode == 0 and present.stdout.strip() == recipe:
-        return name
+        return
     with tempfile.TemporaryDirectory(dir=cache_folder()) as work:
         _copy_python(version, python.parents[1], Path(work, "prefix"))
         Path(work, "Dockerfile").write_text(
@@ -234,7 +242,6 @@ def ensure(version: str) -> str:
         )
         if built.returncode:
             raise RuntimeError(f"docker build: {(built.stdout + built.stderr)[-3000:]}")
-    return name
 
 
 def push(version: str, host: str, user: str, password: str) -> str:

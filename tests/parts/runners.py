@@ -7,22 +7,17 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-NBCLIENT = """
-import sys, nbformat
-from nbclient import NotebookClient
-notebook = nbformat.read(sys.argv[1], as_version=4)
-NotebookClient(notebook, kernel_name=sys.argv[3]).execute()
-nbformat.write(notebook, sys.argv[2])
-"""
+PROGRAM = [sys.executable, str(Path(__file__).with_name("jupyter_program.py"))]
+"""The command that runs a program of Jupyter, whose name and arguments follow."""
 
 RUNNERS: dict[str, Callable[[str, str, str], list[str]]] = {
-    "nbclient": lambda given, made, kernel: [sys.executable, "-c", NBCLIENT, given, made, kernel],
+    "nbclient": lambda given, made, kernel: [*PROGRAM, "nbclient", given, made, kernel],
     "papermill": lambda given, made, kernel: [
-        *(sys.executable, "-m", "papermill", given, made),
+        *(*PROGRAM, "papermill", given, made),
         *("--kernel", kernel, "--no-progress-bar"),
     ],
     "jupyter-execute": lambda given, made, kernel: [
-        *(sys.executable, "-m", "jupyter", "execute", given, f"--output={made}"),
+        *(*PROGRAM, "jupyter-execute", given, f"--output={made}"),
         f"--kernel_name={kernel}",
     ],
 }
