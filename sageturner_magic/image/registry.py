@@ -13,7 +13,13 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.registry_requests import PASSING, TRIES, RegistryRequests, pause
+from sageturner_magic.image.registry_requests import (
+    PASSING,
+    TRIES,
+    RegistryRequests,
+    expected_byte,
+    pause,
+)
 from sageturner_magic.image.requirements import Architecture
 from sageturner_magic.image.spec import Destination
 from sageturner_magic.values import CHUNK, ImageRef, Reporter
@@ -202,63 +208,85 @@ class RegistryClient:
     def _upload(self, digest: str, size: int, read: Read, reporter: Reporter, title: str) -> None:
         begun = self._registry.ask("POST", "/blobs/uploads/")
         self._registry.expect(begun, 202)
-        location = self._registry.location(begun)
-        done = 0
+        upload = _Upload(self._registry, self._registry.location(begun), reporter)
         parts = _parts(read(0))
         part = next(parts, b"")
         # All but the last part are sent on their own; the last one ends the upload.
         for following in parts:
-            location = self._patch(location, part, done, reporter)
-            done += len(part)
-            reporter.progress(done, size, "B", title)
+            upload.send("PATCH", part)
+            reporter.progress(upload.done, size, "B", title)
             part = following
-        reporter.checkpoint()
-        self._finish(location, digest, part, done)
+        upload.send("PUT", part, urlencode({"digest": digest}))
         reporter.progress(size, size, "B", title)
-
-    def _patch(self, location: str, part: bytes, done: int, reporter: Reporter) -> str:
-        """Send one part after `done` bytes, again if need be; where the next one goes."""
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Range": f"{done}-{done + len(part) - 1}",
-        }
-        reporter.checkpoint()
-        for failures in range(1, TRIES + 1):
-            answer = self._registry.try_once("PATCH", location, headers, part)
-            if answer is not None and answer.status in (202, 204):
-                return self._registry.location(answer)
-            if answer is not None and answer.status == 404:
-                raise _UploadLost
-            if answer is not None and answer.status not in {*PASSING, 416}:
-                self._registry.expect(answer, 202)
-            pause(failures, answer)
-            # Did the part arrive although its answer did not?
-            state = self._registry.ask("GET", location)
-            if state.status != 204:
-                raise _UploadLost
-            arrived = int(state.headers.get("Range", "0--1").rpartition("-")[2] or -1) + 1
-            location = self._registry.location(state)
-            if arrived == done + len(part):
-                return location
-            if arrived != done:
-                raise _UploadLost
-        raise _UploadLost
-
-    def _finish(self, location: str, digest: str, part: bytes, done: int) -> None:
-        separator = "&" if urlsplit(location).query else "?"
-        url = f"{location}{separator}{urlencode({'digest': digest})}"
-        headers = {"Content-Type": "application/octet-stream"}
-        if done:
-            headers["Content-Range"] = f"{done}-{done + len(part) - 1}"
-        answer = self._registry.try_once("PUT", url, headers, part)
-        if answer is None or answer.status in {*PASSING, 404, 416}:
-            pause(1, answer)
-            raise _UploadLost
-        self._registry.expect(answer, 201, 204)
 
 
 class _UploadLost(Exception):
     """An upload that has to begin anew."""
+
+
+class _Upload:
+    """An upload that is under way, part after part.
+
+    Attributes:
+        done: Bytes that have arrived.
+    """
+
+    def __init__(self, registry: RegistryRequests, location: str, reporter: Reporter) -> None:
+        self._registry = registry
+        self._location = location
+        self._reporter = reporter
+        # ECR answers a part with 201 where the specification has 202, keeps the upload at one
+        # place, shows no state of it (GET is answered by 404), and refuses a part that does not
+        # follow with the number of bytes that it has (aws/containers-roadmap 2831,
+        # dotnet/sdk 33019, apple/containerization 790).
+        self._as_ecr = False
+        self.done = 0
+
+    def send(self, method: str, part: bytes, query: str = "") -> None:
+        """Send the next part, what is missing of it again, until all has arrived.
+
+        Raises:
+            _UploadLost: The registry does not let the upload go on.
+            ImageError: The registry refuses it.
+        """
+        for failures in range(1, TRIES + 1):
+            self._reporter.checkpoint()
+            headers = {"Content-Type": "application/octet-stream"}
+            if part and (self.done or method == "PATCH"):
+                headers["Content-Range"] = f"{self.done}-{self.done + len(part) - 1}"
+            separator = "&" if urlsplit(self._location).query else "?"
+            url = f"{self._location}{separator}{query}" if query else self._location
+            answer = self._registry.try_once(method, url, headers, part)
+            if answer is not None and answer.status in (201, 202, 204):
+                self._as_ecr |= method == "PATCH" and answer.status == 201
+                self._location = self._registry.location(answer, self._location)
+                self.done += len(part)
+                return
+            if answer is not None and answer.status == 404:
+                raise _UploadLost
+            if answer is not None and answer.status not in {*PASSING, 416}:
+                self._registry.expect(answer, 201)
+            pause(failures, answer)
+            arrived = self._arrived(answer)
+            # The reference registry says 0-0 of an upload without a byte and of one with one.
+            if arrived == 1 or not self.done <= arrived <= self.done + len(part):
+                raise _UploadLost
+            part, self.done = part[arrived - self.done :], arrived
+            if not part and method == "PATCH":
+                return
+        raise _UploadLost
+
+    def _arrived(self, refusal: urllib3.BaseHTTPResponse | None) -> int:
+        """How many bytes have arrived, as far as the registry tells."""
+        if refusal is not None and (told := expected_byte(refusal)) is not None:
+            return told
+        if self._as_ecr:
+            return self.done
+        state = self._registry.ask("GET", self._location)
+        if state.status != 204:
+            raise _UploadLost
+        self._location = self._registry.location(state, self._location)
+        return int(state.headers.get("Range", "0--1").rpartition("-")[2] or -1) + 1
 
 
 def _parts(chunks: Iterator[bytes]) -> Iterator[bytes]:

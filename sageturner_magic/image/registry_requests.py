@@ -20,6 +20,9 @@ TRIES = 8
 
 PASSING = {408, 429, 500, 502, 503, 504}
 
+_INSTEAD_OF = re.compile(r"First byte of the layer part is \d+ instead of (\d+)")
+"""ECR's words for a part that is out of order."""
+
 
 class RegistryRequests:
     """Asks the registry of one repository; safe to use from several threads.
@@ -40,9 +43,9 @@ class RegistryRequests:
         self._challenge = ""
         self._generation = 0
 
-    def location(self, answer: urllib3.BaseHTTPResponse) -> str:
-        """Where `answer` says to go on."""
-        return urljoin(self._root, answer.headers["Location"])
+    def location(self, answer: urllib3.BaseHTTPResponse, present: str = "") -> str:
+        """Where `answer` says to go on: at `present` where it says nothing."""
+        return urljoin(self._root, answer.headers.get("Location", present))
 
     def ask(
         self,
@@ -202,6 +205,12 @@ def _delay(failures: int, answer: urllib3.BaseHTTPResponse | None) -> float:
 def _expired(answer: urllib3.BaseHTTPResponse) -> bool:
     """Whether new credentials would help although the answer is not 401: ECR's way to say so."""
     return answer.status == 403 and "token has expired" in _words(answer)
+
+
+def expected_byte(refusal: urllib3.BaseHTTPResponse) -> int | None:
+    """The byte that ECR wants next, where it refuses a part for beginning with another."""
+    found = _INSTEAD_OF.search(_words(refusal))
+    return int(found[1]) if found else None
 
 
 def _words(answer: urllib3.BaseHTTPResponse) -> str:

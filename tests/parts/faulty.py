@@ -11,11 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.parts.ecr_uploads import Answer, EcrUploads
+
 Fault = str
 """`500`, `429`, `401`: that status instead of an answer. `expired`: ECR's answer to credentials
 that were good once. `reset`: the connection is reset before
 the request is passed on. `lost`: after it was passed on. `cut`: in the middle of the answer's
-body. `wrong`: the body's first byte is another."""
+body. `wrong`: the body's first byte is another. `half`: as `lost`, and only half of the body was
+passed on."""
 
 
 EXPIRED = b"""{"errors": [{"code": "DENIED", "message":
@@ -38,8 +41,12 @@ class FaultyProxy:
 
 
 @contextmanager
-def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
-    """A proxy before `target` (host:port), for as long as the block runs."""
+def faulty_proxy(registry: str, ecr: EcrUploads | None = None) -> Iterator[FaultyProxy]:
+    """A proxy before `registry` (host:port), for as long as the block runs.
+
+    Args:
+        ecr: The registry answers uploads as ECR does.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -66,12 +73,35 @@ def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
             if fault == "reset":
                 self.reset()
                 return
-            upstream = http.client.HTTPConnection(target, timeout=30)
-            upstream.request(self.command, self.path, body, dict(self.headers))
+            headers = dict(self.headers)
+            path, _, query = self.path.partition("?")
+            about = (self.command, path, headers.get("Content-Range", ""))
+            if ecr and (refusal := ecr.refuses(*about, len(body))):
+                self.send_response(refusal.status)
+                self.send_header("Content-Length", str(len(refusal.body())))
+                self.end_headers()
+                self.wfile.write(refusal.body())
+                return
+            if fault == "half":
+                body = body[: len(body) // 2]
+                headers["Content-Length"] = str(len(body))
+                headers.pop("Content-Range", None)
+            upstream = http.client.HTTPConnection(registry, timeout=30)
+            target = ecr.target(path, query) if ecr else self.path
+            upstream.request(self.command, target, body, headers)
             answer = upstream.getresponse()
             content = answer.read()
             upstream.close()
-            if fault == "lost":
+            if ecr and "Location" in answer.headers:
+                said = Answer(
+                    answer.status, answer.headers["Location"], answer.headers.get("Range", "")
+                )
+                said = ecr.answered(*about, said)
+                answer.status = said.status
+                answer.headers.replace_header("Location", said.location)
+                if said.range:
+                    answer.headers.replace_header("Range", said.range)
+            if fault in ("lost", "half"):
                 self.reset()
                 return
             if fault == "wrong" and content:

@@ -18,6 +18,7 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
+from tests.parts.ecr_uploads import Answer, EcrUploads
 from tests.parts.registry import Registry
 from tests.stand.actions import Need, repository_arn
 from tests.stand.ecr import Ecr, Token
@@ -63,6 +64,7 @@ class RegistryFront:
         self._iam = iam
         self._faults = faults
         self._downloads: dict[str, str] = {}
+        self._uploads = EcrUploads()
         self.server = Server(self._handle)
         self.host = self.server.host
         ecr.host = self.host
@@ -129,9 +131,37 @@ class RegistryFront:
                 # ECR mounts blobs from other repositories only where the account switched that
                 # on; without, the client uploads.
                 environ["QUERY_STRING"] = ""
-            case "blobs/uploads", "PATCH" | "PUT":
-                self._maybe_break_off(environ)
+                return self._upload(environ, path)
+            case "blobs/uploads", _:
+                return self._upload(environ, path)
         return self._pass_on(environ, path)
+
+    def _upload(self, environ: dict[str, Any], path: str) -> Response:
+        """Pass on what belongs to an upload, and answer as ECR does."""
+        method, part = environ["REQUEST_METHOD"], environ.get("HTTP_CONTENT_RANGE", "")
+        size = int(environ.get("CONTENT_LENGTH") or 0)
+        if refusal := self._uploads.refuses(method, path, part, size):
+            raise AwsFault(refusal.code, refusal.message, refusal.status)
+        if method in ("PATCH", "PUT"):
+            self._maybe_break_off(environ)
+        target, _, environ["QUERY_STRING"] = self._uploads.target(
+            path, environ.get("QUERY_STRING", "")
+        ).partition("?")
+        response = self._pass_on(environ, target)
+        said = self._uploads.answered(
+            method,
+            path,
+            part,
+            Answer(
+                response.status_code,
+                response.headers.get("Location", ""),
+                response.headers.get("Range", ""),
+            ),
+        )
+        response.status_code = said.status
+        if said.location:
+            response.headers.update({"Location": said.location, "Range": said.range})
+        return response
 
     def _token(self, header: str) -> Token | None:
         scheme, _, value = header.partition(" ")

@@ -14,6 +14,7 @@ from sageturner_magic.image import registry_requests
 from sageturner_magic.image.registry import PART, RegistryClient
 from sageturner_magic.image.spec import Destination
 from sageturner_magic.image.urls import Credentials
+from tests.parts.ecr_uploads import EcrUploads
 from tests.parts.faulty import FaultyProxy, faulty_proxy
 from tests.parts.recorder import Recorder
 from tests.parts.registry import Registry
@@ -28,9 +29,10 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry_requests, "_delay", lambda failures, answer: 0.01)
 
 
-@pytest.fixture
-def proxy(served: Registry) -> Iterator[FaultyProxy]:
-    with faulty_proxy(served.host) as running:
+@pytest.fixture(params=["reference", "ECR"])
+def proxy(served: Registry, request: pytest.FixtureRequest) -> Iterator[FaultyProxy]:
+    ecr = EcrUploads() if request.param == "ECR" else None
+    with faulty_proxy(served.host, ecr) as running:
         yield running
 
 
@@ -65,7 +67,7 @@ def once_each(*methods: str, fault: str):  # type: ignore[no-untyped-def]
     return decide
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "429", "401", "reset", "lost"])
+@pytest.mark.parametrize("fault", ["500", "503", "429", "401", "reset", "lost", "half"])
 def test_a_layer_arrives_whatever_happens_on_the_way(
     client: RegistryClient, proxy: FaultyProxy, fault: str
 ) -> None:
@@ -77,9 +79,15 @@ def test_a_layer_arrives_whatever_happens_on_the_way(
     assert client.blob(digest) == blob
 
 
-def test_a_broken_upload_goes_on_where_it_broke(client: RegistryClient, proxy: FaultyProxy) -> None:
+@pytest.mark.parametrize(
+    ("method", "fault"),
+    [("PATCH", "lost"), ("PATCH", "half"), ("PATCH", "reset"), ("PUT", "lost"), ("PUT", "reset")],
+)
+def test_a_broken_upload_goes_on_where_it_broke(
+    client: RegistryClient, proxy: FaultyProxy, method: str, fault: str
+) -> None:
     digest, blob = content()
-    proxy.fault = once_each("PATCH", fault="lost")
+    proxy.fault = once_each(method, fault=fault)
     upload(client, digest, blob)
     sent = sum(size for method, _, size in proxy.requests if method in ("PATCH", "PUT"))
     assert sent < len(blob) + 2 * PART
