@@ -13,7 +13,7 @@ help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
 	@echo "make demo-lab  open the quickstart in JupyterLab"
 	@echo "make test      check, then all tests whose parts are present"
-	@echo "make check     ruff, mypy, import-linter"
+	@echo "make check     ruff, mypy, import-linter, deptry"
 	@echo "make unit      unit tests on every Python from 3.10 that is present"
 	@echo "make integration  the tests against real parts"
 	@echo "make gpu       the tests that need an NVIDIA GPU, and a torch that uses it"
@@ -52,6 +52,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/deptry sageturner_magic
 
 unit: $(VENV)/.dev
 	$(BIN)/nox --session unit
