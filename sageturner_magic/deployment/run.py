@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Literal
 
@@ -56,28 +57,27 @@ class _Run:
         reporter.end("reused" if done.reused else "done", done.note)
 
     def steps(self, steps: tuple[Step, ...]) -> None:
-        """Each step as soon as those that it needs have ended. The first error stops the rest."""
-        waiting = {step.key: step for step in steps}
-        ended = {CHECK.key}
+        """Run each step as soon as the steps it needs have ended. The first error stops the rest.
+
+        Raises CycleError when steps need each other.
+        """
+        works = {step.key: step.run for step in steps}
+        order = TopologicalSorter({step.key: step.needs for step in steps})
+        order.prepare()
         running: dict[Future[None], str] = {}
         errors: list[BaseException] = []
         with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="sageturner-step") as pool:
-            while waiting or running:
-                if not errors:
-                    ready = [step for step in waiting.values() if ended.issuperset(step.needs)]
-                    for step in ready:
-                        del waiting[step.key]
-                        running[pool.submit(self.step, step.key, step.run)] = step.key
+            while order.is_active():
+                for key in () if errors else order.get_ready():
+                    running[pool.submit(self.step, key, works[key])] = key
                 if not running:
                     break
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    key = running.pop(future)
+                    order.done(running.pop(future))
                     if error := future.exception():
                         errors.append(error)
                         self._cancelled.set()
-                    else:
-                        ended.add(key)
         if errors:
             # What was cancelled because something else failed is not the cause.
             causes = [error for error in errors if not isinstance(error, DeploymentCancelled)]

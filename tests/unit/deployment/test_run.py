@@ -60,6 +60,19 @@ def test_a_step_starts_when_those_it_needs_have_ended():
     assert order == ["a", "b", "c"]
 
 
+def test_steps_that_need_each_other_or_one_that_is_not_there_are_refused():
+    session, ran = Session(), []
+
+    def step(key, *needs):
+        return Step(key, key, lambda reporter: ran.append(key) or Done(), needs)
+
+    with pytest.raises(SageturnerError, match="CycleError"):
+        run(step("a", "b"), step("b", "a"), session=session)
+    with pytest.raises(SageturnerError, match="KeyError: 'b'"):
+        run(step("a", "b"), session=session)
+    assert ran == [] and session.said == ["entered", "undone"] * 2
+
+
 def test_independent_steps_run_at_the_same_time():
     meet = threading.Barrier(2, timeout=30)
 
