@@ -7,9 +7,8 @@ one region for the whole page, outside of both, whose text is replaced.
 
 from __future__ import annotations
 
-from html import escape
-
 import ipywidgets
+from markupsafe import Markup
 
 REGION = "sageturner-said"
 """The id of the page's live region."""
@@ -49,4 +48,4 @@ class Announcer:
 
 def _html(text: str) -> str:
     # Of the elements that have a load event this is the one that asks nothing of the network.
-    return f'<style data-said="{escape(text)}" onload="{escape(_SCRIPT)}"></style>'
+    return Markup('<style data-said="{}" onload="{}"></style>').format(text, _SCRIPT)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup
+
+from sageturner_magic.notebook.display.markup import fill
 
 INK = "var(--jp-ui-font-color2,#767676)"
 FILL = "var(--jp-brand-color1,#1976d2)"
@@ -26,8 +29,8 @@ def bars(
     marks: Sequence[tuple[float, str]] = (),
     width: int = 560,
     height: int = 166,
-) -> str:
-    """A bar chart.
+) -> Markup:
+    """Draw a bar chart.
 
     Args:
         values: One for each bar.
@@ -38,15 +41,19 @@ def bars(
         width, height: In pixels.
     """
     if not values:
-        return ""
+        return Markup()
     left, right, top, bottom = 50.0, 12.0, 28.0, 36.0
     step = (width - left - right) / len(values)
     full = height - top - bottom
     highest = max(values) or 1
     base = height - bottom
     parts = [
-        f'<rect x="{left + place * step + 0.5:.1f}" y="{base - full * value / highest:.1f}"'
-        f' width="{max(step - 1, 0.5):.1f}" height="{full * value / highest:.1f}" fill="{FILL}"/>'
+        _bar(
+            left + place * step + 0.5,
+            base - full * value / highest,
+            max(step - 1, 0.5),
+            full * value / highest,
+        )
         for place, value in enumerate(values)
         if value
     ]
@@ -86,8 +93,8 @@ def spark(
     bad: bool = False,
     width: int = 220,
     height: int = 40,
-) -> str:
-    """A small area chart; None is a gap, which no line crosses.
+) -> Markup:
+    """Draw a small area chart; None is a gap, which no line crosses.
 
     Args:
         values: From left to right, evenly spaced.
@@ -97,14 +104,18 @@ def spark(
     """
     known = [value for value in values if value is not None]
     if not known:
-        return ""
+        return Markup()
     highest = max(known) or 1
     step = width / max(len(values), 1)
     colour = BAD if bad else FILL
     parts = [
-        f'<rect x="{place * step:.1f}" y="{height - 1 - (height - 4) * value / highest:.1f}"'
-        f' width="{max(step - 0.6, 0.6):.1f}"'
-        f' height="{max((height - 4) * value / highest, 0.8):.1f}" fill="{colour}"/>'
+        _bar(
+            place * step,
+            height - 1 - (height - 4) * value / highest,
+            max(step - 0.6, 0.6),
+            max((height - 4) * value / highest, 0.8),
+            colour,
+        )
         for place, value in enumerate(values)
         if value is not None and (value or not bad)
     ]
@@ -112,20 +123,30 @@ def spark(
     return _svg(width, height, title, parts)
 
 
-def _svg(width: int, height: int, title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"'
-        f' style="max-width:100%;height:auto;{FONT}" aria-label="{escape(title)}">'
-        f"<title>{escape(title)}</title>{''.join(parts)}</svg>"
+def _svg(width: int, height: int, title: str, parts: Sequence[Markup]) -> Markup:
+    return fill(
+        '<svg viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img"'
+        ' style="max-width:100%;height:auto;{2}" aria-label="{3}"><title>{3}</title>{4}</svg>',
+        *(width, height, FONT, title, Markup().join(parts)),
     )
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, *, dashed: bool = False) -> str:
-    dashes = ' stroke-dasharray="3 3"' if dashed else ""
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{INK}"{dashes}/>'
+def _bar(x: float, y: float, width: float, height: float, colour: str = FILL) -> Markup:
+    return fill(
+        '<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" fill="{}"/>',
+        *(x, y, width, height, colour),
+    )
 
 
-def _text(x: float, y: float, words: str, anchor: str) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{INK}" text-anchor="{anchor}">{escape(words)}</text>'
+def _line(x1: float, y1: float, x2: float, y2: float, *, dashed: bool = False) -> Markup:
+    return fill(
+        '<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" stroke="{}"{}/>',
+        *(x1, y1, x2, y2, INK, Markup(' stroke-dasharray="3 3"' if dashed else "")),
+    )
+
+
+def _text(x: float, y: float, words: str, anchor: str) -> Markup:
+    return fill(
+        '<text x="{:.1f}" y="{:.1f}" fill="{}" text-anchor="{}">{}</text>',
+        *(x, y, INK, anchor, words),
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from html import escape
 
 import ipywidgets
+from markupsafe import Markup
 
 from sageturner_magic.deployment import verbs
 from sageturner_magic.deployment.request import AwsOptions
@@ -167,8 +167,8 @@ class _Panel:
 
 def _copy_button(cell: str) -> str:
     """A button that needs no kernel; ipywidgets has none that reaches the clipboard."""
-    return (
+    return Markup(
         '<button type="button" class="jupyter-button widget-button sageturner-copy"'
-        f' data-text="{escape(cell)}" onclick="{COPY_SCRIPT}">Copy as cell</button>'
+        ' data-text="{}" onclick="{}">Copy as cell</button>'
         ' <span role="status" aria-live="polite"></span>'
-    )
+    ).format(cell, COPY_SCRIPT)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from html import escape
 from typing import Any
 
 import ipywidgets
+from markupsafe import Markup, escape
 
 from sageturner_magic.config.keys import alternatives, schema_at
 from sageturner_magic.errors import Finding
+from sageturner_magic.notebook.display.markup import fill, fill_each
 from sageturner_magic.notebook.document import Value
 from sageturner_magic.notebook.form import Field
 
@@ -25,17 +26,17 @@ def close_all(widget: ipywidgets.Widget) -> None:
     widget.close()
 
 
-def note_html(text: str, problems: Sequence[Finding] = ()) -> str:
+def note_html(text: str, problems: Sequence[Finding] = ()) -> Markup:
     """What stands below a field: its help, or what is wrong with it."""
     if not problems:
-        return f'<div class="sageturner-help">{marked_up(text)}</div>' if text else ""
-    lines = "".join(f"<li>{marked_up(problem_text(each))}</li>" for each in problems)
-    return f'<div role="alert"><ul class="sageturner-problem">{lines}</ul></div>'
+        return fill('<div class="sageturner-help">{}</div>', marked_up(text)) if text else Markup()
+    lines = fill_each("<li>{}</li>", ([marked_up(problem_text(each))] for each in problems))
+    return fill('<div role="alert"><ul class="sageturner-problem">{}</ul></div>', lines)
 
 
-def marked_up(text: str) -> str:
-    """Text in which `names` stand between backticks, as HTML."""
-    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
+def marked_up(text: str) -> Markup:
+    """Show text, and the names between backticks in it as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def problem_text(finding: Finding) -> str:
@@ -160,7 +161,7 @@ class PairsEditor(ipywidgets.VBox):  # type: ignore[misc]
             layout={"width": "auto", "align_self": "flex-start"},
         )
         self._add.on_click(self._on_add)
-        title = ipywidgets.HTML(f'<div class="sageturner-pairs">{escape(label)}</div>')
+        title = ipywidgets.HTML(fill('<div class="sageturner-pairs">{}</div>', label))
         self._title = title
         for name, value in pairs.items():
             self._row(name, value)

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
+from markupsafe import Markup
 
 from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.notebook.announcer import Announcer
 from sageturner_magic.notebook.background import Background
+from sageturner_magic.notebook.display.markup import fill, preformatted
 from sageturner_magic.notebook.form_fields import WIDE, close_all
 from sageturner_magic.notebook.form_style import STYLE
 from sageturner_magic.notebook.form_view import NO_WIDGETS
-from sageturner_magic.notebook.html import findings_html, preformatted
+from sageturner_magic.notebook.html import findings_html
 from sageturner_magic.notebook.payload import evaluate
 from sageturner_magic.notebook.session import Session
 from sageturner_magic.rendering import responses
@@ -92,7 +93,7 @@ class InvokeForm:
         self._history.observe(self._on_history, "value")
         self._answer = ipywidgets.HTML()
         self._announcer = Announcer()
-        head = ipywidgets.HTML(f"{STYLE}<h3>Requests to {escape(name)}</h3>")
+        head = ipywidgets.HTML(fill("{}<h3>Requests to {}</h3>", STYLE, name))
         buttons = ipywidgets.HBox([self._send, close])
         self.widget = ipywidgets.VBox(
             [
@@ -155,8 +156,8 @@ class InvokeForm:
         self._keep(text, html, responses.prediction_summary(prediction))
 
     def _failed(self, text: str, error: SageturnerError) -> None:
-        details = "".join(preformatted(each.details) for each in error.findings)
-        html = f'<div role="alert">{findings_html(error.findings)}{details}</div>'
+        details = Markup().join(preformatted(each.details) for each in error.findings)
+        html = fill('<div role="alert">{}{}</div>', findings_html(error.findings), details)
         self._keep(text, html, error.findings[0].what)
 
     def _keep(self, text: str, html: str, summary: str) -> None:

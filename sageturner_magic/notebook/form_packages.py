@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from html import escape
 
 import ipywidgets
 
 from sageturner_magic.capture import NeededPackage
 from sageturner_magic.errors import Finding
+from sageturner_magic.notebook.display.markup import fill, fill_each
 from sageturner_magic.notebook.document import Value
 from sageturner_magic.notebook.form import Field
 from sageturner_magic.notebook.form_fields import LABELLED, WIDE, FieldView, note_html
@@ -58,12 +58,12 @@ class PackagesField:
     def found(self, packages: Sequence[NeededPackage]) -> None:
         """Show what `auto` takes."""
         self._pins, self._known = [each.line for each in packages], True
-        rows = "".join(
-            f"<tr><td><code>{escape(each.line)}</code></td><td>{escape(each.because)}</td></tr>"
-            for each in packages
+        rows = fill_each(
+            "<tr><td><code>{}</code></td><td>{}</td></tr>",
+            ((each.line, each.because) for each in packages),
         )
         self._found.value = (
-            f'<table class="sageturner-pins"><tbody>{rows}</tbody></table>'
+            fill('<table class="sageturner-pins"><tbody>{}</tbody></table>', rows)
             if rows
             else "auto: none, the code needs only what Python brings"
         )
@@ -72,7 +72,7 @@ class PackagesField:
     def not_found(self, why: str) -> None:
         """Say why it is not known what `auto` takes."""
         self._pins, self._known = [], False
-        self._found.value = f"auto: {escape(why)}"
+        self._found.value = fill("auto: {}", why)
         self._draw()
 
     def show(self, problems: Sequence[Finding]) -> None:

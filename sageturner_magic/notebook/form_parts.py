@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import Any
 
 import ipywidgets
+from markupsafe import Markup
 
 from sageturner_magic.aws.pricing import HostedInstance
 from sageturner_magic.deployment.instances import InstanceChoice
 from sageturner_magic.errors import Finding
+from sageturner_magic.notebook.display.markup import fill, fill_each
 from sageturner_magic.notebook.document import Value
 from sageturner_magic.notebook.form import CodeState
 from sageturner_magic.notebook.form_fields import LABELLED, WIDE, PairsEditor, note_html
@@ -25,25 +26,25 @@ ENDPOINT_WORDS: Mapping[EndpointType, str] = {
 }
 
 
-def code_html(states: Sequence[CodeState]) -> str:
-    """The captured cells by name, with the state of each."""
+def code_html(states: Sequence[CodeState]) -> Markup:
+    """Show the captured cells by name, with the state of each."""
     if not states:
-        return (
+        return Markup(
             '<div class="sageturner-help">No cells are captured. Begin cells with'
             " <code>%%sageturner_load</code> and <code>%%sageturner_predict</code> and run them,"
             " or name a folder.</div>"
         )
-    rows = "".join(
-        f"<tr><td><b>{escape(each.name or '(unnamed)')}</b></td>"
-        f'<td class="sageturner-{each.state}">{STATE_WORDS[each.state]}</td>'
-        f"<td>{escape(each.cells)}{_why(each.findings)}</td></tr>"
-        for each in states
+    rows = fill_each(
+        '<tr><td><b>{}</b></td><td class="sageturner-{}">{}</td><td>{}{}</td></tr>',
+        (
+            (
+                *(each.name or "(unnamed)", each.state, STATE_WORDS[each.state], each.cells),
+                fill_each("<br>{}", ([str(finding)] for finding in each.findings)),
+            )
+            for each in states
+        ),
     )
-    return f'<table class="sageturner-code"><tbody>{rows}</tbody></table>'
-
-
-def _why(findings: Sequence[Finding]) -> str:
-    return "".join(f"<br>{escape(str(each))}" for each in findings)
+    return fill('<table class="sageturner-code"><tbody>{}</tbody></table>', rows)
 
 
 class ArtefactEditor:
@@ -186,13 +187,14 @@ class InstanceField:
         note = note_html(" · ".join(part for part in parts if part), self._problems)
         misfits = [each for each in self._choices if not each.fits]
         if misfits:
-            items = "".join(
-                f"<li><b>{escape(', '.join(names))}</b>: {escape(why)}</li>"
-                for why, names in _by_reason(misfits).items()
+            items = fill_each(
+                "<li><b>{}</b>: {}</li>",
+                ((", ".join(names), why) for why, names in _by_reason(misfits).items()),
             )
-            note += (
-                f'<details class="sageturner-help"><summary>{len(misfits)} instance types do not'
-                f" fit</summary><ul>{items}</ul></details>"
+            note += fill(
+                '<details class="sageturner-help"><summary>{} instance types do not'
+                " fit</summary><ul>{}</ul></details>",
+                *(len(misfits), items),
             )
         if self._note.value != note:
             self._note.value = note

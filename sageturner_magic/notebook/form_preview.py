@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import ipywidgets
+from markupsafe import Markup
 
 from sageturner_magic.deployment import verbs
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.notebook.announcer import Announcer
 from sageturner_magic.notebook.background import Background
+from sageturner_magic.notebook.display.markup import fill
 from sageturner_magic.notebook.form import Form
 from sageturner_magic.notebook.html import findings_html, plan_shown
 
@@ -90,13 +90,12 @@ class Preview:
         self._announcer.say("The plan is shown")
 
     def _show_code(self, text: str) -> None:
-        self._show(
-            f'<pre class="sageturner-preview" tabindex="0">{escape(text) or "(empty)"}</pre>'
-        )
+        shown = Markup('<pre class="sageturner-preview" tabindex="0">{}</pre>')
+        self._show(shown.format(text or "(empty)"))
 
     def _show(self, html: str) -> None:
         if self._html.value != html:
             self._html.value = html
 
     def _show_problems(self, error: SageturnerError) -> None:
-        self._show(f'<div role="alert">{findings_html(error.findings)}</div>')
+        self._show(fill('<div role="alert">{}</div>', findings_html(error.findings)))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 
 import ipywidgets
 
 from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.notebook.announcer import Announcer
+from sageturner_magic.notebook.display.markup import fill
 from sageturner_magic.notebook.html import findings_html
 
 
@@ -26,7 +26,7 @@ class Status:
 
     def say(self, text: str) -> None:
         """Show one line."""
-        self._line.value = f'<div class="sageturner-status">{escape(text)}</div>'
+        self._line.value = fill('<div class="sageturner-status">{}</div>', text)
         self.announcer.say(text)
 
     def problems(self, findings: Sequence[Finding], shown: Sequence[Finding] | None = None) -> None:
@@ -40,8 +40,8 @@ class Status:
         count = "1 problem" if len(findings) == 1 else f"{len(findings)} problems"
         keys = ", ".join(each.key or "code" for each in findings if each not in shown)
         at = f": see {keys}" if keys and not shown else ""
-        self._line.value = (
-            f'<div class="sageturner-status"><b>{count}</b>{escape(at)}{findings_html(shown)}</div>'
+        self._line.value = fill(
+            '<div class="sageturner-status"><b>{}</b>{}{}</div>', count, at, findings_html(shown)
         )
         self.announcer.say(". ".join([f"{count}{at}", *map(str, shown)]))
 

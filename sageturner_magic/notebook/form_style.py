@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-STYLE = """<style>
+from markupsafe import Markup
+
+STYLE = Markup("""<style>
 .sageturner-form{font-family:var(--jp-ui-font-family,sans-serif);
  color:var(--jp-ui-font-color1,inherit);font-size:var(--jp-ui-font-size1,13px);
  container-type:inline-size;max-width:1280px;padding:4px 2px}
@@ -69,4 +71,4 @@ STYLE = """<style>
  .sageturner-form .sageturner-help,.sageturner-form ul.sageturner-problem{margin-left:0}
  .sageturner-form .sageturner-below{margin-left:2px}
 }
-</style>"""
+</style>""")

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from html import escape
 from typing import Any
 
 import ipywidgets
@@ -30,6 +29,7 @@ from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.notebook.background import Background
 from sageturner_magic.notebook.completer import shippable
+from sageturner_magic.notebook.display.markup import fill, preformatted
 from sageturner_magic.notebook.document import Path as KeyPath
 from sageturner_magic.notebook.document import Value
 from sageturner_magic.notebook.form import (
@@ -62,7 +62,6 @@ from sageturner_magic.notebook.form_parts import (
 from sageturner_magic.notebook.form_preview import PAUSE_S, Preview
 from sageturner_magic.notebook.form_status import Status
 from sageturner_magic.notebook.form_style import STYLE
-from sageturner_magic.notebook.html import preformatted
 from sageturner_magic.notebook.saving import SavedFile
 from sageturner_magic.notebook.session import Session
 
@@ -141,7 +140,7 @@ class DeployForm:
     def _left(self) -> list[ipywidgets.Widget]:
         children: list[ipywidgets.Widget] = []
         for title, keys in MAIN.items():
-            children.append(ipywidgets.HTML(f"<h3>{escape(title)}</h3>"))
+            children.append(ipywidgets.HTML(fill("<h3>{}</h3>", title)))
             if title == "Code":
                 children.append(self._code)
             children += [self._field(path) for path in keys]
@@ -339,9 +338,9 @@ class DeployForm:
         self._left_behind.set()
         self._shell.events.unregister("post_run_cell", self._after_cell)
         cell = self._form.cell
-        folded = (
-            f"<details{'' if html else ' open'}><summary>The form as a cell</summary>"
-            f"{preformatted(cell, len(cell))}</details>"
+        folded = fill(
+            "<details{}><summary>The form as a cell</summary>{}</details>",
+            *("" if html else " open", preformatted(cell, len(cell))),
         )
         self._output.update(
             {"text/html": f"{html}{folded}", "text/plain": f"{plain}\n{cell}".strip()}, raw=True

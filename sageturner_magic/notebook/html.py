@@ -1,21 +1,27 @@
-"""Results as static HTML and as text: what is left in the notebook when the kernel is gone.
-
-In an untrusted notebook styles, roles and classes may be stripped, so the HTML reads well as
-plain semantic elements. Everything that comes from outside is escaped.
-"""
+"""Results as static HTML and as text: what is left in the notebook when the kernel is gone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from sageturner_magic.deployment.dashboard import Dashboard
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.snippets import Snippet
-from sageturner_magic.errors import Finding
+from sageturner_magic.errors import Finding, SageturnerError
+from sageturner_magic.notebook.display.markup import (
+    box,
+    facts_table,
+    fill,
+    fill_each,
+    preformatted,
+    table,
+    text,
+)
 from sageturner_magic.notebook.figures import spark
 from sageturner_magic.rendering import dashboards, deployments, plans
 from sageturner_magic.rendering.endpoints import (
@@ -25,7 +31,7 @@ from sageturner_magic.rendering.endpoints import (
     endpoints_total,
 )
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.text import TEXT_LENGTH, clip, duration, nearby, visible
+from sageturner_magic.text import duration, nearby, visible
 
 LOG_LINES = 30
 CODE_LENGTH = 200_000
@@ -50,110 +56,85 @@ class Shown:
         return self._html
 
 
-def text(foreign: str, length: int = TEXT_LENGTH) -> str:
-    """HTML that shows `foreign` as it was written, at most `length` characters of it."""
-    return escape(visible(clip(foreign, length)))
-
-
-def preformatted(foreign: str, length: int = TEXT_LENGTH) -> str:
-    """The same with its line breaks and columns, in a font of equal widths.
-
-    The page that nbconvert makes gives <pre> in an output the font of the words around it; <code>
-    keeps its own everywhere.
-    """
-    return f"<pre><code>{text(foreign, length)}</code></pre>"
-
-
-# Jupyter aligns the cells of tables to the right, which suits figures but not words.
-LEFT = ' style="text-align:left"'
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the cells are HTML already."""
-    top = "".join(f"<th{LEFT}>{escape(cell)}</th>" for cell in head)
-    body = "".join(
-        "<tr>" + "".join(f"<td{LEFT}>{cell}</td>" for cell in row) + "</tr>" for row in rows
-    )
-    top = f"<thead><tr>{top}</tr></thead>" if head else ""
-    return f"<table>{top}<tbody>{body}</tbody></table>"
-
-
-def findings_html(findings: Sequence[Finding]) -> str:
-    """A list of findings, the kind of each in bold."""
+def findings_html(findings: Sequence[Finding]) -> Markup:
+    """List findings, the severity of each in bold."""
     if not findings:
-        return ""
-    items = "".join(
-        f"<li><b>{finding.severity}</b>: {text(str(finding))}</li>" for finding in findings
-    )
-    return f"<ul>{items}</ul>"
+        return Markup()
+    rows = [(finding.severity, str(finding)) for finding in findings]
+    return fill("<ul>{}</ul>", fill_each("<li><b>{}</b>: {}</li>", rows))
 
 
 # --- a deployment -------------------------------------------------------------------------
 
 
-def deployment_html(progress: Progress) -> str:
-    """A deployment that has ended, as HTML."""
+def deployment_html(progress: Progress) -> Markup:
+    """Show a deployment that has ended."""
     rows = [
-        [
-            f"{deployments.STATE_SIGN[deployments.state(step)]} {text(step.title)}",
+        (
+            fill("{} {}", deployments.STATE_SIGN[deployments.state(step)], step.title),
             duration(step.seconds()) if step.started is not None else "",
-            text(deployments.remark(step)),
-        ]
+            deployments.remark(step),
+        )
         for step in progress.steps()
     ]
-    parts = [f"<p><b>{_headline_html(progress)}</b></p>", table((), rows)]
-    parts.append(findings_html(progress.findings))
     if progress.error:
-        parts.append(_error_html(progress))
-    elif progress.deployment:
-        parts.append(_calling_html(progress.deployment))
-    return f'<div class="sageturner">{"".join(parts)}</div>'
-
-
-def _calling_html(deployment: Deployment) -> str:
-    """What runs, and how to call it."""
-    docs = ""
-    if deployment.url:
-        page = escape(f"{deployment.url}/docs?token={deployment.token}")
-        docs = f' <a href="{page}" target="_blank" rel="noopener">API documentation</a>'
-    lines = deployments.request_lines(deployment)
-    elsewhere = snippets_html(lines, "the example")
-    if deployment.url and not lines:
-        elsewhere = f"<p>or</p>{preformatted(deployments.curl(deployment))}"
-    return (
-        f"<p>Code: {text(nearby(deployment.origin))}. Version {deployment.version}.{docs}</p>"
-        f"<p>Try <code>{text(deployments.invoke_line(deployment))}</code></p>{elsewhere}"
+        end = _error_html(progress.error)
+    else:
+        end = _calling_html(progress.deployment) if progress.deployment else Markup()
+    return box(
+        fill("<p><b>{}</b></p>", _headline_html(progress)),
+        table((), rows),
+        findings_html(progress.findings),
+        end,
     )
 
 
-def snippets_html(lines: Sequence[Snippet], sent: str = "it") -> str:
-    """How a request is sent from elsewhere, folded; `sent` is what it is called."""
+def _calling_html(deployment: Deployment) -> Markup:
+    """What runs, and how to call it."""
+    docs = Markup()
+    if deployment.url:
+        docs = fill(
+            ' <a href="{}" target="_blank" rel="noopener">API documentation</a>',
+            f"{deployment.url}/docs?token={deployment.token}",
+        )
+    lines = deployments.request_lines(deployment)
+    elsewhere = snippets_html(lines, "the example")
+    if deployment.url and not lines:
+        elsewhere = fill("<p>or</p>{}", preformatted(deployments.curl(deployment)))
+    return fill(
+        "<p>Code: {}. Version {}.{}</p><p>Try <code>{}</code></p>{}",
+        *(nearby(deployment.origin), deployment.version, docs, deployments.invoke_line(deployment)),
+        elsewhere,
+    )
+
+
+def snippets_html(lines: Sequence[Snippet], sent: str = "it") -> Markup:
+    """Show, folded, how a request is sent from elsewhere; `sent` is what the request is called."""
     if not lines:
-        return ""
-    blocks = "".join(f"<p><b>{line.label}</b></p>{preformatted(line.code, 8000)}" for line in lines)
-    return f"<details><summary>Send {sent} from elsewhere</summary>{blocks}</details>"
+        return Markup()
+    blocks = ((line.label, preformatted(line.code, 8000)) for line in lines)
+    shown = fill_each("<p><b>{}</b></p>{}", blocks)
+    return fill("<details><summary>Send {} from elsewhere</summary>{}</details>", sent, shown)
 
 
-def _headline_html(progress: Progress) -> str:
+def _headline_html(progress: Progress) -> Markup:
     deployment = progress.deployment
     if progress.error or deployment is None or not deployment.url:
         return text(deployments.headline(progress))
-    link = f"<code>{escape(deployment.url)}</code>"
-    return escape(deployments.outcome(deployment)).replace(escape(deployment.url), link, 1)
+    before, url, after = deployments.outcome(deployment).partition(deployment.url)
+    return fill("{}<code>{}</code>{}", before, url, after)
 
 
-def _error_html(progress: Progress) -> str:
-    assert progress.error is not None
+def _error_html(error: SageturnerError) -> Markup:
     parts = []
-    for finding in progress.error.findings:
-        where = f" ({text(finding.where)})" if finding.where else ""
-        why = f": {text(finding.why)}" if finding.why else ""
-        do = f"<br>→ {text(finding.do)}" if finding.do else ""
-        parts.append(f"<p><b>{text(finding.what)}</b>{where}{why}{do}</p>")
+    for finding in error.findings:
+        more = ((" ({})", finding.where), (": {}", finding.why), ("<br>→ {}", finding.do))
+        rest = Markup().join(fill(template, said) for template, said in more if said)
+        parts.append(fill("<p><b>{}</b>{}</p>", finding.what, rest))
         if finding.details:
             lines = finding.details.rstrip().splitlines()[-LOG_LINES:]
             parts.append(preformatted("\n".join(lines), 4000))
-    return "".join(parts)
+    return Markup().join(parts)
 
 
 # --- a plan -------------------------------------------------------------------------------
@@ -161,16 +142,13 @@ def _error_html(progress: Progress) -> str:
 
 def plan_shown(plan: Plan) -> Shown:
     """What a deployment would do."""
-    facts = plans.plan_facts(plan)
-    rows = [[f"<b>{escape(label)}</b>", text(value)] for label, value in facts]
-    html = f'<div class="sageturner">{table((), rows)}{findings_html(plan.findings)}</div>'
+    html = box(facts_table(plans.plan_facts(plan)), findings_html(plan.findings))
     return Shown(plan, plans.plan_text(plan), html)
 
 
 def code_shown(source: str) -> Shown:
     """A module or a diff as it is written."""
-    html = f'<div class="sageturner">{preformatted(source, CODE_LENGTH)}</div>'
-    return Shown(source, source, html)
+    return Shown(source, source, box(preformatted(source, CODE_LENGTH)))
 
 
 # --- endpoints ----------------------------------------------------------------------------
@@ -183,32 +161,29 @@ def endpoints_shown(
     plain = endpoints_text(endpoints, now)
     plain = "\n".join([plain, *(f"{note.severity}: {note}" for note in notes)])
     if not endpoints:
-        return Shown(endpoints, plain, f"<p>{text(plain)}</p>")
-    rows = [[text(cell) for cell in endpoint_row(endpoint, now)] for endpoint in endpoints]
-    parts = [table(ENDPOINT_HEAD, rows)]
-    if total := endpoints_total(endpoints, now):
-        parts.append(f"<p>{escape(total)}</p>")
-    parts.append(findings_html(notes))
-    return Shown(endpoints, plain, f'<div class="sageturner">{"".join(parts)}</div>')
+        return Shown(endpoints, plain, fill("<p>{}</p>", plain))
+    total = endpoints_total(endpoints, now)
+    html = box(
+        table(ENDPOINT_HEAD, [endpoint_row(endpoint, now) for endpoint in endpoints]),
+        fill("<p>{}</p>", total) if total else Markup(),
+        findings_html(notes),
+    )
+    return Shown(endpoints, plain, html)
 
 
 def dashboard_shown(shown: Dashboard) -> Shown:
     """One endpoint at a glance, with small plots of how it was used."""
-    rows = [[f"<b>{label}</b>", text(value)] for label, value in dashboards.facts(shown)]
-    parts = [f"<p><b>{text(shown.endpoint.name)}</b></p>", table((), rows)]
+    parts = [fill("<p><b>{}</b></p>", shown.endpoint.name), facts_table(dashboards.facts(shown))]
     if shown.usage:
         drawn = [
-            [
-                f"<b>{plot.label}</b>",
+            (
+                fill("<b>{}</b>", plot.label),
                 spark(plot.values, title=f"{plot.label}: {plot.said}", bad=plot.bad),
-                text(plot.said),
-            ]
+                plot.said,
+            )
             for plot in dashboards.plots(shown.usage)
         ]
-        parts += [
-            table((), drawn),
-            f"<p><small>{text(dashboards.time_range(shown.usage))}</small></p>",
-        ]
-    parts.append(findings_html(shown.notes))
-    html = f'<div class="sageturner">{"".join(parts)}</div>'
+        shown_time = fill("<p><small>{}</small></p>", dashboards.time_range(shown.usage))
+        parts += [table((), drawn), shown_time]
+    html = box(*parts, findings_html(shown.notes))
     return Shown(shown, dashboards.text(shown), html)

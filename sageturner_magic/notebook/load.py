@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
+from markupsafe import Markup
 
 from sageturner_magic.deployment.load_result import LoadTest
 from sageturner_magic.deployment.load_test import LoadRun
+from sageturner_magic.notebook.display.markup import box, facts_table, fill, table, text
 from sageturner_magic.notebook.figures import bars
-from sageturner_magic.notebook.html import table, text
 from sageturner_magic.notebook.progress import STYLE, has_widgets
 from sageturner_magic.rendering import load_tests, terminal
 from sageturner_magic.rendering.load_tests import load_progress
@@ -37,22 +36,25 @@ def show_load_test(shell: InteractiveShell, run: LoadRun) -> LoadTest:
         line = load_tests.load_progress(
             run.endpoint, run.sent, run.wanted, run.failed, run.seconds()
         )
-        output.update({"text/html": f"<p>{text(line)}</p>", "text/plain": line}, raw=True)
+        output.update({"text/html": fill("<p>{}</p>", line), "text/plain": line}, raw=True)
     return run.result()
 
 
-def _progress_html(run: LoadRun) -> str:
+def _progress_html(run: LoadRun) -> Markup:
     line = load_progress(run.endpoint, run.sent, run.wanted, run.failed, run.seconds())
-    return (
-        f'<div class="sageturner-progress"><progress value="{run.sent}" max="{run.wanted}"'
-        f' aria-label="Requests sent"></progress> {text(line)}</div>'
+    return fill(
+        '<div class="sageturner-progress"><progress value="{}" max="{}"'
+        ' aria-label="Requests sent"></progress> {}</div>',
+        *(run.sent, run.wanted, line),
     )
 
 
-def load_test_html(test: LoadTest) -> str:
+def load_test_html(test: LoadTest) -> Markup:
     """What a load test measured."""
-    rows = [[f"<b>{escape(label)}</b>", text(value)] for label, value in load_tests.facts(test)]
-    parts = [f"<p><b>Load test of {text(test.endpoint)}</b></p>", table((), rows)]
+    parts = [
+        fill("<p><b>Load test of {}</b></p>", test.endpoint),
+        facts_table(load_tests.facts(test)),
+    ]
     if latencies := test.percentiles():
         parts.append(_histogram_html(test))
         shown = [milliseconds(value) for value in latencies.values()]
@@ -63,15 +65,15 @@ def load_test_html(test: LoadTest) -> str:
             table(
                 ("Error", "Times", "What was said first"),
                 [
-                    [text(trouble, 200), f"{count:,}", text(examples[trouble], 500)]
+                    (text(trouble, 200), f"{count:,}", text(examples[trouble], 500))
                     for trouble, count in errors.items()
                 ],
             )
         )
-    return f'<div class="sageturner">{"".join(parts)}</div>'
+    return box(*parts)
 
 
-def _histogram_html(test: LoadTest) -> str:
+def _histogram_html(test: LoadTest) -> Markup:
     bins = test.histogram()
     width = bins[0].high - bins[0].low
     latencies = test.percentiles()

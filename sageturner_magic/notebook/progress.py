@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from html import escape
 from typing import Protocol
 
 import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
+from markupsafe import Markup
 
 from sageturner_magic.deployment.progress import Progress, StepProgress
 from sageturner_magic.deployment.run import DeploymentHandle, Handle
 from sageturner_magic.deployment.trial_run import TrialHandle
 from sageturner_magic.notebook.announcer import Announcer
-from sageturner_magic.notebook.html import deployment_html, text
+from sageturner_magic.notebook.display.markup import fill, text
+from sageturner_magic.notebook.html import deployment_html
 from sageturner_magic.rendering import deployments, terminal
 from sageturner_magic.text import duration, visible
 
@@ -27,7 +28,7 @@ LOG_LINES = 100
 LOG_CHARACTERS = 20_000
 """Of the log's tail; it is sent whole with every update, though it is folded at first."""
 
-STYLE = """<style>
+STYLE = Markup("""<style>
 .sageturner-progress{font-family:var(--jp-ui-font-family,sans-serif);
  color:var(--jp-ui-font-color1,inherit);font-size:var(--jp-ui-font-size1,13px);line-height:1.5}
 .sageturner-progress table{border-collapse:collapse;background:none}
@@ -47,7 +48,7 @@ STYLE = """<style>
 .sageturner-tail pre{flex-shrink:0}
 .sageturner-tail pre{margin:0;font-size:12px;line-height:1.4;padding:6px 8px;background:none;
  color:var(--jp-content-font-color1,inherit);white-space:pre-wrap;overflow-wrap:anywhere}
-</style>"""
+</style>""")
 
 
 class Output(Protocol):
@@ -119,43 +120,44 @@ def deployment_ended(progress: Progress) -> Result:
 def _trial_ended(progress: Progress) -> Result:
     """What a trial leaves above its result, which is the cell's value."""
     line = deployments.steps_line(progress)
-    return f"<p><small>{text(line)}</small></p>", line
+    return fill("<p><small>{}</small></p>", line), line
 
 
 def _running(progress: Progress) -> list[StepProgress]:
     return [step for step in progress.steps() if deployments.state(step) == "running"]
 
 
-def log_html(progress: Progress) -> str:
-    """The last lines that the running steps wrote."""
+def log_html(progress: Progress) -> Markup:
+    """Show the last lines that the running steps wrote."""
     lines = [line for step in _running(progress) for line in progress.log(step)][-LOG_LINES:]
-    tail = escape(visible("\n".join(lines)[-LOG_CHARACTERS:])) or "nothing yet"
+    tail = text("\n".join(lines)[-LOG_CHARACTERS:], LOG_CHARACTERS)
     # A column in reverse keeps the newest line in sight without a script.
-    return f'<div class="sageturner-tail"><pre>{tail}</pre></div>'
+    return fill('<div class="sageturner-tail"><pre>{}</pre></div>', tail or "nothing yet")
 
 
-def steps_html(progress: Progress) -> str:
-    """The steps of a deployment that runs, with bars where there is a measure."""
-    rows = []
+def steps_html(progress: Progress) -> Markup:
+    """Show the steps of a deployment that runs, with bars where there is a measure."""
+    rows = Markup()
     for step in progress.steps():
         state = deployments.state(step)
-        took = duration(step.seconds()) if state else ""
         measure = step.measure() if state == "running" else None
-        bar = ""
+        bar = Markup()
         if measure and measure.total:
-            bar = (
-                f'<progress value="{measure.done}" max="{measure.total}"'
-                f' aria-label="{text(step.title)}"></progress> '
+            bar = fill(
+                '<progress value="{}" max="{}" aria-label="{}"></progress> ',
+                *(measure.done, measure.total, step.title),
             )
-        rows.append(
-            f'<tr><td class="{state or "dim"}">{deployments.STATE_SIGN[state]}</td>'
-            f'<td class="{"" if state else "dim"}">{text(step.title)}</td>'
-            f'<td class="dim">{took}</td>'
-            f'<td class="dim">{bar}{text(deployments.remark(step))}</td></tr>'
+        rows += fill(
+            '<tr><td class="{}">{}</td><td class="{}">{}</td><td class="dim">{}</td>'
+            '<td class="dim">{}{}</td></tr>',
+            *(state or "dim", deployments.STATE_SIGN[state], "" if state else "dim", step.title),
+            *(duration(step.seconds()) if state else "", bar, deployments.remark(step)),
         )
-    head = f"<b>{text(deployments.headline(progress))}</b>"
-    total = f'<span class="dim"> · {deployments.elapsed(progress)}</span>'
-    return f'<div class="sageturner-progress">{head}{total}<table>{"".join(rows)}</table></div>'
+    return fill(
+        '<div class="sageturner-progress"><b>{}</b><span class="dim"> · {}</span>'
+        "<table>{}</table></div>",
+        *(deployments.headline(progress), deployments.elapsed(progress), rows),
+    )
 
 
 def has_widgets(shell: InteractiveShell) -> bool:

@@ -10,7 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
 from sageturner_magic.errors import InvocationCancelled
-from sageturner_magic.notebook.html import preformatted
+from sageturner_magic.notebook.display.markup import preformatted
 from sageturner_magic.notebook.predictions import PROSE_CHARACTERS, prediction_html
 from sageturner_magic.notebook.progress import has_widgets
 from sageturner_magic.notebook.session import Session

@@ -261,7 +261,7 @@ def test_how_to_ask_from_elsewhere_is_folded_below_the_answer():
     answer = Prediction("digits", b"1", "application/json", 200, 1.0, request=sent)
     html = prediction_html(answer)
     assert "curl http://127.0.0.1:5000/invocations" in html
-    assert "endpoint.invoke({&#x27;a&#x27;: 1})" in html
+    assert "endpoint.invoke({&#39;a&#39;: 1})" in html
 
 
 def test_escape_sequences_in_an_answer_are_shown_as_symbols():

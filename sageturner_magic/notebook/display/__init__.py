@@ -1,0 +1,1 @@
+"""How results look in a notebook: static HTML, and widgets while work runs."""

@@ -1,0 +1,61 @@
+"""HTML from templates: whatever is filled in is escaped, unless it is HTML already.
+
+A viewer of an untrusted notebook may strip styles, roles and classes, so the HTML reads well as
+plain semantic elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from markupsafe import Markup, escape
+
+from sageturner_magic.text import TEXT_LENGTH, clip, visible
+
+
+def text(foreign: str, length: int = TEXT_LENGTH) -> Markup:
+    """Show `foreign` as it was written, at most `length` characters of it."""
+    return escape(visible(clip(foreign, length)))
+
+
+def fill(template: str, *values: object) -> Markup:
+    """Replace each `{}` of `template`; strings that are not HTML are shown as `text` does."""
+    return Markup(template).format(*map(_shown, values))
+
+
+def fill_each(template: str, rows: Iterable[Sequence[object]]) -> Markup:
+    """Fill `template` with each of `rows`, one after the other."""
+    return Markup().join(fill(template, *row) for row in rows)
+
+
+def box(*parts: Markup) -> Markup:
+    """Put `parts` into the element that holds everything this package shows."""
+    return fill('<div class="sageturner">{}</div>', Markup().join(parts))
+
+
+def preformatted(foreign: str, length: int = TEXT_LENGTH) -> Markup:
+    """Show `foreign` with its line breaks and columns, in a font of equal widths.
+
+    The page that nbconvert makes gives <pre> in an output the font of the words around it; <code>
+    keeps its own everywhere.
+    """
+    return fill("<pre><code>{}</code></pre>", text(foreign, length))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+    """Make a table of text and HTML; an empty `head` gives none."""
+    # Jupyter aligns the cells of tables to the right, which suits figures but not words.
+    top = fill_each('<th style="text-align:left">{}</th>', ([cell] for cell in head))
+    cell = '<td style="text-align:left">{}</td>'
+    body = fill_each("<tr>{}</tr>", ([fill_each(cell, ([each] for each in row))] for row in rows))
+    top = fill("<thead><tr>{}</tr></thead>", top) if head else top
+    return fill("<table>{}<tbody>{}</tbody></table>", top, body)
+
+
+def facts_table(facts: Iterable[tuple[str, object]]) -> Markup:
+    """Make a table of labels in bold and their values."""
+    return table((), [(fill("<b>{}</b>", label), value) for label, value in facts])
+
+
+def _shown(value: object) -> object:
+    return text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
