@@ -111,9 +111,8 @@ def to_json(value: Any, nan: str) -> bytes:
     """`value` as JSON text. Raises AnswerError that names the place in the answer."""
     orjson = fastjson.module
     if orjson is not None:
-        options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
         try:
-            text: bytes = orjson.dumps(value, default=_foreign, option=options)
+            text: bytes = orjson.dumps(value, default=_for_orjson)
         except (TypeError, ValueError):
             pass
         else:
@@ -121,6 +120,23 @@ def to_json(value: Any, nan: str) -> bytes:
             if nan == "null" or b"null" not in text:
                 return text
     return json.dumps(plain(value, nan), separators=(",", ":"), allow_nan=False).encode()
+
+
+def _for_orjson(value: Any) -> Any:
+    """As `_foreign`; arrays of numbers are written by orjson itself.
+
+    It is told of each array, and not left to write all, because it writes another instant for NaT
+    and the bytes of a big-endian array in the wrong order.
+    """
+    numpy, orjson = _module("numpy"), fastjson.module
+    if numpy is not None and isinstance(value, numpy.ndarray | numpy.generic):
+        kind = value.dtype
+        if kind.kind in "biuf" and kind.isnative and kind.itemsize <= 8 and value.ndim != 0:
+            if value.flags.c_contiguous:
+                return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+        elif isinstance(value, numpy.generic) and kind.kind in "biuf" and kind.itemsize <= 8:
+            return orjson.Fragment(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    return _foreign(value)
 
 
 def to_json_lines(value: Any, nan: str) -> bytes:
@@ -133,7 +149,7 @@ def to_json_lines(value: Any, nan: str) -> bytes:
 def to_csv(value: Any, nan: str) -> bytes:
     """Rows of a table: a list of lists, of dicts (with a header), of values, or one value."""
     if _module("pandas") is not None and isinstance(value, _module("pandas").DataFrame):
-        text: str = value.to_csv(index=False)
+        text: str = _table(_module("pandas"), value).to_csv(index=False)
         return text.encode("utf-8", "replace")
     import csv
 
@@ -209,6 +225,17 @@ def _foreign_tensor(torch: Any, value: Any) -> Any:
     return tensor.float() if tensor.dtype == torch.bfloat16 else tensor
 
 
+def _table(pandas: Any, frame: Any) -> Any:
+    """`frame` with None for what is missing among text. Raises AnswerError for equal columns."""
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise AnswerError(f"predict's answer has more than one column {twice!r}; rename one")
+    # pandas 3 has NaN for missing text, which says nothing of a number.
+    text = [name for name in frame.columns if pandas.api.types.is_string_dtype(frame[name])]
+    objects = frame.astype(dict.fromkeys(text, object))
+    return objects.mask(frame.isna() & frame.columns.isin(text), None) if text else frame
+
+
 def _foreign(value: Any) -> Any:
     """A value of a kind that JSON does not know, one step nearer to JSON.
 
@@ -241,15 +268,22 @@ def _foreign(value: Any) -> Any:
         if isinstance(value, numpy.timedelta64):
             return float(value / numpy.timedelta64(1, "s"))
         if isinstance(value, numpy.datetime64):
-            return value.astype("datetime64[us]").item().isoformat()
+            moment = value.astype("datetime64[us]").item()
+            if not isinstance(moment, datetime.datetime):
+                raise AnswerError(f"{value} is outside the years 1 to 9999; return it as text")
+            return moment.isoformat()
         if isinstance(value, numpy.ndarray) and value.dtype.kind in "Mm":
             return [_foreign(item) for item in value] if value.ndim else _foreign(value[()])
+        if isinstance(value, numpy.longdouble):
+            return float(value)
+        if isinstance(value, numpy.ndarray) and value.dtype == numpy.longdouble:
+            return value.astype(float).tolist()
         if isinstance(value, numpy.ndarray | numpy.generic):
             return value.tolist() if value.dtype.kind != "V" else list(value.tolist())
     pandas = _module("pandas")
     if pandas is not None:
         if isinstance(value, pandas.DataFrame):
-            return value.to_dict(orient="records")
+            return _table(pandas, value).to_dict(orient="records")
         if isinstance(value, pandas.Series | pandas.Index):
             return value.tolist()
         if isinstance(value, pandas.api.extensions.ExtensionArray):
@@ -261,8 +295,18 @@ def _foreign(value: Any) -> Any:
     torch = _module("torch")
     if torch is not None and isinstance(value, torch.Tensor):
         return _foreign_tensor(torch, value).tolist()
-    for method in ("model_dump", "to_dicts", "to_dict", "dict", "_asdict", "tolist", "numpy"):
-        # pydantic 2, polars, many, pydantic 1, rows of databases, JAX, TensorFlow.
+    for method in (
+        "toarray",
+        "model_dump",
+        "to_dicts",
+        "to_dict",
+        "dict",
+        "_asdict",
+        "tolist",
+        "numpy",
+    ):
+        # SciPy's sparse matrices, pydantic 2, polars, many, pydantic 1, rows of databases, JAX,
+        # TensorFlow.
         convert = getattr(value, method, None)
         if callable(convert) and not isinstance(value, type):
             return convert()
@@ -297,7 +341,10 @@ def plain(value: Any, nan: str = "error", path: str = "") -> Any:
         )
     try:
         if isinstance(value, dict):
-            return {_key(key): plain(item, nan, _child(path, key)) for key, item in value.items()}
+            named = {_key(key): plain(item, nan, _child(path, key)) for key, item in value.items()}
+            if len(named) < len(value):
+                raise AnswerError(f"predict's answer{_at(path)} has keys that are equal as text")
+            return named
         if isinstance(value, list | tuple):
             return [plain(item, nan, f"{path}[{at}]") for at, item in enumerate(value)]
         return plain(_foreign(value), nan, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from .answers import OCTETS, choices, to_json
@@ -9,6 +10,10 @@ from .problems import Problem
 from .requests import JSON_LINES
 
 SSE = "text/event-stream"
+
+_LINE_END = re.compile("\r\n|\r|\n")
+"""What ends a line of an event stream (WHATWG HTML, server-sent events); readers join lines by LF.
+`str.splitlines` knows eight more characters and drops the last line's end."""
 
 
 class ChunkEncoder:
@@ -42,7 +47,7 @@ class ChunkEncoder:
         """The bytes of one chunk. Raises AnswerError."""
         if self.content_type == SSE:
             text = chunk if isinstance(chunk, str) else to_json(chunk, self._nan).decode()
-            lines = text.splitlines() or [""]
+            lines = _LINE_END.split(text)
             return "".join(f"data: {line}\n" for line in lines).encode("utf-8", "replace") + b"\n"
         if isinstance(chunk, str):
             return chunk.encode("utf-8", "replace")

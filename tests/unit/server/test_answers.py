@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+import hypothesis.extra.numpy
 import numpy as np
 import pandas as pd
 import pydantic
 import pytest
+import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +77,23 @@ class Nested:
         (np.array([1, "x", None], dtype=object), [1, "x", None]),
         (np.datetime64("2024-01-02"), "2024-01-02T00:00:00"),
         (np.array(["2024-01-02", "NaT"], dtype="datetime64[s]"), ["2024-01-02T00:00:00", None]),
+        *(
+            (
+                np.array([["2024-01-04", "NaT"]], dtype=f"M8[{unit}]"),
+                [["2024-01-04T00:00:00", None]],
+            )
+            for unit in ("ns", "us", "ms", "s", "m", "h", "D", "W")
+        ),
         ([np.timedelta64(90, "s")], [90.0]),
+        (np.array([1, "NaT"], dtype="m8[s]"), [1.0, None]),
+        (np.array([1, 2], dtype=">i4"), [1, 2]),
+        (np.longdouble(0.5), 0.5),
+        (np.array([0.5], dtype=np.longdouble), [0.5]),
+        (scipy.sparse.csr_matrix([[0, 1], [2, 0]]), [[0, 1], [2, 0]]),
+        (
+            pd.DataFrame({"t": pd.array(["x", None], dtype="str"), "n": [1.5, 2.5]}),
+            [{"t": "x", "n": 1.5}, {"t": None, "n": 2.5}],
+        ),
         (np.zeros((0, 3)), []),
         ({np.int64(1): 2}, {"1": 2}),
         (pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}), [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]),
@@ -125,6 +143,47 @@ def test_what_json_has_no_form_for_is_named_by_its_place(value: Any, place: str)
     with pytest.raises(answers.AnswerError, match="predict's answer") as caught:
         answers.to_json(value, "error")
     assert place in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (np.datetime64("10000-01-01"), "outside the years"),
+        (np.array([-1], "M8[Y]") - 2000, "outside the years"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "more than one column 'a'"),
+        ({1: "a", "1": "b"}, "equal as text"),
+        (np.array([1j]), "complex"),
+    ],
+)
+def test_what_would_lose_something_is_refused(value: Any, words: str) -> None:
+    with pytest.raises(answers.AnswerError, match=words):
+        answers.to_json(value, "null")
+
+
+@given(
+    hypothesis.extra.numpy.arrays(
+        hypothesis.extra.numpy.scalar_dtypes().filter(lambda dtype: dtype.kind in "biufMm"),
+        hypothesis.extra.numpy.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
+    )
+)
+def test_arrays_are_the_same_with_and_without_orjson(array: Any) -> None:
+    fastjson.find("")
+    try:
+        with_it = _json_or_reason(array)
+    finally:
+        fastjson.module = None
+    without = _json_or_reason(array)
+    if array.dtype.kind == "f" and array.dtype.itemsize < 8 and isinstance(with_it, list):
+        # orjson writes the shortest text that means the same in the array's own precision.
+        with_it = np.array(with_it, array.dtype).tolist()
+    assert with_it == without
+
+
+def _json_or_reason(value: Any) -> Any:
+    try:
+        return through_json(value, "null")
+    except answers.AnswerError as error:
+        return str(error)
 
 
 def test_nan_becomes_null_where_that_is_wanted() -> None:

@@ -38,6 +38,13 @@ def npy(array: Any) -> bytes:
         ("application/vnd.api+json", b"1", 1),
         ("", b"1", 1),
         ("application/jsonlines", b'{"a": 1}\n\n[2]\r\n', [{"a": 1}, [2]]),
+        *(
+            ("application/jsonlines", f'["a{end}b"]\n["c"]'.encode(), [[f"a{end}b"], ["c"]])
+            for end in ("\u2028", "\u2029", "\u0085")
+        ),
+        ("application/json", b"[18446744073709551616]", [2**64]),
+        ("application/json", b"-9223372036854775809", -(2**63) - 1),
+        ("text/csv", b"x" * 200_000, [["x" * 200_000]]),
         ("text/csv", b"1,2.5,x\r\n3,4,\"a,b\"\r\n", [[1, 2.5, "x"], [3, 4, "a,b"]]),
         ("text/csv; header=present", b"a,b\n1,2\n", [{"a": 1, "b": 2}]),
         ("text/plain; charset=latin-1", b"\xe9", "é"),
@@ -55,6 +62,14 @@ def test_arrays_are_decoded() -> None:
     out = io.BytesIO()
     np.savez(out, a=np.arange(2))
     assert decode(out.getvalue(), "application/x-npz")["a"].tolist() == [0, 1]
+
+
+def test_an_archive_of_more_arrays_than_anybody_sends_is_refused() -> None:
+    out = io.BytesIO()
+    np.savez(out, **{f"a{number}": np.zeros(1) for number in range(1001)})
+    with pytest.raises(Problem) as caught:
+        decode(out.getvalue(), "application/x-npz")
+    assert caught.value.status == 413
 
 
 def test_an_archive_that_would_fill_the_memory_is_refused_before_it_is_unpacked() -> None:
@@ -78,7 +93,14 @@ def test_an_archive_that_would_fill_the_memory_is_refused_before_it_is_unpacked(
         ("application/jsonlines", b"1\n{\n", 400, "line 2"),
         ("text/csv", b'"a', 400, "CSV"),
         ("text/csv; header=present", b"a,b\n1\n", 400, "row 2"),
-        ("text/csv; header=present", b"", 400, "no line"),
+        ("text/csv; header=present", b"", 400, "empty"),
+        ("text/csv", b"\n", 400, "empty"),
+        ("application/jsonlines", b"", 400, "empty"),
+        ("application/jsonlines", "1\u20282\n3".encode(), 400, "line 1"),
+        ("text/plain; charset=punycode", b"a-" * 1_000_000, 415, "punycode"),
+        ("text/plain; charset=undefined", b"a", 415, "undefined"),
+        ("text/plain; charset=idna", b"a", 415, "idna"),
+        ("text/plain; charset=rot13", b"a", 415, "rot13"),
         ("text/plain; charset=utf-8", b"\xff", 400, "byte 0"),
         ("text/plain; charset=klingon", b"a", 415, "klingon"),
         ("application/x-npy", b"hello", 400, "x-npy"),
