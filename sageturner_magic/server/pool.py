@@ -98,7 +98,6 @@ class Pool:
         self._strikes = 0
         self._was_ready = False
         self._closing = False
-        self._restarts: set[asyncio.TimerHandle] = set()
         self._connecting: set[asyncio.Task[None]] = set()
         self.load_seconds: float | None = None
         self.example: Any = None
@@ -195,8 +194,6 @@ class Pool:
     async def close(self, seconds: float) -> None:
         """End the workers: let them end for `seconds`, then kill them."""
         self._closing = True
-        for restart in self._restarts:
-            restart.cancel()
         deadline = time.monotonic() + seconds
         # The template last: it tells how those that it forked end.
         for some in (self.workers, [self._template] if self._template else []):
@@ -331,9 +328,7 @@ class Pool:
         if self._strikes >= STRIKES:
             pause = min(2.0 ** (self._strikes - STRIKES), LONGEST_PAUSE)
             self._give_up_waiting()
-        loop = asyncio.get_running_loop()
-        self._restarts.add(loop.call_later(pause, self._add_worker))
-        self._restarts = {each for each in self._restarts if each.when() > loop.time()}
+        asyncio.get_running_loop().call_later(pause, self._add_worker)
         self._pump()
 
     def _give_up_waiting(self) -> None:

@@ -147,6 +147,11 @@ class Server:
     def wait(self, seconds: float = DEADLINE) -> int:
         return self.process.wait(seconds)
 
+    def complaints(self) -> list[str]:
+        """Lines of the log that only a fault of the server's own writes."""
+        ours = ("Exception in callback", "exception was never retrieved", "Exception ignored in")
+        return [line for line in self.log().splitlines() if any(each in line for each in ours)]
+
     def close(self) -> None:
         if self.process.poll() is None:
             children = self.workers()
@@ -185,6 +190,7 @@ def start(program: Callable[[str], Path], tmp_path: Path) -> Iterator[Start]:
 
     `start(source, serving={...}, listener=socket, VARIABLE="value")`; it does not wait.
     """
+    started: list[Server] = []
     with contextlib.ExitStack() as stack:
 
         def run(
@@ -203,11 +209,13 @@ def start(program: Callable[[str], Path], tmp_path: Path) -> Iterator[Start]:
             log = tmp_path / f"log-{len(list(tmp_path.iterdir()))}"
             running = Server(folder, log, own, environment, server, pass_fds)
             stack.callback(running.close)
+            started.append(running)
             if listener is None:
                 own.close()
             return running
 
         yield run
+    assert [line for server in started for line in server.complaints()] == []
 
 
 @pytest.fixture(scope="module")
