@@ -127,18 +127,12 @@ def upload_prefix(session: AwsSession, names: Names, artefact: Artefact, reporte
     for entry in archive.entries(artefact.folder):
         if entry.is_folder:
             continue
-        if there.get(prefix + entry.name) == entry.size:
-            progress.add(entry.size)
+        key, size = prefix + entry.path, entry.size
+        if there.get(key) == size:
+            progress.add(size)
             continue
-        chunks = SourceFile(entry.name, entry.path).chunks()
-        _upload(
-            session,
-            names,
-            prefix + entry.name,
-            ((chunk, len(chunk)) for chunk in chunks),
-            entry.size,
-            progress,
-        )
+        pieces = ((chunk, len(chunk)) for chunk in entry.chunks())
+        _upload(session, names, key, pieces, size, progress)
     return uri
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from docker.utils.build import exclude_paths
 
+from sageturner_magic import tarball
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image import dockerfile, tar
+from sageturner_magic.image import dockerfile
 from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.requirements import Requirements
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, tag_of
-from sageturner_magic.image.tar import Entry
+from sageturner_magic.tarball import Entry
 from sageturner_magic.values import Reporter
 
 
@@ -38,7 +39,7 @@ class BuildContext:
 
     def stream(self) -> Iterator[bytes]:
         """The archive. Raises OSError, and ImageError if a file changes meanwhile."""
-        return tar.stream(self.entries)
+        return tarball.stream(self.entries)
 
 
 def server_entries(below: str) -> tuple[Entry, ...]:
@@ -70,8 +71,8 @@ def image_tag(spec: BuildSpec) -> str:
         dockerfile.render(spec),
         spec.requirements.text(),
         spec.server_requirements.text(),
-        tar.digest(server_entries("server")),
-        tar.digest(program_entries(spec, "program")),
+        tarball.digest(server_entries("server")),
+        tarball.digest(program_entries(spec, "program")),
     )
 
 
@@ -115,6 +116,6 @@ def provided(spec: ProvidedSpec) -> BuildContext:
     names = sorted(exclude_paths(str(spec.folder), patterns, dockerfile="Dockerfile"))
     paths = ((spec.folder / name, Path(name).as_posix()) for name in names)
     entries = tuple(
-        tar.from_disk(path, name) for path, name in paths if path.is_symlink() or path.is_file()
+        tarball.from_disk(path, name) for path, name in paths if path.is_symlink() or path.is_file()
     )
-    return BuildContext(tag_of(spec.name, spec.architecture, tar.digest(entries)), entries)
+    return BuildContext(tag_of(spec.name, spec.architecture, tarball.digest(entries)), entries)

@@ -15,14 +15,13 @@ import struct
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from tarfile import BLOCKSIZE
 from typing import IO, Any
 
 from zlib_ng import zlib_ng
 
+from sageturner_magic import tarball
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image import tar
-from sageturner_magic.image.tar import Entry
+from sageturner_magic.tarball import Entry
 from sageturner_magic.values import CHUNK
 
 LEVEL = 6
@@ -91,15 +90,9 @@ class LayerWriter:
         self._lead_to(entry.path)
         size = entry.size
         self._begin(entry, size)
-        written = 0
-        for chunk in entry.chunks():
-            written += len(chunk)
+        for chunk in tarball.content(entry, size):
             self._compress(chunk)
-        if written != size:
-            raise ImageError(
-                f"{entry.path} changed while it was read", do="run it again when nothing writes"
-            )
-        self._compress(b"\0" * (-size % BLOCKSIZE))
+        self._compress(tarball.padding(size))
 
     def add_member(
         self, path: str, executable: bool, wheel: IO[bytes], archive: zipfile.ZipFile,
@@ -115,7 +108,7 @@ class LayerWriter:
             with archive.open(member) as file:
                 while chunk := file.read(CHUNK):
                     self._compress(chunk)
-        self._compress(b"\0" * (-member.file_size % BLOCKSIZE))
+        self._compress(tarball.padding(member.file_size))
 
     def add_folders(self, folders: Iterable[str]) -> None:
         """Folders, those above them first, unless they are there already."""
@@ -149,7 +142,7 @@ class LayerWriter:
 
     def end_layer(self) -> Written:
         """What was written, as a whole archive."""
-        self._compress(b"\0" * (2 * BLOCKSIZE))
+        self._compress(tarball.END)
         return self.end_piece()
 
     def _lead_to(self, path: str) -> None:
@@ -160,11 +153,11 @@ class LayerWriter:
             if folder not in self._folders:
                 self._folders[folder] = None
                 if not self._is_piece:
-                    self._compress(tar.header(Entry(folder), 0))
+                    self._compress(tarball.header(Entry(folder), 0))
 
     def _begin(self, entry: Entry, size: int) -> None:
         self._files.append(entry.path)
-        self._compress(tar.header(entry, size))
+        self._compress(tarball.header(entry, size))
 
     def _plain(self, data: bytes) -> None:
         self._diff.update(data)

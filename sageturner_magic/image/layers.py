@@ -26,8 +26,8 @@ from sageturner_magic.image.layer_cache import LayerCache
 from sageturner_magic.image.layer_writing import COPIED_FROM, LEVEL, LayerWriter, Written
 from sageturner_magic.image.requirements import Package, Requirements
 from sageturner_magic.image.spec import BuildSpec
-from sageturner_magic.image.tar import Entry
 from sageturner_magic.image.wheel_layout import Layout, installed
+from sageturner_magic.tarball import Entry
 from sageturner_magic.values import Reporter
 
 LARGE = 1 << 20

@@ -22,8 +22,8 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.pip_arguments import PipArguments
 from sageturner_magic.image.processes import run
-from sageturner_magic.image.tar import EPOCH
 from sageturner_magic.image.urls import without_credentials
+from sageturner_magic.tarball import EPOCH
 from sageturner_magic.values import CHUNK, Reporter
 
 _GIT = re.compile(

@@ -103,7 +103,7 @@ def test_a_file_that_changes_while_it_is_packed_is_noticed(tmp_path: Path, conte
     pieces = archive.pack(tmp_path)
     next(pieces)
     (tmp_path / "b").write_bytes(content)
-    with pytest.raises(ArtefactError, match="b changed while it was packed"):
+    with pytest.raises(ArtefactError, match="b changed while it was read"):
         list(pieces)
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from sageturner_magic import tarball
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image import context, tar
+from sageturner_magic.image import context
 from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.requirements import Package, Requirements
 from sageturner_magic.image.source_builds import sha256
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec
-from sageturner_magic.image.tar import Entry
+from sageturner_magic.tarball import Entry
 from sageturner_magic.values import CHUNK, SourceFile
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
@@ -58,7 +59,7 @@ def test_every_file_can_be_read_by_any_user_and_belongs_to_root(tmp_path: Path) 
     members = unpacked(generate(replace(spec(), module=module), tmp_path))
     assert members["program/private.txt"].mode == 0o644
     assert members["program/secret.sh"].mode == 0o755
-    assert {(m.uid, m.gid, m.mtime) for m in members.values()} == {(0, 0, tar.EPOCH)}
+    assert {(m.uid, m.gid, m.mtime) for m in members.values()} == {(0, 0, tarball.EPOCH)}
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_a_handed_over_file_that_has_changed_is_refused(tmp_path: Path) -> None:
 
 def test_a_large_file_is_streamed_in_pieces(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(bytes(3 * CHUNK + 1))
-    pieces = [len(piece) for piece in tar.stream([Entry("large", tmp_path / "large")])]
+    pieces = [len(piece) for piece in tarball.stream([Entry("large", tmp_path / "large")])]
     assert max(pieces) <= CHUNK
     assert sum(pieces) % tarfile.BLOCKSIZE == 0
 
@@ -107,7 +108,7 @@ def test_a_large_file_is_streamed_in_pieces(tmp_path: Path) -> None:
 def test_a_file_that_changes_while_it_is_sent_stops_the_build(tmp_path: Path) -> None:
     path = tmp_path / "growing"
     path.write_bytes(b"x")
-    stream = tar.stream([Entry("growing", path)])
+    stream = tarball.stream([Entry("growing", path)])
     next(stream)
     path.write_bytes(b"xx")
     with pytest.raises(ImageError, match="growing changed while it was read"):

@@ -29,7 +29,7 @@ from sageturner_magic.image.layers import Layer, LayerMaker, PlannedLayer
 from sageturner_magic.image.requirements import Package, Target
 from sageturner_magic.image.source_builds import sha256
 from sageturner_magic.image.spec import BuildSpec
-from sageturner_magic.image.tar import Entry
+from sageturner_magic.tarball import Entry
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
 from tests.unit.image.specs import spec
@@ -279,7 +279,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from sageturner_magic.image.layer_cache import LayerCache
-from sageturner_magic.image.tar import Entry
+from sageturner_magic.tarball import Entry
 
 def write(writer):
     for number in range(100_000):

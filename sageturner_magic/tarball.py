@@ -1,4 +1,8 @@
-"""Tar archives that depend on their content alone, made as they are read."""
+"""Tar archives that depend on their content alone, written while the files are read.
+
+The only writer of archives: of build contexts, layers and artefacts. Identities are digests over
+these bytes, so they stay the same in every version of this package.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +13,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sageturner_magic.errors import ImageError
+from sageturner_magic.errors import ImageError, SageturnerError
 from sageturner_magic.values import SourceFile
 
 EPOCH = 315532800
 """1980-01-01, the time of every file: the first that a zip archive can hold, because code in
 an image may zip what lies beside it."""
+
+BLOCKSIZE = tarfile.BLOCKSIZE
+END = bytes(2 * BLOCKSIZE)
+"""What an archive ends with."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,11 @@ class Entry:
     link: str = ""
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder."""
+        return self.path.endswith("/")
+
+    @property
     def size(self) -> int:
         """Bytes of content. Raises OSError."""
         if isinstance(self.content, Path):
@@ -45,38 +58,63 @@ class Entry:
         return iter(()) if self.content is None else SourceFile(self.path, self.content).chunks()
 
 
-def header(entry: Entry, size: int) -> bytes:
-    """The entry's header: owned by root, of 1980, readable by all."""
+def header(entry: Entry, size: int, mtime: int = EPOCH) -> bytes:
+    """Make the header of an entry: owned by root, readable by all.
+
+    Args:
+        entry: What follows the header.
+        size: Bytes of its content.
+        mtime: Its time, in seconds since 1970.
+    """
     info = tarfile.TarInfo(entry.path)
     info.mode = 0o755 if entry.executable else 0o644
-    info.size, info.mtime = size, EPOCH
+    info.size, info.mtime = size, mtime
     if entry.link:
         info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
-    elif entry.path.endswith("/"):
+    elif entry.is_folder:
         info.type, info.mode = tarfile.DIRTYPE, 0o755
     return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
+def content(entry: Entry, size: int, error: type[SageturnerError] = ImageError) -> Iterator[bytes]:
+    """Read the content of an entry, in pieces.
+
+    Raises:
+        OSError: The file cannot be read.
+        SageturnerError: As `error`, when the content does not have `size` bytes; no more than
+            these are passed on.
+    """
+    left = size
+    for chunk in entry.chunks():
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        raise error(
+            f"{entry.path} changed while it was read",
+            where=str(entry.content) if isinstance(entry.content, Path) else "",
+            why=f"it had {size} bytes and now has {'fewer' if left > 0 else 'more'}",
+            do="run it again when nothing writes to the file",
+        )
+
+
+def padding(size: int) -> bytes:
+    """What fills the last block of a content of `size` bytes."""
+    return bytes(-size % BLOCKSIZE)
+
+
 def stream(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """The archive of `entries` in their order, in pieces.
+    """Write the archive of `entries` in their order, in pieces.
 
     Raises OSError, and ImageError when a file changes its size while it is read.
     """
     for entry in entries:
         size = entry.size
         yield header(entry, size)
-        written = 0
-        for chunk in entry.chunks():
-            written += len(chunk)
-            yield chunk
-        if written != size:
-            raise ImageError(
-                f"{entry.path} changed while it was read",
-                why=f"it had {size} bytes and now has {written}",
-                do="run it again when nothing writes to the file",
-            )
-        yield b"\0" * (-size % tarfile.BLOCKSIZE)
-    yield b"\0" * (2 * tarfile.BLOCKSIZE)
+        yield from content(entry, size)
+        yield padding(size)
+    yield END
 
 
 def digest(entries: Iterable[Entry]) -> str:
