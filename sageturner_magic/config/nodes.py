@@ -1,8 +1,8 @@
-"""YAML text -> a tree of texts, lists and mappings that remembers where everything stands.
+"""Read YAML as a tree of texts, lists and mappings that knows the place of each.
 
 Scalars keep the text that the user wrote: `3.10`, `012345670123` and `no` get their type from the
-schema, not from YAML's guess. The tree is built from the parser's events, so that no tag is ever
-constructed, every duplicate key is seen, and aliases count as what they expand to.
+schema, not from YAML's guess. The tree is made of the nodes that `yaml.compose` gives, so that no
+tag is ever constructed, every duplicate key is seen, and aliases count as what they expand to.
 """
 
 from __future__ import annotations
@@ -13,24 +13,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
-)
 from yaml.reader import Reader
 
 from sageturner_magic.config.places import Mark, Origin, dotted
 from sageturner_magic.errors import ConfigError, Finding
-
-# The C parser reads a configuration some twenty times faster; some platforms lack it.
-LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 MAX_DEPTH = 20
 """Levels of nesting; the schema has 5."""
@@ -42,13 +28,35 @@ _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _NULLS = {"", "~", "null", "Null", "NULL"}
 
 
+class _TooManyValues(Exception):
+    pass
+
+
+def untyped(loader: Any) -> Any:
+    """A loader that gives values no tag but a written one, and that ends at `MAX_VALUES`."""
+
+    class Loader(loader):  # type: ignore[misc]
+        values = 0
+
+        def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
+            self.values += 1
+            if self.values > MAX_VALUES:
+                raise _TooManyValues
+            return ""
+
+    return Loader
+
+
+# The C parser reads a configuration some twenty times faster; some platforms do not have it.
+LOADER = untyped(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 @dataclass(frozen=True)
 class Node:
     """A value: None, the text as written, a list, or a mapping."""
 
     mark: Mark
     content: str | list[Node] | dict[str, Entry] | None
-    size: int = 1
 
     def data(self) -> Any:
         """The plain Python value: None, str, list and dict only."""
@@ -103,149 +111,85 @@ def read_nodes(text: str, origin: Origin) -> tuple[Node, list[Remark]]:
             where=origin.place(_position(text, bad.start())),
             do="remove it, or write it as an escape in double quotes",
         )
-    builder = _Builder(text, origin)
+    tree = _Tree(text, origin)
     try:
-        return builder.document(), builder.remarks
+        root = yaml.compose(text, Loader=LOADER)
+        node = tree.node(root) if root else Node(Mark(1, 1), None)
+    except _TooManyValues:
+        raise ConfigError(
+            f"The YAML holds more than {MAX_VALUES:,} values",
+            where=origin.name,
+            why="that is data rather than a configuration",
+            do="ship data as `artefact` or beside the code, and keep settings here",
+        ) from None
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, builder, text) from None
+        raise _syntax_error(error, text, origin) from None
+    except RecursionError:
+        raise _too_deep(origin.name) from None
     # Escapes of characters that do not exist, in the parser that is written in Python.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         raise ConfigError("The YAML cannot be read", why=str(error), where=origin.name) from None
+    # What an alias repeats is not said again.
+    return node, list(dict.fromkeys(tree.remarks))
 
 
-class _Builder:
+class _Tree:
+    """Turns nodes of PyYAML into ours, and notes what is wrong with them."""
+
     def __init__(self, text: str, origin: Origin) -> None:
-        self.origin = origin
         self.remarks: list[Remark] = []
         self._lines = _BREAK.split(text)
-        self._events: Iterator[Event] = yaml.parse(text, Loader=LOADER)
-        self._anchors: dict[str, Node] = {}
+        self._origin = origin
         self._values = 0
 
-    def mark(self, mark: Any) -> Mark:
-        """A parser's mark as one that lies within the text (ends may lie just behind it)."""
-        line = min(mark.line, len(self._lines) - 1)
-        while line and not self._lines[line].strip() and mark.line >= len(self._lines) - 1:
-            line -= 1
-        column = mark.column if line == mark.line else len(self._lines[line])
-        return Mark(line + 1, min(column + 1, max(1, len(self._lines[line]))))
-
-    def document(self) -> Node:
-        next(self._events)
-        if isinstance(next(self._events), StreamEndEvent):
-            return Node(Mark(1, 1), None)
-        root = self._node(next(self._events), 0)
-        next(self._events)
-        after = next(self._events)
-        if isinstance(after, DocumentStartEvent):
-            self._remark(
-                after,
-                "A second YAML document begins here",
-                why="one file or cell configures one endpoint",
-                do="remove the `---` and what follows it, or move it to a file of its own",
-            )
-        return root
-
-    def _node(self, event: Any, depth: int) -> Node:
-        if isinstance(event, AliasEvent):
-            return self._alias(event)
-        mark = self.mark(event.start_mark)
-        self._count(1, mark)
+    def node(self, node: yaml.Node, depth: int = 0) -> Node:
+        mark = _mark(node.start_mark, self._lines)
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise _TooManyValues
         if depth > MAX_DEPTH:
-            raise ConfigError(
-                "The YAML is nested too deeply",
-                where=self.origin.place(mark),
-                why=f"a configuration has at most {MAX_DEPTH} levels",
-                do="look for brackets that are not closed, or for another file's content",
-            )
-        if event.tag:
+            raise _too_deep(self._origin.place(mark))
+        if node.tag:
             self._remark(
-                event,
-                f"The tag `{event.tag}` cannot be used",
+                mark,
+                f"The tag `{node.tag}` cannot be used",
                 why="each key already says what type its value has",
                 do="remove the tag; put the value in quotes where it is text",
             )
-        before = self._values
-        content: str | list[Node] | dict[str, Entry] | None
-        if isinstance(event, ScalarEvent):
-            is_null = not event.style and event.value in _NULLS
-            content = None if is_null else event.value
-        elif isinstance(event, SequenceStartEvent):
-            content = self._sequence(depth + 1)
-        else:
-            content = self._mapping(depth + 1)
-        node = Node(mark, content, 1 + self._values - before)
-        if event.anchor:
-            self._anchors[event.anchor] = node
-        return node
+        if isinstance(node, yaml.MappingNode):
+            return Node(mark, self._mapping(node, depth + 1))
+        if isinstance(node, yaml.SequenceNode):
+            return Node(mark, [self.node(each, depth + 1) for each in node.value])
+        is_null = node.value in _NULLS and not getattr(node, "style", "")
+        return Node(mark, None if is_null else node.value)
 
-    def _alias(self, event: Any) -> Node:
-        mark = self.mark(event.start_mark)
-        node = self._anchors.get(event.anchor)
-        if node is None:
-            raise ConfigError(
-                f"`*{event.anchor}` refers to nothing",
-                where=self.origin.place(mark),
-                why=f"no value above is marked with `&{event.anchor}`",
-                do="write the value itself, or put it in quotes if it begins with a star",
-            )
-        self._count(node.size, mark)
-        return node
-
-    def _sequence(self, depth: int) -> list[Node]:
-        nodes = []
-        while not isinstance(event := next(self._events), SequenceEndEvent):
-            nodes.append(self._node(event, depth))
-        return nodes
-
-    def _mapping(self, depth: int) -> dict[str, Entry]:
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Entry]:
         entries: dict[str, Entry] = {}
-        while not isinstance(event := next(self._events), MappingEndEvent):
-            mark = self.mark(event.start_mark)
-            key = self._key(event, depth)
-            node = self._node(next(self._events), depth)
+        for written, value in node.value:
+            mark = self.node(written, depth).mark
+            if not isinstance(written, yaml.ScalarNode):
+                raise ConfigError(
+                    "A list or a mapping stands where a key is expected",
+                    where=self._origin.place(mark),
+                    why="`{{ }}` is a template's placeholder, which nothing fills in here"
+                    if isinstance(written, yaml.MappingNode)
+                    else "keys are plain text",
+                    do="write `key: value`",
+                )
+            key = str(written.value)
+            entry = Entry(mark, self.node(value, depth))
             if key in entries:
                 self._remark(
-                    event,
+                    mark,
                     f"`{printable(key)}` is written twice",
-                    why=f"it already stands at {self.origin.place(entries[key].mark)}",
+                    why=f"it already stands at {self._origin.place(entries[key].mark)}",
                     do="keep one of the two",
                 )
-                continue
-            entries[key] = Entry(mark, node)
+            entries.setdefault(key, entry)
         return entries
 
-    def _key(self, event: Any, depth: int) -> str:
-        if isinstance(event, ScalarEvent):
-            self._node(event, depth)
-            return str(event.value)
-        if isinstance(event, AliasEvent):
-            content = self._alias(event).content
-            if isinstance(content, str):
-                return content
-        is_template = isinstance(event, MappingStartEvent)
-        raise ConfigError(
-            "A list or a mapping stands where a key is expected",
-            where=self.origin.place(self.mark(event.start_mark)),
-            why="`{{ }}` is a template's placeholder, which nothing fills in here"
-            if is_template
-            else "keys are plain text",
-            do="write `key: value`",
-        )
-
-    def _count(self, values: int, mark: Mark) -> None:
-        self._values += values
-        if self._values > MAX_VALUES:
-            raise ConfigError(
-                f"The YAML holds more than {MAX_VALUES:,} values",
-                where=self.origin.place(mark),
-                why="that is data rather than a configuration",
-                do="ship data as `artefact` or beside the code, and keep settings here",
-            )
-
-    def _remark(self, event: Event, what: str, *, why: str, do: str) -> None:
-        mark = self.mark(event.start_mark)
-        finding = Finding(what, why=why, do=do, where=self.origin.place(mark))
+    def _remark(self, mark: Mark, what: str, *, why: str, do: str) -> None:
+        finding = Finding(what, why=why, do=do, where=self._origin.place(mark))
         self.remarks.append(Remark(mark, finding))
 
 
@@ -259,6 +203,25 @@ def printable(text: str) -> str:
 def _position(text: str, index: int) -> Mark:
     before = _BREAK.split(text[:index])
     return Mark(len(before), len(before[-1]) + 1)
+
+
+def _mark(mark: Any, lines: list[str]) -> Mark:
+    """A parser's mark as one that lies within the text (ends may lie just behind it)."""
+    line = min(mark.line, len(lines) - 1)
+    while line and not lines[line].strip() and mark.line >= len(lines) - 1:
+        line -= 1
+    column = mark.column if line == mark.line else len(lines[line])
+    return Mark(line + 1, min(column + 1, max(1, len(lines[line]))))
+
+
+def _too_deep(where: str) -> ConfigError:
+    return ConfigError(
+        "The YAML is nested too deeply",
+        where=where,
+        why=f"a configuration has at most {MAX_DEPTH} levels",
+        do="look for brackets that are not closed, for an alias within what it refers to, or for "
+        "another file's content",
+    )
 
 
 # Words of the parsers' messages -> what happened and what to do. The two parsers (libyaml's and
@@ -296,32 +259,53 @@ _SYNTAX = (
         "A value that begins with `*` is a reference in YAML",
         "put the value in quotes",
     ),
+    (
+        "found another document",
+        "A second YAML document begins here",
+        "remove the `---` and what follows it: one file or cell configures one endpoint",
+    ),
+    (
+        "found duplicate anchor",
+        "An anchor (`&`) of this name is above already",
+        "give each anchor a name of its own, or write the value itself",
+    ),
 )
 
 
-def _syntax_error(error: yaml.MarkedYAMLError, builder: _Builder, text: str) -> ConfigError:
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, origin: Origin) -> ConfigError:
     said = f"{error.context or ''} {error.problem or ''}"
     at = error.problem_mark or error.context_mark
     if at is None:
-        return ConfigError("The YAML cannot be read", why=said.strip(), where=builder.origin.name)
-    first = error.context_mark.line if error.context_mark else at.line
+        return ConfigError("The YAML cannot be read", why=said.strip(), where=origin.name)
     lines = _BREAK.split(text)
+    where = origin.place(_mark(at, lines))
+    if "maximum nesting depth" in said:
+        return _too_deep(where)
+    if "undefined alias" in said:
+        name = re.match(r"[^\s,\[\]{}]*", lines[at.line][at.column :])
+        return ConfigError(
+            f"`{name[0] if name else '*'}` refers to nothing",
+            where=where,
+            why="no value above is marked with `&` and this name",
+            do="write the value itself, or put it in quotes if it begins with a star",
+        )
+    first = error.context_mark.line if error.context_mark else at.line
     for number in range(max(first, at.line - 1), min(at.line + 1, len(lines))):
         if tab := re.match(r" *\t", lines[number]):
             return ConfigError(
                 "A tab is used as indentation",
-                where=builder.origin.place(Mark(number + 1, tab.end())),
+                where=origin.place(Mark(number + 1, tab.end())),
                 why="YAML indents with spaces only",
                 do="replace the tab by two spaces for each level",
             )
     for words, what, do in _SYNTAX:
         if words in said:
-            opened = error.context_mark if what.startswith("This ") else None
-            mark = builder.mark(opened or at)
-            return ConfigError(what, where=builder.origin.place(mark), do=do)
+            if what.startswith("This ") and error.context_mark:
+                where = origin.place(_mark(error.context_mark, lines))
+            return ConfigError(what, where=where, do=do)
     return ConfigError(
         "The YAML cannot be read",
         why=said.strip(),
-        where=builder.origin.place(builder.mark(at)),
+        where=where,
         do="mend this place, or put the value in quotes",
     )

@@ -3,9 +3,10 @@
 import time
 
 import pytest
+import yaml
 
 from sageturner_magic.config import Origin, parse_config
-from sageturner_magic.config.nodes import LOADER
+from sageturner_magic.config.nodes import LOADER, untyped
 from sageturner_magic.errors import ConfigError
 from tests.unit.config.helpers import FOLDER, finding, findings, read
 
@@ -93,7 +94,8 @@ def test_a_key_that_is_missing_is_named_with_an_example():
         ("name: x\nwrong\nkms_key: y", "no `key:`", "sageturner.yaml:2:1"),
         ("name: @x", "cannot begin", "sageturner.yaml:1:7"),
         ("name: *x", "`*x` refers to nothing", "sageturner.yaml:1:7"),
-        ("name: &x [*x]", "`*x` refers to nothing", "sageturner.yaml:1:11"),
+        ("name: &x [*x]", "nested too deeply", "sageturner.yaml:1:7"),
+        ("name: &x a\nkms_key: &x b", "An anchor", "sageturner.yaml:2:10"),
         ("name: !!python/name:os.system x", "The tag", "sageturner.yaml:1:7"),
         ("name: !!str x", "The tag", "sageturner.yaml:1:7"),
         ("name: x\n---\nname: y", "A second YAML document", "sageturner.yaml:2:1"),
@@ -106,9 +108,7 @@ def test_a_key_that_is_missing_is_named_with_an_example():
 @pytest.mark.parametrize("loader", ["the usual parser", "the parser without libyaml"])
 def test_text_that_is_no_configuration_is_explained(text, what, where, loader, monkeypatch):
     if loader == "the parser without libyaml":
-        import yaml
-
-        monkeypatch.setattr("sageturner_magic.config.nodes.LOADER", yaml.SafeLoader)
+        monkeypatch.setattr("sageturner_magic.config.nodes.LOADER", untyped(yaml.SafeLoader))
     found = finding(text)
     assert what in found.what
     assert found.where == where
@@ -190,6 +190,4 @@ def test_a_normal_configuration_reads_fast():
 
 
 def test_the_fast_parser_is_used_where_it_is_there():
-    import yaml
-
-    assert LOADER is (yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+    assert issubclass(LOADER, yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
