@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +13,18 @@ from typing import Literal, Protocol
 EndpointType = Literal["local", "serverless", "server"]
 ContainerMode = Literal["generate", "provide"]
 
+ENDPOINT_NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
+"""Pattern of an endpoint's name, and so of a capture's: a suffix of 13 characters leaves it
+within SageMaker's 63 for models and endpoint configs."""
+
 CHUNK = 1 << 20
 """Bytes read at a time wherever a file is hashed, copied or uploaded."""
+
+
+def nearest_endpoint_name(text: str) -> str:
+    """Turn `text` into a name that an endpoint can have; empty where nothing of it fits."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")
 
 
 @dataclass(frozen=True)

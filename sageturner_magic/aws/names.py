@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from sageturner_magic.config import TAG_CHARACTERS
+from sageturner_magic.values import ENDPOINT_NAME
 
 if TYPE_CHECKING:
     from sageturner_magic.aws.session import AwsSession
@@ -26,7 +27,7 @@ TAG_SECONDS = "sageturner:seconds"
 TAG_PREVIOUS = "sageturner:previous"
 """The version that served before the present one; what `rollback` goes back to."""
 
-_VERSIONED = re.compile(r"(?P<name>[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?)-(?P<version>[0-9a-f]{12})")
+_VERSIONED = re.compile(rf"(?P<name>{ENDPOINT_NAME})-(?P<version>[0-9a-f]{{12}})")
 _NOT_IN_TAGS = re.compile(rf"[^{TAG_CHARACTERS}]")
 
 

@@ -16,6 +16,7 @@ from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.scopes import names_of
 from sageturner_magic.capture.trees import FUNCTIONS, Function
 from sageturner_magic.errors import CaptureError, Finding
+from sageturner_magic.values import ENDPOINT_NAME, nearest_endpoint_name
 
 Role = Literal["load", "predict"]
 Place = Callable[[int], str]
@@ -35,9 +36,6 @@ _POSITIONAL: Mapping[str, tuple[int, int]] = {
     "example_request": (0, 0),
 }
 
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
-"""What an endpoint, and so a capture, may be called."""
-
 NOTEBOOK_ONLY: Mapping[str, str] = {
     "get_ipython": "there is no IPython where the model runs",
     "display": "there is no notebook to show it in where the model runs",
@@ -48,9 +46,9 @@ NOTEBOOK_ONLY: Mapping[str, str] = {
 
 def check_name(name: str) -> None:
     """Raises CaptureError when `name` cannot be the name of an endpoint."""
-    if NAME.fullmatch(name):
+    if re.fullmatch(ENDPOINT_NAME, name):
         return
-    proposal = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    proposal = nearest_endpoint_name(name)
     raise CaptureError(
         f"`{name}` cannot be the name of an endpoint",
         why="a name has 1 to 40 of a-z, 0-9 and -, and begins and ends with a letter or digit",

@@ -5,7 +5,12 @@ from sageturner_magic.config.keys import schema_keys
 from sageturner_magic.config.places import Origin
 from sageturner_magic.config.reading import parse_config, read_config
 from sageturner_magic.config.rendering import commented_example, configuration_table
-from sageturner_magic.config.rules import SERVERLESS_MEMORY, TAG_CHARACTERS
+from sageturner_magic.config.rules import (
+    IMAGE_REFERENCE,
+    SERVERLESS_MEMORY,
+    SYSTEM_PACKAGE,
+    TAG_CHARACTERS,
+)
 from sageturner_magic.config.schema import (
     Autoscaling,
     Batch,
@@ -23,7 +28,9 @@ from sageturner_magic.config.schema import (
 )
 
 __all__ = [
+    "IMAGE_REFERENCE",
     "SERVERLESS_MEMORY",
+    "SYSTEM_PACKAGE",
     "TAG_CHARACTERS",
     "Autoscaling",
     "Batch",

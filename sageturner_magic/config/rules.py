@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import keyword
 import re
-import unicodedata
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from sageturner_magic.values import ENDPOINT_NAME, nearest_endpoint_name
 
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 """MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""
@@ -41,7 +42,15 @@ def rule(why: str, do: str = "") -> PydanticCustomError:
     return PydanticCustomError("rule", "{why}", {"why": why, "do": do})
 
 
-_NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
+SYSTEM_PACKAGE = r"[a-z0-9][a-z0-9+.\-]+(:[a-z0-9\-]+)?(=[A-Za-z0-9.+\-:~]+)?"
+"""Pattern of a Debian package (Policy 5.6.1), with apt's `:architecture` and `=version`."""
+
+IMAGE_REFERENCE = r"[a-z0-9][A-Za-z0-9._/:@-]*"
+"""Pattern of an image reference: its grammar, without the finer points."""
+
+_BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+# Bucket names: Amazon S3 user guide, "General purpose bucket naming rules".
+_ROLE = r"[A-Za-z0-9_+=,.@-]{1,64}"
 _INSTANCE_TYPE = r"ml\.[a-z][a-z0-9-]*\.[a-z0-9-]+"
 
 
@@ -51,13 +60,11 @@ def _shown_as(pattern: str) -> WithJsonSchema:
 
 
 def _name(text: str) -> str:
-    if re.fullmatch(_NAME, text):
+    if re.fullmatch(ENDPOINT_NAME, text):
         return text
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    valid = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-") or "my-model"
     raise rule(
         "expected 1 to 40 lower-case letters, digits and hyphens, no hyphen at either end",
-        f"write `{valid}`",
+        f"write `{nearest_endpoint_name(text) or 'my-model'}`",
     )
 
 
@@ -73,8 +80,7 @@ def _path(text: str) -> str:
 
 def _artefact_path(text: str) -> str:
     if text.startswith("s3://"):
-        # Bucket names: Amazon S3 user guide, "General purpose bucket naming rules".
-        if not re.match(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/", text):
+        if not re.match(f"s3://{_BUCKET}/", text):
             raise rule("expected s3://bucket/prefix/ or s3://bucket/model.tar.gz")
         return text
     if re.match(r"\w+://", text):
@@ -98,19 +104,6 @@ def _variable(text: str) -> str:
 def _package(text: str) -> str:
     if not text.strip():
         raise rule("expected a piece of a pip command line", "write `numpy>=2`")
-    return text
-
-
-def _system_package(text: str) -> str:
-    word = r"[A-Za-z0-9][A-Za-z0-9+.:=~_-]*"
-    if not re.fullmatch(rf"{word}(\s+{word})*", text):
-        raise rule("expected the name of a Debian package", "write `libgomp1`")
-    return text
-
-
-def _image(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][\w.:/@-]*", text):
-        raise rule("expected an image reference", "write `registry/repository:tag`")
     return text
 
 
@@ -140,6 +133,16 @@ def _matching(pattern: str, expected: str, example: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _role_name(text: str) -> str:
+    if not re.fullmatch(_ROLE, text):
+        is_arn = text.startswith("arn:")
+        raise rule(
+            "expected the name of an IAM role, without its path",
+            f"write `role_arn: {text}`" if is_arn else "write it like `my-sagemaker-role`",
+        )
+    return text
 
 
 def _environment_value(text: str) -> str:
@@ -177,18 +180,22 @@ def _tag_key(text: str) -> str:
     return text
 
 
-EndpointName = Annotated[str, AfterValidator(_name), _shown_as(_NAME)]
+EndpointName = Annotated[str, AfterValidator(_name), _shown_as(ENDPOINT_NAME)]
 PathText = Annotated[str, AfterValidator(_path)]
 ArtefactPath = Annotated[str, AfterValidator(_artefact_path)]
 ArtefactFile = Annotated[str, AfterValidator(_artefact_file)]
 Variable = Annotated[str, AfterValidator(_variable)]
 PipPiece = Annotated[str, AfterValidator(_package)]
-SystemPackage = Annotated[str, AfterValidator(_system_package)]
-ImageReference = Annotated[str, AfterValidator(_image)]
 ServerlessMemory = Annotated[int, AfterValidator(_memory)]
 InstanceType = Annotated[str, AfterValidator(_instance_type), _shown_as(_INSTANCE_TYPE)]
 EnvironmentValue = Annotated[str, AfterValidator(_environment_value)]
 TagKey = Annotated[str, AfterValidator(_tag_key)]
+SystemPackage = Annotated[
+    str, _matching(SYSTEM_PACKAGE, "the name of one Debian package", "libgomp1")
+]
+ImageReference = Annotated[
+    str, _matching(IMAGE_REFERENCE, "an image reference", "registry/repository:tag")
+]
 AmiVersion = Annotated[
     str,
     _matching(
@@ -212,23 +219,16 @@ KmsKey = Annotated[
 BucketName = Annotated[
     str,
     _matching(
-        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        _BUCKET,
         "the name of an S3 bucket: 3 to 63 lower-case letters, digits, dots and hyphens",
         "my-sagemaker-models",
     ),
 ]
-RoleName = Annotated[
-    str,
-    _matching(
-        r"[\w+=,.@-]{1,64}",
-        "the name of an IAM role, without its path",
-        "my-sagemaker-role",
-    ),
-]
+RoleName = Annotated[str, AfterValidator(_role_name)]
 RoleArn = Annotated[
     str,
     _matching(
-        r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+",
+        rf"arn:aws[a-z-]*:iam::[0-9]{{12}}:role/([!-~]*/)?{_ROLE}",
         "the ARN of an IAM role",
         "arn:aws:iam::012345670123:role/my-sagemaker-role",
     ),

@@ -11,12 +11,13 @@ from importlib.util import find_spec
 from sageturner_magic._version import __version__
 from sageturner_magic.aws import iam
 from sageturner_magic.aws.bucket import bucket_findings
+from sageturner_magic.aws.limits import instance_types
 from sageturner_magic.aws.names import names
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import AwsError, SageturnerError
 from sageturner_magic.image.engine import connect
-from sageturner_magic.image.gpu import Package, catalogue, doctor_table
+from sageturner_magic.image.gpu import Package, doctor_table
 
 HEAVY = ("torch", "tensorflow", "jax", "onnxruntime", "cupy", "vllm")
 """Frameworks with builds for GPUs; without one the table of instances says nothing."""
@@ -35,7 +36,7 @@ def doctor(aws: AwsOptions) -> str:
     ]
     if any(find_spec(name) for name in HEAVY):
         python = ".".join(map(str, sys.version_info[:2]))
-        table = doctor_table(installed(), python, catalogue.instance_types())
+        table = doctor_table(installed(), python, instance_types())
         lines += ["", "This environment's frameworks on SageMaker's instances:", table]
     return "\n".join(lines)
 

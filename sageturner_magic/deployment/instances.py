@@ -9,8 +9,9 @@ from importlib import metadata
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from sageturner_magic.aws.limits import instance_types
 from sageturner_magic.capture.distributions import providers
-from sageturner_magic.image.gpu import ComputeTarget, Package, catalogue, choices
+from sageturner_magic.image.gpu import ComputeTarget, Package, choices
 from sageturner_magic.image.gpu.instances import machine_of
 
 
@@ -42,7 +43,7 @@ def instance_choices(
         python: The image's Python, `3.12`.
     """
     target = ComputeTarget("server", install_cuda=install_cuda)
-    found = choices(installed_packages(wanted), target, python, catalogue.instance_types())
+    found = choices(installed_packages(wanted), target, python, instance_types())
     return [
         InstanceChoice(each.instance_type, _hardware(each.instance_type), each.fits, each.why)
         for each in found

@@ -14,6 +14,7 @@ from functools import cache
 import jinja2
 
 from sageturner_magic._version import __version__
+from sageturner_magic.config import IMAGE_REFERENCE, SYSTEM_PACKAGE
 from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image.requirements import Requirements
 from sageturner_magic.image.spec import BuildSpec, default_base_image
@@ -26,11 +27,6 @@ PROGRAM = "/opt/program"
 
 ENTRYPOINT = ("python", "/opt/sageturner/server/__main__.py")
 COMMAND = ("serve",)
-
-# Debian Policy 5.6.1, with apt's optional `:architecture` and `=version`.
-_SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.\-]+(:[a-z0-9\-]+)?(=[A-Za-z0-9.+\-:~]+)?")
-# The grammar of image references, without its finer points.
-_REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-/:@]*")
 
 _PIP_OPTIONS = " ".join(
     (
@@ -123,9 +119,9 @@ def check(spec: BuildSpec) -> None:
             where=f"system_packages[{number}]",
         )
         for number, name in enumerate(spec.system_packages)
-        if not _SYSTEM_PACKAGE.fullmatch(name)
+        if not re.fullmatch(SYSTEM_PACKAGE, name)
     ]
-    if not _REFERENCE.fullmatch(spec.base):
+    if not re.fullmatch(IMAGE_REFERENCE, spec.base):
         findings.append(
             Finding(
                 f"`{spec.base}` is not an image's name",

@@ -83,14 +83,14 @@ class SessionWorld:
         return list(botocore.session.Session().get_available_regions("sagemaker"))
 
     def instance_types(self) -> Sequence[str]:
-        from sageturner_magic.image.gpu import catalogue
+        from sageturner_magic.aws.limits import instance_types
 
-        return catalogue.instance_types()
+        return instance_types()
 
     def amis(self) -> Sequence[str]:
-        from sageturner_magic.image.gpu import catalogue
+        from sageturner_magic.aws.limits import inference_ami_versions
 
-        return catalogue.ami_versions()
+        return inference_ami_versions()
 
     def python(self, name: str) -> Sequence[str]:
         import rlcompleter

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from sageturner_magic.errors import UsageError
-from sageturner_magic.values import REQUEST_SECONDS
+from sageturner_magic.values import ENDPOINT_NAME, REQUEST_SECONDS
 
 ENDPOINT_TYPES = ("local", "serverless", "server")
 CONTAINER_MODES = ("generate", "provide")
@@ -448,12 +448,10 @@ def split_payload(
 
 def is_name(word: str) -> bool:
     """Whether a word of a line is an endpoint's name and not a payload: `7` and `true` are JSON."""
-    from sageturner_magic.capture.checks import NAME
-
     try:
         json.loads(word)
     except ValueError:
-        return NAME.fullmatch(word) is not None
+        return re.fullmatch(ENDPOINT_NAME, word) is not None
     return False
 
 

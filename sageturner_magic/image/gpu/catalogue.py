@@ -1,14 +1,11 @@
-"""Instance types and AMIs from botocore's own service model, which comes with boto3."""
+"""Instance families and the AMIs' drivers, from botocore's own service model."""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from html import unescape
-from typing import Any
 
-from botocore.session import get_session
-
+from sageturner_magic.aws.limits import instance_types, service_model
 from sageturner_magic.image.gpu.facts import Ami
 
 _AMI = re.compile(
@@ -18,24 +15,9 @@ _AMI = re.compile(
 )
 
 
-@lru_cache(maxsize=1)
-def _service() -> Any:
-    return get_session().get_service_model("sagemaker")
-
-
-def instance_types() -> tuple[str, ...]:
-    """Every instance type that an endpoint can have, `ml.c4.large` first."""
-    return tuple(_service().shape_for("ProductionVariantInstanceType").enum)
-
-
 def families() -> tuple[str, ...]:
     """Every instance family that an endpoint can have, in alphabetical order."""
     return tuple(sorted({name.split(".")[1] for name in instance_types()}))
-
-
-def ami_versions() -> tuple[str, ...]:
-    """Every value of InferenceAmiVersion."""
-    return tuple(_service().shape_for("ProductionVariantInferenceAmiVersion").enum)
 
 
 def documented_amis() -> dict[str, Ami]:
@@ -43,7 +25,8 @@ def documented_amis() -> dict[str, Ami]:
 
     Empty where botocore was installed without its documentation.
     """
-    text = _service().shape_for("ProductionVariant").members["InferenceAmiVersion"].documentation
+    variant = service_model().shape_for("ProductionVariant")
+    text = variant.members["InferenceAmiVersion"].documentation  # type: ignore[attr-defined]
     return {
         unescape(found["name"]): Ami(
             int(found["driver"]), (int(found["major"]), int(found["minor"]))

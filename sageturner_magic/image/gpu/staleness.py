@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 
+from sageturner_magic.aws.limits import inference_ami_versions
 from sageturner_magic.errors import Finding
 from sageturner_magic.image.gpu import catalogue, facts
 from sageturner_magic.image.gpu.metadata import minor_version
@@ -157,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found = [
         *age(date.today()),
         *families(catalogue.families()),
-        *amis(catalogue.ami_versions(), catalogue.documented_amis()),
+        *amis(inference_ami_versions(), catalogue.documented_amis()),
     ]
     if not offline:
         try:

@@ -75,8 +75,6 @@ class TestRole:
         by_arn = iam.resolve_role(session, ours, role_arn=made["Arn"])
         assert by_name and by_name == by_arn and by_name.arn == made["Arn"]
         assert iam.role_findings(by_name, ours) == ()
-        with pytest.raises(AwsError, match=r"role_name.*overrides\.role_arn"):
-            iam.resolve_role(session, ours, role_name=made["Arn"])
         with pytest.raises(AwsError, match=r"belongs to account 999999999999"):
             iam.resolve_role(session, ours, role_arn="arn:aws:iam::999999999999:role/mine")
 

@@ -135,7 +135,8 @@ def test_names_of_endpoints_are_taken(name):
         ("-a-", "a"),
         ("a" * 41, "a" * 40),
         ("a_b", "a-b"),
-        ("é", "digits"),
+        ("é", "e"),
+        ("日", "digits"),
     ],
 )
 def test_other_names_are_refused_with_a_proposal(name, proposal):

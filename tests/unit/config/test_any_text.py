@@ -5,9 +5,8 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sageturner_magic.config import Origin, parse_config
+from sageturner_magic.config import SERVERLESS_MEMORY, Origin, parse_config
 from sageturner_magic.config.keys import all_keys
-from sageturner_magic.config.rules import SERVERLESS_MEMORY
 from sageturner_magic.config.schema import Config
 from sageturner_magic.errors import ConfigError
 from tests.unit.config.helpers import FOLDER, read
@@ -43,7 +42,7 @@ generate_container = st.fixed_dictionaries(
     optional={
         "code_dir": words.map(lambda word: f"./{word}"),
         "python_packages": st.just("auto") | st.lists(texts.filter(str.strip), max_size=4),
-        "system_packages": st.lists(words, max_size=3),
+        "system_packages": st.lists(words.map("lib{}".format), max_size=3),
         "python_version": st.sampled_from(["3.10", "3.11", "3.12", "3.13", "3.14"]),
         "install_cuda": st.booleans(),
         "builder": st.sampled_from(["auto", "docker", "layers"]),

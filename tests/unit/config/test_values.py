@@ -239,7 +239,7 @@ def test_a_name_that_does_not_fit_comes_with_one_that_does(name, suggested):
         (
             "container: {generate_container: {system_packages: ['git; rm -r /']}}",
             "system_packages[0]",
-            "write `libgomp1`",
+            "write it like `libgomp1`",
         ),
         ("serving: {timeout_s: 61}", "serving.timeout_s", ""),
         ("serving: {workers: 0}", "serving.workers", ""),
@@ -258,6 +258,14 @@ def test_a_name_that_does_not_fit_comes_with_one_that_does(name, suggested):
         ("kms_key: my key", "kms_key", "write it like `alias/my-key`"),
         (f"network: {{subnets: [subnet-{'a' * 26}], security_groups: [sg-1]}}", "subnets[0]", ""),
         ("overrides: {role_arn: my-role}", "overrides.role_arn", "write it like"),
+        ("overrides: {role_arn: 'arn:aws:iam::012345670123:role/a/'}", "role_arn", "write it like"),
+        (
+            "overrides: {role_name: 'arn:aws:iam::012345670123:role/a'}",
+            "overrides.role_name",
+            "write `role_arn: arn:aws:iam::012345670123:role/a`",
+        ),
+        ("container: {generate_container: {system_packages: [a b]}}", "system_packages[0]", ""),
+        ("container: {generate_container: {base_image: é}}", "base_image", "write it like"),
         ("overrides: {bucket_name: My_Bucket}", "overrides.bucket_name", "write it like"),
         ("overrides: {repository_name: A}", "overrides.repository_name", "write it like"),
         ("artefact: https://example.org/x", "artefact", "download it and name the local path"),

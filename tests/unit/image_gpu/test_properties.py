@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
+from sageturner_magic.aws.limits import inference_ami_versions, instance_types
 from sageturner_magic.image.gpu import ComputeTarget, Decision, Package, catalogue, facts, fit
 from sageturner_magic.image.gpu.metadata import cuda_of_variant, minor_version
 from tests.unit.image_gpu.wheels import versions, wheel
@@ -41,8 +42,8 @@ packages = st.lists(
     max_size=4,
     unique_by=lambda package: package.name,
 )
-amis = st.sampled_from(["", "", *catalogue.ami_versions(), "not-yet-known"])
-instances = st.sampled_from(catalogue.instance_types())
+amis = st.sampled_from(["", "", *inference_ami_versions(), "not-yet-known"])
+instances = st.sampled_from(instance_types())
 
 
 def floor(cuda_major: int) -> int:

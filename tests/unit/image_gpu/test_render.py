@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from sageturner_magic.aws.limits import instance_types
 from sageturner_magic.image.gpu import ComputeTarget, catalogue, choices, doctor_table
 from tests.unit.image_gpu.wheels import wheel
 
@@ -33,7 +34,7 @@ def test_the_form_hears_doubts_about_an_instance_that_may_fit():
 
 
 def test_the_doctor_has_every_family_once():
-    table = doctor_table([wheel("torch", "2.11.0")], "3.11", catalogue.instance_types())
+    table = doctor_table([wheel("torch", "2.11.0")], "3.11", instance_types())
     lines = table.splitlines()[1:]
     named = [family for line in lines for family in line.split("  ")[0].split()]
     assert sorted(named) == list(catalogue.families())

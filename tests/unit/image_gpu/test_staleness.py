@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sageturner_magic.aws.limits import inference_ami_versions
 from sageturner_magic.image.gpu import catalogue, facts, staleness
 from sageturner_magic.image.gpu.facts import Ami
 
@@ -25,7 +26,7 @@ def test_every_accelerated_family_of_botocore_is_in_the_tables():
 
 def test_every_ami_of_botocore_is_in_the_tables_with_its_driver():
     documented = catalogue.documented_amis()
-    assert staleness.amis(catalogue.ami_versions(), documented) == []
+    assert staleness.amis(inference_ami_versions(), documented) == []
     assert documented == dict(facts.AMIS)
 
 
