@@ -9,8 +9,7 @@ from typing import Any
 from sageturner_magic.deployment.endpoint import MOST_HOURS, Endpoint
 from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.errors import AwsError, EndpointError, Finding
-from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Price
+from sageturner_magic.targets.endpoint import EndpointDescription, Price
 from sageturner_magic.targets.usage import Usage
 
 

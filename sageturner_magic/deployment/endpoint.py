@@ -8,8 +8,7 @@ from dataclasses import replace
 from sageturner_magic.deployment import deployed_code
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
-from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Price, Send
+from sageturner_magic.targets.endpoint import EndpointDescription, Price, Send
 from sageturner_magic.targets.local import LocalState, LocalTarget, with_cells
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream

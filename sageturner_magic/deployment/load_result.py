@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sageturner_magic.targets.load import THROTTLED
 from sageturner_magic.values import Attempt
 
+THROTTLED = 429
 PERCENTILES = (50, 90, 95, 99)
 BINS = 24
 

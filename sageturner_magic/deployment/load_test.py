@@ -11,7 +11,7 @@ from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.load_result import LoadTest, Timed
 from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.errors import InvocationCancelled, UsageError
-from sageturner_magic.targets.load import Price, Send
+from sageturner_magic.targets.endpoint import Price, Send
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.values import REQUEST_SECONDS, Request
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from sageturner_magic.targets.load import Price, Send
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.targets.usage import Usage
-from sageturner_magic.values import EndpointType, Request
+from sageturner_magic.values import Attempt, EndpointType, Request
+
+Send = Callable[[], Attempt]
+"""Send a request once, without a retry. Failures of the endpoint are counted, never raised.
+
+May be called from several threads.
+"""
+
+
+@dataclass(frozen=True)
+class Price:
+    """What an endpoint costs in US dollars; None where that is not known.
+
+    Attributes:
+        hour: Each hour, called or not.
+        busy_second: Each second that a request takes, on top of that.
+    """
+
+    hour: float | None
+    busy_second: float | None
 
 
 @dataclass(frozen=True)

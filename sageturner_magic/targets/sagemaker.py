@@ -20,8 +20,7 @@ from sageturner_magic.aws.sagemaker import (
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Server
 from sageturner_magic.errors import AwsError
-from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Price, Send
+from sageturner_magic.targets.endpoint import EndpointDescription, Price, Send
 from sageturner_magic.targets.payload import JSON
 from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.targets.usage import POINTS, Usage, of_series

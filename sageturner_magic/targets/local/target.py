@@ -17,8 +17,7 @@ import urllib3
 
 from sageturner_magic.errors import EndpointError, InvocationError
 from sageturner_magic.targets.container import runner
-from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Price, Send
+from sageturner_magic.targets.endpoint import EndpointDescription, Price, Send
 from sageturner_magic.targets.local import serving
 from sageturner_magic.targets.local.state import LocalRecord, LocalState
 from sageturner_magic.targets.payload import JSON, decode

@@ -5,8 +5,7 @@ import pytest
 from sageturner_magic.deployment.dashboard import Dashboard, cost_so_far
 from sageturner_magic.errors import Finding
 from sageturner_magic.rendering.dashboards import text, time_range
-from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Price
+from sageturner_magic.targets.endpoint import EndpointDescription, Price
 from sageturner_magic.targets.usage import Period, Usage
 
 HOUR = 3600.0

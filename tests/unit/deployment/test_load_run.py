@@ -6,7 +6,7 @@ import pytest
 
 from sageturner_magic.deployment.load_test import LoadRun, start_load_test
 from sageturner_magic.errors import InvocationCancelled, UsageError
-from sageturner_magic.targets.load import Price
+from sageturner_magic.targets.endpoint import Price
 from sageturner_magic.values import Attempt, Request
 
 

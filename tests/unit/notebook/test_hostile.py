@@ -28,8 +28,7 @@ from sageturner_magic.notebook.html import (
 from sageturner_magic.notebook.load import load_test_html
 from sageturner_magic.notebook.predictions import prediction_html
 from sageturner_magic.notebook.progress import log_html, steps_html
-from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.load import Price
+from sageturner_magic.targets.endpoint import EndpointDescription, Price
 from sageturner_magic.targets.prediction import Prediction, SentRequest
 from sageturner_magic.targets.usage import Usage
 from sageturner_magic.values import Attempt
