@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.errors import InvocationError
-from sageturner_magic.targets.payload import decode, encode
+from sageturner_magic.errors import InvocationError, UsageError
+from sageturner_magic.targets.payload import decode, encode, read_payload
 from sageturner_magic.values import Request
 
 json_values = st.recursive(
@@ -101,3 +101,29 @@ def test_a_type_that_nothing_encodes_says_so():
 )
 def test_answers_are_decoded_by_their_type_and_never_lost(body, content_type, value):
     assert decode(body, content_type) == value
+
+
+def test_accept_and_timeout_travel_with_the_payload():
+    expected = Request(b"1", "application/json", accept="text/csv", timeout_s=5)
+    assert encode(1, accept="text/csv", timeout_s=5) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "content_type"),
+    [
+        ("rows.csv", b"1,2", "text/csv"),
+        ("picture", b"\x89PNG\r\n\x1a\n....", "image/png"),
+        ("unknown", b"....", "application/octet-stream"),
+    ],
+)
+def test_a_file_is_sent_with_the_type_of_its_name_or_of_its_content(
+    tmp_path, name, content, content_type
+):
+    (tmp_path / name).write_bytes(content)
+    assert read_payload(tmp_path / name) == (content, content_type)
+    assert read_payload(tmp_path / name, "x/y") == (content, "x/y")
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match="nowhere"):
+        read_payload(tmp_path / "nowhere")
