@@ -14,7 +14,7 @@ help:
 	@echo "make demo-lab  open the quickstart in JupyterLab"
 	@echo "make test      check, then all tests whose parts are present"
 	@echo "make check     ruff, mypy, import-linter, deptry"
-	@echo "make unit      unit tests on every Python from 3.10 that is present"
+	@echo "make unit      unit tests on every Python from 3.10 that is present, and with the oldest dependencies"
 	@echo "make integration  the tests against real parts"
 	@echo "make gpu       the tests that need an NVIDIA GPU, and a torch that uses it"
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
@@ -55,7 +55,7 @@ check: $(VENV)/.dev
 	$(BIN)/deptry sageturner_magic
 
 unit: $(VENV)/.dev
-	$(BIN)/nox --session unit
+	$(BIN)/nox --session unit lowest
 
 integration: $(VENV)/.dev
 	$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/gpu --numprocesses 2 --dist loadscope --tb=short --durations=40

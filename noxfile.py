@@ -1,4 +1,4 @@
-"""Unit tests on every supported Python that is on this machine."""
+"""Unit tests on every supported Python on this machine, and with the oldest dependencies."""
 
 import os
 import shutil
@@ -23,8 +23,18 @@ if launcher := shutil.which("pyenv"):
     os.environ["PATH"] = os.pathsep.join([*rest, *map(str, sorted(versions))])
 
 
-@nox.session(python=["3.10", "3.11", "3.12", "3.13"])
+@nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
 def unit(session: nox.Session) -> None:
-    """Install the package as a user would and run the fast, pure tests."""
-    session.install("--editable", ".", "--group", "test")
+    """Run the unit tests with the newest dependencies, as a new user gets them."""
+    _test(session)
+
+
+@nox.session(python="3.10", venv_backend="uv")
+def lowest(session: nox.Session) -> None:
+    """Run the unit tests with every direct dependency at its lowest declared version."""
+    _test(session, "--resolution=lowest-direct")
+
+
+def _test(session: nox.Session, *options: str) -> None:
+    session.install(*options, "--editable", ".", "--group", "test")
     session.run("python", "-m", "pytest", "-n", "logical", *(session.posargs or ["tests/unit"]))

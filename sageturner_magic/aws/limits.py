@@ -39,7 +39,7 @@ def problems(compute: Serverless | Server) -> tuple[Finding, ...]:
         found.append(
             Finding(
                 f"{ami!r} does not exist",
-                do=_near(ami, inference_ami_versions()),
+                do=f"{_near(ami, inference_ami_versions())}; a newer AMI needs a newer boto3",
                 where="compute.server.inference_ami_version",
             )
         )

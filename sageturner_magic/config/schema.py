@@ -102,7 +102,7 @@ class Section(BaseModel):
             key
             for key, field in cls.model_fields.items()
             for kind in (field.annotation, *getattr(field.annotation, "__args__", ()))
-            if isinstance(kind, type) and issubclass(kind, Section)
+            if isinstance(kind, type(Section)) and issubclass(kind, Section)
         )
 
 

@@ -174,7 +174,7 @@ class _Reader:
                 location = Location.parse(requirement.url)
                 requirement.url = location.url
                 self._keep_secret(location)
-            self._last_of_line = str(requirement)
+            self._last_of_line = _written(requirement)
             kind = "constraints" if self._constraining else "requirements"
             self._add(**{kind: self._last_of_line})
         elif urlsplit(value).scheme in ("http", "https") or value.startswith("git+"):
@@ -300,6 +300,14 @@ def _requirement(text: str) -> Requirement | None:
     # `digits-1.0.zip` could be a name by the letter, and never is.
     named_like_a_file = requirement.name.endswith(_ARCHIVES)
     return None if named_like_a_file and not requirement.url else requirement
+
+
+def _written(requirement: Requirement) -> str:
+    text = str(requirement)
+    if not requirement.url:
+        return text
+    name, url = text.split("@", 1)  # packaging below 26 writes `name@ URL`.
+    return f"{name.rstrip()} @ {url.lstrip()}"
 
 
 def _leading_requirement(words: list[str]) -> tuple[int, str]:

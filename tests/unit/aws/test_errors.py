@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 
+import botocore.exceptions
 import pytest
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     EndpointConnectionError,
-    LoginRefreshRequired,
     NoCredentialsError,
     NoRegionError,
     ProxyConnectionError,
@@ -163,6 +164,11 @@ def test_an_answer_of_aws_is_explained(code: str, message: str, why: str, do: st
     assert "{" not in finding.why + finding.do.replace("{role", "")
     assert "r-1" in finding.details
 
+
+# botocore has it since 1.41: `aws login`.
+LoginRefreshRequired: type[BotoCoreError] = getattr(
+    botocore.exceptions, "LoginRefreshRequired", type("LoginRefreshRequired", (BotoCoreError,), {})
+)
 
 NETWORK = [
     (NoCredentialsError(), "credentials", "aws configure --profile lab"),

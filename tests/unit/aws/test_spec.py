@@ -215,7 +215,14 @@ class TestVersion:
 
 
 class TestProblems:
-    @pytest.mark.parametrize("good", [SERVERLESS, FULL])
+    @pytest.mark.parametrize(
+        "good",
+        # An AMI that every supported botocore knows.
+        [
+            SERVERLESS,
+            FULL.model_copy(update={"inference_ami_version": "al2-ami-sagemaker-inference-gpu-2"}),
+        ],
+    )
     def test_none_where_all_is_well(self, good: Serverless | Server) -> None:
         assert problems(good) == ()
 
@@ -234,6 +241,7 @@ class TestProblems:
         (finding,) = problems(bad)
         assert finding.where == f"compute.server.{key}"
         assert do in finding.do
+        assert finding.do.endswith("needs a newer boto3")
 
     def test_all_are_found_at_once(self) -> None:
         assert len(problems(Server(instance_type="ml.x.y", inference_ami_version="gpu-4"))) == 2

@@ -64,7 +64,10 @@ def test_a_layer_is_a_gzipped_tar_with_the_digests_it_says(tmp_path: Path) -> No
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 3 * COPIED_FROM), min_size=1, max_size=6), st.randoms())
+@given(
+    st.lists(st.integers(0, 3 * COPIED_FROM), min_size=1, max_size=6),
+    st.randoms(use_true_random=True),
+)
 def test_files_of_a_wheel_are_the_same_copied_or_compressed(
     sizes: list[int], chance: random.Random
 ) -> None:
