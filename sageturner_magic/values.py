@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 EndpointType = Literal["local", "serverless", "server"]
 ContainerMode = Literal["generate", "provide"]
@@ -16,6 +16,9 @@ ContainerMode = Literal["generate", "provide"]
 ENDPOINT_NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
 """Pattern of an endpoint's name, and so of a capture's: a suffix of 13 characters leaves it
 within SageMaker's 63 for models and endpoint configs."""
+
+MODEL_DIR = "/opt/ml/model"
+"""Where containers have the model files."""
 
 CHUNK = 1 << 20
 """Bytes read at a time wherever a file is hashed, copied or uploaded."""
@@ -49,8 +52,7 @@ class SourceFile:
                 yield chunk
 
 
-@dataclass(frozen=True)
-class CellLine:
+class CellLine(NamedTuple):
     """Where a line of a module came from: `In[cell], line line` (both counted from 1)."""
 
     cell: int

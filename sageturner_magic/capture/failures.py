@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from sageturner_magic.capture.places import place
 from sageturner_magic.errors import CaptureError
-from sageturner_magic.values import CapturedModule
+from sageturner_magic.values import MODEL_DIR, CapturedModule
 
 Frame = Sequence[str | int]
 """File relative to the program folder, line, function, text of the line."""
@@ -63,8 +63,6 @@ class Scene:
     model_is_none: bool = False
     output: tuple[str, ...] = field(default=(), repr=False)
 
-
-_CONTAINER_MODEL_DIR = "/opt/ml/model"
 
 _FROM_GPU = re.compile(r"deserialize object on (a CUDA|an? \w+) device|tagged with mps")
 _NO_GPU = re.compile(
@@ -225,7 +223,7 @@ def _remedy(failure: Raised, scene: Scene) -> str:
             " load(), or in a module beside the notebook, and save the file again"
         )
     if kind == "FileNotFoundError" and failure.stage == "load":
-        if _CONTAINER_MODEL_DIR in message:
+        if MODEL_DIR in message:
             return "use the argument of load(model_dir), or os.environ['SM_MODEL_DIR']"
         if not scene.model_files:
             return (

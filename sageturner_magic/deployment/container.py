@@ -26,7 +26,7 @@ from sageturner_magic.image.requirements import Architecture, Target
 from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, ProvidedSpec, Spec
 from sageturner_magic.targets.container import sandbox
-from sageturner_magic.targets.container.deploy import ContainerDeployer, ContainerEndpoint
+from sageturner_magic.targets.container.deploy import ContainerDeployer, ServedByContainer
 from sageturner_magic.targets.container.runner import local_engine
 from sageturner_magic.targets.local import LocalRecord, LocalState
 from sageturner_magic.text import artefact_text, nearby, size
@@ -150,7 +150,7 @@ def _plan(
     config = request.config
     generated = isinstance(spec, BuildSpec)
     serverless = config.compute.serverless
-    endpoint = ContainerEndpoint(
+    endpoint = ServedByContainer(
         name=config.name,
         module=module,
         image_tag=image_tag,
@@ -230,7 +230,7 @@ def _plan(
         ),
         findings=findings,
         steps=() if running else steps,
-        session=deployer.session,
+        lock=deployer.lock,
         result=result,
         look_up_layers=(
             (lambda: builder.planned(spec, None, reporter))

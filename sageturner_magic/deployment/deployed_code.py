@@ -42,9 +42,7 @@ def cells(target: LocalTarget | SageMakerTarget, name: str) -> Mapping[int, tupl
         # Who may read logs or invoke need not be allowed to describe endpoints.
         return {}
     module = _deployed.get((name, version))
-    if module is None:
-        return {}
-    return {number: (place.cell, place.line) for number, place in module.lines.items()}
+    return module.lines if module else {}
 
 
 def source(target: LocalTarget | SageMakerTarget, name: str) -> str:

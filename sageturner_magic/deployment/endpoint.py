@@ -9,10 +9,11 @@ from sageturner_magic.deployment import deployed_code
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
 from sageturner_magic.targets.endpoint import EndpointDescription, Price, Send
-from sageturner_magic.targets.local import LocalState, LocalTarget, with_cells
+from sageturner_magic.targets.local import LocalState, LocalTarget
 from sageturner_magic.targets.payload import encode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.targets.sagemaker import SageMakerTarget
+from sageturner_magic.targets.server_log import with_cells
 from sageturner_magic.targets.usage import Usage
 from sageturner_magic.values import REQUEST_SECONDS, Request
 

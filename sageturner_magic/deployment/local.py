@@ -11,18 +11,17 @@ from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.deployment.trial import has_container_path
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.targets.local import (
-    LocalDeployer,
     LocalRecord,
-    LocalSpec,
     LocalState,
     LocalTarget,
+    ProcessDeployer,
+    ServedByProcess,
 )
 from sageturner_magic.text import artefact_text, nearby
-from sageturner_magic.values import Artefact, CapturedModule, Reporter
-
-CONTAINER_MODEL_DIR = "/opt/ml/model"
+from sageturner_magic.values import MODEL_DIR, Artefact, CapturedModule, Reporter
 
 
 def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
@@ -78,7 +77,7 @@ def _plan(
     findings: tuple[Finding, ...],
 ) -> Plan:
     config = request.config
-    spec = LocalSpec(
+    spec = ServedByProcess(
         name=config.name,
         module=module,
         artefact=artefact,
@@ -88,7 +87,7 @@ def _plan(
         tied=not request.detach,
         startup_timeout_s=config.compute.local.startup_timeout_s,
     )
-    deployer = LocalDeployer(spec, LocalState())
+    deployer = ProcessDeployer(spec, LocalState())
     running = deployer.running()
     before = LocalState().read(config.name)
     facts = (
@@ -136,19 +135,11 @@ def _plan(
         facts=facts,
         findings=findings,
         steps=() if running else steps,
-        session=deployer.session,
+        lock=deployer.lock,
         result=result,
         artefact=artefact,
         expected_s=before.seconds if before else None,
     )
-
-
-def has_container_path(module: CapturedModule) -> bool:
-    """Whether the code looks for its model where only containers have it.
-
-    What reads SM_MODEL_DIR has the path for its default, as code for SageMaker usually does.
-    """
-    return CONTAINER_MODEL_DIR in module.source and "SM_MODEL_DIR" not in module.source
 
 
 def _remarks(module: CapturedModule, request: DeployRequest) -> list[Finding]:
@@ -156,7 +147,7 @@ def _remarks(module: CapturedModule, request: DeployRequest) -> list[Finding]:
     if has_container_path(module):
         found.append(
             Finding(
-                f"The code has {CONTAINER_MODEL_DIR} written in it",
+                f"The code has {MODEL_DIR} written in it",
                 why="that folder exists in containers only; a local process gets `model_dir`",
                 do="use the argument of load(model_dir), or os.environ['SM_MODEL_DIR']",
                 where=module.origin,

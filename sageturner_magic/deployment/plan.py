@@ -54,7 +54,7 @@ class Plan:
         facts: What is shown of it, in order.
         findings: Warnings and notes; errors are raised before there is a plan.
         steps: In an order in which every step comes after those that it needs.
-        session: Entered around the steps; holds locks, and undoes on failure.
+        lock: Entered around the steps; undoes on failure what they did.
         result: Called once all steps have ended; makes the deployment known.
         dockerfile: What an image would be built from; empty where there is none.
         layers: Of an image that is assembled from layers, once they were looked up.
@@ -72,7 +72,7 @@ class Plan:
     facts: tuple[Fact, ...]
     findings: tuple[Finding, ...]
     steps: tuple[Step, ...]
-    session: Callable[[], AbstractContextManager[None]]
+    lock: Callable[[], AbstractContextManager[None]]
     result: Callable[[], Deployment]
     dockerfile: str = ""
     layers: tuple[PlannedLayer, ...] = ()

@@ -121,7 +121,7 @@ def execute(
             titles = tuple(StepTitle(step.key, step.title) for step in plan.steps)
             tell(Announced(titles, plan.expected_s if plan.steps else None))
             tell(Found(plan.findings))
-            with plan.session():
+            with plan.lock():
                 run.steps(plan.steps)
                 deployment = plan.result()
             return plan

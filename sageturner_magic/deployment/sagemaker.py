@@ -106,7 +106,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         facts=_facts(work),
         findings=findings,
         steps=work.steps(),
-        session=nullcontext,
+        lock=nullcontext,
         result=work.result,
         dockerfile=dockerfile_of(wanted.spec),
         look_up_layers=lambda: work.layers(reporter),
@@ -279,7 +279,7 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
             Step("endpoint", "Switch to the version before", switch),
             Step("wait", "Wait until it is InService", wait, ("endpoint",)),
         ),
-        session=nullcontext,
+        lock=nullcontext,
         result=lambda: Deployment(
             name=name,
             endpoint_type=endpoint_type,

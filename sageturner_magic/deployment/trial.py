@@ -28,14 +28,13 @@ from sageturner_magic.capture import (
     try_module,
 )
 from sageturner_magic.config import SERVERLESS_MEMORY, Config
-from sageturner_magic.deployment.local import CONTAINER_MODEL_DIR, has_container_path
 from sageturner_magic.deployment.packages import pip_arguments, python_version
 from sageturner_magic.deployment.plan import Done
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import Finding
 from sageturner_magic.targets.payload import decode
 from sageturner_magic.text import brief, duration, size
-from sageturner_magic.values import Artefact, CapturedModule, Reporter, Request
+from sageturner_magic.values import MODEL_DIR, Artefact, CapturedModule, Reporter, Request
 
 SERVER_BYTES = 64 << 20
 """Memory of the server's front process: 27 MB at rest, and requests that wait."""
@@ -255,10 +254,18 @@ def cannot_run_here(
     if config.container.generate_container.install_cuda and not _has_gpu():
         return "there is no GPU"
     if has_container_path(module):
-        return f"the code has {CONTAINER_MODEL_DIR} written in it"
+        return f"the code has {MODEL_DIR} written in it"
     if artefact is not None and artefact.size > psutil.virtual_memory().available:
         return f"{size(artefact.size)} of model do not fit into its free memory"
     return ""
+
+
+def has_container_path(module: CapturedModule) -> bool:
+    """Whether the code looks for its model files where only containers have them.
+
+    Code that reads SM_MODEL_DIR usually has the path as the default, so it does not count.
+    """
+    return MODEL_DIR in module.source and "SM_MODEL_DIR" not in module.source
 
 
 def _other_version(config: Config) -> str:

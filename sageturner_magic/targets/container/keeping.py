@@ -26,12 +26,11 @@ from sageturner_magic.targets.container.runner import (
     exit_reason,
     refusal,
 )
+from sageturner_magic.targets.server_log import POLL_SECONDS
 from sageturner_magic.values import Reporter
 
 PING_SECONDS = 2.0
 """Within this /ping has to be answered, on every call."""
-
-POLL_SECONDS = 0.1
 
 START_SECONDS = 60.0
 """How long a Docker engine may take to start a container, after which it can be ended."""

@@ -17,10 +17,9 @@ import requests
 
 from sageturner_magic.docker_engine import connect
 from sageturner_magic.errors import EndpointError, ImageError
-from sageturner_magic.values import UnpackedImage
+from sageturner_magic.values import MODEL_DIR, UnpackedImage
 
 PORT = "8080/tcp"
-MODEL_DIR = "/opt/ml/model"
 
 STOP_SECONDS = 30.0
 """SIGTERM to SIGKILL, as SageMaker allows."""

@@ -29,14 +29,13 @@ import psutil
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.targets.children import LIFELINE
 from sageturner_magic.targets.container.runner import (
-    MODEL_DIR,
     STOP_SECONDS,
     UNPRIVILEGED,
     ContainerSpec,
     Exit,
     refusal,
 )
-from sageturner_magic.values import UnpackedImage
+from sageturner_magic.values import MODEL_DIR, UnpackedImage
 
 MEMORY_SECONDS = 0.2
 """Between two looks at how much memory the processes have."""

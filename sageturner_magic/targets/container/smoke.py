@@ -16,11 +16,10 @@ import urllib3
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.targets import children
 from sageturner_magic.targets.container import keeping
-from sageturner_magic.targets.container.deploy import with_tail
 from sageturner_magic.targets.container.runner import STOP_SECONDS, ContainerSpec
-from sageturner_magic.targets.local.deploy import pass_on
 from sageturner_magic.targets.model_dir import as_unpacked
 from sageturner_magic.targets.payload import JSON
+from sageturner_magic.targets.server_log import POLL_SECONDS, pass_on, with_tail
 from sageturner_magic.values import CapturedModule, Reporter, Request
 
 STARTUP_SECONDS = 480.0
@@ -174,7 +173,7 @@ class _Test:
             self._reporter.checkpoint()
             self._watch()
             late += keeping.ping(port) is None and thread.is_alive()
-            thread.join(keeping.POLL_SECONDS)
+            thread.join(POLL_SECONDS)
         if isinstance(outcome[0], EndpointError):
             raise outcome[0]
         status, body = outcome[0]
@@ -247,9 +246,7 @@ class _Test:
 
     def _told(self, error: EndpointError) -> Exception:
         self._watch()
-        places = self._module.lines if self._module else {}
-        lines = {number: (place.cell, place.line) for number, place in places.items()}
-        return with_tail(error, self._log, lines)
+        return with_tail(error, self._log, self._module.lines if self._module else {})
 
 
 def defines_example(module: CapturedModule) -> bool:

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.targets.children import find_process
+from sageturner_magic.targets.server_log import CellLines
 
 LOGS_KEPT = 5
 
@@ -59,7 +60,7 @@ class LocalRecord:
     created: float
     seconds: float
     origin: str
-    lines: dict[int, tuple[int, int]]
+    lines: CellLines
     image: str = ""
     unpacked: bool = False
 

@@ -7,8 +7,7 @@ import json
 import math
 import re
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import urllib3
 
 from sageturner_magic.errors import EndpointError, InvocationError
+from sageturner_magic.targets import server_log
 from sageturner_magic.targets.container import runner
 from sageturner_magic.targets.endpoint import EndpointDescription, Price, Send
 from sageturner_magic.targets.local import serving
@@ -24,9 +24,6 @@ from sageturner_magic.targets.payload import JSON, decode
 from sageturner_magic.targets.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.targets.usage import POINTS, Minute, Usage, of_minutes
 from sageturner_magic.values import Attempt, Request
-
-TAIL_LINES = 20
-POLL_SECONDS = 0.1
 
 ASIDE_SECONDS = 5.0
 """How long questions to the server itself may take."""
@@ -132,20 +129,11 @@ class LocalTarget:
         )
 
     def logs(self, name: str) -> Iterator[str]:
-        path = Path(self.record(name).log)
-        if path.exists():
-            with path.open(encoding="utf-8", errors="replace") as file:
-                for line in file:
-                    yield line.rstrip("\r\n")
+        return server_log.read(Path(self.record(name).log))
 
     def follow(self, name: str) -> Iterator[str]:
         record = self.record(name)
-        yield from follow_file(Path(record.log), lambda: record.server() is not None)
-
-    def tail(self, name: str, lines: int = TAIL_LINES) -> str:
-        """The last `lines` lines of the log, with the notebook's cells in place of our file."""
-        record = self.record(name)
-        return with_cells("\n".join(deque(self.logs(name), lines)), record.lines)
+        return server_log.follow(Path(record.log), lambda: record.server() is not None)
 
     def invoke(self, name: str, request: Request) -> Prediction:
         record = self.record(name)
@@ -204,7 +192,7 @@ class LocalTarget:
                 f"Endpoint `{name}` did not answer within {limit:g} s",
                 why="SageMaker waits no longer for a container" if contained else "",
                 do=f"look at `sageturner logs {name}`",
-                details=self.tail(name),
+                details=_tail(record),
             ) from None
         except urllib3.exceptions.HTTPError as error:
             ended = record.server() is None
@@ -214,20 +202,20 @@ class LocalTarget:
                 why="its server has ended" if ended else str(error),
                 do="deploy it again" if ended else f"look at `sageturner logs {name}`",
                 where=record.url,
-                details=self.tail(name),
+                details=_tail(record),
             ) from None
 
     def _refusal(self, record: LocalRecord, answer: urllib3.HTTPResponse) -> InvocationError:
         status = answer.status
         kind, message, traceback = _problem(answer)
-        frames = with_cells("\n".join(traceback), record.lines)
+        frames = server_log.with_cells("\n".join(traceback), record.lines)
         if frames:
             return InvocationError(
                 f"predict raised {kind}",
                 where=f"endpoint {record.name}, HTTP {status}",
                 why=message,
                 do="change the request, or mend the code and deploy again",
-                details="\n\n".join(filter(None, (frames, self._printed(record.name)))),
+                details="\n\n".join(filter(None, (frames, _printed(record)))),
                 status=status,
             )
         return InvocationError(
@@ -235,19 +223,9 @@ class LocalTarget:
             where=f"HTTP {status}",
             why=f"{kind}: {message}" if kind else message,
             do=f"see `sageturner logs {record.name}`" if status >= 500 else "change the request",
-            details=self.tail(record.name) if status >= 500 else "",
+            details=_tail(record) if status >= 500 else "",
             status=status,
         )
-
-    def _printed(self, name: str) -> str:
-        """What the model's own code wrote last, without what the server says of itself."""
-        lines = []
-        of_server = False
-        for line in self.tail(name).splitlines():
-            of_server = bool(_OF_SERVER.match(line)) or (of_server and line.startswith("    "))
-            if not of_server:
-                lines.append(line)
-        return "\n".join(["Its code printed last:", *lines]) if lines else ""
 
     def sender(self, name: str, request: Request, connections: int) -> Send:
         record = self.record(name)
@@ -313,35 +291,16 @@ class LocalTarget:
             self.state.remove(name)
 
 
-def follow_file(path: Path, alive: Callable[[], bool]) -> Iterator[str]:
-    """The lines of a growing file, until `alive` says no and the rest is read."""
-    pending = ""
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        while True:
-            running = alive()
-            while chunk := file.read(65536):
-                *lines, pending = (pending + chunk).split("\n")
-                yield from (line.rstrip("\r") for line in lines)
-            if not running:
-                break
-            time.sleep(POLL_SECONDS)
-    if pending:
-        yield pending
+def _tail(record: LocalRecord) -> str:
+    return server_log.tail(Path(record.log), record.lines)
 
 
-# As a traceback has it, also inside JSON, and as linters and loggers shorten it.
-_OUR_FILE = re.compile(r'(?:File \\?")?[^\s"]*?(?<![\w-])sageturner\.py(?:\\?"?, line |:)(\d+)')
-
-
-def with_cells(text: str, lines: Mapping[int, tuple[int, int]]) -> str:
-    """`text` with lines of sageturner.py replaced by the cell and line they were captured from.
-
-    `File "/opt/program/sageturner.py", line 7` and `sageturner.py:7` become `In[3], line 2`;
-    lines that were not copied from a cell stay as they are.
-    """
-
-    def cell(match: re.Match[str]) -> str:
-        place = lines.get(int(match[1]))
-        return f"In[{place[0]}], line {place[1]}" if place else match[0]
-
-    return _OUR_FILE.sub(cell, text) if lines else text
+def _printed(record: LocalRecord) -> str:
+    """The last lines of the model's own code, without the lines of the server."""
+    lines = []
+    of_server = False
+    for line in _tail(record).splitlines():
+        of_server = bool(_OF_SERVER.match(line)) or (of_server and line.startswith("    "))
+        if not of_server:
+            lines.append(line)
+    return "\n".join(["Its code printed last:", *lines]) if lines else ""

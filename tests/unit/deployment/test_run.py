@@ -16,8 +16,8 @@ MODULE = CapturedModule("In[1]", (SourceFile("sageturner.py", b""),))
 DEPLOYED = Deployment("m", "local", "v", "http://127.0.0.1:1", "t", "In[1]", 1.0)
 
 
-class Session:
-    """Records whether a plan's session was entered and how it was left."""
+class Lock:
+    """Records whether a plan's lock was entered and how it was left."""
 
     def __init__(self):
         self.said = []
@@ -33,15 +33,13 @@ class Session:
             raise
 
 
-def plan_of(*steps, session=None, findings=()):
-    return Plan(
-        "m", "local", "v", MODULE, (), findings, steps, session or Session(), lambda: DEPLOYED
-    )
+def plan_of(*steps, lock=None, findings=()):
+    return Plan("m", "local", "v", MODULE, (), findings, steps, lock or Lock(), lambda: DEPLOYED)
 
 
-def run(*steps, session=None):
+def run(*steps, lock=None):
     events = []
-    plan = plan_of(*steps, session=session)
+    plan = plan_of(*steps, lock=lock)
     execute(lambda reporter, workspace: plan, events.append, threading.Event())
     return events
 
@@ -87,14 +85,14 @@ def test_independent_steps_run_at_the_same_time():
 
 
 def test_the_first_error_stops_the_rest_and_undoes():
-    session = Session()
+    lock = Lock()
 
     def fail(reporter):
         raise EndpointError("no")
 
     with pytest.raises(EndpointError):
-        run(Step("a", "A", fail), Step("b", "B", lambda r: Done(), ("a",)), session=session)
-    assert session.said == ["entered", "undone"]
+        run(Step("a", "A", fail), Step("b", "B", lambda r: Done(), ("a",)), lock=lock)
+    assert lock.said == ["entered", "undone"]
 
 
 def test_a_concurrent_step_is_told_to_stop_and_the_cause_is_what_is_raised():
@@ -176,7 +174,7 @@ def test_a_handle_can_be_awaited():
 
 
 def test_cancel_stops_a_running_step_and_undoes():
-    session = Session()
+    lock = Lock()
     started = threading.Event()
 
     def long(reporter):
@@ -185,14 +183,14 @@ def test_cancel_stops_a_running_step_and_undoes():
             reporter.checkpoint()
 
     handle = DeploymentHandle(
-        "m", lambda reporter, workspace: plan_of(Step("a", "A", long), session=session)
+        "m", lambda reporter, workspace: plan_of(Step("a", "A", long), lock=lock)
     )
     assert started.wait(30)
     handle.cancel()
     with pytest.raises(DeploymentCancelled):
         handle.wait(30)
     assert handle.status == "cancelled"
-    assert session.said == ["entered", "undone"]
+    assert lock.said == ["entered", "undone"]
 
 
 def test_an_interrupt_while_watching_cancels():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sageturner_magic.targets.local import with_cells
+from sageturner_magic.targets.server_log import with_cells
 
 LINES = {2: (4, 3), 12: (5, 1)}
 
