@@ -38,13 +38,14 @@ from sageturner_magic.image.pip_arguments import parse
 from sageturner_magic.image.requirements import Package, Requirements, Target
 from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.source_builds import sha256
-from sageturner_magic.image.spec import Builder, BuildSpec, Destination
+from sageturner_magic.image.spec import BuildSpec, Destination
 from sageturner_magic.image.urls import Credentials
 from sageturner_magic.values import CapturedModule, SourceFile
 from tests.parts import base_image, engine
 from tests.parts.registry import Registry, registry
 
 PACKAGES = ("fastapi", "uvicorn", "numpy", "scipy", "scikit-learn", "pandas")
+Builder = DockerBuilder | LayersBuilder | uv_dockerfile.UvBuilder
 ADDED = "colorama"
 ROWS = ("cold", "second", "dependency", "code", "torch", "memory")
 RESULT = Path(__file__).parent / "results" / "build.md"
@@ -129,17 +130,10 @@ class Bench:
         began = time.perf_counter()
         builder.push(builder.build(spec, reporter), to, reporter)
         took = time.perf_counter() - began
-        name = kind_of(builder)
+        name = builder.name
         self.seconds.setdefault(row, {}).setdefault(name, []).append(took)
         print(f"{row}: {name} {took:.2f} s", flush=True)
         return reporter
-
-
-def kind_of(builder: Builder) -> str:
-    """The column that a builder's figures belong to."""
-    if isinstance(builder, LayersBuilder):
-        return "layers"
-    return "docker" if isinstance(builder, DockerBuilder) else "uv"
 
 
 def docker(*arguments: str, input: str = "") -> str:
@@ -184,7 +178,7 @@ def everyday(bench: Bench, rows: set[str]) -> None:
             bench.time("cold", builder, spec, to)
             (tag,) = served.tags("sageturner-sagemaker")
             size = image_size(to, served, tag)
-            kind = kind_of(builder)
+            kind = builder.name
             bench.notes[f"size {kind}"] = f"{size / 1e6:.1f} MB"
             if "code" in rows:
                 sent = bench.time("code", builder, make_spec(name, packages, server, base, "x"), to)
@@ -216,7 +210,7 @@ def torch(bench: Bench) -> None:
         bench.time("torch, first model", builder, make_spec(name, packages, server, base), to)
         second = make_spec(f"{name}-b", packages, server, base)
         sent = bench.time("torch, second model", builder, second, to)
-        if isinstance(builder, LayersBuilder):
+        if builder.name == "layers":
             bench.notes["torch sent"] = f"{sum(sent.sent.values()) / 1e3:.1f} kB"
 
 

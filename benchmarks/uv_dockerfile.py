@@ -10,6 +10,7 @@ import tempfile
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import uv
 
@@ -62,6 +63,8 @@ class UvBuilder:
         config: A folder for the client's configuration, which gets the registries' passwords.
         files: Where files that are handed to the build are kept.
     """
+
+    name: ClassVar[str] = "uv"
 
     client: str
     config: Path

@@ -1,269 +1,167 @@
-"""The plan of a local endpoint whose model runs in a container."""
+"""Plan a local endpoint whose server is in a container."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sageturner_magic.capture import check_module, prepare_artefact
-from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.local import deployment_of
-from sageturner_magic.deployment.packages import (
-    package_lines,
-    pip_arguments,
-    python_version,
-    resolved,
-)
+from sageturner_magic.deployment.builders import builder_to_run
+from sageturner_magic.deployment.images import WantedImage, local_image, packages_text
+from sageturner_magic.deployment.ingredients import Ingredients, gather
+from sageturner_magic.deployment.local import LocalWork
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
-from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
+from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.trial import trial_step
-from sageturner_magic.errors import EndpointError, Finding
-from sageturner_magic.image import context
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.layers_builder import LayersBuilder, refuse_what_needs_docker
-from sageturner_magic.image.requirements import Architecture, Target
-from sageturner_magic.image.resolution import resolve, server_arguments
-from sageturner_magic.image.spec import BuildSpec, BuiltImage, ProvidedSpec, Spec
+from sageturner_magic.errors import Finding
+from sageturner_magic.image.choice import Builder, ChosenBuilder
+from sageturner_magic.image.layers import PlannedLayer
+from sageturner_magic.image.spec import BuildSpec, BuiltImage, ProvidedSpec
 from sageturner_magic.targets.container import sandbox
 from sageturner_magic.targets.container.deploy import ContainerDeployer, ServedByContainer
-from sageturner_magic.targets.container.runner import local_engine
-from sageturner_magic.targets.local import LocalRecord, LocalState
-from sageturner_magic.text import artefact_text, nearby, size
-from sageturner_magic.values import Artefact, CapturedModule, Reporter, UnpackedImage
+from sageturner_magic.targets.local import LocalState
+from sageturner_magic.text import size
+from sageturner_magic.values import Reporter, UnpackedImage
 
 
 def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
-    """Check everything that a local container needs, and say what will be done.
+    """Check everything that a local container needs, and plan its deployment.
 
     Raises:
-        SageturnerError: All that stands in the way, at once.
+        SageturnerError: Every problem, at once.
     """
-    config = request.config
     found = Collector()
-    found.add(config.check(request.endpoint_type, request.container_mode))
-    way = found.attempt(lambda: _way(request))
-    captured = found.attempt(request.code.module)
-    artefact = found.attempt(
-        lambda: prepare_artefact(
-            config.artefact, config.resolve("."), request.namespace, workspace, reporter
-        )
-    )
+    found.add(request.config.check(request.endpoint_type, request.container_mode))
+    chosen = found.attempt(lambda: builder_to_run(request))
+    ingredients = gather(request, workspace, reporter, found)
     reporter.checkpoint()
-    built: tuple[Spec, str] | None = None
-    if captured is not None:
-        module, notes = captured
-        found.add(notes)
+    image = None
+    if ingredients:
         found.add(_remarks(request))
-        if isinstance(request.code, NotebookCode):
-            # The kernel has what its cells import, so what fails here would fail in the image.
-            found.attempt(lambda: check_module(module, request.python, reporter))
-        built = found.attempt(lambda: _spec(request, module, artefact, way or _UNKNOWN, reporter))
+        found.attempt(lambda: ingredients.check_imports(reporter))
+        image = found.attempt(lambda: _image(ingredients, chosen, reporter))
     findings = found.finish()
-    assert captured is not None and built is not None and way is not None
-    return _plan(request, captured[0], artefact, way, *built, findings, reporter)
-
-
-@dataclass(frozen=True)
-class _Way:
-    """How containers are run here.
-
-    Attributes:
-        builder: Makes images for it: layers are unpacked and run without an engine.
-        architecture: Of the images that it runs.
-        reason: Why not by a Docker engine; empty where that does.
-    """
-
-    builder: DockerBuilder | LayersBuilder
-    architecture: Architecture
-    reason: str = ""
-
-
-_UNKNOWN = _Way(DockerBuilder(), "amd64")
-"""Stands in for the way where there is none, to find what else is wrong."""
-
-
-def _way(request: DeployRequest) -> _Way:
-    """A Docker engine where one answers, else this machine's own namespaces.
-
-    Raises EndpointError where neither can be had.
-    """
-    provided = request.container_mode == "provide"
-    setting = "docker" if provided else request.config.container.generate_container.builder
-    missing: tuple[Finding, ...] = ()
-    if setting != "layers":
-        try:
-            arm = local_engine().version()["Arch"] in ("arm64", "aarch64")
-            return _Way(DockerBuilder(), "arm64" if arm else "amd64")
-        except EndpointError as error:
-            if setting == "docker":
-                raise
-            missing = error.findings
-    try:
-        sandbox.require()
-    except EndpointError as error:
-        raise EndpointError.of([*missing, *error.findings]) from None
-    reason = "no Docker engine answers" if missing else "`builder: layers` asks for it"
-    return _Way(LayersBuilder(), sandbox.architecture(), reason)
-
-
-def _spec(
-    request: DeployRequest,
-    module: CapturedModule,
-    artefact: Artefact | None,
-    way: _Way,
-    reporter: Reporter,
-) -> tuple[Spec, str]:
-    """What is built, and the tag that it will have. Raises ImageError."""
-    config = request.config
-    if request.container_mode == "provide":
-        assert config.docker_dir is not None
-        provided = ProvidedSpec(config.name, config.docker_dir, way.architecture)
-        return provided, context.provided(provided).tag
-    generate = config.container.generate_container
-    target = Target(python_version(request), way.architecture)
-    lines = package_lines(config, module, artefact)
-    spec = BuildSpec(
+    assert chosen and ingredients and image
+    config, serverless = request.config, request.config.compute.serverless
+    generated = isinstance(image.spec, BuildSpec)
+    served = ServedByContainer(
         name=config.name,
-        module=module,
-        requirements=resolved(pip_arguments(config, lines), target, reporter),
-        server_requirements=resolve(server_arguments(), target, reporter),
-        base_image=generate.base_image or "",
-        system_packages=generate.system_packages,
-    )
-    if isinstance(way.builder, LayersBuilder):
-        refuse_what_needs_docker(spec)
-        way.builder.with_wheels(spec, reporter)
-    return spec, context.image_tag(spec)
-
-
-def _plan(
-    request: DeployRequest,
-    module: CapturedModule,
-    artefact: Artefact | None,
-    way: _Way,
-    spec: Spec,
-    image_tag: str,
-    findings: tuple[Finding, ...],
-    reporter: Reporter,
-) -> Plan:
-    config = request.config
-    generated = isinstance(spec, BuildSpec)
-    serverless = config.compute.serverless
-    endpoint = ServedByContainer(
-        name=config.name,
-        module=module,
-        image_tag=image_tag,
-        artefact=artefact,
+        module=ingredients.module,
+        image_tag=image.tag,
+        artefact=ingredients.artefact,
         serving=(config.serving.model_dump(mode="json", exclude_none=True) if generated else None),
         environment=config.environment,
         serverless_mb=serverless.memory if serverless else None,
         tied=not request.detach,
         startup_timeout_s=config.compute.local.startup_timeout_s,
     )
-    state = LocalState()
-    deployer = ContainerDeployer(endpoint, state)
-    running = deployer.running()
-    before = state.read(config.name)
-    replaced = before is not None and not running
-    built: list[BuiltImage] = []
-    unpacked: list[UnpackedImage] = []
-    records: list[LocalRecord] = [running] if running else []
+    work = _ContainerWork(
+        ingredients, ContainerDeployer(served, LocalState()), chosen.builder, image
+    )
+    needs_engine = chosen.builder.needs_engine
+    without = Fact("Runs", f"without Docker, because {chosen.reason}")
+    replaced = work.deployer.before() is not None and not work.running
+    plan = work.plan(
+        findings,
+        first=[
+            Fact("Endpoint", f"{config.name} (local, a container of this machine)"),
+            *([] if needs_engine else [without]),
+        ],
+        then=[
+            *_image_facts(image),
+            Fact("Limits", _limits(served.serverless_mb, needs_engine)),
+            Fact("Access", _access(generated, replaced)),
+        ],
+        steps=work.steps(),
+    )
+    return replace(
+        plan,
+        look_up_layers=tuple if work.running else lambda: work.layers(reporter),
+        requirements=image.spec.requirements if isinstance(image.spec, BuildSpec) else None,
+    )
 
-    def build(reporter: Reporter) -> Done:
-        built.append(way.builder.build(spec, reporter))
-        return Done(f"{image_tag}, {size(built[0].size)}", reused=built[0].reused)
 
-    def unpack(reporter: Reporter) -> Done:
-        assert isinstance(way.builder, LayersBuilder)
-        unpacked.append(way.builder.unpack(built[0], reporter))
+def _image(
+    ingredients: Ingredients, chosen: ChosenBuilder | None, reporter: Reporter
+) -> WantedImage:
+    """The image, of which it is known that `chosen` can build it. Raises ImageError."""
+    # Without a builder there is no plan, but the packages may have problems to show as well.
+    architecture = chosen.architecture if chosen else sandbox.architecture()
+    image = local_image(ingredients, architecture, reporter)
+    if chosen:
+        chosen.builder.prepare(image.spec, reporter)
+    return image
+
+
+@dataclass
+class _ContainerWork(LocalWork[ContainerDeployer]):
+    builder: Builder
+    image: WantedImage
+    built: BuiltImage | None = None
+    unpacked: UnpackedImage | None = None
+
+    def steps(self) -> list[Step]:
+        generated = isinstance(self.image.spec, BuildSpec)
+        found: list[Step] = []
+        tried: tuple[str, ...] = ()
+        if generated and self.ingredients.request.smoke_test:
+            found.append(Step("trial", "Try the code", self.try_code))
+            tried = ("trial",)
+        found.append(Step("build", "Build the image", self.build, tried))
+        if not self.builder.needs_engine:
+            found.append(Step("unpack", "Unpack the image", self.unpack, ("build",)))
+        image = found[-1].key
+        return [
+            *found,
+            Step("write", "Write the model", self.write),
+            Step("start", "Start the container", self.start, (image, "write")),
+            Step("load", "Load the model", self.load, ("start",)),
+            Step("switch", "Switch over", self.switch, ("load",)),
+        ]
+
+    def try_code(self, reporter: Reporter) -> Done:
+        return trial_step(self.ingredients, reporter)[0]
+
+    def build(self, reporter: Reporter) -> Done:
+        self.built = self.builder.build(self.image.spec, reporter)
+        return Done(f"{self.image.tag}, {size(self.built.size)}", reused=self.built.reused)
+
+    def unpack(self, reporter: Reporter) -> Done:
+        assert self.built is not None
+        self.unpacked = self.builder.unpack(self.built, reporter)
         return Done()
 
-    def start(reporter: Reporter) -> Done:
-        if unpacked:
-            return Done(deployer.start(image_tag, reporter, unpacked[0]))
-        return Done(deployer.start(built[0].reference, reporter))
+    def start(self, reporter: Reporter) -> Done:
+        assert self.built is not None
+        reference = self.image.tag if self.unpacked else self.built.reference
+        return Done(self.deployer.start(reference, reporter, self.unpacked))
 
-    def switch(reporter: Reporter) -> Done:
-        records.append(deployer.switch(reporter))
-        return Done(records[0].url)
+    def switch(self, reporter: Reporter) -> Done:
+        super().switch(reporter)
+        assert self.record is not None
+        return Done(self.record.url)
 
-    def result() -> Deployment:
-        record = records[0]
-        request.code.deployed(config.name)
-        return deployment_of(record, unchanged=running is not None)
-
-    def step(work: Callable[[Reporter], str]) -> Callable[[Reporter], Done]:
-        return lambda reporter: Done(work(reporter))
-
-    def try_code(reporter: Reporter) -> Done:
-        return trial_step(request, module, artefact, reporter)[0]
-
-    builder = way.builder
-    engineless = isinstance(builder, LayersBuilder)
-    image = "unpack" if engineless else "build"
-    tried = generated and request.smoke_test
-    steps = (
-        *((Step("trial", "Try the code", try_code),) if tried else ()),
-        Step("build", "Build the image", build, needs=("trial",) if tried else ()),
-        *([Step("unpack", "Unpack the image", unpack, needs=("build",))] if engineless else []),
-        Step("write", "Write the model", step(deployer.write)),
-        Step("start", "Start the container", start, needs=(image, "write")),
-        Step("load", "Load the model", step(deployer.load), needs=("start",)),
-        Step("switch", "Switch over", switch, needs=("load",)),
-    )
-    return Plan(
-        name=config.name,
-        endpoint_type="local",
-        version=deployer.version,
-        module=module,
-        facts=(
-            Fact("Endpoint", f"{config.name} (local, a container of this machine)"),
-            *([Fact("Runs", f"without Docker, because {way.reason}")] if engineless else []),
-            Fact("Code", nearby(module.origin)),
-            Fact("Artefact", artefact_text(artefact)),
-            *_image_facts(spec, image_tag),
-            Fact("Limits", _limits(endpoint.serverless_mb, engineless)),
-            Fact("Access", _access(generated, replaced)),
-            Fact("Cost", "none"),
-            Fact("Version", f"{deployer.version}{', already running' if running else ''}"),
-        ),
-        findings=findings,
-        steps=() if running else steps,
-        lock=deployer.lock,
-        result=result,
-        look_up_layers=(
-            (lambda: builder.planned(spec, None, reporter))
-            if isinstance(builder, LayersBuilder) and not running
-            else tuple
-        ),
-        artefact=artefact,
-        requirements=spec.requirements if isinstance(spec, BuildSpec) else None,
-        expected_s=before.seconds if before else None,
-    )
+    def layers(self, reporter: Reporter) -> tuple[PlannedLayer, ...]:
+        return self.builder.planned(self.image.spec, None, reporter)
 
 
-def _image_facts(spec: Spec, image_tag: str) -> tuple[Fact, ...]:
+def _image_facts(image: WantedImage) -> tuple[Fact, ...]:
+    spec = image.spec
     if isinstance(spec, ProvidedSpec):
-        return (Fact("Image", f"{image_tag}, from {spec.folder / 'Dockerfile'}"),)
-    packages = [package for package in spec.requirements.packages if package.direct]
+        return (Fact("Image", f"{image.tag}, from {spec.folder / 'Dockerfile'}"),)
     return (
-        Fact("Image", f"{image_tag}, on {spec.base}"),
+        Fact("Image", f"{image.tag}, on {spec.base}"),
         Fact("Python", spec.target.python_version),
-        Fact(
-            "Packages",
-            ", ".join(f"{package.name} {package.version}" for package in packages) or "none",
-        ),
+        Fact("Packages", packages_text(spec)),
     )
 
 
-def _limits(serverless_mb: int | None, engineless: bool) -> str:
-    if serverless_mb is None and engineless:
+def _limits(serverless_mb: int | None, needs_engine: bool) -> str:
+    if serverless_mb is None and not needs_engine:
         return f"{', '.join(sandbox.WRITABLE)} and the program's folder can be written, no more"
     if serverless_mb is None:
         return "none, as on an instance"
     limits = f"{serverless_mb} MB, read-only files, no root, as a serverless endpoint"
-    if engineless:
+    if not needs_engine:
         limits += f" (memory is looked at every {sandbox.MEMORY_SECONDS:g} s; /tmp is not limited)"
     return limits
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from sageturner_magic.capture import prepare_artefact
-from sageturner_magic.deployment.packages import package_lines, portable_lines
+from sageturner_magic.deployment.ingredients import gather
+from sageturner_magic.deployment.packages import portable_lines
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.values import Reporter
@@ -43,31 +43,22 @@ def export_folder(asked: DeployRequest, folder: Path, reporter: Reporter) -> lis
 def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) -> None:
     config = asked.config
     found = Collector()
-    captured = found.attempt(asked.code.module)
-    artefact = found.attempt(
-        lambda: prepare_artefact(
-            config.artefact, config.resolve("."), asked.namespace, staging, reporter
-        )
-    )
-    found.finish()
-    assert captured is not None
-    module, _ = captured
+    ingredients = found.require(gather(asked, staging, reporter, found))
     data = yaml.safe_load(config.to_yaml())
     container: dict[str, Any] = data.setdefault("container", {})
     generate: dict[str, Any] = container.setdefault("generate_container", {})
-    module.write(made / "code")
+    ingredients.module.write(made / "code")
     generate["code_dir"] = "./code"
     if config.container.generate_container.python_packages == "auto":
-        lines = package_lines(config, module, artefact)
-        portable = portable_lines(lines, made / "wheels", reporter)
+        portable = portable_lines(ingredients.package_lines, made / "wheels", reporter)
         text = "".join(f"{line}\n" for line in portable)
         (made / "requirements.txt").write_text(text)
         generate["python_packages"] = ["-r requirements.txt"]
-    if artefact is not None:
-        shutil.copytree(artefact.folder, made / "model")
+    if ingredients.artefact is not None:
+        shutil.copytree(ingredients.artefact.folder, made / "model")
         data["artefact"] = "./model"
-    if asked.config.docker_dir and asked.config.docker_dir.is_dir():
-        shutil.copytree(asked.config.docker_dir, made / "docker")
+    if config.docker_dir and config.docker_dir.is_dir():
+        shutil.copytree(config.docker_dir, made / "docker")
         container["provide_container"]["docker_dir"] = "./docker"
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10_000)
     (made / "sageturner.yaml").write_text(HEADER + text, encoding="utf-8")

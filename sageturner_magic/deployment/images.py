@@ -9,20 +9,14 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from sageturner_magic.capture import prepare_artefact
-from sageturner_magic.deployment.packages import (
-    PYTORCH,
-    package_lines,
-    pip_arguments,
-    python_version,
-    resolved,
-)
-from sageturner_magic.deployment.request import DeployRequest
-from sageturner_magic.errors import EndpointError, Finding, ImageError
+from sageturner_magic.capture import NeededPackage
+from sageturner_magic.config import Config
+from sageturner_magic.deployment.ingredients import Ingredients, gather_for_image
+from sageturner_magic.deployment.packages import PYTORCH
+from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image import dockerfile
-from sageturner_magic.image.choice import Choice, choose
-from sageturner_magic.image.context import image_tag, provided
-from sageturner_magic.image.engine import connect
+from sageturner_magic.image.context import image_tag
 from sageturner_magic.image.gpu import (
     BaseImage,
     ComputeTarget,
@@ -32,14 +26,12 @@ from sageturner_magic.image.gpu import (
     explain,
     fit,
 )
-from sageturner_magic.image.layers_builder import LayersBuilder
 from sageturner_magic.image.pip_arguments import PipArguments
 from sageturner_magic.image.requirements import Architecture, Requirements, Target
 from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, SystemCuda
 from sageturner_magic.image.urls import Location
-from sageturner_magic.targets.container import sandbox
-from sageturner_magic.values import Artefact, CapturedModule, Reporter
+from sageturner_magic.values import Reporter
 
 
 @dataclass(frozen=True)
@@ -48,25 +40,38 @@ class WantedImage:
 
     Attributes:
         tag: `<name>-<12 hex of the build's inputs>`.
-        ami: The InferenceAmiVersion that its CUDA needs; empty where the default does.
-        findings: What was noticed on the way.
-        gpu: Why builds, AMI and base image are what they are; empty without a GPU.
+        ami: The InferenceAmiVersion that its CUDA needs; empty for SageMaker's default.
+        findings: Warnings and notes from the decisions.
+        gpu: Why builds, AMI and base image were chosen; empty without a GPU.
     """
 
     spec: Spec
     tag: str
-    architecture: Architecture
-    ami: str
-    findings: tuple[Finding, ...]
+    ami: str = ""
+    findings: tuple[Finding, ...] = ()
     gpu: str = ""
 
 
-def wanted_image(
-    request: DeployRequest,
-    module: CapturedModule,
-    artefact: Artefact | None,
-    instance_type: str,
-    reporter: Reporter,
+def local_image(
+    ingredients: Ingredients, architecture: Architecture, reporter: Reporter
+) -> WantedImage:
+    """The image for a container on this machine, without regard to any instance's GPU.
+
+    Raises:
+        ImageError: It cannot be made.
+        CaptureError: Packages that no installer can get.
+    """
+    if ingredients.request.container_mode == "provide":
+        own = _provided(ingredients.config, architecture)
+        return WantedImage(own, image_tag(own))
+    platform = Target(ingredients.python_version, architecture)
+    requirements = ingredients.requirements(platform, reporter)
+    spec = _generated(ingredients, requirements, reporter)
+    return WantedImage(spec, image_tag(spec))
+
+
+def sagemaker_image(
+    ingredients: Ingredients, instance_type: str, reporter: Reporter
 ) -> WantedImage:
     """Decide what the image is made of: architecture, packages to exact files, base.
 
@@ -77,7 +82,7 @@ def wanted_image(
         ImageError: It cannot be made, or would not start on that instance.
         CaptureError: Packages that no installer can get.
     """
-    config = request.config
+    request, config, artefact = ingredients.request, ingredients.config, ingredients.artefact
     server = config.compute.server if request.endpoint_type == "server" else None
     target = ComputeTarget(
         request.endpoint_type,
@@ -86,33 +91,42 @@ def wanted_image(
         config.container.generate_container.install_cuda,
         artefact.size if artefact else None,
     )
-    python = python_version(request)
+    python = ingredients.python_version
     architecture = _decided([], target, python)[0].architecture
     if request.container_mode == "provide":
-        assert config.docker_dir is not None
-        own = ProvidedSpec(config.name, config.docker_dir, architecture)
-        return WantedImage(own, provided(own).tag, architecture, "", ())
-    lines = package_lines(config, module, artefact)
-    platform = Target(python, architecture)
-    arguments = pip_arguments(config, lines)
-    requirements = resolved(arguments, platform, reporter)
-    decision, findings = _decided(_packages(requirements, lines), target, python)
+        own = _provided(config, architecture)
+        return WantedImage(own, image_tag(own))
+    requirements = ingredients.requirements(Target(python, architecture), reporter)
+    packages = _packages(requirements, ingredients.package_lines)
+    decision, findings = _decided(packages, target, python)
     if decision.replacements:
+        arguments = ingredients.pip_arguments
         requirements, notes = _other_builds(arguments, decision, requirements, reporter)
         findings += notes
-    generate = config.container.generate_container
-    spec = BuildSpec(
-        name=config.name,
-        module=module,
+    spec = _generated(ingredients, requirements, reporter)
+    cuda = None if spec.base_image else _system_cuda(decision.base)
+    spec = replace(spec, environment=dict(decision.environment), cuda=cuda)
+    gpu = explain(decision) if decision.gpu else ""
+    return WantedImage(spec, image_tag(spec), decision.ami, findings, gpu)
+
+
+def _provided(config: Config, architecture: Architecture) -> ProvidedSpec:
+    assert config.docker_dir is not None
+    return ProvidedSpec(config.name, config.docker_dir, architecture)
+
+
+def _generated(
+    ingredients: Ingredients, requirements: Requirements, reporter: Reporter
+) -> BuildSpec:
+    generate = ingredients.config.container.generate_container
+    return BuildSpec(
+        name=ingredients.config.name,
+        module=ingredients.module,
         requirements=requirements,
-        server_requirements=resolve(server_arguments(), platform, reporter),
+        server_requirements=resolve(server_arguments(), requirements.target, reporter),
         base_image=generate.base_image or "",
         system_packages=generate.system_packages,
-        environment=dict(decision.environment),
-        cuda=None if generate.base_image else _system_cuda(decision.base),
     )
-    gpu = explain(decision) if decision.gpu else ""
-    return WantedImage(spec, image_tag(spec), architecture, decision.ami, findings, gpu)
 
 
 def _system_cuda(base: BaseImage) -> SystemCuda | None:
@@ -123,21 +137,32 @@ def _system_cuda(base: BaseImage) -> SystemCuda | None:
 
 
 def preview_dockerfile(request: DeployRequest, reporter: Reporter, workspace: Path) -> str:
-    """What an image would be built from, without an account to push it to.
+    """The Dockerfile of a request's image, without an account to push the image to.
 
     Raises:
         SageturnerError: The code, the artefact or the packages cannot be shipped.
     """
-    config, server = request.config, request.config.compute.server
-    artefact = None
-    if config.s3_artefact is None:
-        artefact = prepare_artefact(
-            config.artefact, config.resolve("."), request.namespace, workspace, reporter
-        )
-    module, _ = request.code.module()
+    server = request.config.compute.server
     instance_type = server.instance_type if server and request.endpoint_type == "server" else ""
-    wanted = wanted_image(request, module, artefact, instance_type, reporter)
-    return dockerfile_of(wanted.spec)
+    ingredients = _of_image(request, reporter, workspace)
+    return dockerfile_of(sagemaker_image(ingredients, instance_type, reporter).spec)
+
+
+def automatic_packages(
+    request: DeployRequest, reporter: Reporter, workspace: Path
+) -> tuple[NeededPackage, ...]:
+    """The packages that `python_packages: auto` stands for.
+
+    Raises:
+        SageturnerError: The code or the artefact cannot be shipped, or no installer can get what
+            they need.
+    """
+    return _of_image(request, reporter, workspace).needed_packages
+
+
+def _of_image(request: DeployRequest, reporter: Reporter, workspace: Path) -> Ingredients:
+    found = Collector()
+    return found.require(gather_for_image(request, workspace, reporter, found))
 
 
 def dockerfile_of(spec: Spec) -> str:
@@ -145,6 +170,14 @@ def dockerfile_of(spec: Spec) -> str:
     if isinstance(spec, ProvidedSpec):
         return (spec.folder / "Dockerfile").read_text(encoding="utf-8")
     return dockerfile.render(spec)
+
+
+def packages_text(spec: Spec) -> str:
+    """The packages that were asked for, with their versions."""
+    if isinstance(spec, ProvidedSpec):
+        return "those of your Dockerfile"
+    direct = [f"{each.name} {each.version}" for each in spec.requirements.packages if each.direct]
+    return ", ".join(direct) or "none"
 
 
 def _decided(
@@ -206,35 +239,3 @@ def _name_of(requirement: str) -> str:
         return canonicalize_name(Requirement(requirement).name)
     except InvalidRequirement:
         return ""
-
-
-def ready_builder(request: DeployRequest, spec: Spec, reporter: Reporter) -> Choice:
-    """The builder for `spec`, after seeing that it can make it here.
-
-    Its engine answers, where it needs one; source distributions become wheels, where it does not.
-
-    Raises:
-        ImageError: No builder can make the image here.
-    """
-    choice = choose(request.config.container.generate_container.builder, spec)
-    if choice.name == "docker":
-        connect().close()
-    if isinstance(choice.builder, LayersBuilder) and isinstance(spec, BuildSpec):
-        choice.builder.with_wheels(spec, reporter)
-    return choice
-
-
-def untried(choice: Choice, spec: Spec) -> tuple[Finding, ...]:
-    """A note with the reason, where the image cannot be tried on this machine."""
-    if choice.name == "docker":
-        return ()
-    if spec.architecture != sandbox.architecture():
-        why = f"it is for {spec.architecture} and this machine is not"
-    else:
-        try:
-            sandbox.require()
-            return ()
-        except EndpointError as error:
-            why = error.findings[0].why
-    note = "The image is not tried before it is pushed"
-    return (Finding(note, why=f"there is no Docker engine for it, and {why}", severity="note"),)

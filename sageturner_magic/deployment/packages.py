@@ -1,4 +1,7 @@
-"""Which Python and which packages an image gets."""
+"""Resolve packages for an image, and make the lines of a pip command portable.
+
+Knows neither the code nor the configuration.
+"""
 
 from __future__ import annotations
 
@@ -7,64 +10,24 @@ import os
 import re
 import shlex
 import shutil
-import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from sageturner_magic.capture.artefact import prepare_artefact
 from sageturner_magic.capture.distributions import by_conda
-from sageturner_magic.capture.requirements import NeededPackage, needed_packages
-from sageturner_magic.config import Config
-from sageturner_magic.deployment.request import DeployRequest, NotebookCode
 from sageturner_magic.errors import CaptureError, ImageError
 from sageturner_magic.image import machine
-from sageturner_magic.image.pip_arguments import PipArguments, parse
+from sageturner_magic.image.pip_arguments import PipArguments
 from sageturner_magic.image.requirements import Requirements, Target
 from sageturner_magic.image.resolution import resolve
 from sageturner_magic.image.source_builds import SourceBuilder
-from sageturner_magic.values import Artefact, CapturedModule, Reporter
+from sageturner_magic.values import Reporter
 
 PYTORCH = "download.pytorch.org"
 """Where PyTorch keeps the builds that the default index does not have."""
 
 _EXACT_BUILD = re.compile(r"torch\w*==[^+]+\+").match
-
-DEFAULT_PYTHON = "3.12"
-"""Outside a notebook, where the configuration names none."""
-
-
-def package_lines(
-    config: Config, module: CapturedModule, artefact: Artefact | None
-) -> tuple[str, ...]:
-    """Pieces of a pip command line: the configuration's, or what code and artefact need.
-
-    Raises:
-        CaptureError: Something is needed that no installer can get.
-    """
-    wanted = config.container.generate_container.python_packages
-    if wanted != "auto":
-        return tuple(wanted)
-    return tuple(each.line for each in needed_packages(module, artefact))
-
-
-def automatic_packages(
-    request: DeployRequest, reporter: Reporter, workspace: Path
-) -> tuple[NeededPackage, ...]:
-    """What `python_packages: auto` takes for the request's code and artefact.
-
-    Raises:
-        SageturnerError: The code or the artefact cannot be shipped, or no installer can get what
-            they need.
-    """
-    config, artefact = request.config, None
-    module, _ = request.code.module()
-    if config.s3_artefact is None:
-        artefact = prepare_artefact(
-            config.artefact, config.resolve("."), request.namespace, workspace, reporter
-        )
-    return needed_packages(module, artefact)
 
 
 def portable_lines(lines: tuple[str, ...], folder: Path, reporter: Reporter) -> list[str]:
@@ -91,15 +54,6 @@ def portable_lines(lines: tuple[str, ...], folder: Path, reporter: Reporter) -> 
             shutil.copyfile(wheel, folder / wheel.name)
         found.append(f"./{folder.name}/{wheel.name}")
     return found
-
-
-def pip_arguments(config: Config, lines: tuple[str, ...]) -> PipArguments:
-    """What `package_lines` gave, read as pip would.
-
-    Raises:
-        ImageError: Entries that are not understood, located by their index.
-    """
-    return parse(lines, config.resolve("."), "container.generate_container.python_packages")
 
 
 def resolved(arguments: PipArguments, target: Target, reporter: Reporter) -> Requirements:
@@ -141,13 +95,3 @@ def _is_condas(name: str) -> bool:
         return by_conda(importlib.metadata.distribution(name))
     except importlib.metadata.PackageNotFoundError:
         return False
-
-
-def python_version(request: DeployRequest) -> str:
-    """The image's Python: the configured one, in a notebook the kernel's."""
-    wanted = request.config.container.generate_container.python_version
-    if wanted is not None:
-        return wanted
-    if isinstance(request.code, NotebookCode):
-        return f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return DEFAULT_PYTHON

@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.errors import Finding
 from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.image.requirements import Requirements
-from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
+from sageturner_magic.values import EndpointType, Reporter
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ class Plan:
         steps: In an order in which every step comes after those that it needs.
         lock: Entered around the steps; undoes on failure what they did.
         result: Called once all steps have ended; makes the deployment known.
+        ingredients: What is deployed; None if an endpoint goes back to an earlier version.
         dockerfile: What an image would be built from; empty where there is none.
         layers: Of an image that is assembled from layers, once they were looked up.
         look_up_layers: Finds them; needs the registry, and the workspace of the plan.
-        artefact: What load() finds; None where it is not on this machine, or there is none.
         requirements: What the image gets; None where there is no image.
         expected_s: How long the deployment of the version before took, in seconds; None where
             there was none.
@@ -68,15 +69,14 @@ class Plan:
     name: str
     endpoint_type: EndpointType
     version: str
-    module: CapturedModule
     facts: tuple[Fact, ...]
     findings: tuple[Finding, ...]
     steps: tuple[Step, ...]
     lock: Callable[[], AbstractContextManager[None]]
     result: Callable[[], Deployment]
+    ingredients: Ingredients | None = None
     dockerfile: str = ""
     layers: tuple[PlannedLayer, ...] = ()
     look_up_layers: Callable[[], tuple[PlannedLayer, ...]] = tuple
-    artefact: Artefact | None = None
     requirements: Requirements | None = None
     expected_s: float | None = None

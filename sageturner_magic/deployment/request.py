@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
@@ -165,7 +165,11 @@ class Collector:
             self._errors.append(error)
             return None
 
-    def add(self, findings: list[Finding]) -> None:
+    def collect(self, check: Callable[[], Iterable[Finding]]) -> None:
+        """Keep the findings of `check`, or what it raised."""
+        self.add(self.attempt(check) or ())
+
+    def add(self, findings: Iterable[Finding]) -> None:
         """Keep findings of any severity."""
         self.findings += findings
 
@@ -178,3 +182,9 @@ class Collector:
             kind = kinds.pop() if len(kinds) == 1 and len(self._errors) else SageturnerError
             raise kind.of(dict.fromkeys(errors))
         return tuple(finding for finding in self.findings if finding.severity != "error")
+
+    def require(self, value: Value | None) -> Value:
+        """`value`, which is None only if something went wrong. Raises as `finish` does."""
+        self.finish()
+        assert value is not None
+        return value

@@ -1,52 +1,34 @@
-"""The plan of an endpoint on SageMaker, serverless or on instances."""
+"""Plan an endpoint on SageMaker, serverless or on instances."""
 
 from __future__ import annotations
 
-import time
 from contextlib import nullcontext
 from pathlib import Path
 
-from sageturner_magic.aws import ecr, iam, pricing, quotas, rollout, s3
+from sageturner_magic.aws import ecr, iam, pricing, quotas, s3
 from sageturner_magic.aws.bucket import bucket_findings
 from sageturner_magic.aws.limits import problems
 from sageturner_magic.aws.names import Names, names
-from sageturner_magic.aws.sagemaker import (
-    Endpoint,
-    Version,
-    find_endpoint,
-    find_version,
-    our_endpoint,
-    ours,
-)
+from sageturner_magic.aws.sagemaker import Endpoint, find_endpoint, find_version, ours
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.capture import check_module, prepare_artefact
 from sageturner_magic.config import Server, Serverless
-from sageturner_magic.deployment.endpoint import is_local
-from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.images import (
-    dockerfile_of,
-    ready_builder,
-    untried,
-    wanted_image,
-)
-from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
-from sageturner_magic.deployment.request import AwsOptions, Collector, DeployRequest, NotebookCode
-from sageturner_magic.deployment.sagemaker_steps import (
-    Work,
-    pausing,
-    wait_until_settled,
-)
-from sageturner_magic.errors import EndpointError, Finding
-from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec
+from sageturner_magic.deployment.builders import builder_to_push, untried
+from sageturner_magic.deployment.images import dockerfile_of, packages_text, sagemaker_image
+from sageturner_magic.deployment.ingredients import gather_for_image
+from sageturner_magic.deployment.plan import Fact, Plan
+from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.deployment.sagemaker_steps import Work
+from sageturner_magic.errors import Finding
+from sageturner_magic.image.spec import BuildSpec
 from sageturner_magic.text import nearby, size
-from sageturner_magic.values import Artefact, CapturedModule, EndpointType, Reporter
+from sageturner_magic.values import Reporter
 
 
 def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
-    """Check everything that an endpoint on SageMaker needs, and say what will be done.
+    """Check everything that an endpoint on SageMaker needs, and plan its deployment.
 
     Raises:
-        SageturnerError: All that stands in the way, at once.
+        SageturnerError: Every problem, at once.
     """
     config, found = request.config, Collector()
     found.add(config.check(request.endpoint_type, request.container_mode))
@@ -60,57 +42,53 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
             repository=config.overrides.repository_name,
         )
     )
-    artefact = _artefact(request, reporter, workspace, found)
-    module = _module(request, reporter, found)
+    ingredients = gather_for_image(request, workspace, reporter, found)
+    if ingredients:
+        found.attempt(lambda: ingredients.check_imports(reporter))
     reporter.checkpoint()
-    wanted = builder = None
+    wanted = chosen = None
     cannot_try: tuple[Finding, ...] = ()
-    if module and compute:
+    if ingredients and compute:
         instance_type = compute.instance_type if isinstance(compute, Server) else ""
-        wanted = found.attempt(
-            lambda: wanted_image(request, module, artefact, instance_type, reporter)
-        )
+        wanted = found.attempt(lambda: sagemaker_image(ingredients, instance_type, reporter))
     if wanted:
-        found.add(list(wanted.findings))
-        builder = found.attempt(lambda: ready_builder(request, wanted.spec, reporter))
-        cannot_try = untried(builder, wanted.spec) if builder and request.smoke_test else ()
-        found.add(list(cannot_try))
+        found.add(wanted.findings)
+        chosen = found.attempt(lambda: builder_to_push(request, wanted.spec, reporter))
+        cannot_try = untried(chosen) if chosen and request.smoke_test else ()
+        found.add(cannot_try)
         if isinstance(compute, Server) and wanted.ami:
             compute = compute.model_copy(update={"inference_ami_version": wanted.ami})
     role_arn, present = "", None
     if session and where and compute:
-        role_arn, present = _account(request, session, where, compute, artefact, found)
+        role_arn, present = _account(request, session, where, compute, found)
     findings = found.finish()
     # Whatever is missing here is a finding, so finish() has raised.
-    assert session and where and compute and module and wanted and builder
-    stored = ecr.find_image(session, where, tag=wanted.tag, architecture=wanted.architecture)
+    assert session and where and compute and ingredients and wanted and chosen
+    architecture = wanted.spec.architecture
     work = Work(
-        request,
-        session,
-        where,
-        role_arn,
-        compute,
-        wanted,
-        builder,
-        module,
-        artefact,
-        stored,
-        present,
+        ingredients=ingredients,
+        session=session,
+        names=where,
+        role_arn=role_arn,
+        compute=compute,
+        wanted=wanted,
+        chosen=chosen,
+        stored=ecr.find_image(session, where, tag=wanted.tag, architecture=architecture),
+        present=present,
         try_image=request.smoke_test and not cannot_try,
     )
     return Plan(
         name=config.name,
         endpoint_type=request.endpoint_type,
         version=wanted.tag.rpartition("-")[2],
-        module=module,
         facts=_facts(work),
         findings=findings,
         steps=work.steps(),
         lock=nullcontext,
         result=work.result,
+        ingredients=ingredients,
         dockerfile=dockerfile_of(wanted.spec),
         look_up_layers=lambda: work.layers(reporter),
-        artefact=artefact,
         requirements=wanted.spec.requirements if isinstance(wanted.spec, BuildSpec) else None,
         expected_s=present.took_s if present else None,
     )
@@ -121,56 +99,24 @@ def _account(
     session: AwsSession,
     where: Names,
     compute: Serverless | Server,
-    artefact: Artefact | None,
     found: Collector,
 ) -> tuple[str, Endpoint | None]:
     """The role's ARN and the endpoint that is there; what is wrong with either is found."""
     config = request.config
-    role_arn = _role(request, session, where, artefact, found)
+    role_arn = _role(request, session, where, found)
     present = found.attempt(lambda: find_endpoint(session, config.name))
     if present:
         found.attempt(lambda: ours(present))
     serving = present and found.attempt(lambda: find_version(session, present.heads_for))
     replaced = serving.compute if serving else None
-    found.add(list(found.attempt(lambda: quotas.quota_findings(session, compute, replaced)) or ()))
-    found.add(list(problems(compute)))
+    found.collect(lambda: quotas.quota_findings(session, compute, replaced))
+    found.add(problems(compute))
     return role_arn, present
 
 
-def _artefact(
-    request: DeployRequest, reporter: Reporter, workspace: Path, found: Collector
-) -> Artefact | None:
-    config = request.config
-    if config.s3_artefact:
-        return None
-    return found.attempt(
-        lambda: prepare_artefact(
-            config.artefact, config.resolve("."), request.namespace, workspace, reporter
-        )
-    )
-
-
-def _module(request: DeployRequest, reporter: Reporter, found: Collector) -> CapturedModule | None:
-    captured = found.attempt(request.code.module)
-    if captured is None:
-        return None
-    module, notes = captured
-    found.add(notes)
-    if isinstance(request.code, NotebookCode):
-        # What a code directory imports need not be installed where it is deployed from.
-        found.attempt(lambda: check_module(module, request.python, reporter))
-    return module
-
-
-def _role(
-    request: DeployRequest,
-    session: AwsSession,
-    where: Names,
-    artefact: Artefact | None,
-    found: Collector,
-) -> str:
+def _role(request: DeployRequest, session: AwsSession, where: Names, found: Collector) -> str:
     """The execution role's ARN; what is wrong with it, and with the bucket, goes to `found`."""
-    overrides = request.config.overrides
+    config, overrides = request.config, request.config.overrides
     role = found.attempt(
         lambda: iam.resolve_role(
             session, where, role_name=overrides.role_name, role_arn=overrides.role_arn
@@ -191,16 +137,17 @@ def _role(
             ]
         )
         return studio
-    found.add(list(iam.role_findings(role, where)))
-    if artefact is not None:
-        found.add(list(found.attempt(lambda: bucket_findings(session, where)) or ()))
-    if uri := request.config.s3_artefact:
-        found.add(list(found.attempt(lambda: s3.uri_findings(session, uri, role)) or ()))
+    found.add(iam.role_findings(role, where))
+    if uri := config.s3_artefact:
+        found.collect(lambda: s3.uri_findings(session, uri, role))
+    elif config.artefact:
+        found.collect(lambda: bucket_findings(session, where))
     return role.arn if role else where.role_arn
 
 
 def _facts(work: Work) -> tuple[Fact, ...]:
-    config, compute = work.request.config, work.compute
+    config, compute = work.ingredients.config, work.compute
+    artefact = work.ingredients.artefact
     if isinstance(compute, Serverless):
         runs = f"serverless, {compute.memory} MB, up to {compute.max_concurrency} at a time"
     else:
@@ -213,82 +160,21 @@ def _facts(work: Work) -> tuple[Fact, ...]:
     if work.stored:
         image += f", there already ({size(work.stored.size)})"
     else:
-        image += f", built with {work.builder.name}, because {work.builder.reason}"
-    artefact = config.s3_artefact or "none"
-    if work.artefact:
-        artefact = f"{size(work.artefact.size)} to bucket {work.names.bucket}"
+        image += f", built with {work.chosen.builder.name}, because {work.chosen.reason}"
+    model = config.s3_artefact or "none"
+    if artefact:
+        model = f"{size(artefact.size)} to bucket {work.names.bucket}"
     hourly = pricing.hourly(work.session, compute)
     an_hour = f"${hourly:.3f} an hour" if hourly else "nothing"
     cost = "not known" if hourly is None else f"{an_hour} while nobody calls it"
     return (
         Fact("Endpoint", f"{config.name} ({runs}), {deed}"),
         Fact("Account", f"{work.names.account}, {work.names.region}"),
-        Fact("Code", nearby(work.module.origin)),
-        Fact("Packages", _packages(work.wanted.spec)),
+        Fact("Code", nearby(work.ingredients.module.origin)),
+        Fact("Packages", packages_text(work.wanted.spec)),
         Fact("Image", image),
         *([Fact("GPU", work.wanted.gpu)] if work.wanted.gpu else []),
-        Fact("Artefact", artefact),
+        Fact("Artefact", model),
         Fact("Role", work.role_arn),
         Fact("Cost", cost),
-    )
-
-
-def _packages(spec: Spec) -> str:
-    if isinstance(spec, ProvidedSpec):
-        return "those of your Dockerfile"
-    direct = [f"{each.name} {each.version}" for each in spec.requirements.packages if each.direct]
-    return ", ".join(direct) or "none"
-
-
-def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
-    """The plan of going back to an earlier version.
-
-    Raises:
-        EndpointError: There is no such endpoint.
-        AwsError: AWS cannot be asked.
-    """
-    if is_local(name, aws):
-        raise EndpointError(
-            f"`{name}` is a local endpoint",
-            why="only endpoints on SageMaker keep their earlier versions",
-            do="deploy the code as it was before",
-        )
-    session = aws.open()
-    present = our_endpoint(session, name)
-    serving = find_version(session, present.config)
-    on_instances = serving is not None and isinstance(serving.compute, Server)
-    endpoint_type: EndpointType = "server" if on_instances else "serverless"
-    begin = time.monotonic()
-    target: list[Version] = []
-
-    def switch(reporter: Reporter) -> Done:
-        target.append(rollout.rollback(session, name, version, pause=pausing(reporter)))
-        return Done(f"from {present.version} to {target[0].version}")
-
-    def wait(reporter: Reporter) -> Done:
-        return wait_until_settled(session, name, target[0].resource, begin, reporter)
-
-    return Plan(
-        name=name,
-        endpoint_type=endpoint_type,
-        version=version or "",
-        module=CapturedModule(f"endpoint {name}", ()),
-        facts=(Fact("Endpoint", f"{name}, which serves {present.version}"),),
-        findings=(),
-        steps=(
-            Step("endpoint", "Switch to the version before", switch),
-            Step("wait", "Wait until it is InService", wait, ("endpoint",)),
-        ),
-        lock=nullcontext,
-        result=lambda: Deployment(
-            name=name,
-            endpoint_type=endpoint_type,
-            version=target[0].version,
-            url="",
-            token="",
-            origin=f"version {target[0].version}",
-            seconds=time.monotonic() - begin,
-            region=session.region,
-            profile=session.profile or "",
-        ),
     )

@@ -16,34 +16,31 @@ from sageturner_magic.config import Config, Server, Serverless
 from sageturner_magic.deployment.deployed_code import remember
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.images import WantedImage
+from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.plan import Done, Step
-from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.deployment.trial import trial_step
 from sageturner_magic.errors import DeploymentCancelled, ImageError
-from sageturner_magic.image.choice import Choice
+from sageturner_magic.image.choice import ChosenBuilder
 from sageturner_magic.image.layers import PlannedLayer
-from sageturner_magic.image.layers_builder import LayersBuilder
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination
 from sageturner_magic.image.urls import Credentials
 from sageturner_magic.targets.container.runner import ContainerSpec
 from sageturner_magic.targets.container.smoke import smoke_test
 from sageturner_magic.text import duration, size
-from sageturner_magic.values import Artefact, CapturedModule, ImageRef, Reporter
+from sageturner_magic.values import ImageRef, Reporter
 
 
 @dataclass
 class Work:
     """What is known when everything is checked, and what the steps add to it."""
 
-    request: DeployRequest
+    ingredients: Ingredients
     session: AwsSession
     names: Names
     role_arn: str
     compute: Serverless | Server
     wanted: WantedImage
-    builder: Choice
-    module: CapturedModule
-    artefact: Artefact | None
+    chosen: ChosenBuilder
     stored: ImageRef | None
     present: Endpoint | None
     try_image: bool
@@ -56,32 +53,30 @@ class Work:
     endpoint: EndpointSpec | None = None
 
     def try_code(self, reporter: Reporter) -> Done:
-        done, self.example = trial_step(self.request, self.module, self.artefact, reporter)
+        done, self.example = trial_step(self.ingredients, reporter)
         return done
 
     def build(self, reporter: Reporter) -> Done:
-        self.built = self.builder.builder.build(self.wanted.spec, reporter)
+        self.built = self.chosen.builder.build(self.wanted.spec, reporter)
         refuse_too_large(self.built, self.compute)
         return Done(size(self.built.size), reused=self.built.reused)
 
     def try_out(self, reporter: Reporter) -> Done:
         assert self.built is not None
-        builder = self.builder.builder
-        unpacked = None
-        if isinstance(builder, LayersBuilder):
-            unpacked = builder.unpack(self.built, reporter)
+        unpacked = self.chosen.builder.unpack(self.built, reporter)
         serverless = self.compute.memory if isinstance(self.compute, Serverless) else None
+        artefact = self.ingredients.artefact
         report = smoke_test(
             ContainerSpec(
                 self.built.tag if unpacked else self.built.reference,
-                self.request.config.name,
-                model=str(self.artefact.folder) if self.artefact else None,
+                self.ingredients.config.name,
+                model=str(artefact.folder) if artefact else None,
                 environment=self._environment(),
                 serverless_mb=serverless,
                 unpacked=unpacked,
             ),
             reporter,
-            module=self.module if self.generated else None,
+            module=self.ingredients.module if self.generated else None,
         )
         for finding in report.findings:
             reporter.log(str(finding))
@@ -93,36 +88,36 @@ class Work:
         for note in notes:
             reporter.log(note)
         assert self.built is not None
-        self.image = self.builder.builder.push(self.built, self._destination(repository), reporter)
+        self.image = self.chosen.builder.push(self.built, self._destination(repository), reporter)
         return Done(f"{size(self.image.size)} compressed")
 
     def layers(self, reporter: Reporter) -> tuple[PlannedLayer, ...]:
-        """The image's layers and where they are, of one that has to be assembled."""
-        builder = self.builder.builder
-        if self.stored is not None or not isinstance(builder, LayersBuilder):
+        """The layers of an image that is to be built, and where each is already."""
+        if self.stored is not None:
             return ()
         repository = ecr.find_repository(self.session, self.names)
-        return builder.planned(
-            self.wanted.spec, self._destination(repository) if repository else None, reporter
-        )
+        destination = self._destination(repository) if repository else None
+        return self.chosen.builder.planned(self.wanted.spec, destination, reporter)
 
     def _destination(self, repository: ecr.Repository) -> Destination:
         tokens = ecr.EcrCredentials(self.session)
-        given: list[ecr.Credentials] = []
+        given: ecr.Credentials | None = None
 
         def credentials() -> Credentials:
+            nonlocal given
             # The registry asks again when it has refused what it was given.
-            given.append(tokens.renew(given[-1]) if given else tokens.get())
-            return Credentials(given[-1].username, given[-1].password)
+            given = tokens.renew(given) if given else tokens.get()
+            return Credentials(given.username, given.password)
 
         return Destination(repository.uri, credentials)
 
     def upload(self, reporter: Reporter) -> Done:
-        assert self.artefact is not None
+        artefact = self.ingredients.artefact
+        assert artefact is not None
         server = isinstance(self.compute, Server)
         send = upload.upload_prefix if server else upload.upload_archive
-        self.artefact_uri = send(self.session, self.names, self.artefact, reporter)
-        return Done(size(self.artefact.size))
+        self.artefact_uri = send(self.session, self.names, artefact, reporter)
+        return Done(size(artefact.size))
 
     def apply(self, reporter: Reporter) -> Done:
         self.endpoint = self.endpoint_spec()
@@ -137,19 +132,20 @@ class Work:
 
     def scale(self, reporter: Reporter) -> Done:
         wanted = self.compute.autoscaling if isinstance(self.compute, Server) else None
-        return Done(autoscaling.ensure(self.session, self.request.config.name, wanted))
+        return Done(autoscaling.ensure(self.session, self.ingredients.config.name, wanted))
 
     def endpoint_spec(self) -> EndpointSpec:
         """The endpoint as it shall be, of an image that is there."""
         image = self.image or self.stored
         assert image is not None
+        config, artefact = self.ingredients.config, self.ingredients.artefact
         return make_endpoint_spec(
-            self.request.config,
+            config,
             image.pinned,
             self.role_arn,
             self.compute,
-            self.artefact_uri or self.request.config.s3_artefact,
-            self.artefact.digest if self.artefact else "",
+            self.artefact_uri or config.s3_artefact,
+            artefact.digest if artefact else "",
             self._environment(),
         )
 
@@ -159,20 +155,23 @@ class Work:
         return isinstance(self.wanted.spec, BuildSpec)
 
     def _environment(self) -> dict[str, str]:
-        return self.request.config.container_environment(self.request.container_mode)
+        return self.ingredients.request.config.container_environment(
+            self.ingredients.request.container_mode
+        )
 
     def result(self) -> Deployment:
         assert self.endpoint is not None
-        config = self.request.config
-        self.request.code.deployed(config.name)
-        remember(config.name, self.endpoint.version, self.module)
+        request, module = self.ingredients.request, self.ingredients.module
+        name = self.endpoint.name
+        request.code.deployed(name)
+        remember(name, self.endpoint.version, module)
         return Deployment(
-            name=config.name,
-            endpoint_type=self.request.endpoint_type,
+            name=name,
+            endpoint_type=request.endpoint_type,
             version=self.endpoint.version,
             url="",
             token="",
-            origin=self.module.origin,
+            origin=module.origin,
             seconds=time.monotonic() - self.begin,
             unchanged=self.deed == "unchanged",
             example=self.example,
@@ -183,7 +182,7 @@ class Work:
     def steps(self) -> tuple[Step, ...]:
         found: list[Step] = []
         tried: tuple[str, ...] = ()
-        if self.generated and self.request.smoke_test:
+        if self.generated and self.ingredients.request.smoke_test:
             found.append(Step("trial", "Try the code", self.try_code))
             tried = ("trial",)
         if self.stored is None:
@@ -193,7 +192,7 @@ class Work:
                 found.append(Step("try", "Try the image", self.try_out, ready))
                 ready = ("try",)
             found.append(Step("push", "Push the image", self.push, ready))
-        if self.artefact is not None:
+        if self.ingredients.artefact is not None:
             found.append(Step("upload", "Upload the model", self.upload, tried))
         before = tuple(step.key for step in found)
         done = self.present.status if self.present else ""

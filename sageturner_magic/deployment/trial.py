@@ -24,17 +24,16 @@ from packaging.version import InvalidVersion
 from sageturner_magic.capture import (
     Limits,
     Trial,
-    prepare_artefact,
     try_module,
 )
 from sageturner_magic.config import SERVERLESS_MEMORY, Config
-from sageturner_magic.deployment.packages import pip_arguments, python_version
+from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import Finding
 from sageturner_magic.targets.payload import decode
 from sageturner_magic.text import brief, duration, size
-from sageturner_magic.values import MODEL_DIR, Artefact, CapturedModule, Reporter, Request
+from sageturner_magic.values import MODEL_DIR, CapturedModule, Reporter, Request
 
 SERVER_BYTES = 64 << 20
 """Memory of the server's front process: 27 MB at rest, and requests that wait."""
@@ -88,41 +87,31 @@ def try_request(
     Raises:
         SageturnerError: What would fail where the model runs.
     """
-    config, found = request.config, Collector()
-    captured = found.attempt(request.code.module)
-    artefact = found.attempt(
-        lambda: prepare_artefact(
-            config.artefact, config.resolve("."), request.namespace, workspace, reporter
-        )
-    )
-    notes = found.finish()
-    assert captured is not None
-    module, _ = captured
+    found = Collector()
+    ingredients = found.require(gather(request, workspace, reporter, found))
     if entered is not None:
         # The interpreter that starts is a part of the import, and says so only when it has.
         entered("import")
-    trial = run_trial(request, module, artefact, reporter, sample=sample, entered=entered)
+    trial = run_trial(ingredients, reporter, sample=sample, entered=entered)
     return Tried(
-        name=config.name,
-        origin=module.origin,
+        name=request.config.name,
+        origin=ingredients.module.origin,
         python=platform.python_version(),
-        workers=config.serving.workers,
+        workers=request.config.serving.workers,
         trial=trial,
-        findings=(*notes, *findings_of(trial, config, module)),
+        findings=tuple(findings_of(trial, ingredients)),
     )
 
 
 def run_trial(
-    request: DeployRequest,
-    module: CapturedModule,
-    artefact: Artefact | None,
+    ingredients: Ingredients,
     reporter: Reporter,
     *,
     sample: Request | None = None,
     clean_python: str = "",
     entered: Callable[[str], None] | None = None,
 ) -> Trial:
-    """Run `module` within the limits of its configuration.
+    """Run the module within the limits of its configuration.
 
     Args:
         entered: Told each stage as it begins (see `capture.try_module`).
@@ -132,12 +121,13 @@ def run_trial(
     Raises:
         CaptureError: What would fail where the model runs.
     """
+    request, artefact = ingredients.request, ingredients.artefact
     config = request.config
     alone = {"PYTHONPATH": "", "PYTHONNOUSERSITE": "1"} if clean_python else {}
     # No GPU at all for CUDA, and so for every framework that uses it.
     hidden = {} if _runs_on_gpu(request) else {"CUDA_VISIBLE_DEVICES": ""}
     return try_module(
-        module,
+        ingredients.module,
         artefact.folder if artefact else None,
         python=clean_python or request.python,
         limits=Limits(config.compute.local.startup_timeout_s, config.serving.timeout_s),
@@ -149,8 +139,9 @@ def run_trial(
     )
 
 
-def findings_of(trial: Trial, config: Config, module: CapturedModule) -> list[Finding]:
+def findings_of(trial: Trial, ingredients: Ingredients) -> list[Finding]:
     """What a trial says about the configuration: memory, time, and what was not tried."""
+    config = ingredients.config
     found: list[Finding] = []
     serverless = config.compute.serverless
     wanted = serverless_memory(trial, config.serving.workers)
@@ -179,7 +170,7 @@ def findings_of(trial: Trial, config: Config, module: CapturedModule) -> list[Fi
         found.append(
             Finding(
                 "predict() was not tried",
-                where=module.origin,
+                where=ingredients.module.origin,
                 why="there is no request to try it with",
                 do="define example_request() beside predict(), or give a payload",
                 severity="note",
@@ -202,12 +193,7 @@ def _processes(config: Config) -> str:
 # --- the step of a deployment -------------------------------------------------------------
 
 
-def trial_step(
-    request: DeployRequest,
-    module: CapturedModule,
-    artefact: Artefact | None,
-    reporter: Reporter,
-) -> tuple[Done, str]:
+def trial_step(ingredients: Ingredients, reporter: Reporter) -> tuple[Done, str]:
     """Try what is deployed, unless the same passed here before or cannot run here.
 
     Returns:
@@ -216,16 +202,16 @@ def trial_step(
     Raises:
         CaptureError: What would fail where the model runs.
     """
-    reason = cannot_run_here(request, module, artefact)
+    reason = cannot_run_here(ingredients)
     if reason:
         return Done(f"not on this machine: {reason}"), ""
     store = platformdirs.user_cache_path("sageturner-magic") / "trials"
-    passed = store / _identity(request, module, artefact)
+    passed = store / _identity(ingredients)
     if passed.exists():
         known = json.loads(passed.read_text(encoding="utf-8"))
         return Done(known["note"], reused=True), known["example"]
-    trial = run_trial(request, module, artefact, reporter)
-    found = findings_of(trial, request.config, module)
+    trial = run_trial(ingredients, reporter)
+    found = findings_of(trial, ingredients)
     for finding in found:
         reporter.log(f"{finding.severity}: {finding}")
     note = trial_figures(trial)
@@ -235,19 +221,17 @@ def trial_step(
     return Done(note), trial.example
 
 
-def cannot_run_here(
-    request: DeployRequest, module: CapturedModule, artefact: Artefact | None
-) -> str:
+def cannot_run_here(ingredients: Ingredients) -> str:
     """Why this machine says nothing about where the model will run; empty where it does."""
-    config = request.config
+    config, artefact = ingredients.config, ingredients.artefact
+    module, wanted = ingredients.module, ingredients.python_version
     here = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    wanted = python_version(request)
     missing = [name for name in module.imports if importlib.util.find_spec(name) is None]
     if config.s3_artefact:
         return "the artefact is in S3"
     if wanted != here:
         return f"this is Python {here}, the image has {wanted}"
-    if other := _other_version(config):
+    if other := _other_version(ingredients):
         return other
     if missing:
         return f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
@@ -268,12 +252,11 @@ def has_container_path(module: CapturedModule) -> bool:
     return MODEL_DIR in module.source and "SM_MODEL_DIR" not in module.source
 
 
-def _other_version(config: Config) -> str:
+def _other_version(ingredients: Ingredients) -> str:
     """The first package of the configuration that is here in a version which it rules out."""
-    wanted = config.container.generate_container.python_packages
-    if wanted == "auto":
+    if ingredients.config.container.generate_container.python_packages == "auto":
         return ""
-    for text in pip_arguments(config, tuple(wanted)).requirements:
+    for text in ingredients.pip_arguments.requirements:
         with suppress(InvalidRequirement, PackageNotFoundError, InvalidVersion):
             asked = Requirement(text)
             here = version(asked.name)
@@ -295,13 +278,13 @@ def _has_gpu() -> bool:
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
 
-def _identity(request: DeployRequest, module: CapturedModule, artefact: Artefact | None) -> str:
+def _identity(ingredients: Ingredients) -> str:
     """The digest of all that decides how a trial ends, the installed packages among it."""
-    config = request.config
+    request, config, artefact = ingredients.request, ingredients.config, ingredients.artefact
     places = [Path(entry) for entry in sys.path if entry]
     parts = [
         "note and example",
-        module.digest(),
+        ingredients.module.digest(),
         artefact.digest if artefact else None,
         request.python,
         sys.version,

@@ -27,14 +27,14 @@ from sageturner_magic.deployment.endpoint import Endpoint
 from sageturner_magic.deployment.events import Deployment, Listener
 from sageturner_magic.deployment.export import export_folder
 from sageturner_magic.deployment.here import here
-from sageturner_magic.deployment.images import preview_dockerfile
+from sageturner_magic.deployment.images import automatic_packages, preview_dockerfile
 from sageturner_magic.deployment.local import plan_local
-from sageturner_magic.deployment.packages import automatic_packages
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.request import HERE, AwsOptions, DeployRequest, code_source
+from sageturner_magic.deployment.rollback import plan_rollback
 from sageturner_magic.deployment.run import DeploymentHandle, unexpected
-from sageturner_magic.deployment.sagemaker import plan_rollback, plan_sagemaker
+from sageturner_magic.deployment.sagemaker import plan_sagemaker
 from sageturner_magic.deployment.trial import Tried, try_request
 from sageturner_magic.deployment.trial_run import TrialHandle
 from sageturner_magic.deployment.verification import verified
@@ -204,10 +204,11 @@ def plan(
             made = _make_plan(asked, _Silent(), Path(workspace))
             made = replace(made, layers=made.look_up_layers())
             if verify:
-                return verified(made, asked, _Silent())
+                return verified(made, _Silent())
         if asked.endpoint_type == "local" and asked.local_mode == "process":
             # A deployment hears it from the server that it starts.
-            check_module(made.module, asked.python)
+            assert made.ingredients is not None
+            check_module(made.ingredients.module, asked.python)
         return made
     except KeyboardInterrupt:
         raise DeploymentCancelled("The plan was stopped") from None

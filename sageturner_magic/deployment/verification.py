@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import platform
 import sys
 from dataclasses import replace
 from pathlib import Path
 
-from sageturner_magic.deployment.packages import (
-    package_lines,
-    pip_arguments,
-    python_version,
-    resolved,
-)
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.deployment.trial import findings_of, run_trial, trial_figures
 from sageturner_magic.errors import Finding, UsageError
 from sageturner_magic.image.environment import find_interpreter, make_environment
-from sageturner_magic.image.requirements import Architecture, Requirements, Target
+from sageturner_magic.image.requirements import Target
+from sageturner_magic.targets.container import sandbox
 from sageturner_magic.values import Reporter
 
 
-def verified(plan: Plan, request: DeployRequest, reporter: Reporter) -> Plan:
+def verified(plan: Plan, reporter: Reporter) -> Plan:
     """`plan` with what came of it: the module imports, loads and answers with its packages only.
 
     Raises:
@@ -30,8 +24,10 @@ def verified(plan: Plan, request: DeployRequest, reporter: Reporter) -> Plan:
         ImageError: A package cannot be had or installed.
         CaptureError: The module fails in the clean environment.
     """
-    _refuse_what_is_not_here(request)
-    wanted = python_version(request)
+    ingredients = plan.ingredients
+    assert ingredients is not None
+    _refuse_what_is_not_here(ingredients.request)
+    wanted = ingredients.python_version
     interpreter = find_interpreter(wanted)
     findings: list[Finding] = []
     if interpreter is None:
@@ -48,9 +44,9 @@ def verified(plan: Plan, request: DeployRequest, reporter: Reporter) -> Plan:
         wanted = here
     requirements = plan.requirements
     if requirements is None or requirements.target.python_version != wanted:
-        requirements = _resolved(plan, request, wanted, reporter)
+        requirements = ingredients.requirements(Target(wanted, sandbox.architecture()), reporter)
     made = make_environment(requirements, interpreter, reporter)
-    trial = run_trial(request, plan.module, plan.artefact, reporter, clean_python=str(made.python))
+    trial = run_trial(ingredients, reporter, clean_python=str(made.python))
     if not made.same_files:
         findings.append(
             Finding(
@@ -69,11 +65,7 @@ def verified(plan: Plan, request: DeployRequest, reporter: Reporter) -> Plan:
     return replace(
         plan,
         facts=(*plan.facts, fact),
-        findings=(
-            *plan.findings,
-            *findings,
-            *findings_of(trial, request.config, plan.module),
-        ),
+        findings=(*plan.findings, *findings, *findings_of(trial, ingredients)),
     )
 
 
@@ -90,11 +82,3 @@ def _refuse_what_is_not_here(request: DeployRequest) -> None:
             where=request.config.where("artefact"),
             do="download it and name the folder as `artefact`, or leave `--verify` out",
         )
-
-
-def _resolved(plan: Plan, request: DeployRequest, python: str, reporter: Reporter) -> Requirements:
-    """The packages for another Python than the plan's, or of a plan that needs none."""
-    lines = package_lines(request.config, plan.module, plan.artefact)
-    arm = platform.machine() in ("arm64", "aarch64")
-    architecture: Architecture = "arm64" if arm else "amd64"
-    return resolved(pip_arguments(request.config, lines), Target(python, architecture), reporter)

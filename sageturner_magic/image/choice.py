@@ -1,55 +1,105 @@
-"""Which builder makes an image, and why."""
+"""What every builder of images can do, and which one makes an image.
+
+Deployments use this module and none of the builders' own.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal, Protocol
 
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import engine
 from sageturner_magic.image.docker_builder import DockerBuilder
+from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.image.layers_builder import LayersBuilder, refuse_what_needs_docker
-from sageturner_magic.image.spec import Builder, Spec
+from sageturner_magic.image.requirements import Architecture
+from sageturner_magic.image.spec import BuiltImage, Destination, Spec
+from sageturner_magic.values import ImageRef, Reporter, UnpackedImage
 
 Setting = Literal["auto", "docker", "layers"]
+"""The configuration's `builder`."""
+
+
+class Builder(Protocol):
+    """Makes images, gets them ready to run and pushes them.
+
+    Attributes:
+        name: As the configuration's `builder` has it.
+        needs_engine: A Docker engine builds its images and runs them.
+    """
+
+    name: ClassVar[str]
+    needs_engine: ClassVar[bool]
+
+    def prepare(self, spec: Spec, reporter: Reporter) -> None:
+        """See that `spec` can be built here, before anything else is done. Raises ImageError."""
+
+    def build(self, spec: Spec, reporter: Reporter) -> BuiltImage:
+        """Build `spec`, or find it unchanged. Raises ImageError."""
+
+    def planned(
+        self, spec: Spec, destination: Destination | None, reporter: Reporter
+    ) -> tuple[PlannedLayer, ...]:
+        """The layers of `spec`, and where each is already; empty if only a build can tell.
+
+        Args:
+            destination: The repository to push to, if it exists.
+
+        Raises:
+            ImageError: The image cannot be assembled, or a registry does not respond.
+        """
+
+    def unpack(self, image: BuiltImage, reporter: Reporter) -> UnpackedImage | None:
+        """`image` as a folder to run; None if its engine runs it. Raises ImageError."""
+
+    def push(self, image: BuiltImage, destination: Destination, reporter: Reporter) -> ImageRef:
+        """Push `image`, unless the repository has it. Raises ImageError."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """A builder and the reason for it.
+class ChosenBuilder:
+    """Which builder makes an image, and why.
 
     Attributes:
-        builder: Ready to build.
-        name: `docker` or `layers`.
+        architecture: The image's.
         reason: For people, without a full stop.
     """
 
     builder: Builder
-    name: Literal["docker", "layers"]
+    architecture: Architecture
     reason: str
 
 
-def choose(setting: Setting, spec: Spec) -> Choice:
+def choose(setting: Setting, spec: Spec) -> ChosenBuilder:
     """The builder for `spec` under the configuration's `builder`.
 
-    `auto` takes what can make the image, and of both the engine, because the image can then be
-    tried before it is pushed; but not one of another architecture, whose emulation crawls.
-    Raises ImageError where `layers` is asked for and cannot make the image.
+    `auto` prefers the Docker engine, because it can also run the image before the push; but not
+    an engine of another architecture, which emulates the image's slowly.
+
+    Raises:
+        ImageError: `layers` is configured and cannot make the image.
     """
+
+    def docker(reason: str) -> ChosenBuilder:
+        return ChosenBuilder(DockerBuilder(), spec.architecture, reason)
+
+    def layers(reason: str) -> ChosenBuilder:
+        return ChosenBuilder(LayersBuilder(), spec.architecture, reason)
+
     if setting == "docker":
-        return Choice(DockerBuilder(), "docker", "`builder: docker` asks for it")
-    if setting == "layers":
-        refuse_what_needs_docker(spec)
-        return Choice(LayersBuilder(), "layers", "`builder: layers` asks for it")
+        return docker("`builder: docker` asks for it")
     try:
         refuse_what_needs_docker(spec)
     except ImageError as error:
-        return Choice(DockerBuilder(), "docker", error.findings[0].what)
+        if setting == "layers":
+            raise
+        return docker(error.findings[0].what)
+    if setting == "layers":
+        return layers("`builder: layers` asks for it")
     architecture = engine.architecture()
     if architecture == spec.architecture:
-        return Choice(DockerBuilder(), "docker", "a Docker engine answers")
+        return docker("a Docker engine answers")
     if architecture:
-        reason = f"the Docker engine is for {architecture} and the image is not"
-    else:
-        reason = "no Docker engine answers"
-    return Choice(LayersBuilder(), "layers", reason)
+        return layers(f"the Docker engine is for {architecture} and the image is not")
+    return layers("no Docker engine answers")

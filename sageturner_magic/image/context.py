@@ -13,7 +13,7 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.image import dockerfile
 from sageturner_magic.image.files import FileStore
 from sageturner_magic.image.requirements import Requirements
-from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, tag_of
+from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, tag_of
 from sageturner_magic.tarball import Entry
 from sageturner_magic.values import Reporter
 
@@ -64,8 +64,14 @@ def program_entries(spec: BuildSpec, below: str) -> tuple[Entry, ...]:
     )
 
 
-def image_tag(spec: BuildSpec) -> str:
-    """`<name>-<12 hex>` over all inputs of the image, the same for every builder."""
+def image_tag(spec: Spec) -> str:
+    """`<name>-<12 hex>` over all inputs of the image, the same for every builder.
+
+    Raises:
+        ImageError: The user's own Dockerfile cannot be read.
+    """
+    if isinstance(spec, ProvidedSpec):
+        return provided(spec).tag
     return tag_of(
         spec.name,
         dockerfile.render(spec),

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import docker
 from docker.errors import APIError
@@ -13,6 +14,7 @@ from docker.errors import APIError
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import context, docker_errors, engine, saved_images
 from sageturner_magic.image.files import FileStore, default_folder
+from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.image.registry import RegistryClient
 from sageturner_magic.image.requirements import Architecture
 from sageturner_magic.image.spec import (
@@ -37,7 +39,14 @@ class DockerBuilder:
         files: Where files that are handed to the build are kept.
     """
 
+    name: ClassVar[str] = "docker"
+    needs_engine: ClassVar[bool] = True
+
     files: FileStore = field(default_factory=lambda: FileStore(default_folder()))
+
+    def prepare(self, spec: Spec, reporter: Reporter) -> None:
+        """See that a Docker engine responds. Raises ImageError."""
+        engine.connect().close()
 
     def build(self, spec: Spec, reporter: Reporter) -> BuiltImage:
         """Build `spec`, unless the engine has an image of the same inputs.
@@ -45,11 +54,7 @@ class DockerBuilder:
         Raises ImageError, with the line that failed and the remedy.
         """
         client = engine.connect()
-        if isinstance(spec, BuildSpec):
-            tag = context.image_tag(spec)
-        else:
-            given = context.provided(spec)
-            tag = given.tag
+        tag = context.image_tag(spec)
         architecture = spec.architecture
         reference = f"{LOCAL_REPOSITORY}:{tag}"
         if found := engine.inspect(client, reference):
@@ -57,8 +62,19 @@ class DockerBuilder:
             return BuiltImage(tag, reference, architecture, found["Size"], reused=True)
         if isinstance(spec, BuildSpec):
             given = context.generated(spec, self.files, reporter)
+        else:
+            given = context.provided(spec)
         _build(client, given, reference, f"linux/{architecture}", reporter)
         return _built(client, tag, reference, architecture)
+
+    def planned(
+        self, spec: Spec, destination: Destination | None, reporter: Reporter
+    ) -> tuple[PlannedLayer, ...]:
+        """Nothing: the engine alone knows its layers, once it has made them."""
+        return ()
+
+    def unpack(self, image: BuiltImage, reporter: Reporter) -> None:
+        """Nothing: the engine runs `image` itself."""
 
     def push(self, image: BuiltImage, destination: Destination, reporter: Reporter) -> ImageRef:
         """Push `image`, unless the registry has its tag, and check what arrived.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image import bytecode, context, dockerfile, layer_cache
@@ -47,17 +48,26 @@ class LayersBuilder:
         credentials: Host -> what to present to a base image's registry.
     """
 
+    name: ClassVar[str] = "layers"
+    needs_engine: ClassVar[bool] = False
+
     cache: LayerCache = field(default_factory=lambda: LayerCache(layer_cache.default_folder()))
     files: FileStore = field(default_factory=lambda: FileStore(default_folder()))
     credentials: Callable[[str], Credentials | None] = stored_credentials
+
+    def prepare(self, spec: Spec, reporter: Reporter) -> None:
+        """See that `spec` needs no engine, and build its source distributions into wheels.
+
+        Raises ImageError.
+        """
+        self.with_wheels(refuse_what_needs_docker(spec), reporter)
 
     def build(self, spec: Spec, reporter: Reporter) -> BuiltImage:
         """Make the layers that are not in the cache, and the image's configuration.
 
         Raises ImageError.
         """
-        refuse_what_needs_docker(spec)
-        assert isinstance(spec, BuildSpec)
+        spec = refuse_what_needs_docker(spec)
         tag = context.image_tag(spec)
         kept = self._kept(tag)
         if found := self._remembered(kept):
@@ -101,8 +111,7 @@ class LayersBuilder:
         Raises:
             ImageError: The image cannot be assembled, or a registry does not answer.
         """
-        refuse_what_needs_docker(spec)
-        assert isinstance(spec, BuildSpec)
+        spec = refuse_what_needs_docker(spec)
         base = self._base(spec)
         with self._maker(spec, base) as maker:
             own = maker.planned(self.with_wheels(spec, reporter))
@@ -293,8 +302,8 @@ class LayersBuilder:
         return found
 
 
-def refuse_what_needs_docker(spec: Spec) -> None:
-    """Raise ImageError with everything in `spec` that needs an engine, if there is any."""
+def refuse_what_needs_docker(spec: Spec) -> BuildSpec:
+    """`spec`, unless something in it needs an engine. Raises ImageError with all of that."""
     if isinstance(spec, ProvidedSpec):
         raise ImageError(
             "a Dockerfile of your own needs Docker",
@@ -324,6 +333,7 @@ def refuse_what_needs_docker(spec: Spec) -> None:
         )
     if findings:
         raise ImageError.of(findings)
+    return spec
 
 
 def _send_base(

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from sageturner_magic.image.requirements import Architecture, Requirements, Target
 from sageturner_magic.image.urls import Credentials
-from sageturner_magic.values import CapturedModule, ImageRef, Reporter
+from sageturner_magic.values import CapturedModule
 
 LOCAL_REPOSITORY = "sageturner-sagemaker"
 """What images are called in this machine's Docker engine, as in the registry."""
@@ -125,16 +125,6 @@ class Destination:
 
     repository: str
     credentials: Callable[[], Credentials] | None = None
-
-
-class Builder(Protocol):
-    """Makes images and puts them into registries."""
-
-    def build(self, spec: Spec, reporter: Reporter) -> BuiltImage:
-        """Build `spec`, or find it unchanged. Raises ImageError."""
-
-    def push(self, image: BuiltImage, destination: Destination, reporter: Reporter) -> ImageRef:
-        """Put `image` there unless it is there already. Raises ImageError."""
 
 
 def tag_of(name: str, *inputs: str) -> str:

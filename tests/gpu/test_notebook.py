@@ -12,7 +12,8 @@ from IPython.core.interactiveshell import InteractiveShell
 import sageturner_magic as sageturner
 from sageturner_magic.config import Origin, parse_config
 from sageturner_magic.deployment import trial
-from sageturner_magic.deployment.request import DeployRequest, NotebookCode
+from sageturner_magic.deployment.ingredients import gather
+from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.errors import CaptureError, SageturnerError
 from tests.integration.conftest import state  # noqa: F401
 from tests.parts.recorder import Recorder
@@ -76,21 +77,19 @@ def test_a_live_model_of_the_gpu_answers_from_the_gpu(notebook):
 
 def tried_for(endpoint_type, shell, tmp_path):
     """The trial of what the notebook would deploy there."""
-    from sageturner_magic.capture import prepare_artefact
     from sageturner_magic.deployment.here import here
 
     config = parse_config(CONFIG, folder=tmp_path, origin=Origin.file("sageturner.yaml"))
-    found = here()
-    assert found is not None
-    code = NotebookCode(found.notebook, config.name)
+    notebook = here()
+    assert notebook is not None
+    code = NotebookCode(notebook.notebook, config.name)
     asked = DeployRequest(
         config, endpoint_type, "generate", code, shell.user_ns, False, sys.executable
     )
-    module, _ = code.module()
+    found = Collector()
     with tempfile.TemporaryDirectory() as work:
-        place = Path(work)
-        artefact = prepare_artefact(config.artefact, place, shell.user_ns, place, Recorder())
-        return trial.run_trial(asked, module, artefact, Recorder())
+        ingredients = found.require(gather(asked, Path(work), Recorder(), found))
+        return trial.run_trial(ingredients, Recorder())
 
 
 def test_a_trial_for_serverless_has_no_gpu_and_says_what_to_write(notebook, tmp_path):

@@ -4,14 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.config import Origin, parse_config
 from sageturner_magic.deployment import images
-from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.gpu import ComputeTarget, Package, fit
 from sageturner_magic.image.pip_arguments import parse
 from sageturner_magic.image.requirements import Requirements, Target
-from tests.parts.recorder import Recorder
 
 PLAIN = Requirements(Target("3.11"), ())
 RESOLVED = Requirements(Target("3.11"), (), index="other")
@@ -61,18 +58,3 @@ def test_where_no_index_has_them_the_plan_warns_and_goes_on(asked):
     requirements, notes = cpu_builds(["torch"])
     assert requirements is PLAIN
     assert notes[0].severity == "warning" and "torch==2.13.0+cpu" in notes[0].what
-
-
-def test_a_docker_engine_that_is_needed_and_missing_is_found_by_the_plan(monkeypatch):
-    def no_engine():
-        raise ImageError("no Docker engine answers")
-
-    monkeypatch.setattr(images, "connect", no_engine)
-    config = parse_config(
-        "name: m\ncontainer: {generate_container: {builder: docker}}",
-        folder=Path("/"),
-        origin=Origin.file("sageturner.yaml"),
-    )
-    request = DeployRequest(config, "serverless", "generate", None, {}, False, "python")
-    with pytest.raises(ImageError, match="no Docker engine"):
-        images.ready_builder(request, None, Recorder())

@@ -10,9 +10,7 @@ from sageturner_magic.deployment.events import Deployment, Ended, StepEnded, Ste
 from sageturner_magic.deployment.plan import Done, Plan, Step
 from sageturner_magic.deployment.run import DeploymentHandle, execute
 from sageturner_magic.errors import DeploymentCancelled, EndpointError, Finding, SageturnerError
-from sageturner_magic.values import CapturedModule, SourceFile
 
-MODULE = CapturedModule("In[1]", (SourceFile("sageturner.py", b""),))
 DEPLOYED = Deployment("m", "local", "v", "http://127.0.0.1:1", "t", "In[1]", 1.0)
 
 
@@ -34,7 +32,7 @@ class Lock:
 
 
 def plan_of(*steps, lock=None, findings=()):
-    return Plan("m", "local", "v", MODULE, (), findings, steps, lock or Lock(), lambda: DEPLOYED)
+    return Plan("m", "local", "v", (), findings, steps, lock or Lock(), lambda: DEPLOYED)
 
 
 def run(*steps, lock=None):
@@ -59,16 +57,16 @@ def test_a_step_starts_when_those_it_needs_have_ended():
 
 
 def test_steps_that_need_each_other_or_one_that_is_not_there_are_refused():
-    session, ran = Session(), []
+    lock, ran = Lock(), []
 
     def step(key, *needs):
         return Step(key, key, lambda reporter: ran.append(key) or Done(), needs)
 
     with pytest.raises(SageturnerError, match="CycleError"):
-        run(step("a", "b"), step("b", "a"), session=session)
+        run(step("a", "b"), step("b", "a"), lock=lock)
     with pytest.raises(SageturnerError, match="KeyError: 'b'"):
-        run(step("a", "b"), session=session)
-    assert ran == [] and session.said == ["entered", "undone"] * 2
+        run(step("a", "b"), lock=lock)
+    assert ran == [] and lock.said == ["entered", "undone"] * 2
 
 
 def test_independent_steps_run_at_the_same_time():

@@ -10,6 +10,7 @@ import pytest
 from sageturner_magic.capture import Trial
 from sageturner_magic.config import Origin, parse_config
 from sageturner_magic.deployment import trial
+from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.request import DeployRequest, FolderCode
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.values import Artefact, CapturedModule, SourceFile
@@ -32,6 +33,10 @@ def module(source: str = "x = 1\n", *imports: str) -> CapturedModule:
     return CapturedModule("In[1]", (SourceFile("sageturner.py", source.encode()),), imports=imports)
 
 
+def made(asked: DeployRequest, code: CapturedModule | None = None) -> Ingredients:
+    return Ingredients(asked, code or module(), None)
+
+
 def measured(memory_mb: float = 100, load_s: float = 1.0, asked: str = "example") -> Trial:
     return Trial(
         0.5, load_s, 0.003, int(memory_mb * 1e6), asked, b"1", "application/json", 0, (), '{"x": 1}'
@@ -50,7 +55,7 @@ def measured(memory_mb: float = 100, load_s: float = 1.0, asked: str = "example"
     ],
 )
 def test_what_this_machine_cannot_tell_is_said(text, python, source, imports, reason):
-    assert trial.cannot_run_here(request(text, python), module(source, *imports), None) == reason
+    assert trial.cannot_run_here(made(request(text, python), module(source, *imports))) == reason
 
 
 def test_a_package_that_is_here_in_another_version_says_nothing_about_the_image():
@@ -61,7 +66,7 @@ def test_a_package_that_is_here_in_another_version_says_nothing_about_the_image(
         container = asked.config.container.model_copy(update={"generate_container": changed})
         config = asked.config.model_copy(update={"container": container})
         code = DeployRequest(config, "serverless", "generate", asked.code, {}, True, sys.executable)
-        return trial.cannot_run_here(code, module(), None)
+        return trial.cannot_run_here(made(code))
 
     here = version("packaging")
     assert reason("packaging", f"packaging=={here}", "not-here==1") == ""
@@ -71,7 +76,8 @@ def test_a_package_that_is_here_in_another_version_says_nothing_about_the_image(
 
 def test_a_model_that_does_not_fit_into_memory_is_not_loaded(tmp_path):
     large = Artefact(tmp_path, "0" * 64, 1 << 60, 1)
-    assert "do not fit into its free memory" in trial.cannot_run_here(request(), module(), large)
+    reason = trial.cannot_run_here(Ingredients(request(), module(), large))
+    assert "do not fit into its free memory" in reason
 
 
 def for_gpu(text: str = "") -> DeployRequest:
@@ -84,7 +90,7 @@ def for_gpu(text: str = "") -> DeployRequest:
 
 def test_code_for_a_gpu_is_not_tried_without_one(monkeypatch):
     monkeypatch.setattr(trial, "_has_gpu", lambda: False)
-    assert trial.cannot_run_here(for_gpu(), module(), None) == "there is no GPU"
+    assert trial.cannot_run_here(made(for_gpu())) == "there is no GPU"
 
 
 @pytest.mark.parametrize(
@@ -106,13 +112,13 @@ SERVERLESS = "compute: {serverless: {memory: 1024, max_concurrency: 1}}"
 
 
 def test_what_will_not_do_where_the_model_runs_is_a_warning():
-    config = request(SERVERLESS).config
-    assert trial.findings_of(measured(), config, module()) == []
-    (memory,) = trial.findings_of(measured(2000), config, module())
+    serverless = made(request(SERVERLESS))
+    assert trial.findings_of(measured(), serverless) == []
+    (memory,) = trial.findings_of(measured(2000), serverless)
     assert memory.do == "set `memory: 2048`" and "sageturner.yaml:3" in memory.where
-    (slow,) = trial.findings_of(measured(load_s=200), config, module())
+    (slow,) = trial.findings_of(measured(load_s=200), serverless)
     assert "a serverless endpoint has 180 s" in slow.why
-    (untried,) = trial.findings_of(measured(asked=""), config, module())
+    (untried,) = trial.findings_of(measured(asked=""), serverless)
     assert untried.severity == "note" and "example_request()" in untried.do
 
 
@@ -131,13 +137,13 @@ def runs(monkeypatch, tmp_path):
 
 
 def test_what_passed_once_is_not_run_again_until_something_changes(runs):
-    first, _ = trial.trial_step(request(), module(), None, Recorder())
-    again, example = trial.trial_step(request(), module(), None, Recorder())
+    first, _ = trial.trial_step(made(request()), Recorder())
+    again, example = trial.trial_step(made(request()), Recorder())
     assert example == '{"x": 1}'
     assert (first.reused, again.reused, len(runs)) == (False, True, 1)
     assert first.note == again.note == "load 1.0 s, predict 3.0 ms, memory 100 MB"
-    trial.trial_step(request(), module("x = 2\n"), None, Recorder())
-    trial.trial_step(request("environment: {A: b}"), module(), None, Recorder())
+    trial.trial_step(made(request(), module("x = 2\n")), Recorder())
+    trial.trial_step(made(request("environment: {A: b}")), Recorder())
     assert len(runs) == 3
 
 
@@ -145,7 +151,7 @@ def test_a_warning_is_given_again_each_time(runs, monkeypatch):
     monkeypatch.setattr(trial, "try_module", lambda *a, **k: runs.append(k) or measured(2000))
     for _ in range(2):
         recorder = Recorder()
-        trial.trial_step(request(SERVERLESS), module(), None, recorder)
+        trial.trial_step(made(request(SERVERLESS)), recorder)
         assert any("1024 MB are too little" in line for line in recorder.lines)
     assert len(runs) == 2
 
@@ -158,13 +164,13 @@ def test_a_failure_is_not_remembered(runs, monkeypatch):
     monkeypatch.setattr(trial, "try_module", fails)
     for _ in range(2):
         with pytest.raises(CaptureError):
-            trial.trial_step(request(), module(), None, Recorder())
+            trial.trial_step(made(request()), Recorder())
     assert len(runs) == 2
 
 
 def test_the_limits_of_the_configuration_hold(runs):
     text = "compute: {local: {startup_timeout_s: 7}}\nserving: {timeout_s: 3}\nenvironment: {A: b}"
-    trial.trial_step(request(text), module(), None, Recorder())
+    trial.trial_step(made(request(text)), Recorder())
     (options,) = runs
     assert (options["limits"].load_s, options["limits"].predict_s) == (7, 3)
     assert options["environment"]["A"] == "b"
@@ -176,6 +182,6 @@ def test_a_model_that_will_have_no_gpu_is_tried_without_this_machines(runs):
     in_container = replace(request("compute: {local: {mode: container}}"), endpoint_type="local")
     own = for_gpu("environment: {CUDA_VISIBLE_DEVICES: '1'}")
     for asked in (serverless, in_container, local, for_gpu(), own):
-        trial.run_trial(asked, module(), None, Recorder())
+        trial.run_trial(made(asked), Recorder())
     seen = [options["environment"].get("CUDA_VISIBLE_DEVICES") for options in runs]
     assert seen == ["", "", None, None, "1"]

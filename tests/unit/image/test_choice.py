@@ -8,7 +8,8 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.image import choice, engine
 from sageturner_magic.image.choice import choose
 from sageturner_magic.image.requirements import Target
-from sageturner_magic.image.spec import ProvidedSpec
+from sageturner_magic.image.spec import BuiltImage, ProvidedSpec
+from tests.parts.recorder import Recorder
 from tests.unit.image.specs import package, spec
 
 ARM = spec(package("six", "1"), target=Target("3.12", "arm64"))
@@ -34,14 +35,14 @@ def test_auto_takes_what_can_make_the_image(
 ) -> None:
     monkeypatch.setattr(engine, "architecture", lambda: answers)
     made = choose("auto", given)
-    assert made.name == expected
+    assert made.builder.name == expected
     assert reason in made.reason
 
 
 def test_a_builder_that_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "architecture", lambda: "amd64")
-    assert choose("layers", spec()).name == "layers"
-    assert choose("docker", spec()).name == "docker"
+    assert choose("layers", spec()).builder.name == "layers"
+    assert choose("docker", spec()).builder.name == "docker"
 
 
 def test_layers_say_all_that_they_cannot_do() -> None:
@@ -52,3 +53,20 @@ def test_layers_say_all_that_they_cannot_do() -> None:
 def test_no_engine_is_no_architecture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     assert engine.architecture() == ""
+
+
+def test_an_engine_that_is_needed_and_missing_is_found_before_the_build(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(ImageError, match="Docker"):
+        choose("docker", spec()).builder.prepare(spec(), Recorder())
+
+
+def test_only_what_needs_no_engine_is_unpacked_and_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "architecture", lambda: "amd64")
+    docker = choose("docker", spec()).builder
+    built = BuiltImage("x-1", "repository:x-1", "amd64", 1, reused=False)
+    assert docker.needs_engine and not choose("layers", spec()).builder.needs_engine
+    assert docker.unpack(built, Recorder()) is None
+    assert docker.planned(spec(), None, Recorder()) == ()

@@ -1,0 +1,70 @@
+"""Which builder a deployment uses on this machine, and whether the machine can run the image.
+
+Used by the plans. `image/choice.py` knows the builders; this module adds what runs containers.
+"""
+
+from __future__ import annotations
+
+from sageturner_magic.deployment.request import DeployRequest
+from sageturner_magic.errors import EndpointError, Finding
+from sageturner_magic.image.choice import ChosenBuilder, choose
+from sageturner_magic.image.docker_builder import DockerBuilder
+from sageturner_magic.image.layers_builder import LayersBuilder
+from sageturner_magic.image.spec import Spec
+from sageturner_magic.targets.container import sandbox
+from sageturner_magic.targets.container.runner import local_engine
+from sageturner_magic.values import Reporter
+
+
+def builder_to_push(request: DeployRequest, spec: Spec, reporter: Reporter) -> ChosenBuilder:
+    """The builder of an image for SageMaker, ready to build `spec`.
+
+    Raises:
+        ImageError: No builder can make the image here.
+    """
+    chosen = choose(request.config.container.generate_container.builder, spec)
+    chosen.builder.prepare(spec, reporter)
+    return chosen
+
+
+def builder_to_run(request: DeployRequest) -> ChosenBuilder:
+    """The builder of images that run here: the Docker engine's, else the one of unpacked layers.
+
+    Raises:
+        EndpointError: Neither a Docker engine nor this machine's namespaces can run containers.
+    """
+    provided = request.container_mode == "provide"
+    setting = "docker" if provided else request.config.container.generate_container.builder
+    missing: tuple[Finding, ...] = ()
+    if setting != "layers":
+        try:
+            arm = local_engine().version()["Arch"] in ("arm64", "aarch64")
+            return ChosenBuilder(
+                DockerBuilder(), "arm64" if arm else "amd64", "a Docker engine answers"
+            )
+        except EndpointError as error:
+            if setting == "docker":
+                raise
+            missing = error.findings
+    try:
+        sandbox.require()
+    except EndpointError as error:
+        raise EndpointError.of([*missing, *error.findings]) from None
+    reason = "no Docker engine answers" if missing else "`builder: layers` asks for it"
+    return ChosenBuilder(LayersBuilder(), sandbox.architecture(), reason)
+
+
+def untried(chosen: ChosenBuilder) -> tuple[Finding, ...]:
+    """A note with the reason, if this machine cannot try the image before the push."""
+    if chosen.builder.needs_engine:
+        return ()
+    if chosen.architecture != sandbox.architecture():
+        why = f"it is for {chosen.architecture} and this machine is not"
+    else:
+        try:
+            sandbox.require()
+            return ()
+        except EndpointError as error:
+            why = error.findings[0].why
+    note = "The image is not tried before it is pushed"
+    return (Finding(note, why=f"there is no Docker engine for it, and {why}", severity="note"),)

@@ -1,0 +1,142 @@
+"""What a deployment is made of: the code, the model files and the packages they need.
+
+Gathered once from a request. Plans, trials, exports, and previews of the Dockerfile and of the
+packages are made of them. Knows no endpoints and no images.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from sageturner_magic.capture import (
+    NeededPackage,
+    check_module,
+    needed_packages,
+    prepare_artefact,
+)
+from sageturner_magic.config import Config
+from sageturner_magic.deployment.packages import resolved
+from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
+from sageturner_magic.image.pip_arguments import PipArguments, parse
+from sageturner_magic.image.requirements import Requirements, Target
+from sageturner_magic.values import Artefact, CapturedModule, Reporter
+
+DEFAULT_PYTHON = "3.12"
+"""Outside a notebook, if the configuration names none."""
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """The code and the model files of a deployment; the rest is computed when it is asked for.
+
+    Attributes:
+        artefact: None if the model files are in S3, or if there are none.
+    """
+
+    request: DeployRequest
+    module: CapturedModule
+    artefact: Artefact | None
+
+    @property
+    def config(self) -> Config:
+        """The request's configuration."""
+        return self.request.config
+
+    @property
+    def python_version(self) -> str:
+        """The image's Python: the configured one, in a notebook the kernel's."""
+        wanted = self.config.container.generate_container.python_version
+        if wanted is not None:
+            return wanted
+        if isinstance(self.request.code, NotebookCode):
+            return f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return DEFAULT_PYTHON
+
+    @cached_property
+    def needed_packages(self) -> tuple[NeededPackage, ...]:
+        """What `python_packages: auto` stands for.
+
+        Raises:
+            CaptureError: No installer can get a package that the code or the artefact needs.
+        """
+        return needed_packages(self.module, self.artefact)
+
+    @property
+    def package_lines(self) -> tuple[str, ...]:
+        """Pieces of a pip command line: the configured ones, or those of `needed_packages`."""
+        wanted = self.config.container.generate_container.python_packages
+        if wanted != "auto":
+            return tuple(wanted)
+        return tuple(each.line for each in self.needed_packages)
+
+    @property
+    def pip_arguments(self) -> PipArguments:
+        """`package_lines` as pip reads them.
+
+        Raises:
+            CaptureError: As for `needed_packages`.
+            ImageError: Lines that pip would not understand, each with its index.
+        """
+        place = "container.generate_container.python_packages"
+        return parse(self.package_lines, self.config.resolve("."), place)
+
+    def requirements(self, target: Target, reporter: Reporter) -> Requirements:
+        """The exact files of all packages for `target`.
+
+        Raises:
+            CaptureError: As for `needed_packages`.
+            ImageError: There is no such set of packages.
+        """
+        return resolved(self.pip_arguments, target, reporter)
+
+    def check_imports(self, reporter: Reporter) -> None:
+        """Import the module in a clean process, if it comes from cells. Raises CaptureError.
+
+        The kernel has what its cells import, so what fails here fails in the image too. What a
+        code directory imports need not be installed on the machine that deploys it.
+        """
+        if isinstance(self.request.code, NotebookCode):
+            check_module(self.module, self.request.python, reporter)
+
+
+def gather(
+    request: DeployRequest, workspace: Path, reporter: Reporter, found: Collector
+) -> Ingredients | None:
+    """The ingredients of what runs on this machine; problems and notes go to `found`.
+
+    Returns:
+        None without code. If the model files have a problem, the rest can still be checked.
+    """
+    config = request.config
+    return _gathered(
+        request,
+        found,
+        lambda: prepare_artefact(
+            config.artefact, config.resolve("."), request.namespace, workspace, reporter
+        ),
+    )
+
+
+def gather_for_image(
+    request: DeployRequest, workspace: Path, reporter: Reporter, found: Collector
+) -> Ingredients | None:
+    """As `gather`, for an image: the model files may be in S3, where SageMaker reads them."""
+    if request.config.s3_artefact:
+        return _gathered(request, found, lambda: None)
+    return gather(request, workspace, reporter, found)
+
+
+def _gathered(
+    request: DeployRequest, found: Collector, artefact: Callable[[], Artefact | None]
+) -> Ingredients | None:
+    captured = found.attempt(request.code.module)
+    files = found.attempt(artefact)
+    if captured is None:
+        return None
+    module, notes = captured
+    found.add(notes)
+    return Ingredients(request, module, files)
