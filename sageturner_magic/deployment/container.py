@@ -48,7 +48,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         module=ingredients.module,
         image_tag=image.tag,
         artefact=ingredients.artefact,
-        serving=(config.serving.model_dump(mode="json", exclude_none=True) if generated else None),
+        serving=ingredients.serving if generated else None,
         environment=config.environment,
         serverless_mb=serverless.memory if serverless else None,
         tied=not request.detach,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sageturner_magic.capture import (
     NeededPackage,
@@ -45,6 +46,11 @@ class Ingredients:
     def config(self) -> Config:
         """The request's configuration."""
         return self.request.config
+
+    @property
+    def serving(self) -> dict[str, Any]:
+        """The `serving` section as the server reads it."""
+        return self.config.serving.model_dump(mode="json", exclude_none=True)
 
     @property
     def python_version(self) -> str:

@@ -47,7 +47,7 @@ def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> P
         name=config.name,
         module=ingredients.module,
         artefact=ingredients.artefact,
-        serving=config.serving.model_dump(mode="json", exclude_none=True),
+        serving=ingredients.serving,
         environment=config.environment,
         python=request.python,
         tied=not request.detach,

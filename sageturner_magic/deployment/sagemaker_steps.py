@@ -1,4 +1,4 @@
-"""The steps that bring an endpoint on SageMaker about, and what they share."""
+"""Create or update an endpoint on SageMaker: the steps, and what they pass on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,16 @@ from sageturner_magic.values import ImageRef, Reporter
 
 @dataclass
 class Work:
-    """What is known when everything is checked, and what the steps add to it."""
+    """What the plan's checks found, and what each step adds for the next.
+
+    Attributes:
+        stored: The image, if the registry has it already.
+        present: The endpoint, if it exists.
+        try_image: The image is run on this machine before it is pushed.
+        image: The pushed image.
+        deed: What `rollout.apply` did.
+        example: What example_request() returned, as JSON.
+    """
 
     ingredients: Ingredients
     session: AwsSession
@@ -93,7 +102,8 @@ class Work:
 
     def layers(self, reporter: Reporter) -> tuple[PlannedLayer, ...]:
         """The layers of an image that is to be built, and where each is already."""
-        if self.stored is not None:
+        if self.stored is not None or self.chosen.builder.needs_engine:
+            # Only a build shows the layers of an engine: the registry need not be asked.
             return ()
         repository = ecr.find_repository(self.session, self.names)
         destination = self._destination(repository) if repository else None
@@ -135,7 +145,7 @@ class Work:
         return Done(autoscaling.ensure(self.session, self.ingredients.config.name, wanted))
 
     def endpoint_spec(self) -> EndpointSpec:
-        """The endpoint as it shall be, of an image that is there."""
+        """The specification of the endpoint with the pushed image."""
         image = self.image or self.stored
         assert image is not None
         config, artefact = self.ingredients.config, self.ingredients.artefact

@@ -132,7 +132,7 @@ def run_trial(
         python=clean_python or request.python,
         limits=Limits(config.compute.local.startup_timeout_s, config.serving.timeout_s),
         request=sample,
-        serving=config.serving.model_dump(mode="json", exclude_none=True),
+        serving=ingredients.serving,
         environment={**hidden, **config.environment, **alone},
         reporter=reporter,
         entered=entered,
