@@ -1,6 +1,6 @@
 """What every builder of images can do, and which one makes an image.
 
-Deployments use this module and none of the builders' own.
+Deployments know builders by this protocol; only the choice names their classes.
 """
 
 from __future__ import annotations

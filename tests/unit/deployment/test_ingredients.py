@@ -1,0 +1,100 @@
+"""What a deployment is made of is gathered once, and computed only where it is asked for."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from sageturner_magic.config import Origin, parse_config
+from sageturner_magic.deployment import ingredients as room
+from sageturner_magic.deployment.ingredients import gather, gather_for_image
+from sageturner_magic.deployment.local import plan_local
+from sageturner_magic.deployment.request import Collector, DeployRequest, FolderCode
+from sageturner_magic.errors import SageturnerError
+from tests.parts.recorder import Recorder
+
+CODE = "import yaml\n\ndef load(model_dir):\n    pass\n\ndef predict(model, request):\n    pass\n"
+
+
+def asked(folder: Path, text: str = "", code: str = CODE) -> DeployRequest:
+    (folder / "code").mkdir()
+    (folder / "code" / "sageturner.py").write_text(code)
+    config = parse_config(
+        f"name: m\n{text}", folder=folder, origin=Origin.file(str(folder / "sageturner.yaml"))
+    )
+    source = FolderCode(folder / "code")
+    return DeployRequest(config, "local", "generate", source, {}, False, sys.executable)
+
+
+def test_all_problems_are_found_at_once(tmp_path):
+    request = asked(tmp_path, "artefact: ./missing", code="def predict(:\n")
+    found = Collector()
+    assert gather(request, tmp_path / "work", Recorder(), found) is None
+    with pytest.raises(SageturnerError) as raised:
+        found.finish()
+    assert len(raised.value.findings) == 2
+    assert "missing" in str(raised.value) and "sageturner.py" in str(raised.value)
+
+
+def test_a_problem_with_the_artefact_leaves_the_code_to_be_checked(tmp_path):
+    found = Collector()
+    request = asked(tmp_path, "artefact: ./missing")
+    made = gather(request, tmp_path / "work", Recorder(), found)
+    assert made is not None and made.artefact is None
+    with pytest.raises(SageturnerError, match="missing"):
+        found.require(made)
+
+
+def test_model_files_in_s3_are_for_images_only(tmp_path):
+    request = asked(tmp_path, "artefact: s3://bucket/model.tar.gz")
+    found = Collector()
+    made = found.require(gather_for_image(request, tmp_path, Recorder(), found))
+    assert made.artefact is None
+    gather(request, tmp_path, Recorder(), found)
+    with pytest.raises(SageturnerError, match="S3"):
+        found.finish()
+
+
+@pytest.fixture
+def looked_up(monkeypatch):
+    """How often the code's packages were looked for."""
+    times: list[int] = []
+    look = room.needed_packages
+
+    def needed(*arguments):
+        times.append(1)
+        return look(*arguments)
+
+    monkeypatch.setattr(room, "needed_packages", needed)
+    return times
+
+
+def test_packages_are_looked_for_once_and_only_when_asked(tmp_path, looked_up):
+    found = Collector()
+    made = found.require(gather(asked(tmp_path), tmp_path, Recorder(), found))
+    assert looked_up == []
+    (package,) = made.needed_packages
+    assert package.name.lower() == "pyyaml" and package.because == "import yaml"
+    assert made.package_lines == (package.line,)
+    assert made.pip_arguments.requirements == (package.line,)
+    assert looked_up == [1]
+
+
+def test_configured_packages_are_taken_as_they_are(tmp_path, looked_up):
+    text = "container: {generate_container: {python_packages: [six, numpy]}}"
+    found = Collector()
+    made = found.require(gather(asked(tmp_path, text), tmp_path, Recorder(), found))
+    assert made.package_lines == ("six", "numpy")
+    assert looked_up == []
+
+
+def test_a_local_process_needs_no_packages(tmp_path, looked_up, monkeypatch):
+    def resolved(*_):
+        raise AssertionError("nothing is resolved")
+
+    monkeypatch.setattr(room, "resolved", resolved)
+    monkeypatch.setenv("SAGETURNER_STATE_DIR", str(tmp_path / "state"))
+    plan = plan_local(asked(tmp_path), Recorder(), tmp_path / "work")
+    assert [step.key for step in plan.steps] == ["write", "start", "load", "switch"]
+    assert plan.ingredients is not None and plan.requirements is None
+    assert looked_up == []
