@@ -16,6 +16,8 @@ from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.permissions import actions
 from sageturner_magic.aws.policies import GRANTS, VERBS, caller_policy
 
+ROOM = Path(aws.__file__ or "").parent
+
 # Property of AwsSession -> botocore's service.
 SERVICES = {
     "sts": "sts",
@@ -63,7 +65,8 @@ def calls() -> Iterator[tuple[str, ast.FunctionDef, str, str]]:
     """(module, function, service, operation) for each call of AWS in the room."""
     methods = {service: operations(service) for service in set(SERVICES.values())}
     anywhere = {m: (s, o) for s, known in methods.items() for m, o in known.items()}
-    for path in sorted(Path(aws.__file__ or "").parent.glob("*.py")):
+    for path in sorted(ROOM.rglob("*.py")):
+        module = path.relative_to(ROOM).with_suffix("").as_posix()
         tree = ast.parse(path.read_text())
         for function in [n for n in tree.body if isinstance(n, (ast.FunctionDef, ast.ClassDef))]:
             for node in ast.walk(function):
@@ -74,16 +77,16 @@ def calls() -> Iterator[tuple[str, ast.FunctionDef, str, str]]:
                     method = ast.literal_eval(node.args[0])
                 service = SERVICES.get(owner)
                 if service and method in methods[service]:
-                    yield path.stem, function, service, methods[service][method]
+                    yield module, function, service, methods[service][method]
                 elif method in anywhere and owner in ("client", "s3"):
-                    yield path.stem, function, *anywhere[method]
+                    yield module, function, *anywhere[method]
             for node in ast.walk(function):
                 # `call = session.runtime.invoke_endpoint`
                 if isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
                     owner = ast.unparse(node.value.value).split(".")[-1]
                     service = SERVICES.get(owner, "")
                     if node.value.attr in methods.get(service, {}):
-                        yield path.stem, function, service, methods[service][node.value.attr]
+                        yield module, function, service, methods[service][node.value.attr]
 
 
 CALLS = sorted({(module, f.name, s, o) for module, f, s, o in calls()})
@@ -105,7 +108,7 @@ def test_the_policy_allows_exactly_what_the_code_calls(ours: Names) -> None:
 def test_public_functions_name_the_permissions_they_need(
     module: str, function: str, service: str, operation: str
 ) -> None:
-    text = (Path(aws.__file__ or "").parent / f"{module}.py").read_text()
+    text = (ROOM / f"{module}.py").read_text()
     for action in actions(service, operation):
         assert action in text.replace("\n    ", " "), f"{module}.{function} calls {operation}"
 
