@@ -5,9 +5,11 @@ In a notebook: `%load_ext sageturner_magic`, then `%sageturner` for help.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 from sageturner_magic._version import __version__
+from sageturner_magic.verbs.table import PUBLIC
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -20,43 +22,26 @@ if TYPE_CHECKING:
     from sageturner_magic.targets.prediction import PredictionStream as PredictionStream
 
 _PUBLIC = {
-    "DeploymentHandle": "deployment.run.DeploymentHandle",
-    "Endpoint": "deployment.endpoint.Endpoint",
-    "LoadTest": "deployment.load_result.LoadTest",
-    "Prediction": "targets.prediction.Prediction",
-    "PredictionStream": "targets.prediction.PredictionStream",
-    "SageturnerError": "errors.SageturnerError",
-    "code": "deployment.verbs.code",
-    "delete": "deployment.upkeep.delete",
-    "deploy": "deployment.verbs.deploy",
-    "export": "deployment.verbs.export",
-    "init": "deployment.verbs.init",
-    "invoke": "deployment.asking.invoke",
-    "invoke_stream": "deployment.asking.invoke_stream",
-    "list": "deployment.asking.list_endpoints",
-    "load_test": "deployment.load_test.load_test",
-    "logs": "deployment.asking.logs",
-    "plan": "deployment.verbs.plan",
-    "rollback": "deployment.verbs.rollback",
-    "schema": "config.editors.json_schema",
-    "setup": "deployment.upkeep.setup",
-    "start_deployment": "deployment.verbs.start_deployment",
-    "status": "deployment.asking.status",
-    "try_": "deployment.verbs.try_",
+    **PUBLIC,
+    "DeploymentHandle": "sageturner_magic.deployment.run:DeploymentHandle",
+    "Endpoint": "sageturner_magic.deployment.endpoint:Endpoint",
+    "LoadTest": "sageturner_magic.deployment.load_result:LoadTest",
+    "Prediction": "sageturner_magic.targets.prediction:Prediction",
+    "PredictionStream": "sageturner_magic.targets.prediction:PredictionStream",
+    "SageturnerError": "sageturner_magic.errors:SageturnerError",
+    "invoke_stream": "sageturner_magic.deployment.asking:invoke_stream",
+    "start_deployment": "sageturner_magic.deployment.verbs:start_deployment",
 }
-"""Public name -> where it is, below this package."""
+"""Public name -> path: a function for each verb, and what they return."""
 
 __all__ = ["__version__", *sorted(_PUBLIC)]
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     # The extension has to load within milliseconds: what needs pydantic, boto3 or ipywidgets is
     # imported when it is first used.
     if name in _PUBLIC:
-        from importlib import import_module
-
-        module, _, attribute = _PUBLIC[name].rpartition(".")
-        return getattr(import_module(f"{__name__}.{module}"), attribute)
+        return resolve_name(_PUBLIC[name])
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

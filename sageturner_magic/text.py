@@ -7,6 +7,7 @@ shown could be something else than what was written. Such characters are shown a
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -101,4 +102,13 @@ def milliseconds(value: float) -> str:
         else f"{value:,.1f} ms"
         if value < 100
         else f"{value:,.0f} ms"
+    )
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells as lines with aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
     )

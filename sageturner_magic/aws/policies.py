@@ -1,4 +1,4 @@
-"""The least that a person (or a CI job) must be allowed, verb by verb.
+"""The least that a person (or a CI job) must be allowed, by permission set.
 
 The actions follow from the calls that the modules of this room make (see their docstrings), and
 from those that AWS makes in the caller's name.
@@ -13,10 +13,11 @@ from typing import Any, Literal, get_args
 from sageturner_magic.aws.evaluation import SERVICE
 from sageturner_magic.aws.names import Names
 
-Verb = Literal[
+PermissionSet = Literal[
     "setup", "plan", "deploy", "invoke", "logs", "list", "rollback", "delete", "teardown"
 ]
-VERBS: tuple[Verb, ...] = get_args(Verb)
+PERMISSION_SETS: tuple[PermissionSet, ...] = get_args(PermissionSet)
+"""What can be allowed separately; `verbs.table` says which verb takes which."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,10 @@ class Scope:
 
 @dataclass(frozen=True)
 class Grant:
-    """Some actions on some resources, for some verbs."""
+    """Some actions on some resources, for some permission sets."""
 
     sid: str
-    verbs: frozenset[Verb]
+    sets: frozenset[PermissionSet]
     actions: tuple[str, ...]
     resources: Callable[[Scope], list[str]]
     condition: dict[str, Any] | None = None
@@ -98,8 +99,8 @@ def _scaling_role(scope: Scope) -> list[str]:
     return [f"{roles}/sagemaker.application-autoscaling.amazonaws.com/*"]
 
 
-def _on(*verbs: Verb) -> frozenset[Verb]:
-    return frozenset(verbs)
+def _on(*sets: PermissionSet) -> frozenset[PermissionSet]:
+    return frozenset(sets)
 
 
 GRANTS: tuple[Grant, ...] = (
@@ -322,27 +323,27 @@ GRANTS: tuple[Grant, ...] = (
 
 def caller_policy(
     names: Names,
-    verbs: Iterable[Verb] = VERBS,
+    sets: Iterable[PermissionSet] = PERMISSION_SETS,
     *,
     endpoint: str = "*",
     role_arn: str | None = None,
 ) -> dict[str, Any]:
-    """The minimal policy of somebody who uses `verbs`. Pure: calls nothing.
+    """Return the minimal policy for some permission sets. Pure: calls nothing.
 
     Args:
         names: Account, region, bucket, role and repository.
-        verbs: What shall be possible; everything by default.
+        sets: What it allows; everything by default.
         endpoint: The one endpoint that may be touched; `*` for all.
         role_arn: `overrides.role_arn`, where the role is not the one that setup makes.
 
     Returns:
         A policy document, ready for `json.dumps`.
     """
-    wanted = frozenset(verbs)
+    wanted = frozenset(sets)
     scope = Scope(names, endpoint, role_arn or names.role_arn)
     return {
         "Version": "2012-10-17",
-        "Statement": [_statement(grant, scope) for grant in GRANTS if grant.verbs & wanted],
+        "Statement": [_statement(grant, scope) for grant in GRANTS if grant.sets & wanted],
     }
 
 

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Sequence
 
 from sageturner_magic._version import __version__
-from sageturner_magic.cli.commands import COMMANDS, PROG
+from sageturner_magic.cli.commands import PROG, run_verb
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
 from sageturner_magic.text import visible
-from sageturner_magic.verbs.arguments import HelpShown, overview, parse
+from sageturner_magic.verbs.arguments import HelpShown
+from sageturner_magic.verbs.table import overview, parse, verb_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,8 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     verb, *rest = words
     try:
-        arguments = parse(verb, rest, PROG)
-        COMMANDS[verb](arguments)
+        values = parse(verb, rest, PROG)
+        run_verb(verb_of(verb), values)
     except HelpShown:
         return 0
     except SageturnerError as error:

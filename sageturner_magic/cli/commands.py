@@ -1,4 +1,4 @@
-"""The verbs as a shell has them: each asks the rooms below, and prints what comes back.
+"""A verb as a shell has it: asked with y/N, drawn in a terminal, written as text or as JSON.
 
 What a verb needs is imported when it runs, so that the others start without it.
 """
@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from argparse import Namespace
-from collections.abc import Callable
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
-from sageturner_magic.cli.reading import aws_options, has_payload, payload_of, request_of
+from sageturner_magic.cli.reading import payload_of
 from sageturner_magic.errors import (
     DeploymentCancelled,
     InvocationCancelled,
@@ -21,104 +19,157 @@ from sageturner_magic.errors import (
     SageturnerError,
     UsageError,
 )
+from sageturner_magic.rendering import json_of, registered, text_of
 from sageturner_magic.verbs.arguments import is_name
+from sageturner_magic.verbs.verb import Verb, bound
 
 if TYPE_CHECKING:
-    from sageturner_magic.deployment.run import DeploymentHandle, Handle
-    from sageturner_magic.rendering.terminal import PlainLines
+    from sageturner_magic.deployment.endpoint import Listing
+    from sageturner_magic.deployment.events import Deployment
+    from sageturner_magic.deployment.load_result import LoadTest
+    from sageturner_magic.deployment.load_test import LoadRun
+    from sageturner_magic.deployment.run import DeploymentHandle
+    from sageturner_magic.deployment.trial_run import TrialHandle
+    from sageturner_magic.deployment.upkeep import PlannedRemoval
+    from sageturner_magic.targets.prediction import Prediction, PredictionStream
 
 PROG = "sageturner"
 
 
-def _print_json(value: object) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+def run_verb(verb: Verb, values: SimpleNamespace) -> None:
+    """Run a verb with the values of its arguments, and write what comes of it.
 
+    Raises:
+        SageturnerError: What went wrong.
+    """
+    from sageturner_magic.rendering.terminal import PlainLines
 
-def _init(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
-
-    print(f"wrote {verbs.init(arguments.path)}")
-
-
-def _plan(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
-    from sageturner_magic.rendering import plans
-
-    plan = verbs.plan(
-        arguments.config_path,
-        endpoint_type=arguments.endpoint_type,
-        container_mode=arguments.container_mode,
-        verify=arguments.verify,
-        aws=aws_options(arguments),
-    )
-    if arguments.dockerfile:
-        print(plans.plan_dockerfile(plan), end="")
-    elif arguments.json:
-        _print_json(plans.plan_data(plan))
-    else:
-        print(plans.plan_text(plan))
-
-
-def _lines(arguments: Namespace) -> PlainLines | None:
-    """Writes the events of work as lines; None in a terminal, where the work is drawn."""
-    from sageturner_magic.rendering import terminal
-
-    return None if sys.stderr.isatty() and not arguments.json else terminal.PlainLines()
-
-
-def _follow(handle: Handle, lines: PlainLines | None) -> None:
-    """Show work until it has ended: drawn, unless its events are written as `lines`."""
-    from sageturner_magic.rendering import terminal
-
-    if lines is None:
-        terminal.follow(handle)
-    else:
-        handle.watch(lambda: None)
-
-
-def _show(handle: DeploymentHandle, lines: PlainLines | None, arguments: Namespace) -> None:
-    """Show a deployment until it has ended, then what came of it. Raises what went wrong."""
-    from sageturner_magic.rendering import deployments, terminal
-
-    _follow(handle, lines)
-    deployment = handle.result()
-    if arguments.json:
-        _print_json(asdict(deployment))
-    else:
-        print(deployments.outcome(deployment))
-        if command := deployments.invoke_command(deployment):
-            terminal.say(f"Try: {command}", sys.stderr)
-
-
-def _deploy(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import upkeep, verbs
-
-    if arguments.no_wait:
+    if getattr(values, "no_wait", False):
         raise UsageError(
             "`--no-wait` gives a handle, which a shell cannot hold",
             do="run the command in the background of your shell, or leave the flag out",
         )
-    lines = _lines(arguments)
-    handle = verbs.start_deployment(
-        arguments.config_path,
-        endpoint_type=arguments.endpoint_type,
-        container_mode=arguments.container_mode,
-        detach=arguments.detach,
-        smoke_test=not arguments.no_smoke_test,
-        aws=aws_options(arguments),
-        listener=lines,
-    )
-    name = handle.progress.name
-    serves = arguments.endpoint_type == "local" and not arguments.detach
+    # Without lines, work is drawn in the terminal.
+    values.lines = None if _is_drawn(values) else PlainLines()
+    payload = _payload(verb, values) if verb.takes_payload else {}
+    work = bound(verb, values, listener=values.lines, **payload)()
+    follow = registered(FOLLOW, work)
+    result = follow(work, values) if follow else work
+    if isinstance(result, Iterator):
+        result = _lines(result, values)
+    if result is not None:
+        (registered(WRITE, result) or _write)(result, values)
+
+
+def _is_drawn(values: SimpleNamespace) -> bool:
+    return sys.stderr.isatty() and not getattr(values, "json", False)
+
+
+def _payload(verb: Verb, values: SimpleNamespace) -> dict[str, Any]:
+    """The payload and its content type, as far as they are given."""
+    if verb.name == "try" and values.payload is None and values.name and not is_name(values.name):
+        values.name, values.payload = None, values.name
+    given = payload_of(values)
+    if not given:
+        if verb.name == "invoke":
+            raise UsageError("There is no payload", do="write JSON, @FILE, or - for standard input")
+        del values.payload
+    return given
+
+
+# --- work that has begun ------------------------------------------------------------------
+
+
+def _follow(handle: DeploymentHandle | TrialHandle, values: SimpleNamespace) -> Any:
+    from sageturner_magic.rendering import terminal
+
+    if values.lines is None:
+        terminal.follow(handle)
+    else:
+        handle.watch(lambda: None)
+    return handle.result()
+
+
+def _follow_load_test(load: LoadRun, values: SimpleNamespace) -> LoadTest:
+    from sageturner_magic.rendering import terminal
+
+    if values.lines is None:
+        terminal.follow_load_test(load)
+    else:
+        load.watch(lambda: None)
+    return load.result()
+
+
+def _follow_stream(stream: PredictionStream, values: SimpleNamespace) -> None:
+    from sageturner_magic.rendering import responses, terminal
+
+    whole = terminal.write_stream(stream, as_json=values.json)
+    terminal.say(responses.prediction_summary(whole), sys.stderr)
+
+
+def _remove(removal: PlannedRemoval, values: SimpleNamespace) -> PlannedRemoval:
+    if removal.lines and removal.asks and not values.yes:
+        lines = (f"  {line}" for line in removal.lines)
+        print("This will be removed:", *lines, sep="\n", file=sys.stderr)
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "Nothing was removed", why="nobody can be asked here", do="add `--yes`"
+            )
+        if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
+            raise DeploymentCancelled("Nothing was removed")
+    out = sys.stderr if removal.done or values.json else sys.stdout
+    removal.run(lambda line: print(line, file=out, flush=True))
+    return removal
+
+
+def _lines(lines: Iterator[str], values: SimpleNamespace) -> list[str] | None:
+    """Write lines as they come; as JSON in a list, or one by one where there is no end to them."""
+    from sageturner_magic.rendering import terminal
+
+    if values.json and not values.runs:
+        return [*lines]
+    for line in lines:
+        terminal.say(json.dumps(line, ensure_ascii=False) if values.json else line)
+    return None
+
+
+FOLLOW: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
+    "sageturner_magic.deployment.run:Handle": _follow,
+    "sageturner_magic.deployment.load_test:LoadRun": _follow_load_test,
+    "sageturner_magic.targets.prediction:PredictionStream": _follow_stream,
+    "sageturner_magic.deployment.upkeep:PlannedRemoval": _remove,
+}
+"""Path of a type -> what a shell does with it until it has ended; returns the result."""
+
+
+# --- results ------------------------------------------------------------------------------
+
+
+def _write(result: object, values: SimpleNamespace) -> None:
+    from sageturner_magic.rendering import terminal
+
+    if values.json:
+        print(json_of(result))
+    elif text := text_of(result):
+        terminal.say(text, end="" if text.endswith("\n") else "\n")
+
+
+def _write_deployment(deployment: Deployment, values: SimpleNamespace) -> None:
+    from sageturner_magic.deployment import upkeep
+    from sageturner_magic.rendering import deployments, terminal
+
+    serves = deployment.endpoint_type == "local" and not values.detach
     try:
-        _show(handle, lines, arguments)
+        _write(deployment, values)
+        if not values.json and (command := deployments.invoke_command(deployment)):
+            terminal.say(f"Try: {command}", sys.stderr)
         if serves:
-            _serve(name)
+            _serve(deployment.name)
     except KeyboardInterrupt:
         # Before it has been deployed an interrupt cancels; this one ends what serves.
         if not serves:
             raise
-        upkeep.delete(name)
+        upkeep.delete(deployment.name)
 
 
 def _serve(name: str) -> None:
@@ -134,108 +185,27 @@ def _serve(name: str) -> None:
     raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
 
 
-def _status(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import dashboard
-    from sageturner_magic.rendering import dashboards, terminal
-
-    shown = dashboard.dashboard(arguments.name, hours=arguments.hours, aws=aws_options(arguments))
-    if arguments.json:
-        _print_json([shown.to_dict()])
-    else:
-        terminal.say(dashboards.text(shown))
-
-
-def _list(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import endpoint
-    from sageturner_magic.rendering import endpoints, terminal
-
-    found, notes = endpoint.endpoints(aws_options(arguments))
-    if arguments.json:
-        _print_json(endpoints.listed_data(found, time.time()))
-    else:
-        terminal.say(endpoints.endpoints_text(found, time.time()))
-    for note in notes:
+def _write_listing(listing: Listing, values: SimpleNamespace) -> None:
+    _write(listing, values)
+    for note in listing.notes:
         print(f"{note.severity}: {note}", file=sys.stderr)
 
 
-def _logs(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import asking
-    from sageturner_magic.rendering import terminal
-
-    if arguments.follow:
-        lines = asking.follow_logs(arguments.name, aws=aws_options(arguments))
-    else:
-        lines = asking.logs(arguments.name, last=arguments.lines, aws=aws_options(arguments))
-    for line in lines:
-        terminal.say(line)
-
-
-def _invoke(arguments: Namespace) -> None:
-    from sageturner_magic.deployment.endpoint import Endpoint
+def _write_prediction(prediction: Prediction, values: SimpleNamespace) -> None:
     from sageturner_magic.rendering import responses, terminal
 
-    request = request_of(arguments)
-    endpoint = Endpoint.at(arguments.name, aws_options(arguments))
-    if arguments.stream:
-        prediction = terminal.write_stream(endpoint.send_stream(request), as_json=arguments.json)
+    if values.json:
+        _write(prediction, values)
+        return
+    if isinstance(prediction.value, bytes):
+        sys.stdout.buffer.write(prediction.body)
     else:
-        prediction = endpoint.send(request)
-        if arguments.json:
-            _print_json(
-                {
-                    "status": prediction.status,
-                    "latency_ms": prediction.latency_ms,
-                    "content_type": prediction.content_type,
-                    "value": prediction.value,
-                }
-            )
-            return
-        if isinstance(prediction.value, bytes):
-            sys.stdout.buffer.write(prediction.body)
-        else:
-            terminal.say(responses.value_text(prediction.value))
+        terminal.say(responses.value_text(prediction.value))
     terminal.say(responses.prediction_summary(prediction), sys.stderr)
 
 
-def _try(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
-    from sageturner_magic.rendering import trials
-    from sageturner_magic.targets.payload import encode
-
-    if arguments.name and arguments.payload is None and not is_name(arguments.name):
-        arguments.name, arguments.payload = None, arguments.name
-    sample = encode(*payload_of(arguments)) if has_payload(arguments) else None
-    lines = _lines(arguments)
-    handle = verbs.start_trial(sample, arguments.config_path, name=arguments.name, listener=lines)
-    _follow(handle, lines)
-    tried = handle.result()
-    if arguments.json:
-        _print_json(trials.tried_data(tried))
-    else:
-        print(trials.tried_text(tried))
-
-
-def _load_test(arguments: Namespace) -> None:
-    from sageturner_magic.deployment.endpoint import Endpoint
-    from sageturner_magic.deployment.load_test import start_load_test
-    from sageturner_magic.rendering import load_tests, terminal
-
-    endpoint = Endpoint.at(arguments.name, aws_options(arguments))
-    run = start_load_test(
-        endpoint,
-        request_of(arguments, endpoint.example_payload),
-        requests=arguments.requests,
-        concurrency=arguments.concurrency,
-    )
-    if sys.stderr.isatty() and not arguments.json:
-        terminal.follow_load_test(run)
-    else:
-        run.watch(lambda: None)
-    test = run.result()
-    if arguments.json:
-        _print_json(test.to_dict())
-    else:
-        terminal.say(load_tests.text(test))
+def _write_load_test(test: LoadTest, values: SimpleNamespace) -> None:
+    _write(test, values)
     if test.stopped:
         raise InvocationCancelled(f"The load test was stopped after {test.sent:,} requests")
     if test.failed:
@@ -246,134 +216,10 @@ def _load_test(arguments: Namespace) -> None:
         )
 
 
-def _setup(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import upkeep
-
-    if arguments.show_policy:
-        print(
-            upkeep.show_policy(
-                arguments.config_path, verbs=arguments.verbs, aws=aws_options(arguments)
-            )
-        )
-        return
-    changed = upkeep.setup(arguments.config_path, aws=aws_options(arguments))
-    print("\n".join(changed) or "everything is as it should be; nothing was changed")
-
-
-def _rollback(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
-
-    lines = _lines(arguments)
-    handle = verbs.start_rollback(
-        arguments.name,
-        arguments.version,
-        aws=aws_options(arguments),
-        listener=lines,
-    )
-    _show(handle, lines, arguments)
-
-
-def _delete(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import upkeep
-    from sageturner_magic.deployment.endpoint import is_local
-
-    if bool(arguments.name) == arguments.orphans:
-        raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
-    aws = aws_options(arguments)
-    if arguments.name and is_local(arguments.name, aws):
-        upkeep.delete(arguments.name)
-        removed = [f"endpoint {arguments.name}"]
-    else:
-        removal = upkeep.plan_removal(
-            None if arguments.orphans else arguments.name,
-            arguments.config_path,
-            everybody=arguments.everybody,
-            aws=aws,
-        )
-        removed = removal.lines
-        _confirm(removed, arguments.yes)
-        removal.run(lambda line: print(line, file=sys.stderr, flush=True))
-    if arguments.json:
-        _print_json({"deleted": removed})
-    elif arguments.name:
-        print(f"{arguments.name} is deleted; nothing of it is left")
-    elif not removed:
-        print("there are no orphans")
-
-
-def _teardown(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import upkeep
-
-    removal = upkeep.plan_teardown(arguments.config_path, aws=aws_options(arguments))
-    _confirm(removal.lines, arguments.yes)
-    removal.run(print)
-
-
-def _confirm(lines: list[str], yes: bool) -> None:
-    """Show what will be removed and ask. Raises UsageError where nobody can answer."""
-    if not lines or yes:
-        return
-    print("This will be removed:", *(f"  {line}" for line in lines), sep="\n", file=sys.stderr)
-    if not sys.stdin.isatty():
-        raise UsageError("Nothing was removed", why="nobody can be asked here", do="add `--yes`")
-    if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise DeploymentCancelled("Nothing was removed")
-
-
-def _export(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
-
-    for path in verbs.export(arguments.folder, arguments.config_path):
-        print(path)
-
-
-def _code(arguments: Namespace) -> None:
-    from sageturner_magic.deployment import verbs
-
-    config, name = arguments.config_path, arguments.name
-    if arguments.diff:
-        print(verbs.code_diff(config, name=name, aws=aws_options(arguments)), end="")
-    else:
-        print(verbs.code(config, name=name), end="")
-
-
-def _form(arguments: Namespace) -> None:
-    raise UsageError(
-        "A shell cannot show the form",
-        do="run `%sageturner form` in JupyterLab or Notebook 7; here `sageturner init` writes a"
-        " commented sageturner.yaml",
-    )
-
-
-def _schema(arguments: Namespace) -> None:
-    from sageturner_magic.config import json_schema
-
-    _print_json(json_schema())
-
-
-def _doctor(arguments: Namespace) -> None:
-    from sageturner_magic.deployment.doctor import doctor
-
-    print(doctor(aws_options(arguments)))
-
-
-COMMANDS: dict[str, Callable[[Namespace], None]] = {
-    "init": _init,
-    "setup": _setup,
-    "try": _try,
-    "form": _form,
-    "plan": _plan,
-    "deploy": _deploy,
-    "status": _status,
-    "list": _list,
-    "logs": _logs,
-    "invoke": _invoke,
-    "load-test": _load_test,
-    "rollback": _rollback,
-    "delete": _delete,
-    "teardown": _teardown,
-    "export": _export,
-    "code": _code,
-    "schema": _schema,
-    "doctor": _doctor,
+WRITE: dict[str, Callable[[Any, SimpleNamespace], None]] = {
+    "sageturner_magic.deployment.events:Deployment": _write_deployment,
+    "sageturner_magic.deployment.endpoint:Listing": _write_listing,
+    "sageturner_magic.targets.prediction:Prediction": _write_prediction,
+    "sageturner_magic.deployment.load_result:LoadTest": _write_load_test,
 }
+"""Path of a type -> how a shell writes it, where that is more than its text or JSON."""

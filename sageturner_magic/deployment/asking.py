@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from sageturner_magic.deployment.endpoint import Endpoint, endpoints
+from sageturner_magic.deployment.endpoint import Endpoint, listing
 from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.targets.endpoint import EndpointDescription
 from sageturner_magic.targets.payload import encode
@@ -20,7 +20,7 @@ def status(name: str, *, aws: AwsOptions = HERE) -> EndpointDescription:
 
 def list_endpoints(*, aws: AwsOptions = HERE) -> list[EndpointDescription]:
     """All endpoints: local ones, and those on SageMaker where there are AWS credentials."""
-    return endpoints(aws)[0]
+    return list(listing(aws).endpoints)
 
 
 def logs(name: str, *, last: int | None = None, aws: AwsOptions = HERE) -> Iterator[str]:

@@ -1,10 +1,11 @@
-"""What this machine, this AWS account and this Python environment can and lack."""
+"""Check this machine, AWS account and Python environment, and report what is missing."""
 
 from __future__ import annotations
 
 import platform
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 
@@ -14,7 +15,7 @@ from sageturner_magic.aws.bucket import bucket_findings
 from sageturner_magic.aws.limits import instance_types
 from sageturner_magic.aws.names import names
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.deployment.request import AwsOptions
+from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.errors import AwsError, SageturnerError
 from sageturner_magic.image.engine import connect
 from sageturner_magic.image.gpu import Package, doctor_table
@@ -23,22 +24,32 @@ HEAVY = ("torch", "tensorflow", "jax", "onnxruntime", "cupy", "vllm")
 """Frameworks with builds for GPUs; without one the table of instances says nothing."""
 
 
-def doctor(aws: AwsOptions) -> str:
-    """A report for people: each line a part and its state, then what GPUs would need."""
-    lines = [
-        f"{label:<12} {state}"
-        for label, state in (
-            ("sageturner", __version__),
-            ("Python", f"{platform.python_version()} ({sys.executable})"),
-            ("Docker", _said(_docker)),
-            *_account(aws),
-        )
-    ]
-    if any(find_spec(name) for name in HEAVY):
-        python = ".".join(map(str, sys.version_info[:2]))
-        table = doctor_table(installed(), python, instance_types())
-        lines += ["", "This environment's frameworks on SageMaker's instances:", table]
-    return "\n".join(lines)
+@dataclass(frozen=True)
+class Report:
+    """What `doctor` found.
+
+    Attributes:
+        parts: A part and its state, or what is wrong with it and what to do.
+        frameworks: The rows of a table with a head: what this environment's frameworks need on
+            each family of instances; empty without such a framework.
+    """
+
+    parts: tuple[tuple[str, str], ...]
+    frameworks: tuple[tuple[str, ...], ...]
+
+
+def doctor(*, aws: AwsOptions = HERE) -> Report:
+    """Check this machine, AWS account and Python environment; what is missing is in the report."""
+    parts = (
+        ("sageturner", __version__),
+        ("Python", f"{platform.python_version()} ({sys.executable})"),
+        ("Docker", _said(_docker)),
+        *_account(aws),
+    )
+    if not any(find_spec(name) for name in HEAVY):
+        return Report(parts, ())
+    python = ".".join(map(str, sys.version_info[:2]))
+    return Report(parts, doctor_table(installed(), python, instance_types()))
 
 
 def installed() -> list[Package]:

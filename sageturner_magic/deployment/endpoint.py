@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from sageturner_magic.deployment import deployed_code
 from sageturner_magic.deployment.request import AwsOptions
@@ -224,13 +225,23 @@ def _find(name: str, aws: AwsOptions) -> LocalTarget | SageMakerTarget:
         ) from None
 
 
-def endpoints(aws: AwsOptions) -> tuple[list[EndpointDescription], list[Finding]]:
-    """All endpoints, local ones first, and a note where AWS could not be asked."""
+@dataclass(frozen=True)
+class Listing:
+    """Endpoints. Attributes: endpoints (local ones first), notes, now (seconds since the epoch)."""
+
+    endpoints: tuple[EndpointDescription, ...]
+    notes: tuple[Finding, ...]
+    now: float
+
+
+def listing(aws: AwsOptions) -> Listing:
+    """List all endpoints, with a note where AWS could not be asked."""
     local = LocalTarget().list() if aws.includes_local else []
     try:
-        return [*local, *SageMakerTarget(aws.open()).list()], []
+        return Listing((*local, *SageMakerTarget(aws.open()).list()), (), time.time())
     except AwsError as error:
         if not aws.includes_local:
             raise
         what = "Endpoints on SageMaker are not listed"
-        return local, [Finding(what, why=error.findings[0].what, severity="note")]
+        note = Finding(what, why=error.findings[0].what, severity="note")
+        return Listing(tuple(local), (note,), time.time())

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from sageturner_magic.capture import Notebook
+    from sageturner_magic.deployment.request import AwsOptions
+    from sageturner_magic.values import ContainerMode, EndpointType
 
 
 class Here(Protocol):
@@ -23,6 +26,21 @@ class Here(Protocol):
 
     @property
     def region(self) -> str | None: ...
+
+    def ended(self, endpoint: str) -> None:
+        """Forget an endpoint that was deleted."""
+
+    def show_form(
+        self,
+        config: str | Path | None,
+        *,
+        endpoint_type: EndpointType,
+        container_mode: ContainerMode,
+        invoke: str | None,
+        text: str | None,
+        aws: AwsOptions,
+    ) -> None:
+        """Display what `form` asks for."""
 
 
 _here: list[Here] = []

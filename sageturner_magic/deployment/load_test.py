@@ -13,7 +13,7 @@ from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.errors import InvocationCancelled, UsageError
 from sageturner_magic.targets.endpoint import Price, Send
 from sageturner_magic.targets.payload import encode
-from sageturner_magic.values import REQUEST_SECONDS, Request
+from sageturner_magic.values import REQUEST_SECONDS
 
 REDRAWS = 5
 """How often a second a load test that runs is drawn."""
@@ -131,9 +131,17 @@ def _cost(price: Price, busy: float) -> tuple[float | None, str]:
 
 
 def start_load_test(
-    endpoint: Endpoint, request: Request, *, requests: int, concurrency: int
+    name: str,
+    payload: object = None,
+    *,
+    requests: int = 200,
+    concurrency: int = 8,
+    content_type: str | None = None,
+    accept: str | None = None,
+    timeout_s: float = REQUEST_SECONDS,
+    aws: AwsOptions = HERE,
 ) -> LoadRun:
-    """A load test that is ready to be run by `watch`; see `load_test`."""
+    """Return a load test that `watch` runs; see `load_test`."""
     for flag, value, most in (
         ("--requests", requests, None),
         ("--concurrency", concurrency, MOST_CONCURRENT),
@@ -143,9 +151,11 @@ def start_load_test(
                 f"`{flag}` is {value}",
                 do=f"choose from 1 to {most:,}" if most else "choose 1 or more",
             )
+    endpoint = Endpoint.at(name, aws)
+    payload = endpoint.example_payload() if payload is None else payload
     return LoadRun(
-        endpoint.name,
-        endpoint.sender(request, concurrency),
+        name,
+        endpoint.sender(encode(payload, content_type, accept, timeout_s), concurrency),
         requests=requests,
         concurrency=concurrency,
         price=endpoint.price(),
@@ -178,9 +188,15 @@ def load_test(
         UsageError: A number that makes no sense, or no payload.
         EndpointError: There is no such endpoint.
     """
-    endpoint = Endpoint.at(name, aws)
-    payload = endpoint.example_payload() if payload is None else payload
-    request = encode(payload, content_type, accept, timeout_s)
-    run = start_load_test(endpoint, request, requests=requests, concurrency=concurrency)
+    run = start_load_test(
+        name,
+        payload,
+        requests=requests,
+        concurrency=concurrency,
+        content_type=content_type,
+        accept=accept,
+        timeout_s=timeout_s,
+        aws=aws,
+    )
     run.watch(lambda: None)
     return run.result()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sageturner_magic.aws import iam, policies
 from sageturner_magic.aws.bucket import ensure_bucket
 from sageturner_magic.aws.names import Names, names
+from sageturner_magic.aws.policies import PERMISSION_SETS, PermissionSet
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Config
 from sageturner_magic.config.schema import Overrides
@@ -22,8 +23,16 @@ from sageturner_magic.deployment.verbs import DEFAULT_CONFIG, find_config
 from sageturner_magic.errors import AwsError, UsageError
 from sageturner_magic.targets.local import LocalTarget
 
-SAME_POLICY = {"status": "list", "load-test": "invoke"}
-"""Verbs that need what another one needs."""
+
+class Changes(list[str]):
+    """What `setup` changed, a line each."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An IAM policy. Attributes: document, as IAM takes it."""
+
+    document: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -64,8 +73,8 @@ def _overrides(config: Config | str | Path | None) -> Overrides | None:
     return find_config(config).overrides
 
 
-def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> list[str]:
-    """Make the execution role and the bucket, or mend what drifted; says what was changed.
+def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> Changes:
+    """Create or repair the IAM role and the S3 bucket, and return what was changed.
 
     Raises:
         AwsError: One of that name is not ours; a call failed.
@@ -82,31 +91,22 @@ def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) 
         changed = [f"left role {role.name} as it is, which is your own"]
     else:
         changed = [*iam.ensure_role(found.session, found.names)[1]]
-    return [*changed, *ensure_bucket(found.session, found.names)]
+    return Changes([*changed, *ensure_bucket(found.session, found.names)])
 
 
 def show_policy(
     config: Config | str | Path | None = None,
     *,
-    verbs: str | None = None,
+    permissions: Collection[PermissionSet] | None = None,
     aws: AwsOptions = HERE,
-) -> str:
-    """The minimal IAM policy, as JSON, of whoever uses `verbs` (comma-separated; all).
+) -> Policy:
+    """Return the minimal IAM policy of whoever has these permissions (default: all).
 
     Raises:
-        UsageError: A verb that needs no permission or does not exist.
+        AwsError: There are no credentials, or no region.
     """
-    named = [verb.strip() for verb in (verbs or ",".join(policies.VERBS)).split(",")]
-    wanted = [SAME_POLICY.get(verb, verb) for verb in named]
-    if unknown := [verb for verb in wanted if verb not in policies.VERBS]:
-        raise UsageError(
-            f"There is no policy for `{unknown[0]}`", do=f"choose from {', '.join(policies.VERBS)}"
-        )
-    found = account(config, aws=aws)
-    document = policies.caller_policy(
-        found.names, [verb for verb in policies.VERBS if verb in wanted]
-    )
-    return json.dumps(document, indent=2)
+    wanted = PERMISSION_SETS if permissions is None else permissions
+    return Policy(policies.caller_policy(account(config, aws=aws).names, wanted))
 
 
 @dataclass(frozen=True)
@@ -116,46 +116,103 @@ class PlannedRemoval:
     Attributes:
         lines: What, a line each; empty when there is nothing.
         run: Removes it, telling of each thing; raises AwsError or EndpointError.
+        done: What to say afterwards; empty where the lines say it.
+        asks: Whether to ask before: not for a local endpoint, which costs nothing and comes back
+            with one command.
     """
 
-    lines: list[str]
+    lines: tuple[str, ...]
     run: Callable[[removal.Say], None]
+    done: str = ""
+    asks: bool = True
 
 
 def plan_removal(
     name: str | None,
     config: Config | str | Path | None = None,
     *,
+    orphans: bool = False,
     everybody: bool = False,
     aws: AwsOptions = HERE,
 ) -> PlannedRemoval:
-    """What goes with an endpoint on SageMaker, or (without a name) what nothing uses any more.
+    """Return what goes with an endpoint, or (without a name) what nothing uses any more.
 
     Args:
         config: For its `overrides`.
-        everybody: Without a name: also what others created.
+        orphans: What nothing uses any more, in place of an endpoint.
+        everybody: With `orphans`: also what others created.
 
     Raises:
+        UsageError: Neither a name nor `orphans`, or both.
         EndpointError: It is not ours, or busy.
     """
-    found = _account_of(name, config, aws)
-    if name is None:
+    if bool(name) == orphans:
+        raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
+    if not name:
+        found = account(config, aws=aws)
         gone = removal.of_orphans(found.session, found.names, everybody=everybody, now=time.time())
-    else:
-        gone = removal.of_endpoint(found.session, found.names, name)
-    return PlannedRemoval(gone.lines(), lambda say: removal.remove(found.session, gone, say))
+        return PlannedRemoval(
+            tuple(gone.lines()),
+            lambda say: removal.remove(found.session, gone, say),
+            "no orphans are left",
+        )
+    done = f"{name} is deleted; nothing of it is left"
+    if is_local(name, aws):
+        return PlannedRemoval(
+            (f"endpoint {name}",), lambda say: _remove_local(name), done, asks=False
+        )
+    found = _account_of(name, config, aws)
+    whole = removal.of_endpoint(found.session, found.names, name)
+
+    def remove(say: removal.Say) -> None:
+        removal.remove(found.session, whole, say)
+        _forget(name)
+
+    return PlannedRemoval(tuple(whole.lines()), remove, done)
+
+
+def _remove_local(name: str) -> None:
+    LocalTarget().delete(name)
+    _forget(name)
+
+
+def _forget(name: str) -> None:
+    if notebook := here():
+        notebook.ended(name)
 
 
 def plan_teardown(
     config: Config | str | Path | None = None, *, aws: AwsOptions = HERE
 ) -> PlannedRemoval:
-    """Everything that setup and deployments made. Raises SageturnerError while endpoints live."""
+    """Return all that setup and deployments created.
+
+    Raises:
+        SageturnerError: Endpoints are left.
+    """
     found = account(config, aws=aws)
     everything = removal.of_everything(found.session, found.names)
     return PlannedRemoval(
-        [*everything.lines],
+        everything.lines,
         lambda say: removal.tear_down(found.session, found.names, everything, say),
     )
+
+
+def teardown(
+    config: Config | str | Path | None = None,
+    *,
+    aws: AwsOptions = HERE,
+    say: removal.Say = lambda line: None,
+) -> None:
+    """Remove role, bucket, repository and logs from AWS, without asking.
+
+    Args:
+        config: For its `overrides`.
+        say: Told of each thing that was removed.
+
+    Raises:
+        SageturnerError: Endpoints are left; a call failed.
+    """
+    plan_teardown(config, aws=aws).run(say)
 
 
 def delete(
@@ -165,7 +222,7 @@ def delete(
     aws: AwsOptions = HERE,
     say: removal.Say = lambda line: None,
 ) -> None:
-    """End an endpoint and remove what was made for it and nothing else uses.
+    """Delete an endpoint, and what was created for it and nothing else uses, without asking.
 
     Safe to repeat; finishes what an interrupted run began.
 
@@ -176,24 +233,19 @@ def delete(
     Raises:
         EndpointError: It is not there, not ours, or busy.
     """
-    if is_local(name, aws):
-        LocalTarget().delete(name)
-    else:
-        plan_removal(name, config, aws=aws).run(say)
-    if notebook := here():
-        notebook.notebook.ended(name)
+    plan_removal(name, config, aws=aws).run(say)
 
 
-def _account_of(name: str | None, config: Config | str | Path | None, aws: AwsOptions) -> Account:
+def _account_of(name: str, config: Config | str | Path | None, aws: AwsOptions) -> Account:
     try:
-        if name is not None and config is None:
+        if config is None:
             # What is to go says itself where it lies: a configuration with mistakes keeps nobody
             # from deleting.
             session = aws.open()
             return Account(session, names(session))
         return account(config, aws=aws)
     except AwsError:
-        if name is not None and aws.includes_local:
+        if aws.includes_local:
             # No local endpoint and no AWS: says both.
             Endpoint(name)
         raise

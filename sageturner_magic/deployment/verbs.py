@@ -125,31 +125,37 @@ def try_(
     Raises:
         SageturnerError: What would fail where the model runs, with the cell's line.
     """
-    sample = None if payload is EXAMPLE else encode(payload, content_type)
-    asked = _request(_trial_config(config, name), "local", "generate")
+    asked, sample = _trial_request(payload, config, name, content_type)
     with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
         return try_request(asked, sample, Path(workspace), _Silent())
 
 
 def start_trial(
-    sample: Request | None,
+    payload: object = EXAMPLE,
     config: Config | str | Path | None = None,
     *,
     name: str | None = None,
+    content_type: str | None = None,
     listener: Listener | None = None,
 ) -> TrialHandle:
     """Begin what `try_` does in a thread of its own, which tells how far it is.
 
     Args:
-        sample: The request; None for what example_request() returns.
-        config, name: As for `try_`.
+        payload, config, name, content_type: As for `try_`.
         listener: Called with each event, on the trial's thread.
 
     Raises:
-        SageturnerError: The configuration cannot be used.
+        SageturnerError: The configuration or the payload cannot be used.
     """
-    asked = _request(_trial_config(config, name), "local", "generate")
+    asked, sample = _trial_request(payload, config, name, content_type)
     return TrialHandle(asked, sample, listener)
+
+
+def _trial_request(
+    payload: object, config: Config | str | Path | None, name: str | None, content_type: str | None
+) -> tuple[DeployRequest, Request | None]:
+    sample = None if payload is EXAMPLE else encode(payload, content_type)
+    return _request(_trial_config(config, name), "local", "generate"), sample
 
 
 def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:
@@ -216,6 +222,32 @@ def plan(
         raise
     except Exception as error:
         raise unexpected(error) from error
+
+
+def planned_dockerfile(
+    config: Config | str | Path | None = None,
+    *,
+    endpoint_type: EndpointType = "local",
+    container_mode: ContainerMode = "generate",
+    verify: bool = False,
+    aws: AwsOptions = HERE,
+) -> str:
+    """Return the Dockerfile of what `plan` plans.
+
+    Raises:
+        UsageError: There is no image.
+        SageturnerError: As for `plan`.
+    """
+    made = plan(
+        config, endpoint_type=endpoint_type, container_mode=container_mode, verify=verify, aws=aws
+    )
+    if not made.dockerfile:
+        raise UsageError(
+            "There is no Dockerfile",
+            why="`--dockerfile` shows that of an image for SageMaker",
+            do="add `-e serverless` or `-e server`",
+        )
+    return made.dockerfile
 
 
 def dockerfile(
@@ -301,6 +333,43 @@ def deploy(
     return handle.result()
 
 
+def form(
+    config: str | Path | None = None,
+    *,
+    endpoint_type: EndpointType = "local",
+    container_mode: ContainerMode = "generate",
+    invoke: str | None = None,
+    text: str | None = None,
+    aws: AwsOptions = HERE,
+) -> None:
+    """Show a form that fills in and deploys a configuration, in a notebook.
+
+    Args:
+        config: The file to begin with.
+        invoke: The endpoint that the form sends requests to, in place of deploying.
+        text: YAML to begin with, in place of a file.
+
+    Raises:
+        UsageError: This is not a notebook that can show it.
+        ConfigError: The configuration to begin with cannot be used.
+    """
+    notebook = here()
+    if notebook is None:
+        raise UsageError(
+            "A shell cannot show the form",
+            do="run `%sageturner form` in JupyterLab or Notebook 7; here `sageturner init` writes a"
+            " commented sageturner.yaml",
+        )
+    notebook.show_form(
+        config,
+        endpoint_type=endpoint_type,
+        container_mode=container_mode,
+        invoke=invoke,
+        text=text,
+        aws=aws,
+    )
+
+
 def init(path: str | Path | None = None) -> Path:
     """Write a commented sageturner.yaml and return where.
 
@@ -335,8 +404,14 @@ def export(folder: str | Path, config: Config | str | Path | None = None) -> lis
     return export_folder(asked, Path(folder).expanduser().absolute(), _Silent())
 
 
-def code(config: Config | str | Path | None = None, *, name: str | None = None) -> str:
-    """The text of the sageturner.py that would be deployed.
+class Source(str):
+    """The text of a module, or of a diff of one."""
+
+    __slots__ = ()
+
+
+def code(config: Config | str | Path | None = None, *, name: str | None = None) -> Source:
+    """Return the text of the sageturner.py that would be deployed.
 
     Args:
         name: The captured name, in place of a configuration; may be left out as well where the
@@ -348,8 +423,8 @@ def code(config: Config | str | Path | None = None, *, name: str | None = None) 
     """
     named = name if config is None else None
     if named and not _is_captured(named) and LocalState().read(named):
-        return Endpoint(named).source()
-    return _code_request(config, name).code.module()[0].source
+        return Source(Endpoint(named).source())
+    return Source(_code_request(config, name).code.module()[0].source)
 
 
 def _is_captured(name: str) -> bool:
@@ -361,8 +436,8 @@ def _is_captured(name: str) -> bool:
 
 def code_diff(
     config: Config | str | Path | None = None, *, name: str | None = None, aws: AwsOptions = HERE
-) -> str:
-    """What would change in sageturner.py, as a unified diff; empty when nothing would.
+) -> Source:
+    """Return what would change in sageturner.py, as a unified diff; empty when nothing would.
 
     Raises:
         CaptureError: There is no code, or it cannot be captured.
@@ -371,14 +446,13 @@ def code_diff(
     asked = _code_request(config, name)
     endpoint = asked.config.name
     deployed = Endpoint.at(endpoint, aws)
-    return "".join(
-        difflib.unified_diff(
-            deployed.source().splitlines(keepends=True),
-            asked.code.module()[0].source.splitlines(keepends=True),
-            f"{endpoint} (deployed)",
-            f"{endpoint} (captured)",
-        )
+    lines = difflib.unified_diff(
+        deployed.source().splitlines(keepends=True),
+        asked.code.module()[0].source.splitlines(keepends=True),
+        f"{endpoint} (deployed)",
+        f"{endpoint} (captured)",
     )
+    return Source("".join(lines))
 
 
 def _code_request(config: Config | str | Path | None, name: str | None) -> DeployRequest:

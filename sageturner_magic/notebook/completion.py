@@ -5,7 +5,6 @@ The core knows neither IPython nor AWS: what exists is asked of a `World`.
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ from pathlib import Path
 from typing import Protocol
 
 from sageturner_magic.notebook.first_line import magic_first
-from sageturner_magic.verbs.arguments import TAKES_CELL, VERBS, Parser, parser
+from sageturner_magic.verbs.arguments import Argument, by_flag
+from sageturner_magic.verbs.table import PERMITTED, VERBS
 
 _LINE = re.compile(r"(?:[\w\s.,]+=)?\s*(?P<percent>%{0,2})sageturner\s+(?P<rest>.*)", re.DOTALL)
 _CAPTURE = re.compile(r"%%sageturner_(?:load|predict)\s+(?P<rest>\S*)")
-_YAML_CELL = re.compile(rf"\s*%%sageturner\s+(?:{'|'.join(TAKES_CELL)})\b")
-_PYTHON_CELL = re.compile(r"\s*%%sageturner\s+invoke\b")
+_CELL = re.compile(r"\s*%%sageturner\s+(?P<verb>[\w-]+)")
 _CONFIG_FILES = (".yaml", ".yml")
 _MODELS = (".gz", ".joblib", ".pkl", ".pt", ".onnx", ".safetensors", ".npz", ".json")
 
@@ -73,17 +72,24 @@ def complete(text: str, line: int, column: int, world: World) -> Completions | N
     lines = text.split("\n")
     before = lines[line][:column]
     lines = magic_first(lines)
-    if line and _YAML_CELL.match(lines[0]):
-        body = "\n".join(lines[1:])
+    body = _body(lines[0]) if line else ""
+    if body == "configuration":
         until = "\n".join([*lines[1:line], before])
-        return _yaml(body, until, lines[line][column:], world)
-    if line and _PYTHON_CELL.match(lines[0]):
+        return _yaml("\n".join(lines[1:]), until, lines[line][column:], world)
+    if body == "payload":
         return _python(before, world)
     if match := _CAPTURE.fullmatch(before):
         return _that_begin(match["rest"], {*world.captures(), *world.endpoints()}, "endpoint")
     if match := _LINE.fullmatch(before):
         return _line(match["rest"], match["percent"] == "%%", world)
     return None
+
+
+def _body(first_line: str) -> str:
+    """What the body of a cell means that begins with this line."""
+    match = _CELL.match(first_line)
+    verb = VERBS.get(match["verb"]) if match else None
+    return verb.cell if verb else ""
 
 
 def _that_begin(fragment: str, texts: Iterable[str], kind: str) -> Completions:
@@ -104,24 +110,24 @@ def _python(before: str, world: World) -> Completions:
 def _line(rest: str, is_cell: bool, world: World) -> Completions | None:
     *words, fragment = re.split(r"\s+", rest)
     if not words:
-        verbs = (*TAKES_CELL, "invoke") if is_cell else VERBS
+        verbs = [verb.name for verb in VERBS.values() if verb.cell or not is_cell]
         return _that_begin(fragment, verbs, "verb")
     verb = words.pop(0)
     if verb not in VERBS:
         return None
-    line = _Line(verb, parser(verb, "%sageturner"), words, is_cell)
+    line = _Line(verb, words, is_cell)
     flag, equals, value = fragment.partition("=")
-    if equals and (action := line.flags.get(flag)) is not None:
-        return line.values(action, value, world)
-    if words and (action := line.flags.get(words[-1])) is not None and action.nargs != 0:
-        return line.values(action, fragment, world)
+    if equals and (argument := line.flags.get(flag)) is not None:
+        return line.values(argument, value, world)
+    if words and (argument := line.flags.get(words[-1])) is not None and argument.takes_value:
+        return line.values(argument, fragment, world)
     if fragment.startswith("-"):
         return _that_begin(fragment, line.unused_flags(), "flag")
-    if action := line.positional():
-        found = line.values(action, fragment, world)
+    if argument := line.positional():
+        found = line.values(argument, fragment, world)
         if found is None or fragment or found.texts:
             return found
-    elif verb == "invoke":
+    elif VERBS[verb].takes_payload:
         return _python(rest, world)
     return _that_begin(fragment, line.unused_flags(), "flag")
 
@@ -129,54 +135,54 @@ def _line(rest: str, is_cell: bool, world: World) -> Completions | None:
 class _Line:
     """The words behind a verb."""
 
-    def __init__(self, verb: str, made: Parser, words: Sequence[str], is_cell: bool) -> None:
+    def __init__(self, verb: str, words: Sequence[str], is_cell: bool) -> None:
         self._verb = verb
-        self._actions: list[argparse.Action] = made._actions
-        self.flags = {flag: action for action in self._actions for flag in action.option_strings}
+        self._arguments = VERBS[verb].arguments
+        self.flags = by_flag(self._arguments)
         self._is_cell = is_cell
         self._used: set[str] = set()
         self._positionals = 0
         value_next = False
         for word in words:
-            action = self.flags.get(word.partition("=")[0])
-            if action is not None:
-                self._used.add(action.dest)
-                value_next = action.nargs != 0 and "=" not in word
+            argument = self.flags.get(word.partition("=")[0])
+            if argument is not None:
+                self._used.add(argument.parameter)
+                value_next = argument.takes_value and "=" not in word
             else:
                 self._positionals += not value_next
                 value_next = False
 
-    def positional(self) -> argparse.Action | None:
+    def positional(self) -> Argument | None:
         """The next argument that is not a flag."""
-        positionals = [action for action in self._actions if not action.option_strings]
+        positionals = [argument for argument in self._arguments if not argument.flags]
         return positionals[self._positionals] if self._positionals < len(positionals) else None
 
     def unused_flags(self) -> list[str]:
         """The long form of every flag that may still be given."""
         return [
-            action.option_strings[-1]
-            for action in self._actions
-            if action.option_strings
-            and action.dest not in self._used
+            argument.flags[-1]
+            for argument in self._arguments
+            if argument.flags
+            and argument.parameter not in self._used
             # The configuration is the cell's body.
-            and not (self._is_cell and action.dest == "config_path")
+            and not (self._is_cell and argument.parameter == "config")
         ]
 
-    def values(self, action: argparse.Action, fragment: str, world: World) -> Completions | None:
-        if action.choices:
-            return _that_begin(fragment, map(str, action.choices), "value")
-        if action.dest == "verbs":
+    def values(self, argument: Argument, fragment: str, world: World) -> Completions | None:
+        if argument.choices:
+            return _that_begin(fragment, argument.choices, "value")
+        if argument.parameter == "permissions":
             *_, last = fragment.split(",")
-            return _that_begin(last, VERBS, "verb")
-        if action.dest == "name":
+            return _that_begin(last, PERMITTED, "verb")
+        if argument.parameter == "name":
             names = world.captures() if self._verb == "code" else world.endpoints()
             return _that_begin(fragment, names, "endpoint")
-        choices = _VALUES.get(action.dest)
+        choices = _VALUES.get(argument.parameter)
         return choices(fragment, world) if choices else Completions(fragment, (), "value")
 
 
 _VALUES: dict[str, Callable[[str, World], Completions | None]] = {
-    "config_path": lambda fragment, _: paths(fragment, _CONFIG_FILES),
+    "config": lambda fragment, _: paths(fragment, _CONFIG_FILES),
     "profile": lambda fragment, world: _that_begin(fragment, world.profiles(), "profile"),
     "region": lambda fragment, world: _that_begin(fragment, world.regions(), "region"),
     "folder": lambda fragment, _: paths(fragment, ()),

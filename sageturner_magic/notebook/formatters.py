@@ -1,11 +1,14 @@
-"""How results are shown in a shell: registered by the name of their type, imported when shown."""
+"""How results are shown in a notebook: registered by type, imported when shown."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pkgutil import resolve_name
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
+
+from sageturner_magic.rendering import registered, text_of
 
 Show = Callable[..., Any]
 
@@ -83,3 +86,42 @@ RESULTS: dict[tuple[str, str], dict[str, Show]] = {
     },
 }
 """Module and name of a type -> media type -> what makes it."""
+
+
+def show(result: object) -> Any:
+    """Return what a cell shows for the result of a magic; None where it prints the text."""
+    path = registered(SHOWN, result)
+    return resolve_name(path)(result) if path else None
+
+
+def _itself(result: object) -> object:
+    """The shell has formatters for its type."""
+    return result
+
+
+def _listing(listing: Any) -> Any:
+    from sageturner_magic.notebook.html import endpoints_shown
+
+    return endpoints_shown(listing.endpoints, listing.now, listing.notes)
+
+
+def _source(result: object) -> Any:
+    from sageturner_magic.notebook.html import code_shown
+
+    return code_shown(text_of(result))
+
+
+SHOWN = {
+    "sageturner_magic.targets.prediction:Prediction": f"{__name__}:_itself",
+    "sageturner_magic.deployment.load_result:LoadTest": f"{__name__}:_itself",
+    "sageturner_magic.deployment.plan:Plan": "sageturner_magic.notebook.html:plan_shown",
+    "sageturner_magic.deployment.trial:Tried": "sageturner_magic.notebook.predictions:tried_shown",
+    "sageturner_magic.deployment.dashboard:Dashboard": (
+        "sageturner_magic.notebook.html:dashboard_shown"
+    ),
+    "sageturner_magic.deployment.endpoint:Listing": f"{__name__}:_listing",
+    "sageturner_magic.deployment.verbs:Source": f"{__name__}:_source",
+    "sageturner_magic.deployment.doctor:Report": f"{__name__}:_source",
+    "builtins:dict": f"{__name__}:_source",
+}
+"""Path of a type -> path of what a magic returns in its place; others are printed."""

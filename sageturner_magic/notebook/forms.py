@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,17 +12,11 @@ from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.deployment.verbs import DEFAULT_CONFIG
 from sageturner_magic.errors import UsageError
 from sageturner_magic.notebook.session import Session
+from sageturner_magic.values import ContainerMode, EndpointType
 
 
-def show_form(
-    shell: InteractiveShell, session: Session, arguments: Namespace, cell: str | None
-) -> None:
-    """Display the deploy form, or the request form of `--invoke`.
-
-    Raises:
-        UsageError: Forms cannot be shown here.
-        ConfigError: The configuration to begin with cannot be used.
-    """
+def check_forms(shell: InteractiveShell) -> None:
+    """Raise UsageError where forms cannot be shown."""
     if not hasattr(shell, "kernel"):
         raise UsageError(
             "A terminal cannot show the form",
@@ -32,41 +25,43 @@ def show_form(
         )
     if find_spec("ipywidgets") is None:
         raise UsageError("The form needs ipywidgets", do="`%pip install ipywidgets`")
-    if arguments.invoke:
-        from sageturner_magic.notebook.form_invoke import InvokeForm
-
-        aws = AwsOptions(arguments.profile, arguments.region)
-        InvokeForm(shell, session, arguments.invoke, aws).show()
-        return
-    _show_deploy_form(shell, session, arguments, cell)
 
 
-def _show_deploy_form(
-    shell: InteractiveShell, session: Session, arguments: Namespace, cell: str | None
+def show_deploy_form(
+    shell: InteractiveShell,
+    session: Session,
+    config: str | Path | None,
+    text: str | None,
+    endpoint_type: EndpointType,
+    container_mode: ContainerMode,
+    aws: AwsOptions,
 ) -> None:
+    """Display the deploy form.
+
+    Args:
+        config: The file to begin with; ./sageturner.yaml where it is there.
+        text: YAML to begin with, in place of a file.
+
+    Raises:
+        ConfigError: The configuration to begin with cannot be used.
+    """
     from sageturner_magic.notebook.completer import shippable
     from sageturner_magic.notebook.form import Form, first_text
     from sageturner_magic.notebook.form_view import DeployForm
     from sageturner_magic.notebook.saving import SavedFile
 
-    path, text = arguments.config_path, None
-    if cell is not None and path is not None:
-        raise UsageError(
-            "There are two configurations: the cell's body and --config-path",
-            do="leave one of them out",
-        )
-    if cell is not None:
-        parse_config(cell, folder=Path.cwd(), origin=Origin.cell(session.number))
-    elif path is not None or Path(DEFAULT_CONFIG).exists():
-        file = Path(path or DEFAULT_CONFIG)
+    file = Path(config or DEFAULT_CONFIG).expanduser()
+    written = None
+    if text is not None:
+        parse_config(text, folder=Path.cwd(), origin=Origin.cell(session.number))
+    elif config is not None or file.exists():
         # The reader says what is wrong, with the place of each mistake.
         read_config(file)
-        text = file.expanduser().read_text(encoding="utf-8-sig")
-    saved = SavedFile(path or DEFAULT_CONFIG, text)
-    first = cell if cell is not None else text
+        written = file.read_text(encoding="utf-8-sig")
+    saved = SavedFile(str(config or DEFAULT_CONFIG), written)
+    first = text if text is not None else written
     if first is None:
         namespace = session.namespace
         first = first_text(session.notebook, namespace, shippable(namespace))
-    folder = Path(path or DEFAULT_CONFIG).expanduser().absolute().parent
-    form = Form(first, folder, arguments.endpoint_type, arguments.container_mode)
-    DeployForm(shell, session, form, saved, AwsOptions(arguments.profile, arguments.region)).show()
+    form = Form(first, file.absolute().parent, endpoint_type, container_mode)
+    DeployForm(shell, session, form, saved, aws).show()

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-import time
-from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -24,10 +23,14 @@ from sageturner_magic.text import clip, visible
 
 if TYPE_CHECKING:
     from sageturner_magic.config import Config
-    from sageturner_magic.deployment.request import AwsOptions
+    from sageturner_magic.deployment.endpoint import Listing
+    from sageturner_magic.deployment.load_test import LoadRun
     from sageturner_magic.deployment.run import DeploymentHandle
+    from sageturner_magic.deployment.trial_run import TrialHandle
+    from sageturner_magic.deployment.upkeep import PlannedRemoval
     from sageturner_magic.notebook.lines import Lines
-    from sageturner_magic.values import Request
+    from sageturner_magic.targets.prediction import PredictionStream
+    from sageturner_magic.verbs.verb import Verb
 
 PROG = "%sageturner"
 
@@ -88,7 +91,8 @@ class SageturnerMagics(Magics, Settings):
         `$name` and `{name}` in a line stand for a variable of the notebook, except in the
         payload of `invoke`, which is Python.
         """
-        from sageturner_magic.verbs.arguments import HelpShown, overview
+        from sageturner_magic.verbs.arguments import HelpShown
+        from sageturner_magic.verbs.table import overview
 
         verb, _, rest = line.strip().partition(" ")
         if not verb or verb in ("-h", "--help", "help"):
@@ -107,31 +111,34 @@ class SageturnerMagics(Magics, Settings):
 
             raise unexpected(error) from error
 
-    def _verb(self, verb: str, rest: str, cell: str | None) -> Any:
-        from sageturner_magic.verbs.arguments import (
-            TAKES_CELL,
-            is_name,
-            parse,
-            parser,
-            split,
-            split_payload,
-        )
+    def _verb(self, name: str, rest: str, cell: str | None) -> Any:
+        from sageturner_magic.rendering import registered
+        from sageturner_magic.verbs.arguments import by_flag, is_name, split, split_payload
+        from sageturner_magic.verbs.table import parse, verb_of
+        from sageturner_magic.verbs.verb import bound
 
-        if verb in TAKES_PAYLOAD:
-            options = parser(verb, PROG).options()
-            words, payload = split_payload(rest, options, is_name if verb == "try" else bool)
-            arguments = parse(verb, [self._expand(word) for word in words], PROG, self.defaults())
-            ask: Callable[[Namespace, str, str | None], Any] = getattr(self, _method(verb))
-            return ask(arguments, payload, cell)
-        words = [self._expand(word) for word in split(rest)]
-        arguments = parse(verb, words, PROG, self.defaults())
-        if cell is not None and verb not in TAKES_CELL:
-            raise UsageError(
-                f"`%%sageturner {verb}` has no use for a cell's body",
-                do=f"write `%sageturner {verb}` in a line of its own",
-            )
-        run: Callable[[Namespace, str | None], Any] = getattr(self, _method(verb))
-        return run(arguments, cell)
+        verb, payload = verb_of(name), ""
+        if verb.takes_payload:
+            may_be_name = is_name if name == "try" else bool
+            words, payload = split_payload(rest, by_flag(verb.arguments), may_be_name)
+        else:
+            words = split(rest)
+        values = parse(name, [self._expand(word) for word in words], PROG, self.defaults())
+        given: dict[str, Any] = {}
+        if verb.takes_payload:
+            given |= self._payload(verb, values, payload, cell)
+        if cell is not None:
+            given |= self._configuration(verb, values, cell)
+        elif name == "try" and values.config is None:
+            given["config"] = self.session.configuration(values.name)
+        values.lines = self._lines()
+        begin = bound(verb, values, listener=values.lines, **given)
+        if "listener" in begin.keywords:
+            # Before the work begins: an interrupt while this is imported would not reach it.
+            import sageturner_magic.notebook.progress  # noqa: F401
+        work = begin()
+        follow = registered(FOLLOW, work)
+        return follow(self, work, values) if follow else self._shown(work, values)
 
     def _expand(self, word: str) -> str:
         def value(match: re.Match[str]) -> str:
@@ -145,15 +152,23 @@ class SageturnerMagics(Magics, Settings):
 
         return re.sub(r"\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}", value, word)
 
-    def _config(self, arguments: Namespace, cell: str | None) -> Config | str | None:
-        path: str | None = arguments.config_path
-        if cell is None:
-            return path
-        if path is not None:
+    def _configuration(self, verb: Verb, values: SimpleNamespace, cell: str) -> dict[str, Any]:
+        """The configuration in a cell's body, for verbs that take one."""
+        if not verb.cell:
+            raise UsageError(
+                f"`%%sageturner {verb.name}` has no use for a cell's body",
+                do=f"write `%sageturner {verb.name}` in a line of its own",
+            )
+        if verb.cell == "payload":
+            return {}
+        if values.config is not None:
             raise UsageError(
                 "There are two configurations: the cell's body and --config-path",
                 do="leave one of them out",
             )
+        return {"text": cell} if verb.name == "form" else {"config": self._parsed(cell)}
+
+    def _parsed(self, cell: str) -> Config:
         from sageturner_magic.config import Origin, parse_config
 
         origin = Origin.cell(self.session.number, first_line=2)
@@ -161,59 +176,30 @@ class SageturnerMagics(Magics, Settings):
         self.session.configurations[config.name] = config
         return config
 
+    def _payload(
+        self, verb: Verb, values: SimpleNamespace, payload: str, cell: str | None
+    ) -> dict[str, Any]:
+        """The payload, an expression's value or a file, and its media type as far as given."""
+        from sageturner_magic.notebook.payload import evaluate
+        from sageturner_magic.targets.payload import read_payload
+
+        del values.payload
+        body = (cell or "") if verb.cell == "payload" else ""
+        if sum(map(bool, (payload, body, values.file))) > 1:
+            raise UsageError("There is more than one payload", do=WRITE_PAYLOAD)
+        if values.file:
+            data, content_type = read_payload(values.file, values.content_type)
+            return {"payload": data, "content_type": content_type}
+        if payload or body:
+            return {"payload": evaluate(payload or body, self.session.namespace)}
+        if verb.name == "invoke":
+            raise UsageError("There is no payload", do=WRITE_PAYLOAD)
+        return {}
+
     @property
     def _shell(self) -> InteractiveShell:
         assert self.shell is not None
         return self.shell
-
-    def _init(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import verbs
-
-        print(f"wrote {verbs.init(arguments.path)}")
-
-    def _form(self, arguments: Namespace, cell: str | None) -> None:
-        from sageturner_magic.notebook.forms import show_form
-
-        show_form(self._shell, self.session, arguments, cell)
-
-    def _plan(self, arguments: Namespace, cell: str | None) -> Any:
-        from sageturner_magic.deployment import verbs
-        from sageturner_magic.notebook.html import plan_shown
-        from sageturner_magic.rendering import plans
-
-        plan = verbs.plan(
-            self._config(arguments, cell),
-            endpoint_type=arguments.endpoint_type,
-            container_mode=arguments.container_mode,
-            verify=arguments.verify,
-            aws=_aws(arguments),
-        )
-        if arguments.dockerfile:
-            print(plans.plan_dockerfile(plan), end="")
-            return None
-        return plan_shown(plan)
-
-    def _deploy(self, arguments: Namespace, cell: str | None) -> Any:
-        from sageturner_magic.deployment import verbs
-        from sageturner_magic.notebook.progress import show_in_background
-
-        lines = self._lines()
-        handle = verbs.start_deployment(
-            self._config(arguments, cell),
-            endpoint_type=arguments.endpoint_type,
-            container_mode=arguments.container_mode,
-            detach=arguments.detach,
-            smoke_test=not arguments.no_smoke_test,
-            aws=_aws(arguments),
-            listener=lines,
-        )
-        self.session.endpoints.add(handle.progress.name)
-        if arguments.no_wait:
-            if lines is None:
-                show_in_background(self._shell, handle)
-            return handle
-        self._show(handle, lines)
-        return None
 
     def _lines(self) -> Lines | None:
         """What prints the events, where lines of text are wanted."""
@@ -221,10 +207,49 @@ class SageturnerMagics(Magics, Settings):
 
         return Lines() if self.progress_style == "text" else None
 
-    def _show(self, handle: DeploymentHandle, lines: Lines | None) -> None:
-        from sageturner_magic.notebook.progress import show_blocking
-        from sageturner_magic.rendering import deployments
+    def _shown(self, result: Any, values: SimpleNamespace) -> Any:
+        """Print a result, or return what the cell shows."""
+        from sageturner_magic.notebook.formatters import show
+        from sageturner_magic.rendering import json_of, text_of
 
+        if isinstance(result, Iterator):
+            return self._logs(result, values)
+        if result is None:
+            return None
+        if values.json:
+            print(json_of(result))
+            return None
+        shown = show(result)
+        if shown is None and (text := text_of(result)):
+            print(text, end="" if text.endswith("\n") else "\n")
+        return shown
+
+    def _logs(self, found: Iterator[str], values: SimpleNamespace) -> None:
+        from sageturner_magic.rendering import json_of
+
+        lines: list[str] | Iterator[str] = found
+        if not values.runs:
+            lines = [*found]
+            if values.json:
+                print(json_of(lines))
+                return
+            if values.last is None and len(lines) > LOG_LINES:
+                print(f"(the last {LOG_LINES:,} of {len(lines):,} lines; `-n N` shows more)")
+                lines = lines[-LOG_LINES:]
+        for line in lines:
+            print(json.dumps(line, ensure_ascii=False) if values.json else visible(clip(line)))
+
+    # --- work that has begun --------------------------------------------------------------
+
+    def _deployment(self, handle: DeploymentHandle, values: SimpleNamespace) -> Any:
+        from sageturner_magic.notebook.progress import show_blocking, show_in_background
+
+        self.session.endpoints.add(handle.progress.name)
+        lines = values.lines
+        if getattr(values, "no_wait", False):
+            if lines is None:
+                show_in_background(self._shell, handle)
+            return handle
         if lines is None:
             show_blocking(self._shell, handle)
         else:
@@ -234,188 +259,52 @@ class SageturnerMagics(Magics, Settings):
         except SageturnerError as error:
             # In a widget the details stand in the deployment's own output, right above.
             raise (error.brief() if lines is None else error) from None
-        if lines is not None:
-            print(deployments.outcome(deployment))
+        if lines is not None or values.json:
+            self._shown(deployment, values)
+        return None
 
-    def _status(self, arguments: Namespace, cell: None) -> Any:
-        from sageturner_magic.deployment.dashboard import dashboard
-        from sageturner_magic.notebook.html import dashboard_shown
-
-        shown = dashboard(arguments.name, hours=arguments.hours, aws=_aws(arguments))
-        return dashboard_shown(shown)
-
-    def _list(self, arguments: Namespace, cell: None) -> Any:
-        from sageturner_magic.deployment.endpoint import endpoints
-        from sageturner_magic.notebook.html import endpoints_shown
-
-        found, notes = endpoints(_aws(arguments))
-        self.session.endpoints.update(each.name for each in found)
-        return endpoints_shown(found, time.time(), notes)
-
-    def _logs(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import asking
-
-        def show(line: str) -> None:
-            print(visible(clip(line)))
-
-        aws = _aws(arguments)
-        if arguments.follow:
-            for line in asking.follow_logs(arguments.name, aws=aws):
-                show(line)
-            return
-        lines = list(asking.logs(arguments.name, last=arguments.lines, aws=aws))
-        if arguments.lines is None and len(lines) > LOG_LINES:
-            print(f"(the last {LOG_LINES:,} of {len(lines):,} lines; `-n N` shows more)")
-            lines = lines[-LOG_LINES:]
-        for line in lines:
-            show(line)
-
-    def _invoke(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
-        from sageturner_magic.deployment.endpoint import Endpoint
-
-        request = self._request(arguments, payload, cell, _no_payload)
-        endpoint = Endpoint.at(arguments.name, _aws(arguments))
-        if not arguments.stream:
-            return endpoint.send(request)
-        from sageturner_magic.notebook.stream import show_stream
-
-        return show_stream(self._shell, self.session, endpoint.send_stream(request))
-
-    def _try(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
-        from sageturner_magic.deployment import verbs
-        from sageturner_magic.notebook.predictions import tried_shown
+    def _trial(self, handle: TrialHandle, values: SimpleNamespace) -> Any:
         from sageturner_magic.notebook.progress import show_trial
-        from sageturner_magic.targets.payload import encode
 
-        given = payload or arguments.file
-        sample = encode(*self._payload(arguments, payload)) if given else None
-        config = self._config(arguments, cell) or self.session.configuration(arguments.name)
-        lines = self._lines()
-        handle = verbs.start_trial(sample, config, name=arguments.name, listener=lines)
-        if lines is None:
+        if values.lines is None:
             show_trial(self._shell, handle)
         else:
-            handle.watch(lines.draw)
-        return tried_shown(handle.result())
+            handle.watch(values.lines.draw)
+        return self._shown(handle.result(), values)
 
-    def _load_test(self, arguments: Namespace, payload: str, cell: str | None) -> Any:
-        from sageturner_magic.deployment.endpoint import Endpoint
-        from sageturner_magic.deployment.load_test import start_load_test
+    def _load_test(self, load: LoadRun, values: SimpleNamespace) -> Any:
         from sageturner_magic.notebook.load import show_load_test
 
-        endpoint = Endpoint.at(arguments.name, _aws(arguments))
-        run = start_load_test(
-            endpoint,
-            self._request(arguments, payload, cell, endpoint.example_payload),
-            requests=arguments.requests,
-            concurrency=arguments.concurrency,
-        )
-        return show_load_test(self._shell, run)
+        return self._shown(show_load_test(self._shell, load), values)
 
-    def _request(
-        self,
-        arguments: Namespace,
-        payload: str,
-        cell: str | None,
-        example: Callable[[], object],
-    ) -> Request:
-        """The request that is asked for, with the payload of `example` where none is given."""
-        from sageturner_magic.targets.payload import encode
+    def _stream(self, stream: PredictionStream, values: SimpleNamespace) -> Any:
+        from sageturner_magic.notebook.stream import show_stream
 
-        if payload and cell:
-            raise UsageError("There is more than one payload", do=WRITE_PAYLOAD)
-        if payload or cell or arguments.file:
-            value, content_type = self._payload(arguments, payload or cell or "")
-        else:
-            value, content_type = example(), arguments.content_type
-        return encode(value, content_type, arguments.accept, arguments.timeout)
+        return show_stream(self._shell, self.session, stream)
 
-    def _payload(self, arguments: Namespace, payload: str) -> tuple[object, str | None]:
-        """The value to send and its media type: a file's, or an expression's."""
-        from sageturner_magic.notebook.payload import evaluate
-        from sageturner_magic.targets.payload import read_payload
+    def _listing(self, listing: Listing, values: SimpleNamespace) -> Any:
+        self.session.endpoints.update(each.name for each in listing.endpoints)
+        return self._shown(listing, values)
 
-        if not arguments.file:
-            return evaluate(payload, self.session.namespace), arguments.content_type
-        if payload:
-            raise UsageError("There is more than one payload", do=WRITE_PAYLOAD)
-        return read_payload(arguments.file, arguments.content_type)
-
-    def _setup(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import upkeep
-
-        aws, config = _aws(arguments), arguments.config_path
-        if arguments.show_policy:
-            print(upkeep.show_policy(config, verbs=arguments.verbs, aws=aws))
+    def _remove(self, removal: PlannedRemoval, values: SimpleNamespace) -> None:
+        if removal.lines and removal.asks and not values.yes:
+            # A notebook cannot be asked.
+            print("This will be removed:", *(f"  {line}" for line in removal.lines), sep="\n")
+            print("Run it again with `--yes` to remove it.")
             return
-        changed = upkeep.setup(config, aws=aws)
-        print("\n".join(changed) or "everything is as it should be; nothing was changed")
-
-    def _rollback(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import verbs
-
-        lines = self._lines()
-        handle = verbs.start_rollback(
-            arguments.name, arguments.version, aws=_aws(arguments), listener=lines
-        )
-        self._show(handle, lines)
-
-    def _delete(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import upkeep
-        from sageturner_magic.deployment.endpoint import is_local
-
-        name, aws = arguments.name, _aws(arguments)
-        if bool(name) == arguments.orphans:
-            raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
-        if name and is_local(name, aws):
-            upkeep.delete(name)
-        else:
-            removal = upkeep.plan_removal(
-                name, arguments.config_path, everybody=arguments.everybody, aws=aws
-            )
-            if not _agreed(removal.lines, arguments.yes):
-                return
-            removal.run(print)
-        if name:
-            self.session.ended(name)
-        print(f"{name} is deleted; nothing of it is left" if name else "no orphans are left")
-
-    def _teardown(self, arguments: Namespace, cell: None) -> None:
-        from sageturner_magic.deployment import upkeep
-
-        removal = upkeep.plan_teardown(arguments.config_path, aws=_aws(arguments))
-        if _agreed(removal.lines, arguments.yes):
-            removal.run(print)
-
-    def _export(self, arguments: Namespace, cell: str | None) -> None:
-        from sageturner_magic.deployment import verbs
-
-        for path in verbs.export(arguments.folder, self._config(arguments, cell)):
-            print(path)
-
-    def _code(self, arguments: Namespace, cell: str | None) -> Any:
-        from sageturner_magic.deployment import verbs
-        from sageturner_magic.notebook.html import code_shown
-
-        config = self._config(arguments, cell)
-        if arguments.diff:
-            return code_shown(verbs.code_diff(config, name=arguments.name, aws=_aws(arguments)))
-        return code_shown(verbs.code(config, name=arguments.name))
-
-    def _schema(self, arguments: Namespace, cell: None) -> Any:
-        from sageturner_magic.config import json_schema
-        from sageturner_magic.notebook.html import code_shown
-
-        return code_shown(json.dumps(json_schema(), indent=2, ensure_ascii=False))
-
-    def _doctor(self, arguments: Namespace, cell: None) -> Any:
-        from sageturner_magic.deployment.doctor import doctor
-        from sageturner_magic.notebook.html import code_shown
-
-        return code_shown(doctor(_aws(arguments)))
+        removal.run((lambda line: None) if values.json else print)
+        self._shown(removal, values)
 
 
-TAKES_PAYLOAD = ("invoke", "load-test", "try")
+FOLLOW: dict[str, Callable[[SageturnerMagics, Any, SimpleNamespace], Any]] = {
+    "sageturner_magic.deployment.run:DeploymentHandle": SageturnerMagics._deployment,
+    "sageturner_magic.deployment.trial_run:TrialHandle": SageturnerMagics._trial,
+    "sageturner_magic.deployment.load_test:LoadRun": SageturnerMagics._load_test,
+    "sageturner_magic.targets.prediction:PredictionStream": SageturnerMagics._stream,
+    "sageturner_magic.deployment.endpoint:Listing": SageturnerMagics._listing,
+    "sageturner_magic.deployment.upkeep:PlannedRemoval": SageturnerMagics._remove,
+}
+"""Path of a type -> what a notebook does with it until it has ended, and then shows."""
 
 LOG_LINES = 1000
 """What `logs` leaves in the notebook where it was not told how many lines."""
@@ -424,30 +313,6 @@ WRITE_PAYLOAD = (
     'write one: `%sageturner invoke NAME {"key": value}`, the cell\'s body under'
     " `%%sageturner invoke NAME`, or `--file PATH`"
 )
-
-
-def _method(verb: str) -> str:
-    """`_load_test` for `load-test`."""
-    return "_" + verb.replace("-", "_")
-
-
-def _no_payload() -> object:
-    raise UsageError("There is no payload", do=WRITE_PAYLOAD)
-
-
-def _aws(arguments: Namespace) -> AwsOptions:
-    from sageturner_magic.deployment.request import AwsOptions
-
-    return AwsOptions(arguments.profile, arguments.region)
-
-
-def _agreed(lines: list[str], yes: bool) -> bool:
-    """Whether what will be removed was agreed to; a notebook cannot be asked, so it is shown."""
-    if yes or not lines:
-        return True
-    print("This will be removed:", *(f"  {line}" for line in lines), sep="\n")
-    print("Run it again with `--yes` to remove it.")
-    return False
 
 
 def _capture_name(line: str, role: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from sageturner_magic.deployment.costs import cost_of
 from sageturner_magic.deployment.dashboard import Dashboard, cost_so_far
@@ -106,3 +107,8 @@ def text(shown: Dashboard) -> str:
         lines.append(f"  {'':<12} {time_range(shown.usage)}")
     lines += [f"{note.severity}: {note}" for note in shown.notes]
     return "\n".join(lines)
+
+
+def dashboard_data(shown: Dashboard) -> list[dict[str, Any]]:
+    """The same for programs: a list of one, as `list` once had it."""
+    return [shown.to_dict()]

@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from sageturner_magic.deployment.costs import Cost, Total, cost_of, total_of
+from sageturner_magic.deployment.endpoint import Listing
 from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.text import duration, nearby
+from sageturner_magic.text import columns, duration, nearby
 
 ENDPOINT_HEAD = ("Name", "Type", "Status", "Version", "Age", "Cost", "So far", "Code", "")
 UNKNOWN = "unknown"
@@ -37,12 +38,7 @@ def endpoints_text(endpoints: Sequence[EndpointDescription], now: float) -> str:
     if not endpoints:
         return "No endpoints. `sageturner deploy` makes one."
     rows = [list(ENDPOINT_HEAD), *(endpoint_row(endpoint, now) for endpoint in endpoints)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(ENDPOINT_HEAD))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join(filter(None, [*lines, endpoints_total(endpoints, now)]))
+    return "\n".join(filter(None, [columns(rows), endpoints_total(endpoints, now)]))
 
 
 def endpoints_total(endpoints: Sequence[EndpointDescription], now: float) -> str:
@@ -88,14 +84,19 @@ def total_text(total: Total) -> str:
     return f"Together: {'; '.join(parts)}" if parts else ""
 
 
-def listed_data(endpoints: Sequence[EndpointDescription], now: float) -> dict[str, Any]:
-    """Endpoints with what they cost, for programs. `now`: seconds since the epoch."""
-    costs = [cost_of(endpoint, now) for endpoint in endpoints]
+def listing_text(listing: Listing) -> str:
+    """All endpoints as a table, with what they cost."""
+    return endpoints_text(listing.endpoints, listing.now)
+
+
+def listing_data(listing: Listing) -> dict[str, Any]:
+    """The same for programs."""
+    costs = [cost_of(endpoint, listing.now) for endpoint in listing.endpoints]
     total = total_of(costs)
     return {
         "endpoints": [
             {**asdict(endpoint), "cost_so_far": cost.so_far, "billed_by_use": cost.by_use}
-            for endpoint, cost in zip(endpoints, costs, strict=True)
+            for endpoint, cost in zip(listing.endpoints, costs, strict=True)
         ],
         "total": {
             "cost_per_hour": total.hour,

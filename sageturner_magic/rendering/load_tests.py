@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from sageturner_magic.deployment.load_result import LoadTest
 from sageturner_magic.text import clip, duration, milliseconds
@@ -64,3 +65,8 @@ def load_progress(endpoint: str, sent: int, wanted: int, failed: int, seconds: f
     trouble = f", {failed:,} failed" if failed else ""
     of = f"{sent:,} of {wanted:,}" if sent < wanted else f"{sent:,}"
     return f"{endpoint}: {of} requests in {duration(seconds)}{rate}{trouble}"
+
+
+def load_test_data(test: LoadTest) -> dict[str, Any]:
+    """The result for programs."""
+    return test.to_dict()

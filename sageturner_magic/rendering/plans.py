@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sageturner_magic.deployment.plan import Plan
-from sageturner_magic.errors import Finding, UsageError
+from sageturner_magic.errors import Finding
 from sageturner_magic.image.layers import Place, PlannedLayer
 from sageturner_magic.text import duration, size
 
@@ -57,17 +57,6 @@ def plan_text(plan: Plan) -> str:
             *(f"{finding.severity}: {finding}" for finding in plan.findings),
         ]
     )
-
-
-def plan_dockerfile(plan: Plan) -> str:
-    """What a plan's image would be built from. Raises UsageError where there is no image."""
-    if not plan.dockerfile:
-        raise UsageError(
-            "There is no Dockerfile",
-            why="`--dockerfile` shows that of an image for SageMaker",
-            do="add `-e serverless` or `-e server`",
-        )
-    return plan.dockerfile
 
 
 def plan_data(plan: Plan) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sageturner_magic.targets.prediction import Prediction
 from sageturner_magic.text import TEXT_LENGTH, clip, size, visible
@@ -42,6 +43,16 @@ def prediction_text(prediction: Prediction) -> str:
     """The value, then how it was answered."""
     shown = answer_text(prediction.value, prediction.content_type)
     return f"{shown}\n{prediction_summary(prediction)}"
+
+
+def prediction_data(prediction: Prediction) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "status": prediction.status,
+        "latency_ms": prediction.latency_ms,
+        "content_type": prediction.content_type,
+        "value": prediction.value,
+    }
 
 
 def answer_text(value: object, content_type: str) -> str:

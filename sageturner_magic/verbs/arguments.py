@@ -1,410 +1,228 @@
-"""The verbs and their arguments, the same for the magics and the command line."""
+"""Arguments of verbs as data, and how they are read from a line.
+
+The table of verbs uses this module; it knows no verb itself.
+"""
 
 from __future__ import annotations
 
-import argparse
 import difflib
 import json
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from types import SimpleNamespace
 
 from sageturner_magic.errors import UsageError
-from sageturner_magic.values import ENDPOINT_NAME, REQUEST_SECONDS
-
-ENDPOINT_TYPES = ("local", "serverless", "server")
-CONTAINER_MODES = ("generate", "provide")
-
-TAKES_CELL = ("form", "plan", "deploy", "export", "code")
-"""Verbs that take the YAML as a cell's body."""
+from sageturner_magic.values import ENDPOINT_NAME
 
 
 class HelpShown(Exception):
     """`--help` was asked for and has been printed."""
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser that raises instead of ending the process."""
-
-    def error(self, message: str) -> NoReturn:
-        raise _in_our_words(self.prog, message)
-
-    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
-        raise HelpShown
-
-    def options(self) -> dict[str, bool]:
-        """Every flag, and whether it takes a value."""
-        return {
-            flag: action.nargs != 0 for action in self._actions for flag in action.option_strings
-        }
-
-
-_MISSING = re.compile(r"the following arguments are required: (?P<names>.+)")
-_NO_CHOICE = re.compile(
-    r"argument (?P<flag>\S+): invalid choice: (?P<value>.+) \(choose from (?P<choices>.+)\)"
-)
-_NO_NUMBER = re.compile(r"argument (?P<flag>\S+): invalid (?P<kind>int|float) value: (?P<value>.+)")
-"""What argparse says; other versions put the choices without quotes."""
-
-
-def _in_our_words(prog: str, message: str) -> UsageError:
-    """The error for what argparse has to say, with what to write in its place."""
-    helps = f"`{prog} --help` shows what it takes"
-    if found := _MISSING.fullmatch(message):
-        names = found["names"].replace(",", "")
-        known = "; `sageturner list` shows the names" if "NAME" in names else ""
-        return UsageError(f"`{prog}` lacks {found['names']}", do=f"write `{prog} {names}`{known}")
-    if found := _NO_CHOICE.fullmatch(message):
-        value = found["value"].strip("'")
-        choices = [choice.strip("'") for choice in found["choices"].split(", ")]
-        near = difflib.get_close_matches(value, choices, 1)
-        return UsageError(
-            f"`{prog}`: `{found['flag'].rpartition('/')[2]}` is `{value}`",
-            why=f"expected one of {', '.join(choices)}",
-            do=f"did you mean `{near[0]}`?" if near else helps,
-        )
-    if found := _NO_NUMBER.fullmatch(message):
-        number = "a whole number" if found["kind"] == "int" else "a number"
-        value = found["value"].strip("'")
-        return UsageError(
-            f"`{prog}`: `{found['flag'].rpartition('/')[2]}` is `{value}`",
-            why=f"expected {number}",
-            do=f"write {number}, or leave it out",
-        )
-    return UsageError(f"`{prog}`: {message}", do=helps)
-
-
 @dataclass(frozen=True)
-class Verb:
-    """One verb: what it does in a line, and its arguments."""
+class Argument:
+    """One argument of a verb.
 
-    name: str
-    summary: str
-    add_arguments: Callable[[argparse.ArgumentParser], None]
+    Attributes:
+        parameter: The keyword under which a verb's function takes the value.
+        help: What it is for.
+        flags: Its flags, the long one last; none for an argument that is known by its place.
+        metavar: What help shows for the value; empty for a switch, which has none.
+        type: Converts the text; `int` and `float` have messages of their own.
+        choices: The values that are allowed; empty where all are.
+        spellings: Another spelling -> the value that it means.
+        default: The value where the argument is left out.
+        sets: The value of a switch that is given.
+        required: Whether an argument without flags must be given.
+        runs: Dotted path of the function that runs in place of the verb's when the switch is given.
+    """
 
+    parameter: str
+    help: str
+    flags: tuple[str, ...] = ()
+    metavar: str = ""
+    type: Callable[[str], object] = str
+    choices: tuple[str, ...] = ()
+    spellings: Mapping[str, str] | None = None
+    default: object = None
+    sets: object = True
+    required: bool = False
+    runs: str = ""
 
-def _container_mode(text: str) -> str:
-    return "provide" if text == "provided" else text
+    @property
+    def name(self) -> str:
+        """What messages call it: the long flag, or the name of its place."""
+        return self.flags[-1] if self.flags else self.metavar
 
+    @property
+    def takes_value(self) -> bool:
+        """Whether text belongs to it."""
+        return not self.flags or bool(self.metavar or self.choices)
 
-def _config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-c",
-        "--config-path",
-        metavar="PATH",
-        help="the YAML configuration (default: ./sageturner.yaml)",
-    )
+    @property
+    def value(self) -> str:
+        """How help shows its value: `NAME`, `{local,serverless,server}`."""
+        return f"{{{','.join(self.choices)}}}" if self.choices else self.metavar
 
-
-def _deployment(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "-e",
-        "--endpoint-type",
-        choices=ENDPOINT_TYPES,
-        default="local",
-        help="where the model runs (default: %(default)s)",
-    )
-    parser.add_argument(
-        "-m",
-        "--container-mode",
-        choices=CONTAINER_MODES,
-        type=_container_mode,
-        default="generate",
-        help="generate the image from the code, or build the Dockerfile that you provide",
-    )
-    _config(parser)
-    _aws(parser)
-
-
-def _aws(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--profile", metavar="NAME", help="AWS profile")
-    parser.add_argument("--region", metavar="REGION", help="AWS region")
-
-
-def _json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON for programs")
-
-
-def _name(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help="the endpoint")
+    @property
+    def shown(self) -> str:
+        """How help shows the whole: `-c, --config-path PATH`."""
+        return " ".join(filter(None, (", ".join(self.flags), self.value)))
 
 
-def _init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "path", metavar="PATH", nargs="?", help="the file to write (default: ./sageturner.yaml)"
-    )
+_NUMBERS: dict[object, str] = {int: "a whole number", float: "a number"}
+_NUMBER = re.compile(r"-\d+$|-\d*\.\d+$")
 
 
-def _plan(parser: argparse.ArgumentParser) -> None:
-    _deployment(parser)
-    parser.add_argument(
-        "--dockerfile",
-        action="store_true",
-        help="print the Dockerfile that an image for SageMaker would be built from, and that only",
-    )
-    parser.add_argument(
-        "--verify",
-        action="store_true",
-        help="prove the packages: load and predict in a clean environment made from them alone",
-    )
-    _json(parser)
+def by_flag(arguments: Iterable[Argument]) -> dict[str, Argument]:
+    """Every flag and the argument that it belongs to."""
+    return {flag: argument for argument in arguments for flag in argument.flags}
 
 
-def _deploy(parser: argparse.ArgumentParser) -> None:
-    _deployment(parser)
-    parser.add_argument(
-        "--no-wait",
-        action="store_true",
-        help="return at once with a handle (status, wait(), cancel(), logs())",
-    )
-    parser.add_argument(
-        "--wait",
-        dest="no_wait",
-        action="store_false",
-        help="return when the endpoint answers (the default)",
-    )
-    parser.add_argument(
-        "--detach",
-        action="store_true",
-        help="let a local endpoint outlive the notebook or command that deploys it",
-    )
-    parser.add_argument(
-        "--no-smoke-test",
-        action="store_true",
-        help="build and push without trying code and image on this machine first",
-    )
-    _json(parser)
-
-
-def _list(parser: argparse.ArgumentParser) -> None:
-    _aws(parser)
-    _json(parser)
-
-
-def _status(parser: argparse.ArgumentParser) -> None:
-    _name(parser)
-    parser.add_argument(
-        "--hours",
-        type=float,
-        metavar="N",
-        default=3.0,
-        help="how far back requests are shown (default: 3)",
-    )
-    _aws(parser)
-    _json(parser)
-
-
-def _yes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--yes", action="store_true", help="do it without asking")
-
-
-def _delete(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", nargs="?", help="the endpoint")
-    parser.add_argument(
-        "--orphans",
-        action="store_true",
-        help="instead of an endpoint: what is older than a day, yours, and used by none",
-    )
-    parser.add_argument(
-        "--everybody", action="store_true", help="with --orphans: also what others created"
-    )
-    _yes(parser)
-    _config(parser)
-    _aws(parser)
-    _json(parser)
-
-
-def _setup(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--show-policy",
-        action="store_true",
-        help="print the minimal IAM policy of whoever uses the verbs, and change nothing",
-    )
-    parser.add_argument(
-        "--for",
-        dest="verbs",
-        metavar="VERB,…",
-        help="with --show-policy: only for these verbs (setup, plan, deploy, invoke, load-test,"
-        " logs, list, status, rollback, delete, teardown)",
-    )
-    _config(parser)
-    _aws(parser)
-
-
-def _teardown(parser: argparse.ArgumentParser) -> None:
-    _yes(parser)
-    _config(parser)
-    _aws(parser)
-
-
-def _rollback(parser: argparse.ArgumentParser) -> None:
-    _name(parser)
-    parser.add_argument(
-        "version", metavar="VERSION", nargs="?", help="12 hex digits (default: the one before)"
-    )
-    _aws(parser)
-    _json(parser)
-
-
-def _logs(parser: argparse.ArgumentParser) -> None:
-    _name(parser)
-    parser.add_argument("-f", "--follow", action="store_true", help="wait for new lines")
-    parser.add_argument("-n", "--lines", type=int, metavar="N", help="only the last N lines")
-    _aws(parser)
-
-
-def _request(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--file", metavar="PATH", help="send this file as it is")
-    parser.add_argument("--content-type", metavar="TYPE", help="media type of the request")
-    parser.add_argument("--accept", metavar="TYPE", help="media type wanted for the answer")
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        metavar="SECONDS",
-        default=REQUEST_SECONDS,
-        help="how long to wait",
-    )
-    _aws(parser)
-    _json(parser)
-    _name(parser)
-    parser.add_argument(
-        "payload",
-        metavar="PAYLOAD",
-        nargs="?",
-        help="a Python expression in a notebook; JSON, @FILE or - (standard input) in a shell",
-    )
-
-
-def _try(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--file", metavar="PATH", help="send this file as it is")
-    parser.add_argument("--content-type", metavar="TYPE", help="media type of the request")
-    _config(parser)
-    _json(parser)
-    parser.add_argument(
-        "name", metavar="NAME", nargs="?", help="the model (default: the configuration's)"
-    )
-    parser.add_argument(
-        "payload",
-        metavar="PAYLOAD",
-        nargs="?",
-        help="a Python expression in a notebook; JSON, @FILE or - (standard input) in a shell"
-        " (default: what example_request() returns)",
-    )
-
-
-def _invoke(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--stream", action="store_true", help="show the answer while the model makes it"
-    )
-    _request(parser)
-
-
-def _load_test(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--requests", type=int, metavar="N", default=200, help="how many to send (default: 200)"
-    )
-    parser.add_argument(
-        "--concurrency", type=int, metavar="N", default=8, help="how many at a time (default: 8)"
-    )
-    _request(parser)
-
-
-def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", metavar="DIR", help="an empty or new folder")
-    _config(parser)
-
-
-def _code(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "name", metavar="NAME", nargs="?", help="the captured name (default: the configuration's)"
-    )
-    parser.add_argument("--diff", action="store_true", help="against what is deployed")
-    _config(parser)
-    _aws(parser)
-
-
-def _form(parser: argparse.ArgumentParser) -> None:
-    _deployment(parser)
-    parser.add_argument(
-        "--invoke",
-        metavar="NAME",
-        help="a form that sends requests to this endpoint instead",
-    )
-
-
-def _schema(parser: argparse.ArgumentParser) -> None:
-    """It takes nothing."""
-
-
-VERBS = {
-    verb.name: verb
-    for verb in (
-        Verb("init", "write a commented sageturner.yaml", _init),
-        Verb("setup", "make the execution role and the bucket on AWS, or mend them", _setup),
-        Verb("try", "run load and predict in a clean process, now", _try),
-        Verb("form", "fill in and deploy a configuration as a form, in a notebook", _form),
-        Verb("plan", "check everything and show what deploy would do", _plan),
-        Verb("deploy", "put the model behind an endpoint", _deploy),
-        Verb("status", "show one endpoint", _status),
-        Verb("list", "show all endpoints", _list),
-        Verb("logs", "show what an endpoint wrote", _logs),
-        Verb("invoke", "send a request and show the prediction", _invoke),
-        Verb("load-test", "send many requests and measure how they are answered", _load_test),
-        Verb("rollback", "let an endpoint serve the version before again", _rollback),
-        Verb("delete", "end an endpoint and remove what was made for it", _delete),
-        Verb("teardown", "remove role, bucket, repository and logs from AWS", _teardown),
-        Verb("export", "write code, configuration and artefact as a folder to deploy", _export),
-        Verb("code", "show the module that is deployed", _code),
-        Verb("schema", "print the configuration's JSON schema, for editors", _schema),
-        Verb("doctor", "show what this machine, account and environment can and lack", _aws),
-    )
-}
-
-
-def parser(verb: str, prog: str) -> Parser:
-    """The parser of one verb. Raises UsageError for a verb that does not exist."""
-    if verb not in VERBS:
-        near = difflib.get_close_matches(verb, VERBS, 1)
-        raise UsageError(
-            f"There is no verb `{verb}`",
-            do=f"did you mean `{near[0]}`?" if near else f"the verbs are {', '.join(VERBS)}",
-        )
-    made = Parser(
-        prog=f"{prog} {verb}",
-        description=VERBS[verb].summary[0].upper() + VERBS[verb].summary[1:] + ".",
-        allow_abbrev=False,
-    )
-    VERBS[verb].add_arguments(made)
-    return made
-
-
-def parse(
-    verb: str, argv: Sequence[str], prog: str, defaults: Mapping[str, object] | None = None
-) -> argparse.Namespace:
-    """The arguments of one verb.
+def read(
+    arguments: Sequence[Argument],
+    argv: Sequence[str],
+    prog: str,
+    defaults: Mapping[str, object] | None = None,
+) -> SimpleNamespace:
+    """The values of `arguments`, by parameter, that the words of a line give.
 
     Args:
-        defaults: Argument -> value where no flag says otherwise, for verbs that take it.
+        prog: What messages call the command.
+        defaults: Parameter -> value where the line says nothing.
 
     Raises:
-        UsageError: A verb, flag or value that does not fit, with the nearest that does.
-        HelpShown: `--help` was printed.
+        UsageError: A flag or value that does not fit, with the nearest that does.
     """
-    made = parser(verb, prog)
-    taken = {action.dest for action in made._actions}
-    made.set_defaults(**{dest: value for dest, value in (defaults or {}).items() if dest in taken})
-    arguments, unknown = made.parse_known_args(list(argv))
-    if unknown:
-        near = difflib.get_close_matches(unknown[0].partition("=")[0], made.options(), 1)
+    flags = by_flag(arguments)
+    places = [argument for argument in arguments if not argument.flags]
+    values = {argument.parameter: argument.default for argument in reversed(arguments)}
+    values |= {key: value for key, value in (defaults or {}).items() if key in values}
+    runs = ""
+    words, all_values = list(argv), False
+    while words:
+        word = words.pop(0)
+        if word == "--" and not all_values:
+            all_values = True
+            continue
+        flag, equals, text = word.partition("=")
+        argument = flags.get(flag)
+        if all_values or (argument is None and not _looks_like_flag(word)):
+            if not places:
+                raise _unknown(word, prog, flags)
+            place = places.pop(0)
+            values[place.parameter] = _converted(place, word, prog)
+        elif argument is None and word[:2] in flags:
+            # `-n5` and `-fn 5`.
+            joined = flags[word[:2]]
+            words[:0] = [word[:2], word[2:] if joined.takes_value else f"-{word[2:]}"]
+        elif argument is None:
+            raise _unknown(word, prog, flags)
+        elif argument.takes_value:
+            if not equals:
+                if not words or words[0] in flags or _looks_like_flag(words[0]):
+                    raise _without_value(argument, prog)
+                text = words.pop(0)
+            values[argument.parameter] = _converted(argument, text, prog)
+        elif equals:
+            raise UsageError(f"`{prog}`: `{flag}` takes no value", do=f"write `{flag}` alone")
+        else:
+            values[argument.parameter] = argument.sets
+            runs = argument.runs or runs
+    if missing := [place.metavar for place in places if place.required]:
+        known = "; `sageturner list` shows the names" if "NAME" in missing else ""
         raise UsageError(
-            f"`{made.prog}` does not take `{unknown[0]}`",
-            do=f"did you mean `{near[0]}`?"
-            if near
-            else f"`{made.prog} --help` shows what it takes",
+            f"`{prog}` needs {' and '.join(missing)}",
+            do=f"write `{prog} {' '.join(missing)}`{known}",
         )
-    return arguments
+    return SimpleNamespace(**values, runs=runs)
+
+
+def _looks_like_flag(word: str) -> bool:
+    """Whether a word is written as a flag: `-1` is a number, `-` the standard input."""
+    return word.startswith("-") and word != "-" and not _NUMBER.match(word) and " " not in word
+
+
+def _converted(argument: Argument, text: str, prog: str) -> object:
+    text = (argument.spellings or {}).get(text, text)
+    if argument.choices and text not in argument.choices:
+        near = difflib.get_close_matches(text, argument.choices, 1)
+        raise UsageError(
+            f"`{prog}`: `{argument.name}` is `{text}`",
+            why=f"expected one of {', '.join(argument.choices)}",
+            do=f"did you mean `{near[0]}`?" if near else _see_help(prog),
+        )
+    try:
+        return argument.type(text)
+    except ValueError:
+        number = _NUMBERS[argument.type]
+        raise UsageError(
+            f"`{prog}`: `{argument.name}` is `{text}`",
+            why=f"expected {number}",
+            do=f"write {number}, or leave it out",
+        ) from None
+
+
+def _without_value(argument: Argument, prog: str) -> UsageError:
+    choices = f"; it is one of {', '.join(argument.choices)}" if argument.choices else ""
+    example = argument.choices[0] if argument.choices else argument.metavar
+    return UsageError(
+        f"`{prog}`: `{argument.name}` needs a value",
+        do=f"write `{argument.name} {example}`{choices}",
+    )
+
+
+def _unknown(word: str, prog: str, flags: Iterable[str]) -> UsageError:
+    near = difflib.get_close_matches(word.partition("=")[0], list(flags), 1)
+    return UsageError(
+        f"`{prog}` does not take `{word}`",
+        do=f"did you mean `{near[0]}`?" if near else _see_help(prog),
+    )
+
+
+def _see_help(prog: str) -> str:
+    return f"`{prog} --help` shows what it takes"
+
+
+# --- help ---------------------------------------------------------------------------------
+
+
+def usage(arguments: Sequence[Argument], prog: str) -> str:
+    """The command and its arguments in a line: `sageturner logs [-f] [-n N] NAME`."""
+    parts = [
+        f"[{' '.join(filter(None, (each.name, each.value)))}]" for each in arguments if each.flags
+    ]
+    places = [each for each in arguments if not each.flags]
+    parts += [each.metavar if each.required else f"[{each.metavar}]" for each in places]
+    return " ".join([prog, *(part.replace(" ", _NO_BREAK) for part in parts)])
+
+
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+"""Keeps a flag and its value in one line."""
+
+
+def help_text(arguments: Sequence[Argument], prog: str, summary: str) -> str:
+    """What `--help` prints."""
+    lines = [*_wrapped(usage(arguments, prog), "usage: ", 7), "", summary, ""]
+    for argument in arguments:
+        head = f"  {argument.shown}"
+        if len(head) > 22:
+            lines.append(head)
+            head = ""
+        lines += _wrapped(argument.help, f"{head:<24}", 24)
+    return "\n".join(lines).replace(_NO_BREAK, " ")
+
+
+def _wrapped(text: str, first: str, indent: int) -> list[str]:
+    return textwrap.wrap(
+        text, 79, initial_indent=first, subsequent_indent=" " * indent, break_on_hyphens=False
+    )
+
+
+# --- lines --------------------------------------------------------------------------------
 
 
 def split(line: str) -> list[str]:
@@ -416,15 +234,12 @@ def split(line: str) -> list[str]:
 
 
 def split_payload(
-    line: str, options: dict[str, bool], may_be_name: Callable[[str], bool] = bool
+    line: str, flags: Mapping[str, Argument], may_be_name: Callable[[str], bool] = bool
 ) -> tuple[list[str], str]:
     """The words up to the payload, and the payload exactly as written.
 
     The first word that is neither a flag nor a flag's value is the endpoint's name; the payload
     begins with the next such word, or with the first if that cannot be a name.
-
-    Args:
-        options: Flag -> whether it takes a value.
     """
     words: list[str] = []
     rest = line.strip()
@@ -432,9 +247,9 @@ def split_payload(
     while rest:
         head, tail = _first_word(rest)
         flag, equals, _ = head.partition("=")
-        if flag.startswith("--") or flag in options:
+        if flag.startswith("--") or flag in flags:
             words.append(head)
-            if options.get(flag) and not equals:
+            if flag in flags and flags[flag].takes_value and not equals:
                 value, tail = _first_word(tail)
                 words.append(value)
         elif named or not may_be_name(head):
@@ -466,10 +281,3 @@ def _first_word(text: str) -> tuple[str, str]:
         # An open quote: part of a payload, which is not ours to split.
         return text, ""
     return "".join(shlex.split(match[0])), text[match.end() :].lstrip()
-
-
-def overview(prog: str) -> str:
-    """The verbs, a line each."""
-    width = max(map(len, VERBS))
-    lines = [f"  {verb.name:<{width}}  {verb.summary}" for verb in VERBS.values()]
-    return "\n".join([f"{prog} VERB", "", *lines, "", f"`{prog} VERB --help` says more."])

@@ -30,7 +30,7 @@ from sageturner_magic.aws import (
 from sageturner_magic.aws.bucket import bucket_findings, delete_bucket, ensure_bucket
 from sageturner_magic.aws.names import Names, log_group, names
 from sageturner_magic.aws.permissions import actions
-from sageturner_magic.aws.policies import VERBS, Verb, caller_policy
+from sageturner_magic.aws.policies import PERMISSION_SETS, PermissionSet, caller_policy
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.spec import EndpointSpec
 from sageturner_magic.config import Autoscaling, Server, Serverless
@@ -133,7 +133,7 @@ def session_of(stand: Any, policy: dict[str, Any] | None = None) -> AwsSession:
 class Recorder:
     """A user with the policy of one verb, and the actions that their calls have used."""
 
-    def __init__(self, stand: Any, ours: Names, verb: Verb) -> None:
+    def __init__(self, stand: Any, ours: Names, verb: PermissionSet) -> None:
         self.session = session_of(stand, caller_policy(ours, [verb]))
         self.used: set[str] = set()
         self.session._boto.events.register("before-call", self._record)
@@ -183,9 +183,9 @@ def deploy(session: AwsSession, spec: EndpointSpec) -> str:
 def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     stand: Any, ours: Names, clean: None, push: Push, model_image: str, tmp_path: Path
 ) -> None:
-    users = {verb: Recorder(stand, ours, verb) for verb in VERBS}
+    users = {verb: Recorder(stand, ours, verb) for verb in PERMISSION_SETS}
     setup, plan, deployer, invoker, reader, lister, roller, deleter, breaker = (
-        users[verb].session for verb in VERBS
+        users[verb].session for verb in PERMISSION_SETS
     )
     before = stand.inventory()
 

@@ -61,8 +61,10 @@ def _reason(answer: Fit) -> list[str]:
     ]
 
 
-def doctor_table(packages: Sequence[Package], python: str, instance_types: Iterable[str]) -> str:
-    """What the packages would need on each instance family, as a table of plain text.
+def doctor_table(
+    packages: Sequence[Package], python: str, instance_types: Iterable[str]
+) -> tuple[tuple[str, ...], ...]:
+    """Return what the packages need on each instance family: rows of cells, the head first.
 
     GPUs come first; families that come to the same answer share a line.
     """
@@ -72,12 +74,7 @@ def doctor_table(packages: Sequence[Package], python: str, instance_types: Itera
         answer = fit(packages, target, python)
         lines.setdefault((_processor(machine), *_cells(machine, answer)), []).append(machine.family)
     head = ("instances", "processor", "packages", "InferenceAmiVersion", "remark")
-    rows = [head, *((" ".join(families), *row) for row, families in lines.items())]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return (head, *((" ".join(families), *row) for row, families in lines.items()))
 
 
 def _one_a_family(instance_types: Iterable[str]) -> Iterable[Machine]:

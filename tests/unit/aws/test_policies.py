@@ -14,7 +14,7 @@ from botocore import xform_name
 from sageturner_magic import aws
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.permissions import actions
-from sageturner_magic.aws.policies import GRANTS, VERBS, caller_policy
+from sageturner_magic.aws.policies import GRANTS, PERMISSION_SETS, caller_policy
 
 ROOM = Path(aws.__file__ or "").parent
 
@@ -113,7 +113,7 @@ def test_public_functions_name_the_permissions_they_need(
         assert action in text.replace("\n    ", " "), f"{module}.{function} calls {operation}"
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", PERMISSION_SETS)
 def test_each_verb_has_a_policy_of_its_own(ours: Names, verb: str) -> None:
     policy = caller_policy(ours, [verb])  # type: ignore[list-item]
     assert policy["Version"] == "2012-10-17"

@@ -7,10 +7,11 @@ from sageturner_magic.deployment.costs import (
     cost_of,
     total_of,
 )
+from sageturner_magic.deployment.endpoint import Listing
 from sageturner_magic.notebook.html import endpoints_shown
 from sageturner_magic.rendering.endpoints import (
     endpoints_text,
-    listed_data,
+    listing_data,
     money,
     rate_text,
     so_far_text,
@@ -66,7 +67,7 @@ def test_where_all_is_free_or_unknown_no_sum_is_made_up():
 
 
 def test_programs_get_the_same_figures():
-    data = listed_data([INSTANCE, UNKNOWN], NOW)
+    data = listing_data(Listing((INSTANCE, UNKNOWN), (), NOW))
     assert data["endpoints"][0]["name"] == "big"
     assert data["endpoints"][0]["cost_so_far"] == pytest.approx(2.3)
     assert data["endpoints"][1]["cost_so_far"] is None

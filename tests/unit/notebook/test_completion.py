@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sageturner_magic.config import schema_keys
 from sageturner_magic.notebook.completion import complete
 from sageturner_magic.notebook.yaml_place import keys_in, place_in
-from sageturner_magic.verbs.arguments import VERBS
+from sageturner_magic.verbs.table import VERBS
 
 
 class World:
@@ -52,7 +52,10 @@ def offered(text):
         ("%sageturner dep|", ["deploy"]),
         ("x = %sageturner inv|", ["invoke"]),
         ("sageturner sta|", ["status"]),
-        ("%%sageturner |", ["code", "deploy", "export", "form", "invoke", "plan"]),
+        (
+            "%%sageturner |",
+            ["code", "deploy", "export", "form", "invoke", "load-test", "plan", "try"],
+        ),
         ("%sageturner deploy --end|", ["--endpoint-type"]),
         ("%sageturner deploy -e |", ["local", "server", "serverless"]),
         ("%sageturner deploy --endpoint-type=serverl|", ["serverless"]),

@@ -8,7 +8,7 @@ from traitlets.config import Config
 from sageturner_magic.deployment import request
 from sageturner_magic.deployment.request import AwsOptions
 from sageturner_magic.notebook.extension import load, unload
-from sageturner_magic.verbs.arguments import parse
+from sageturner_magic.verbs.table import parse
 
 
 @pytest.fixture

@@ -6,16 +6,15 @@ from hypothesis import strategies as st
 
 from sageturner_magic.errors import UsageError
 from sageturner_magic.verbs.arguments import (
-    VERBS,
     HelpShown,
+    by_flag,
     is_name,
-    parse,
-    parser,
     split,
     split_payload,
 )
+from sageturner_magic.verbs.table import VERBS, parse
 
-OPTIONS = parser("invoke", "%sageturner").options()
+OPTIONS = by_flag(VERBS["invoke"].arguments)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +52,7 @@ def test_the_originals_flags_are_taken():
         "deploy", ["-e", "serverless", "-m", "generate", "-c", "x.yaml"], "sageturner"
     )
     assert (arguments.endpoint_type, arguments.container_mode) == ("serverless", "generate")
-    assert arguments.config_path == "x.yaml"
+    assert arguments.config == "x.yaml"
 
 
 def test_provided_means_provide():
@@ -67,8 +66,14 @@ def test_provided_means_provide():
         ("deploy", ["--endpoint-tpye", "local"], "did you mean `--endpoint-type`"),
         ("deploy", ["-e", "lokal"], "`--endpoint-type` is `lokal`: .*did you mean `local`"),
         ("deploy", ["-e", "moon"], "expected one of local, serverless, server"),
-        ("status", [], "lacks NAME.*write `%sageturner status NAME`; `sageturner list` shows"),
+        ("status", [], "needs NAME.*write `%sageturner status NAME`; `sageturner list` shows"),
         ("load-test", ["a", "--requests", "many"], "`--requests` is `many`: expected a whole"),
+        ("deploy", ["-e"], "`--endpoint-type` needs a value.*write `--endpoint-type local`"),
+        ("deploy", ["-e", "-c", "x.yaml"], "`--endpoint-type` needs a value"),
+        ("deploy", ["--config-path"], "`--config-path` needs a value.*`--config-path PATH`"),
+        ("deploy", ["--detach=yes"], "`--detach` takes no value.*write `--detach` alone"),
+        ("status", ["a", "b"], "does not take `b`"),
+        ("setup", ["--for", "deploy,init"], "no policy for `init`.*choose from setup, plan"),
     ],
 )
 def test_a_mistake_names_what_fits(verb, words, hint):
@@ -108,5 +113,45 @@ def test_an_open_quote_is_said():
     ],
 )
 def test_try_takes_a_name_a_payload_or_both(line, words, payload):
-    options = parser("try", "%sageturner").options()
+    options = by_flag(VERBS["try"].arguments)
     assert split_payload(line, options, is_name) == (words, payload)
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "values"),
+    [
+        ("logs", ["digits", "-n5"], {"last": 5, "follow": False}),
+        ("logs", ["-fn", "5", "digits"], {"last": 5, "follow": True}),
+        ("logs", ["-n", "-5", "digits"], {"last": -5}),
+        ("logs", ["--lines=5", "--", "-digits"], {"last": 5, "name": "-digits"}),
+        ("invoke", ["digits", "--json", "-1"], {"payload": "-1", "json": True}),
+        ("invoke", ["digits", "-"], {"payload": "-"}),
+        ("invoke", ["digits", "--timeout", "2.5"], {"timeout_s": 2.5, "payload": None}),
+        ("deploy", ["--no-wait", "--wait", "--no-smoke-test"],
+         {"no_wait": False, "smoke_test": False}),
+        ("deploy", [], {"no_wait": False, "smoke_test": True, "endpoint_type": "local"}),
+        ("setup", ["--for", "deploy, status"], {"permissions": ["deploy", "list"]}),
+    ],
+)  # fmt: skip
+def test_words_become_values(verb, words, values):
+    found = vars(parse(verb, words, "sageturner"))
+    assert {name: found[name] for name in values} == values
+
+
+WORDS = st.lists(
+    st.sampled_from(
+        ["-", "--", "-e", "-n5", "-fn", "--json", "--json=1", "--lines=", "x", "1", "-1"]
+    )
+    | st.text(max_size=8),
+    max_size=6,
+)
+
+
+@given(st.sampled_from(sorted(VERBS)), WORDS)
+def test_every_line_is_taken_or_refused_with_a_next_step(verb, words):
+    try:
+        parse(verb, words, "sageturner")
+    except UsageError as error:
+        assert all(finding.do for finding in error.findings)
+    except HelpShown:
+        assert {"-h", "--help"} & {*words}

@@ -1,0 +1,58 @@
+"""What was found or changed on this machine and in an AWS account, as text and as data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sageturner_magic.deployment.doctor import Report
+from sageturner_magic.deployment.upkeep import Changes, PlannedRemoval, Policy
+from sageturner_magic.text import columns
+
+
+def changes_text(changes: Changes) -> str:
+    """What `setup` changed, a line each."""
+    return "\n".join(changes) or "everything is as it should be; nothing was changed"
+
+
+def changes_data(changes: Changes) -> dict[str, Any]:
+    """The same for programs."""
+    return {"changed": [*changes]}
+
+
+def policy_text(policy: Policy) -> str:
+    """A policy as IAM takes it."""
+    return json.dumps(policy.document, indent=2)
+
+
+def policy_data(policy: Policy) -> dict[str, Any]:
+    """The same for programs."""
+    return policy.document
+
+
+def removal_text(removal: PlannedRemoval) -> str:
+    """What to say when all is removed; empty where its lines were shown and say it."""
+    return removal.done
+
+
+def removal_data(removal: PlannedRemoval) -> dict[str, Any]:
+    """What was removed, for programs."""
+    return {"deleted": [*removal.lines]}
+
+
+def report_text(report: Report) -> str:
+    """What `doctor` found: a line for each part, then what GPUs need."""
+    lines = [f"{label:<12} {state}" for label, state in report.parts]
+    if report.frameworks:
+        lines += ["", "This environment's frameworks on SageMaker's instances:"]
+        lines.append(columns(report.frameworks))
+    return "\n".join(lines)
+
+
+def report_data(report: Report) -> dict[str, Any]:
+    """The same for programs."""
+    head, rows = report.frameworks[:1], report.frameworks[1:]
+    return {
+        **{label.lower(): state for label, state in report.parts},
+        "frameworks": [dict(zip(head[0], row, strict=True)) for row in rows],
+    }

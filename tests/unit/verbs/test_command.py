@@ -1,0 +1,92 @@
+"""The command: what goes to standard output, and how it ends."""
+
+import json
+
+import pytest
+
+from sageturner_magic.cli import main
+from sageturner_magic.deployment import asking, upkeep
+
+
+@pytest.fixture
+def command(capsys):
+    """Runs a command; returns its exit code and what it wrote."""
+
+    def run(*words):
+        code = main(words)
+        return (code, *capsys.readouterr())
+
+    return run
+
+
+def test_what_a_verb_wrote_is_said_in_a_line_or_as_json(command, tmp_path):
+    first, second = str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")
+    assert command("init", first) == (0, f"wrote {first}\n", "")
+    code, out, _ = command("init", second, "--json")
+    assert (code, json.loads(out)) == (0, {"wrote": second})
+
+
+def test_code_is_written_as_it_is(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = "def load():\n    pass\n\n\ndef predict(model, request):\n    pass\n"
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "sageturner.py").write_text(source)
+    (tmp_path / "sageturner.yaml").write_text(
+        "name: x\ncontainer: {generate_container: {code_dir: ./code}}\n"
+    )
+    assert command("code") == (0, source, "")
+    assert json.loads(command("code", "--json")[1]) == {"text": source}
+
+
+def test_lines_of_logs_are_a_list_and_followed_ones_come_one_by_one(command, monkeypatch):
+    lines = ["first", "öther"]
+    monkeypatch.setattr(asking, "logs", lambda name, last=None: iter(lines))
+    monkeypatch.setattr(asking, "follow_logs", lambda name: iter(lines))
+    assert command("logs", "digits")[1] == "first\nöther\n"
+    assert json.loads(command("logs", "digits", "--json")[1]) == lines
+    assert command("logs", "-f", "digits", "--json")[1] == '"first"\n"öther"\n'
+
+
+@pytest.fixture
+def removed(monkeypatch):
+    """What was removed; `delete` and `teardown` plan to remove one thing."""
+    found = []
+
+    def planned(done):
+        def run(say):
+            found.append("bucket")
+            say("removed the bucket")
+
+        return lambda: upkeep.PlannedRemoval(("bucket",), run, done)
+
+    monkeypatch.setattr(upkeep, "plan_teardown", planned(""))
+    monkeypatch.setattr(upkeep, "plan_removal", planned("it is gone"))
+    return found
+
+
+def test_nothing_is_removed_where_nobody_can_be_asked(command, removed):
+    code, out, err = command("teardown")
+    assert (code, out, removed) == (2, "", [])
+    assert "bucket" in err and "add `--yes`" in err
+
+
+def test_what_was_removed_is_said_and_listed(command, removed):
+    assert command("teardown", "--yes") == (0, "removed the bucket\n", "")
+    assert command("delete", "x", "--yes") == (0, "it is gone\n", "removed the bucket\n")
+    code, out, err = command("teardown", "--yes", "--json")
+    assert (code, json.loads(out), err) == (0, {"deleted": ["bucket"]}, "removed the bucket\n")
+
+
+def test_a_handle_cannot_be_had_in_a_shell(command):
+    code, _, err = command("deploy", "--no-wait")
+    assert code == 2 and "leave the flag out" in err
+
+
+def test_the_form_is_for_notebooks(command):
+    code, _, err = command("form")
+    assert code == 2 and "A shell cannot show the form" in err and "sageturner init" in err
+
+
+def test_a_request_needs_a_payload(command):
+    code, _, err = command("invoke", "digits")
+    assert code == 2 and "There is no payload" in err
