@@ -1,5 +1,6 @@
 """The user's YAML: its schema, reading it with positions, and explaining it."""
 
+from sageturner_magic.config.configuration import Config
 from sageturner_magic.config.editors import json_schema
 from sageturner_magic.config.keys import schema_keys
 from sageturner_magic.config.places import Origin
@@ -15,7 +16,6 @@ from sageturner_magic.config.schema import (
     Autoscaling,
     Batch,
     Compute,
-    Config,
     Container,
     GenerateContainer,
     Local,

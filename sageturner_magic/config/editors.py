@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sageturner_magic.config.schema import Config
+from sageturner_magic.config.configuration import Config
 
 Schema = dict[str, Any]
 

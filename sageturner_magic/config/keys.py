@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sageturner_magic.config.schema import Config
+from sageturner_magic.config.configuration import Config
 
 Schema = dict[str, Any]
 

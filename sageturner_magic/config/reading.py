@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sageturner_magic.config.configuration import Config
 from sageturner_magic.config.keys import (
     all_keys,
     expectation,
@@ -20,7 +21,6 @@ from sageturner_magic.config.keys import (
 )
 from sageturner_magic.config.nodes import Entry, Node, Remark, printable, read_nodes
 from sageturner_magic.config.places import Origin, Places, dotted
-from sageturner_magic.config.schema import Config
 from sageturner_magic.errors import ConfigError, Finding
 
 MAX_BYTES = 1_000_000

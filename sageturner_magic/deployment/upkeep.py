@@ -13,8 +13,7 @@ from sageturner_magic.aws.bucket import ensure_bucket
 from sageturner_magic.aws.names import Names, names
 from sageturner_magic.aws.policies import PERMISSION_SETS, PermissionSet
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.config import Config
-from sageturner_magic.config.schema import Overrides
+from sageturner_magic.config import Config, Overrides
 from sageturner_magic.deployment import removal
 from sageturner_magic.deployment.endpoint import Endpoint, is_local
 from sageturner_magic.deployment.here import here

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sageturner_magic.config import SERVERLESS_MEMORY, Origin, parse_config
+from sageturner_magic.config.configuration import Config
 from sageturner_magic.config.keys import all_keys
-from sageturner_magic.config.schema import Config
 from sageturner_magic.errors import ConfigError
 from tests.unit.config.helpers import FOLDER, read
 

@@ -1,0 +1,257 @@
+"""A whole configuration: its top level, its paths, and what does not fit an endpoint type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag
+
+from sageturner_magic.config.places import Places
+from sageturner_magic.config.rules import (
+    MOST_ENVIRONMENT_BYTES,
+    MOST_TAGS,
+    MOST_VARIABLES,
+    ArtefactFile,
+    ArtefactPath,
+    EndpointName,
+    EnvironmentKey,
+    EnvironmentValue,
+    KmsKey,
+    TagKey,
+    TagValue,
+    Variable,
+    environment_bytes,
+    environment_fits,
+)
+from sageturner_magic.config.schema import (
+    Compute,
+    Container,
+    Network,
+    Overrides,
+    Section,
+    Serving,
+)
+from sageturner_magic.errors import Finding
+from sageturner_magic.values import ContainerMode, EndpointType
+
+
+def _mapping_or_text(value: Any) -> str:
+    return "[mapping]" if isinstance(value, dict) else "[text]"
+
+
+class Config(Section):
+    """A whole configuration, checked.
+
+    Paths are kept as the user wrote them; `code_dir`, `docker_dir` and `local_artefact` give them
+    as absolute paths.
+    """
+
+    name: EndpointName = Field(
+        description="Name of the endpoint: 1 to 40 lower-case letters, digits and hyphens. "
+        "Deploying the same name again updates that endpoint in place.",
+        examples=["my-model"],
+    )
+    artefact: (
+        Annotated[
+            Annotated[ArtefactPath, Tag("[text]")]
+            | Annotated[dict[ArtefactFile, Variable], Tag("[mapping]")],
+            Discriminator(_mapping_or_text),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="Trained model that load(model_dir) reads: a file, a folder, a .tar.gz, an "
+        "s3:// address, or in a notebook {file name: variable}, which saves the variable's object. "
+        "Left out: the code needs no files.",
+        examples=["./model"],
+    )
+    container: Container = Field(Container(), description="What the endpoint runs.")
+    compute: Compute = Field(
+        Compute(), description="Where it runs; the endpoint type of a deployment picks the section."
+    )
+    serving: Serving = Field(
+        Serving(), description="How the model server treats requests (container mode `generate`)."
+    )
+    network: Network = Field(
+        Network(), description="A VPC of your own, for the endpoint type `server`."
+    )
+    kms_key: KmsKey | None = Field(
+        None,
+        description="KMS key (id, ARN or alias) that encrypts the disks of the endpoint's "
+        "instances. Left out: AWS's own key, which also encrypts artefacts in S3.",
+        examples=["alias/my-key"],
+    )
+    environment: Annotated[
+        dict[EnvironmentKey, EnvironmentValue],
+        AfterValidator(environment_fits),
+    ] = Field(
+        {},
+        max_length=MOST_VARIABLES,
+        description=f"Environment variables of the model server, at most {MOST_VARIABLES}. Values "
+        "are text as written. Not for secrets: AWS shows them to whoever may describe the model.",
+        examples=[{"LOG_LEVEL": "info"}],
+    )
+    tags: dict[TagKey, TagValue] = Field(
+        {},
+        max_length=MOST_TAGS,
+        description=f"Tags on everything that is created, at most {MOST_TAGS}, for instance to "
+        "tell costs apart.",
+        examples=[{"team": "search"}],
+    )
+    overrides: Overrides = Field(
+        Overrides(), description="Names of your own in place of the usual ones."
+    )
+
+    _places: Places = PrivateAttr(default_factory=Places)
+
+    def model_post_init(self, context: Any, /) -> None:
+        if isinstance(context, Places):
+            self._places = context
+
+    def where(self, key: str) -> str:
+        """The place where a dotted key was written, such as `sageturner.yaml:7:13`.
+
+        Falls back to the nearest parent that was written, then to the document; empty for a
+        configuration that was not read from YAML.
+        """
+        return self._places.where(key)
+
+    def resolve(self, path: str) -> Path:
+        """The absolute form of a path of this configuration, relative to where it was written."""
+        return self._places.folder.absolute() / Path(path).expanduser()
+
+    @property
+    def code_dir(self) -> Path | None:
+        """The folder with sageturner.py; None where the notebook's cells are meant."""
+        written = self.container.generate_container.code_dir
+        return None if written is None else self.resolve(written)
+
+    @property
+    def docker_dir(self) -> Path | None:
+        """The folder with the user's own Dockerfile."""
+        provided = self.container.provide_container
+        return None if provided is None else self.resolve(provided.docker_dir)
+
+    @property
+    def local_artefact(self) -> Path | None:
+        """The file or folder of the artefact on this machine."""
+        if not isinstance(self.artefact, str) or self.s3_artefact:
+            return None
+        return self.resolve(self.artefact)
+
+    @property
+    def s3_artefact(self) -> str | None:
+        """The `s3://…` address of an artefact that is there already."""
+        is_s3 = isinstance(self.artefact, str) and self.artefact.startswith("s3://")
+        return str(self.artefact) if is_s3 else None
+
+    @property
+    def artefact_variables(self) -> Mapping[str, str]:
+        """File name -> the notebook variable that is saved as it."""
+        return self.artefact if isinstance(self.artefact, dict) else {}
+
+    def container_environment(self, container_mode: ContainerMode) -> dict[str, str]:
+        """The container's variables on SageMaker: the user's, and the settings of our server."""
+        environment = dict(self.environment)
+        if container_mode == "generate" and self.serving.model_fields_set:
+            serving = self.serving.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+            environment["SAGETURNER_SERVING"] = json.dumps(serving, sort_keys=True)
+        return environment
+
+    def to_yaml(self) -> str:
+        """YAML with the keys that were written, in the schema's order, without comments."""
+        written = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        return yaml.safe_dump(written, sort_keys=False, allow_unicode=True, width=10_000)
+
+    def check(self, endpoint_type: EndpointType, container_mode: ContainerMode) -> list[Finding]:
+        """What does not fit this type of endpoint and this container mode."""
+        findings: list[Finding] = []
+
+        def found(key: str, what: str, why: str, do: str) -> None:
+            findings.append(Finding(what, why=why, do=do, where=self.where(key), key=key))
+
+        if endpoint_type == "serverless" and self.compute.serverless is None:
+            found(
+                "compute.serverless",
+                "`compute.serverless` is missing",
+                "a serverless endpoint takes its memory and concurrency from there",
+                "add `compute: {serverless: {memory: 2048, max_concurrency: 5}}`",
+            )
+        if endpoint_type == "server" and self.compute.server is None:
+            found(
+                "compute.server",
+                "`compute.server` is missing",
+                "an endpoint on instances takes their type and number from there",
+                "add `compute: {server: {instance_type: ml.m5.xlarge}}`, or deploy with "
+                "`--endpoint-type serverless`",
+            )
+        if container_mode == "provide" and self.container.provide_container is None:
+            found(
+                "container.provide_container",
+                "`container.provide_container` is missing",
+                "the container mode `provide` builds your own Dockerfile",
+                "add `container: {provide_container: {docker_dir: ./provided-container}}`",
+            )
+        if (
+            container_mode == "provide"
+            and endpoint_type == "local"
+            and self.compute.local.mode == "process"
+            and "mode" in self.compute.local.model_fields_set
+        ):
+            found(
+                "compute.local.mode",
+                "`compute.local.mode` is `process`",
+                "an image of your own runs in a container only",
+                "leave `mode` out, or write `mode: container`",
+            )
+        if (
+            endpoint_type == "serverless"
+            and container_mode == "generate"
+            and self.container.generate_container.install_cuda
+        ):
+            found(
+                "container.generate_container.install_cuda",
+                "`container.generate_container.install_cuda` is true",
+                "serverless endpoints have no GPU",
+                "write `install_cuda: false`, or deploy with `--endpoint-type server` and a GPU "
+                "instance such as ml.g5.xlarge",
+            )
+        if endpoint_type == "serverless" and self.network != Network():
+            found(
+                "network",
+                "`network` is set",
+                "serverless endpoints take neither a VPC nor network isolation",
+                "remove `network`, or deploy with `--endpoint-type server`",
+            )
+        in_s3 = self.s3_artefact
+        if endpoint_type == "serverless" and in_s3 and not in_s3.endswith(".tar.gz"):
+            found(
+                "artefact",
+                "A serverless endpoint takes its artefact as one .tar.gz",
+                f"`{in_s3}` is a prefix",
+                "pack it as model.tar.gz, or name a local folder",
+            )
+        variables = self.container_environment(container_mode)
+        size = environment_bytes(variables)
+        if endpoint_type != "local" and (
+            len(variables) > MOST_VARIABLES or size > MOST_ENVIRONMENT_BYTES
+        ):
+            found(
+                "environment",
+                "`environment` leaves no room for the settings of `serving`",
+                f"with them it has {len(variables)} variables of {size} bytes in all, and "
+                f"SageMaker takes at most {MOST_VARIABLES} of {MOST_ENVIRONMENT_BYTES} bytes",
+                "ship some of the values as files of the artefact",
+            )
+        if self.overrides.role_name and self.overrides.role_arn:
+            found(
+                "overrides.role_arn",
+                "`overrides.role_name` and `overrides.role_arn` are both set",
+                "an endpoint runs with one role",
+                "keep one of the two",
+            )
+        return findings
