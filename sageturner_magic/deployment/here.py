@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from sageturner_magic.capture import Notebook
-    from sageturner_magic.deployment.request import AwsOptions
-    from sageturner_magic.values import ContainerMode, EndpointType
 
 
 class Here(Protocol):
@@ -30,17 +27,9 @@ class Here(Protocol):
     def ended(self, endpoint: str) -> None:
         """Forget an endpoint that was deleted."""
 
-    def show_form(
-        self,
-        config: str | Path | None,
-        *,
-        endpoint_type: EndpointType,
-        container_mode: ContainerMode,
-        invoke: str | None,
-        text: str | None,
-        aws: AwsOptions,
-    ) -> None:
-        """Display what `form` asks for."""
+    @property
+    def show_form(self) -> Callable[..., None]:
+        """Displays what `form` asks for, with its arguments by name."""
 
 
 _here: list[Here] = []

@@ -361,7 +361,7 @@ def form(
             " commented sageturner.yaml",
         )
     notebook.show_form(
-        config,
+        config=config,
         endpoint_type=endpoint_type,
         container_mode=container_mode,
         invoke=invoke,

@@ -15,8 +15,23 @@ from sageturner_magic.notebook.session import Session
 from sageturner_magic.values import ContainerMode, EndpointType
 
 
-def check_forms(shell: InteractiveShell) -> None:
-    """Raise UsageError where forms cannot be shown."""
+def show_form(
+    shell: InteractiveShell,
+    session: Session,
+    *,
+    config: str | Path | None,
+    endpoint_type: EndpointType,
+    container_mode: ContainerMode,
+    invoke: str | None,
+    text: str | None,
+    aws: AwsOptions,
+) -> None:
+    """Display the deploy form, or the request form of `invoke`; see `form`.
+
+    Raises:
+        UsageError: Forms cannot be shown here.
+        ConfigError: The configuration to begin with cannot be used.
+    """
     if not hasattr(shell, "kernel"):
         raise UsageError(
             "A terminal cannot show the form",
@@ -25,9 +40,15 @@ def check_forms(shell: InteractiveShell) -> None:
         )
     if find_spec("ipywidgets") is None:
         raise UsageError("The form needs ipywidgets", do="`%pip install ipywidgets`")
+    if invoke:
+        from sageturner_magic.notebook.form_invoke import InvokeForm
+
+        InvokeForm(shell, session, invoke, aws).show()
+    else:
+        _show_deploy_form(shell, session, config, text, endpoint_type, container_mode, aws)
 
 
-def show_deploy_form(
+def _show_deploy_form(
     shell: InteractiveShell,
     session: Session,
     config: str | Path | None,
@@ -36,15 +57,6 @@ def show_deploy_form(
     container_mode: ContainerMode,
     aws: AwsOptions,
 ) -> None:
-    """Display the deploy form.
-
-    Args:
-        config: The file to begin with; ./sageturner.yaml where it is there.
-        text: YAML to begin with, in place of a file.
-
-    Raises:
-        ConfigError: The configuration to begin with cannot be used.
-    """
     from sageturner_magic.notebook.completer import shippable
     from sageturner_magic.notebook.form import Form, first_text
     from sageturner_magic.notebook.form_view import DeployForm

@@ -41,7 +41,7 @@ class SageturnerMagics(Magics, Settings):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.session = Session(shell, self)
+        self.session = Session(shell, self, self._show_form)
 
     @no_var_expand
     @cell_magic
@@ -151,6 +151,11 @@ class SageturnerMagics(Magics, Settings):
             return str(self.session.namespace[name])
 
         return re.sub(r"\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}", value, word)
+
+    def _show_form(self, **asked: Any) -> None:
+        from sageturner_magic.notebook.forms import show_form
+
+        show_form(self._shell, self.session, **asked)
 
     def _configuration(self, verb: Verb, values: SimpleNamespace, cell: str) -> dict[str, Any]:
         """The configuration in a cell's body, for verbs that take one."""

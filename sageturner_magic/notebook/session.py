@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
@@ -13,8 +13,6 @@ from sageturner_magic.notebook.settings import Settings
 if TYPE_CHECKING:
     from sageturner_magic.capture import Notebook
     from sageturner_magic.config import Config
-    from sageturner_magic.deployment.request import AwsOptions
-    from sageturner_magic.values import ContainerMode, EndpointType
 
 
 class _Ran(NamedTuple):
@@ -31,11 +29,15 @@ class Session:
     """Feeds what happens in a shell to the capture room.
 
     Attributes:
+        show_form: Displays what the public function `form` asks for.
         endpoints: Names of the endpoints that this notebook has deployed or listed.
     """
 
-    def __init__(self, shell: InteractiveShell, settings: Settings) -> None:
+    def __init__(
+        self, shell: InteractiveShell, settings: Settings, show_form: Callable[..., None]
+    ) -> None:
         self._shell = shell
+        self.show_form = show_form
         self._settings = settings
         self.endpoints: set[str] = set()
         self._cell_id = ""
@@ -161,31 +163,6 @@ class Session:
             for endpoint, number in self.notebook.outdated(role, name).items()
         ]
         return "\n".join(lines)
-
-    def show_form(
-        self,
-        config: str | Path | None,
-        *,
-        endpoint_type: EndpointType,
-        container_mode: ContainerMode,
-        invoke: str | None,
-        text: str | None,
-        aws: AwsOptions,
-    ) -> None:
-        """Display the deploy form, or the request form of `invoke`; `text` is YAML to begin with.
-
-        Raises:
-            UsageError: Forms cannot be shown here.
-            ConfigError: The configuration to begin with cannot be used.
-        """
-        from sageturner_magic.notebook.form_invoke import InvokeForm
-        from sageturner_magic.notebook.forms import check_forms, show_deploy_form
-
-        check_forms(self._shell)
-        if invoke:
-            InvokeForm(self._shell, self, invoke, aws).show()
-        else:
-            show_deploy_form(self._shell, self, config, text, endpoint_type, container_mode, aws)
 
     def ended(self, endpoint: str) -> None:
         """Forget an endpoint that was deleted."""

@@ -23,7 +23,7 @@ def shell() -> InteractiveShell:
 
 @pytest.fixture
 def session(shell: InteractiveShell) -> Session:
-    session = Session(shell, Settings())
+    session = Session(shell, Settings(), show_form=print)
     shell.events.register("pre_run_cell", session.begin)
     shell.events.register("post_run_cell", session.record)
     return session
