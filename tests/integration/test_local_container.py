@@ -24,7 +24,7 @@ from sageturner_magic.errors import (
     SageturnerError,
 )
 from tests.integration.conftest import STATE, servers_of, wait_until
-from tests.parts import base_image
+from tests.parts import kept_layers
 
 pytestmark = pytest.mark.docker
 
@@ -158,7 +158,7 @@ class Project:
 
 @pytest.fixture(scope="module")
 def base() -> str:
-    return base_image.ensure("3.12")
+    return kept_layers.keep("3.12")
 
 
 @pytest.fixture

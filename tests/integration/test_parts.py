@@ -29,7 +29,7 @@ def test_the_base_image_can_be_pushed_and_has_the_python_of_its_name(tmp_path: P
     )
     assert version.stdout.startswith("Python 3.11."), version.stderr
     with registry(tmp_path) as served:
-        there = base_image.push("3.11", served.host, served.user, served.password)
+        there = base_image.push("3.11", served)
         assert there.startswith(served.host)
         manifest = served.manifest("docker/library/python", "3.11-slim")
         assert manifest["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"

@@ -19,7 +19,7 @@ from sageturner_magic.targets.container.runner import ContainerSpec
 from sageturner_magic.targets.container.smoke import smoke_test
 from sageturner_magic.values import CapturedModule, CellLine, Request, SourceFile
 from tests.integration.test_local_container import OWN_SERVER
-from tests.parts import base_image
+from tests.parts import kept_layers
 from tests.parts.recorder import Recorder
 
 pytestmark = pytest.mark.docker
@@ -35,7 +35,7 @@ def docker(*arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def base() -> str:
-    return base_image.ensure("3.12")
+    return kept_layers.keep("3.12")
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ test's own registry.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import platform
@@ -20,6 +21,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from tests.parts.folder import cache_folder
+from tests.parts.registry import Registry, registry
 
 REFERENCE = "public.ecr.aws/docker/library/python:{version}-slim"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -206,13 +208,19 @@ def _copy_python(version: str, prefix: Path, target: Path) -> None:
         (target / "bin" / link).symlink_to(f"python{version}")
 
 
+def _lock() -> Path:
+    """The lock of whoever makes an image or its blobs."""
+    return cache_folder() / "base-image.lock"
+
+
+@functools.cache
 def ensure(version: str) -> str:
     """The name of the stand-in for Python `version` (`3.12`); it is made if need be.
 
     The first one takes about two minutes, each further one some seconds.
     """
     name = REFERENCE.format(version=version)
-    with FileLock(cache_folder() / "base-image.lock"):
+    with FileLock(_lock()):
         _ensure(version, name)
     return name
 
@@ -244,14 +252,32 @@ def _ensure(version: str, name: str) -> None:
             raise RuntimeError(f"docker build: {(built.stdout + built.stderr)[-3000:]}")
 
 
-def push(version: str, host: str, user: str, password: str) -> str:
-    """Push the stand-in to a test's registry; what it is called there."""
+def push(version: str, served: Registry) -> str:
+    """Put the image of Python `version` into a test's registry and return its name there.
+
+    Docker compresses an image for each registry that it pushes to; it is compressed once, and its
+    blobs are copied.
+    """
     name = ensure(version)
-    there = f"{host}/docker/library/python:{version}-slim"
+    repository = f"docker/library/python:{version}-slim"
+    identity = _docker("image", "inspect", "--format", "{{.Id}}", name).removeprefix("sha256:")
+    blobs = cache_folder() / f"python-{version}-{identity[:12]}"
+    with FileLock(_lock()):
+        if not blobs.exists():
+            for old in cache_folder().glob(f"python-{version}-*"):
+                shutil.rmtree(old)
+            with tempfile.TemporaryDirectory(dir=cache_folder()) as work:
+                with registry(Path(work)) as packing:
+                    _push(name, f"{packing.host}/{repository}", packing)
+                packing.root.replace(blobs)
+    shutil.copytree(blobs, served.root, dirs_exist_ok=True)
+    return f"{served.host}/{repository}"
+
+
+def _push(name: str, there: str, packing: Registry) -> None:
     with tempfile.TemporaryDirectory() as config:
-        _docker("--config", config, "login", "-u", user, "--password-stdin", host,
-                input=password.encode())  # fmt: skip
+        _docker("--config", config, "login", "-u", packing.user, "--password-stdin", packing.host,
+                input=packing.password.encode())  # fmt: skip
         _docker("tag", name, there)
         _docker("--config", config, "push", there)
         _docker("rmi", there)
-    return there

@@ -30,7 +30,7 @@ class NoEngine:
 def no_engine(folder: Path, python_version: str) -> Iterator[NoEngine]:
     """Such a machine, for as long as the block runs. An engine makes the base image."""
     with registry(folder / "registry") as served:
-        base = base_image.push(python_version, served.host, served.user, served.password)
+        base = base_image.push(python_version, served)
         config = folder / "docker-config"
         config.mkdir()
         account = base64.b64encode(f"{served.user}:{served.password}".encode()).decode()

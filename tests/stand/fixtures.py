@@ -13,7 +13,7 @@ from typing import Any
 import docker
 import pytest
 
-from tests.parts import base_image, engine
+from tests.parts import engine, kept_layers
 from tests.parts.waiting import wait_for
 from tests.stand import Keys, Limits, Stand, Timing
 
@@ -140,7 +140,7 @@ class Account:
 def model_image() -> str:
     """The tiny model's image on the engine, by its id."""
     engine_client = docker.DockerClient(base_url=engine.start())
-    base_image.ensure("3.11")
+    kept_layers.keep("3.11")
     built, _ = engine_client.images.build(
         path=str(Path(__file__).parent / "model"), tag="sageturner-test-model", rm=True
     )

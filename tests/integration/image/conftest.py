@@ -13,7 +13,7 @@ from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, Destination
 from sageturner_magic.image.urls import Credentials
 from sageturner_magic.values import CapturedModule, SourceFile
-from tests.parts import base_image
+from tests.parts import kept_layers
 from tests.parts.recorder import Recorder
 from tests.parts.registry import Registry, registry
 
@@ -23,7 +23,7 @@ TARGET = Target("3.12")
 @pytest.fixture(scope="session")
 def base() -> str:
     """The stand-in for the default base image of Python 3.12."""
-    return base_image.ensure("3.12")
+    return kept_layers.keep("3.12")
 
 
 @pytest.fixture(scope="session")

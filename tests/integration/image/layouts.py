@@ -151,7 +151,7 @@ def tree(image: str) -> dict[str, tuple[int, int, str]]:
 def compare(names: Sequence[str], served: Registry, work: Path) -> Comparison:
     """Resolve `names` and make both images of them, which are removed afterwards."""
     target = Target("3.12")
-    base = base_image.push("3.12", served.host, served.user, served.password)
+    base = base_image.push("3.12", served)
     docker("tag", base_image.ensure("3.12"), base)
     requirements = resolve(parse(names, work), target, Recorder())
     module = CapturedModule("In[1]", (SourceFile("sageturner.py", b"def load(): return 1\n"),))

@@ -67,7 +67,7 @@ def read_spec(path: str) -> BuildSpec:
 
 @pytest.fixture(scope="session")
 def base_reference(served: Registry) -> str:
-    return base_image.push("3.12", served.host, served.user, served.password)
+    return base_image.push("3.12", served)
 
 
 @pytest.fixture

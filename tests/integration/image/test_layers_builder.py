@@ -33,7 +33,7 @@ PACKAGES = ("six==1.17.0", "requests", "numpy", "jinja2", "pyyaml", "rich", "zop
 @pytest.fixture(scope="session")
 def base_reference(served: Registry) -> str:
     """The stand-in base image in the registry, and under the same name in the engine."""
-    reference = base_image.push("3.12", served.host, served.user, served.password)
+    reference = base_image.push("3.12", served)
     subprocess.run(["docker", "tag", base_image.ensure("3.12"), reference], check=True)
     return reference
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic import conformance
+from tests.parts import base_image
 
 from .conftest import SERVER
 from .test_isolation import OWN, installed
@@ -34,6 +35,7 @@ def image(tmp_path: Path) -> Iterator[str]:
     import docker
 
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    base_image.ensure(version)
     (tmp_path / "Dockerfile").write_text(DOCKERFILE.format(version=version))
     (tmp_path / "program").mkdir()
     (tmp_path / "program" / "sageturner.py").write_text(PROGRAM)
