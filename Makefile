@@ -6,6 +6,11 @@ MINUTES := 60
 # uv leaves compiling to the first import, which has to be kept: torch's takes half a minute.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq install
+# As many targets at a time as there are processors, and the output of each in one piece.
+AT_ONCE := $(MAKE) --jobs $(shell nproc 2>/dev/null || echo 2) $(if $(filter output-sync,$(.FEATURES)),--output-sync)
+# The unit tests' sessions of nox, each a target.
+SESSIONS = $$($(BIN)/nox --session unit lowest --list --json \
+	| $(BIN)/python -c 'import json, sys; print(*("session-" + each["session"] for each in json.load(sys.stdin)))')
 
 .PHONY: help demo demo-lab test check unit integration gpu screenshots proof soak bench-capture bench-server bench-build bench-models bench-gpu format clean
 
@@ -45,7 +50,9 @@ demo: $(VENV)/.demo
 demo-lab: $(VENV)/.demo
 	$(BIN)/jupyter lab example_notebooks/01_quickstart.ipynb
 
-test: check unit integration
+test: $(VENV)/.dev
+	$(AT_ONCE) check $(SESSIONS)
+	$(MAKE) integration
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -55,10 +62,13 @@ check: $(VENV)/.dev
 	$(BIN)/deptry sageturner_magic
 
 unit: $(VENV)/.dev
-	$(BIN)/nox --session unit lowest
+	$(AT_ONCE) $(SESSIONS)
+
+session-%: $(VENV)/.dev
+	$(BIN)/nox --session $*
 
 integration: $(VENV)/.dev
-	$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/gpu --numprocesses 2 --dist loadscope --tb=short --durations=40
+	$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/gpu --numprocesses 3 --dist loadscope --tb=short --durations=40
 
 gpu: $(VENV)/.dev
 	SAGETURNER_REQUIRE=gpu $(BIN)/python -m pytest tests/gpu

@@ -37,4 +37,4 @@ def lowest(session: nox.Session) -> None:
 
 def _test(session: nox.Session, *options: str) -> None:
     session.install(*options, "--editable", ".", "--group", "test")
-    session.run("python", "-m", "pytest", "-n", "logical", *(session.posargs or ["tests/unit"]))
+    session.run("python", "-m", "pytest", *(session.posargs or ["tests/unit"]))

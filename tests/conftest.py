@@ -70,7 +70,7 @@ def _marks(file: Path) -> frozenset[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that two processes end at about the same time."""
+    """Begin with the files that take longest, so that all processes end at about the same time."""
     tests = Counter(item.path for item in items)
     marks = {file: _marks(file) for file in tests}
 

@@ -91,6 +91,10 @@ def jupyter(
     settings = home / "config/lab/user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+    # No Node.js looks at each start whether JupyterLab should be built anew.
+    pages = home / "config/labconfig"
+    pages.mkdir()
+    (pages / "page_config.json").write_text('{"buildCheck": false}')
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [

@@ -19,12 +19,13 @@ from jupyter_client.connect import LocalPortCache
 
 FIRST = 20_000
 EACH = 3_000
+RANGES = 4
 
 
 @functools.cache
 def _ports() -> Iterator[int]:
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    first = FIRST + EACH * worker
+    first = FIRST + EACH * (worker % RANGES)
     # Two processes that one test starts do not begin with the same port.
     begin = first + os.getpid() * 16 % EACH
     return itertools.cycle([*range(begin, first + EACH), *range(first, begin)])
