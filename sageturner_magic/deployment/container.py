@@ -15,7 +15,7 @@ from sageturner_magic.deployment.trial import trial_step
 from sageturner_magic.errors import Finding
 from sageturner_magic.image.choice import Builder, ChosenBuilder
 from sageturner_magic.image.layers import PlannedLayer
-from sageturner_magic.image.spec import BuildSpec, BuiltImage, ProvidedSpec
+from sageturner_magic.image.spec import BuiltImage, ProvidedSpec
 from sageturner_magic.targets.container import sandbox
 from sageturner_magic.targets.container.deploy import ContainerDeployer, ServedByContainer
 from sageturner_magic.targets.local import LocalState
@@ -42,13 +42,12 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
     findings = found.finish()
     assert chosen and ingredients and image
     config, serverless = request.config, request.config.compute.serverless
-    generated = isinstance(image.spec, BuildSpec)
     served = ServedByContainer(
         name=config.name,
         module=ingredients.module,
         image_tag=image.tag,
         artefact=ingredients.artefact,
-        serving=ingredients.serving if generated else None,
+        serving=ingredients.serving if image.generated else None,
         environment=config.environment,
         serverless_mb=serverless.memory if serverless else None,
         tied=not request.detach,
@@ -69,14 +68,14 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         then=[
             *_image_facts(image),
             Fact("Limits", _limits(served.serverless_mb, needs_engine)),
-            Fact("Access", _access(generated, replaced)),
+            Fact("Access", _access(image.generated, replaced)),
         ],
         steps=work.steps(),
     )
     return replace(
         plan,
         look_up_layers=tuple if work.running else lambda: work.layers(reporter),
-        requirements=image.spec.requirements if isinstance(image.spec, BuildSpec) else None,
+        requirements=image.requirements,
     )
 
 
@@ -100,10 +99,9 @@ class _ContainerWork(LocalWork[ContainerDeployer]):
     unpacked: UnpackedImage | None = None
 
     def steps(self) -> list[Step]:
-        generated = isinstance(self.image.spec, BuildSpec)
         found: list[Step] = []
         tried: tuple[str, ...] = ()
-        if generated and self.ingredients.request.smoke_test:
+        if self.image.generated and self.ingredients.request.smoke_test:
             found.append(Step("trial", "Try the code", self.try_code))
             tried = ("trial",)
         found.append(Step("build", "Build the image", self.build, tried))

@@ -51,6 +51,16 @@ class WantedImage:
     findings: tuple[Finding, ...] = ()
     gpu: str = ""
 
+    @property
+    def generated(self) -> bool:
+        """Whether the image has our model server, and not one of the user's own."""
+        return isinstance(self.spec, BuildSpec)
+
+    @property
+    def requirements(self) -> Requirements | None:
+        """The model's packages; None if the user's own Dockerfile installs them."""
+        return self.spec.requirements if isinstance(self.spec, BuildSpec) else None
+
 
 def local_image(
     ingredients: Ingredients, architecture: Architecture, reporter: Reporter

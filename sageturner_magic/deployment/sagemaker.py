@@ -19,7 +19,6 @@ from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.sagemaker_steps import Work
 from sageturner_magic.errors import Finding
-from sageturner_magic.image.spec import BuildSpec
 from sageturner_magic.text import nearby, size
 from sageturner_magic.values import Reporter
 
@@ -89,7 +88,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         ingredients=ingredients,
         dockerfile=dockerfile_of(wanted.spec),
         look_up_layers=lambda: work.layers(reporter),
-        requirements=wanted.spec.requirements if isinstance(wanted.spec, BuildSpec) else None,
+        requirements=wanted.requirements,
         expected_s=present.took_s if present else None,
     )
 

@@ -22,7 +22,7 @@ from sageturner_magic.deployment.trial import trial_step
 from sageturner_magic.errors import DeploymentCancelled, ImageError
 from sageturner_magic.image.choice import ChosenBuilder
 from sageturner_magic.image.layers import PlannedLayer
-from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination
+from sageturner_magic.image.spec import BuiltImage, Destination
 from sageturner_magic.image.urls import Credentials
 from sageturner_magic.targets.container.runner import ContainerSpec
 from sageturner_magic.targets.container.smoke import smoke_test
@@ -85,7 +85,7 @@ class Work:
                 unpacked=unpacked,
             ),
             reporter,
-            module=self.ingredients.module if self.generated else None,
+            module=self.ingredients.module if self.wanted.generated else None,
         )
         for finding in report.findings:
             reporter.log(str(finding))
@@ -159,11 +159,6 @@ class Work:
             self._environment(),
         )
 
-    @property
-    def generated(self) -> bool:
-        """Whether the image has our server in it."""
-        return isinstance(self.wanted.spec, BuildSpec)
-
     def _environment(self) -> dict[str, str]:
         return self.ingredients.request.config.container_environment(
             self.ingredients.request.container_mode
@@ -192,7 +187,7 @@ class Work:
     def steps(self) -> tuple[Step, ...]:
         found: list[Step] = []
         tried: tuple[str, ...] = ()
-        if self.generated and self.ingredients.request.smoke_test:
+        if self.wanted.generated and self.ingredients.request.smoke_test:
             found.append(Step("trial", "Try the code", self.try_code))
             tried = ("trial",)
         if self.stored is None:
