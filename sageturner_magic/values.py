@@ -8,10 +8,14 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, get_args
 
 EndpointType = Literal["local", "serverless", "server"]
 ContainerMode = Literal["generate", "provide"]
+Architecture = Literal["amd64", "arm64"]
+
+ENDPOINT_TYPES: tuple[EndpointType, ...] = get_args(EndpointType)
+CONTAINER_MODES: tuple[ContainerMode, ...] = get_args(ContainerMode)
 
 ENDPOINT_NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
 """Pattern of an endpoint's name, and so of a capture's: a suffix of 13 characters leaves it

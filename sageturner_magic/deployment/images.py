@@ -27,11 +27,11 @@ from sageturner_magic.image.gpu import (
     fit,
 )
 from sageturner_magic.image.pip_arguments import PipArguments
-from sageturner_magic.image.requirements import Architecture, Requirements, Target
+from sageturner_magic.image.requirements import Requirements, Target
 from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, SystemCuda
 from sageturner_magic.image.urls import Location
-from sageturner_magic.values import Reporter
+from sageturner_magic.values import Architecture, Reporter
 
 
 @dataclass(frozen=True)

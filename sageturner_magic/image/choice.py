@@ -13,9 +13,8 @@ from sageturner_magic.image import engine
 from sageturner_magic.image.docker_builder import DockerBuilder
 from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.image.layers_builder import LayersBuilder, refuse_what_needs_docker
-from sageturner_magic.image.requirements import Architecture
 from sageturner_magic.image.spec import BuiltImage, Destination, Spec
-from sageturner_magic.values import ImageRef, Reporter, UnpackedImage
+from sageturner_magic.values import Architecture, ImageRef, Reporter, UnpackedImage
 
 Setting = Literal["auto", "docker", "layers"]
 """The configuration's `builder`."""

@@ -16,7 +16,6 @@ from sageturner_magic.image import context, docker_errors, engine, saved_images
 from sageturner_magic.image.files import FileStore, default_folder
 from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.image.registry import RegistryClient
-from sageturner_magic.image.requirements import Architecture
 from sageturner_magic.image.spec import (
     LOCAL_REPOSITORY,
     BuildSpec,
@@ -24,7 +23,7 @@ from sageturner_magic.image.spec import (
     Destination,
     Spec,
 )
-from sageturner_magic.values import ImageRef, Reporter
+from sageturner_magic.values import Architecture, ImageRef, Reporter
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : ")
 _TRIES = 4

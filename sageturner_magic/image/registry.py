@@ -20,9 +20,8 @@ from sageturner_magic.image.registry_requests import (
     expected_byte,
     pause,
 )
-from sageturner_magic.image.requirements import Architecture
 from sageturner_magic.image.spec import Destination
-from sageturner_magic.values import CHUNK, ImageRef, Reporter
+from sageturner_magic.values import CHUNK, Architecture, ImageRef, Reporter
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"

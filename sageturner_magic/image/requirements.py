@@ -5,12 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from sageturner_magic.image.urls import Credentials
-
-Architecture = Literal["amd64", "arm64"]
+from sageturner_magic.values import Architecture
 
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 

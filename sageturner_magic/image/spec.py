@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sageturner_magic.image.requirements import Architecture, Requirements, Target
+from sageturner_magic.image.requirements import Requirements, Target
 from sageturner_magic.image.urls import Credentials
-from sageturner_magic.values import CapturedModule
+from sageturner_magic.values import Architecture, CapturedModule
 
 LOCAL_REPOSITORY = "sageturner-sagemaker"
 """What images are called in this machine's Docker engine, as in the registry."""

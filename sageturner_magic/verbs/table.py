@@ -14,12 +14,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from sageturner_magic.errors import UsageError
-from sageturner_magic.values import REQUEST_SECONDS
+from sageturner_magic.values import CONTAINER_MODES, ENDPOINT_TYPES, REQUEST_SECONDS
 from sageturner_magic.verbs.arguments import Argument, HelpShown, help_text, read
 from sageturner_magic.verbs.verb import Verb
-
-ENDPOINT_TYPES = ("local", "serverless", "server")
-CONTAINER_MODES = ("generate", "provide")
 
 
 def _flag(*flags: str, help: str, **more: Any) -> Argument:

@@ -26,7 +26,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
-from sageturner_magic.image.gpu.values import Architecture, Capability, Cuda
+from sageturner_magic.image.gpu.values import Capability, Cuda
+from sageturner_magic.values import Architecture
 
 AS_OF = date(2026, 11, 22)
 """When the tables were last compared with their sources."""

@@ -26,13 +26,13 @@ from sageturner_magic.image.gpu.metadata import (
     variant,
 )
 from sageturner_magic.image.gpu.values import (
-    Architecture,
     Capability,
     Cuda,
     Need,
     Package,
     Replacement,
 )
+from sageturner_magic.values import Architecture
 
 TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
 """Packages whose builds have to come from one index."""

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from sageturner_magic.image.gpu import facts
-from sageturner_magic.image.gpu.values import Architecture
+from sageturner_magic.values import Architecture
 
 _GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*")
 _NEURON = re.compile(r"(inf|trn)\d.*")

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sageturner_magic.errors import Finding
-from sageturner_magic.values import EndpointType
+from sageturner_magic.values import Architecture, EndpointType
 
 Cuda = tuple[int, int]
 """A CUDA version: major and minor."""
 
 Capability = tuple[int, int]
 """A GPU's compute capability: major and minor."""
-
-Architecture = Literal["amd64", "arm64"]
 
 BaseKind = Literal["slim", "cuda-runtime", "cuda-devel"]
 

@@ -22,7 +22,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
@@ -35,7 +34,7 @@ from sageturner_magic.targets.container.runner import (
     Exit,
     refusal,
 )
-from sageturner_magic.values import MODEL_DIR, UnpackedImage
+from sageturner_magic.values import MODEL_DIR, Architecture, UnpackedImage
 
 MEMORY_SECONDS = 0.2
 """Between two looks at how much memory the processes have."""
@@ -257,7 +256,7 @@ def require() -> None:
         )
 
 
-def architecture() -> Literal["amd64", "arm64"]:
+def architecture() -> Architecture:
     """Of the images that this machine can run."""
     return "arm64" if platform.machine() in ("arm64", "aarch64") else "amd64"
 
