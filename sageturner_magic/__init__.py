@@ -5,11 +5,9 @@ In a notebook: `%load_ext sageturner_magic`, then `%sageturner` for help.
 
 from __future__ import annotations
 
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
-from sageturner_magic._version import __version__
-from sageturner_magic.verbs.table import PUBLIC
+from sageturner_magic._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -21,8 +19,7 @@ if TYPE_CHECKING:
     from sageturner_magic.targets.prediction import Prediction as Prediction
     from sageturner_magic.targets.prediction import PredictionStream as PredictionStream
 
-_PUBLIC = {
-    **PUBLIC,
+_OTHERS = {
     "DeploymentHandle": "sageturner_magic.deployment.run:DeploymentHandle",
     "Endpoint": "sageturner_magic.deployment.endpoint:Endpoint",
     "LoadTest": "sageturner_magic.deployment.load_result:LoadTest",
@@ -32,21 +29,29 @@ _PUBLIC = {
     "invoke_stream": "sageturner_magic.deployment.asking:invoke_stream",
     "start_deployment": "sageturner_magic.deployment.verbs:start_deployment",
 }
-"""Public name -> path: a function for each verb, and what they return."""
+"""Public name -> path of what is public beside a function for each verb."""
 
-__all__ = ["__version__", *sorted(_PUBLIC)]
+
+def _public() -> dict[str, str]:
+    from sageturner_magic.verbs.table import PUBLIC
+
+    return {**PUBLIC, **_OTHERS}
 
 
 def __getattr__(name: str) -> Any:
     # The extension has to load within milliseconds: what needs pydantic, boto3 or ipywidgets is
-    # imported when it is first used.
-    if name in _PUBLIC:
-        return resolve_name(_PUBLIC[name])
+    # imported when it is first used, and so is the table of verbs.
+    if name == "__all__":
+        return ["__version__", *sorted(_public())]
+    if not name.startswith("__") and (path := _public().get(name)):
+        from pkgutil import resolve_name
+
+        return resolve_name(path)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *_public()})
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

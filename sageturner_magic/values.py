@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -91,6 +90,9 @@ class CapturedModule:
 
     def digest(self) -> str:
         """SHA-256 (hex) over the paths and contents of all files."""
+        # OpenSSL takes as long to load as all else of the extension.
+        import hashlib
+
         whole = hashlib.sha256()
         for file in self.files:
             content = hashlib.sha256()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pkgutil import resolve_name
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
-
-from sageturner_magic.rendering import registered, text_of
 
 Show = Callable[..., Any]
 
@@ -90,6 +87,10 @@ RESULTS: dict[tuple[str, str], dict[str, Show]] = {
 
 def show(result: object) -> Any:
     """Return what a cell shows for the result of a magic; None where it prints the text."""
+    from pkgutil import resolve_name
+
+    from sageturner_magic.rendering import registered
+
     path = registered(SHOWN, result)
     return resolve_name(path)(result) if path else None
 
@@ -107,6 +108,7 @@ def _listing(listing: Any) -> Any:
 
 def _source(result: object) -> Any:
     from sageturner_magic.notebook.html import code_shown
+    from sageturner_magic.rendering import text_of
 
     return code_shown(text_of(result))
 

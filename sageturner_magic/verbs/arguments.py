@@ -5,7 +5,6 @@ The table of verbs uses this module; it knows no verb itself.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import shlex
@@ -149,11 +148,10 @@ def _looks_like_flag(word: str) -> bool:
 def _converted(argument: Argument, text: str, prog: str) -> object:
     text = (argument.spellings or {}).get(text, text)
     if argument.choices and text not in argument.choices:
-        near = difflib.get_close_matches(text, argument.choices, 1)
         raise UsageError(
             f"`{prog}`: `{argument.name}` is `{text}`",
             why=f"expected one of {', '.join(argument.choices)}",
-            do=f"did you mean `{near[0]}`?" if near else _see_help(prog),
+            do=nearest(text, argument.choices) or _see_help(prog),
         )
     try:
         return argument.type(text)
@@ -176,11 +174,18 @@ def _without_value(argument: Argument, prog: str) -> UsageError:
 
 
 def _unknown(word: str, prog: str, flags: Iterable[str]) -> UsageError:
-    near = difflib.get_close_matches(word.partition("=")[0], list(flags), 1)
     return UsageError(
         f"`{prog}` does not take `{word}`",
-        do=f"did you mean `{near[0]}`?" if near else _see_help(prog),
+        do=nearest(word.partition("=")[0], flags) or _see_help(prog),
     )
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Ask whether the most similar of the known words was meant; empty where none is similar."""
+    import difflib
+
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f"did you mean `{found[0]}`?" if found else ""
 
 
 def _see_help(prog: str) -> str:

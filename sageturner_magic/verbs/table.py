@@ -7,7 +7,6 @@ so that importing it imports none of them.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
@@ -15,7 +14,7 @@ from typing import Any
 
 from sageturner_magic.errors import UsageError
 from sageturner_magic.values import CONTAINER_MODES, ENDPOINT_TYPES, REQUEST_SECONDS
-from sageturner_magic.verbs.arguments import Argument, HelpShown, help_text, read
+from sageturner_magic.verbs.arguments import Argument, HelpShown, help_text, nearest, read
 from sageturner_magic.verbs.verb import Verb
 
 
@@ -407,10 +406,9 @@ PUBLIC = {verb.public_name: verb.function for verb in _TABLE}
 def verb_of(name: str) -> Verb:
     """The verb of that name. Raises UsageError for one that does not exist, with the nearest."""
     if name not in VERBS:
-        near = difflib.get_close_matches(name, VERBS, 1)
         raise UsageError(
             f"There is no verb `{name}`",
-            do=f"did you mean `{near[0]}`?" if near else f"the verbs are {', '.join(VERBS)}",
+            do=nearest(name, VERBS) or f"the verbs are {', '.join(VERBS)}",
         )
     return VERBS[name]
 

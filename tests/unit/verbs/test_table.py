@@ -2,6 +2,8 @@
 
 import collections.abc
 import inspect
+import subprocess
+import sys
 import typing
 from pathlib import Path
 from pkgutil import resolve_name
@@ -85,6 +87,15 @@ def test_every_permission_set_belongs_to_a_verb():
 
 def test_public_names_are_those_of_the_table():
     assert {"form", "doctor", "teardown", "try_", "load_test"} <= {*PUBLIC}
+
+
+def test_loading_the_extension_imports_no_verb_and_not_their_table():
+    code = "import sageturner_magic.notebook.extension, sys; print(*sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours = {name for name in shown.stdout.split() if name.startswith("sageturner_magic.")}
+    assert "sageturner_magic.notebook.magics" in ours
+    assert not {name for name in ours if ".verbs" in name or ".rendering" in name}
+    assert not {"pydantic", "boto3", "ipywidgets", "rich"} & {*shown.stdout.split()}
 
 
 def test_a_form_outside_a_notebook_says_what_to_do():
