@@ -19,13 +19,14 @@ def text(foreign: str, length: int = TEXT_LENGTH) -> Markup:
 
 
 def fill(template: str, *values: object) -> Markup:
-    """Replace each `{}` of `template`; strings that are not HTML are shown as `text` does."""
-    return Markup(template).format(*map(_shown, values))
+    """Replace each `{}` of `template`; what is neither HTML nor a number is shown by `text`."""
+    # Markup.format, which is written in Python, takes eight times as long.
+    return Markup(template.format(*map(_shown, values)))
 
 
 def fill_each(template: str, rows: Iterable[Sequence[object]]) -> Markup:
     """Fill `template` with each of `rows`, one after the other."""
-    return Markup().join(fill(template, *row) for row in rows)
+    return Markup("".join(fill(template, *row) for row in rows))
 
 
 def box(*parts: Markup) -> Markup:
@@ -57,5 +58,5 @@ def facts_table(facts: Iterable[tuple[str, object]]) -> Markup:
     return table((), [(fill("<b>{}</b>", label), value) for label, value in facts])
 
 
-def _shown(value: object) -> object:
-    return text(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _shown(value: object) -> Markup | int | float:
+    return value if isinstance(value, Markup | int | float) else text(str(value))
