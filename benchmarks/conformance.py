@@ -28,7 +28,7 @@ def ask() -> dict[str, dict[str, conformance.Result]]:
         body = json.dumps(server.body(TRIVIAL, [1, 2, 3, 4])).encode()
         try:
             with running(server, TRIVIAL) as it:
-                target = conformance.Target.at(f"http://127.0.0.1:{it.port}", body=body)
+                target = conformance.ServerUnderTest.at(f"http://127.0.0.1:{it.port}", body=body)
                 found[server.name] = {each.rule: each for each in conformance.check(target)}
         except RuntimeError as error:
             print(error, file=sys.stderr)

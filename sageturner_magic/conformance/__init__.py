@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .images import check_image, container
-from .rules import RULES, Result, Rule, Target, check, wait_until_ready
+from .rules import RULES, Result, Rule, check, wait_until_ready
+from .server_under_test import ServerUnderTest
 
 __all__ = [
     "RULES",
     "Result",
     "Rule",
-    "Target",
+    "ServerUnderTest",
     "check",
     "check_image",
     "container",

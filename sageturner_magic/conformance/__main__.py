@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import Target, check, check_image, table
+from . import ServerUnderTest, check, check_image, table
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     headers = dict(_pair(text, parser) for text in options.header)
     if "://" in options.target:
         try:
-            target = Target.at(
+            target = ServerUnderTest.at(
                 options.target, body=body, content_type=options.content_type, headers=headers
             )
         except ValueError as error:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .rules import Outcome, Result, Target, check, wait_until_ready
+from .rules import Outcome, Result, check, wait_until_ready
+from .server_under_test import ServerUnderTest
 
 END_SECONDS = 30.0
 """Between SIGTERM and SIGKILL."""
@@ -25,7 +26,7 @@ class Running:
         stop: Stops it with SIGTERM and says how it ended.
     """
 
-    target: Target
+    target: ServerUnderTest
     alive: Callable[[], bool]
     stop: Callable[[], Result]
 
@@ -76,7 +77,7 @@ def container(
         )
 
     try:
-        yield Running(Target("127.0.0.1", port), alive, stop)
+        yield Running(ServerUnderTest("127.0.0.1", port), alive, stop)
     finally:
         running.remove(force=True)
         client.close()

@@ -8,39 +8,25 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
-import http.client
 import json
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from dataclasses import dataclass
+from typing import Literal
+
+from .server_under_test import PING_SECONDS, Answer, Broken, ServerUnderTest, Skipped
 
 Outcome = Literal["passed", "failed", "skipped"]
 
-PING_SECONDS = 2.0
-"""SageMaker's limit for an answer to /ping."""
-
 ACCEPT_SECONDS = 0.25
 """SageMaker's limit for a connection to be accepted."""
-
-ANSWER_SECONDS = 60.0
-"""SageMaker's limit for an answer to /invocations."""
 
 START_SECONDS = 480.0
 """SageMaker's default limit for the first good ping."""
 
 LARGE = 6_000_000
 """Bytes of a body that SageMaker passes on (its runtime's limit is 6,291,456)."""
-
-
-class Broken(Exception):
-    """A rule is broken; the message is the evidence."""
-
-
-class Skipped(Exception):
-    """A rule cannot be asked; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -63,118 +49,25 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """Status, headers (lower case), body, and the seconds it took."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Target:
-    """A running server and a request that its model can answer.
-
-    Attributes:
-        host: Name or address.
-        port: Port.
-        prefix: Of the paths; empty in a container.
-        headers: Sent with everything, a token for example.
-        body: A good request to /invocations; None if none is known.
-        content_type: Of `body`.
-    """
-
-    host: str
-    port: int
-    prefix: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes | None = None
-    content_type: str = "application/json"
-
-    @classmethod
-    def at(
-        cls,
-        url: str,
-        *,
-        body: bytes | None = None,
-        content_type: str = "application/json",
-        headers: dict[str, str] | None = None,
-    ) -> Target:
-        """The server at `url`, http only. Raises ValueError for anything else."""
-        parts = urlsplit(url)
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"{url} is not of the form http://host:port")
-        prefix = parts.path.rstrip("/")
-        return cls(parts.hostname, parts.port or 80, prefix, headers or {}, body, content_type)
-
-    def connect(self, timeout: float = ANSWER_SECONDS) -> http.client.HTTPConnection:
-        """A new connection, opened at the first request."""
-        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        headers: dict[str, str] | None = None,
-        connection: http.client.HTTPConnection | None = None,
-        timeout: float = ANSWER_SECONDS,
-    ) -> Answer:
-        """One request. Raises Broken when there is no answer."""
-        own = connection or self.connect(timeout)
-        began = time.monotonic()
-        try:
-            own.request(method, self.prefix + path, body, {**self.headers, **(headers or {})})
-            reply = own.getresponse()
-            data = reply.read()
-        except (OSError, http.client.HTTPException) as error:
-            kind = type(error).__name__
-            raise Broken(f"{method} {path} was not answered: {kind} {error}".strip()) from None
-        finally:
-            if connection is None:
-                own.close()
-        seconds = time.monotonic() - began
-        lower = {name.lower(): value for name, value in reply.getheaders()}
-        return Answer(reply.status, lower, data, seconds)
-
-    def ping(self, timeout: float = PING_SECONDS) -> Answer:
-        """GET /ping."""
-        return self.ask("GET", "/ping", timeout=timeout)
-
-    def invoke(
-        self,
-        body: Any = None,
-        headers: dict[str, str] | None = None,
-        connection: http.client.HTTPConnection | None = None,
-    ) -> Answer:
-        """POST /invocations; with the good request if `body` is None."""
-        if body is None:
-            if self.body is None:
-                raise Skipped("no example request is known (--body)")
-            body = self.body
-        content = {"Content-Type": self.content_type, **(headers or {})}
-        return self.ask("POST", "/invocations", body, content, connection)
-
-
-@dataclass(frozen=True)
 class Rule:
     """A rule and how it is asked: `ask` returns evidence or raises Broken or Skipped."""
 
     name: str
     text: str
     required: bool
-    ask: Callable[[Target], str]
+    ask: Callable[[ServerUnderTest], str]
 
 
 RULES: list[Rule] = []
 """All rules for a running server, in the order in which they are asked."""
 
 
-def rule(name: str, text: str, required: bool) -> Callable[[Callable[[Target], str]], Rule]:
+def rule(
+    name: str, text: str, required: bool
+) -> Callable[[Callable[[ServerUnderTest], str]], Rule]:
     """Adds a function to RULES."""
 
-    def add(ask: Callable[[Target], str]) -> Rule:
+    def add(ask: Callable[[ServerUnderTest], str]) -> Rule:
         made = Rule(name, text, required, ask)
         RULES.append(made)
         return made
@@ -189,13 +82,13 @@ def _good(answer: Answer) -> Answer:
 
 
 @rule("ping", "GET /ping answers 200 within 2 s", required=True)
-def _ping(target: Target) -> str:
+def _ping(target: ServerUnderTest) -> str:
     slowest = max(_good(target.ping()).seconds for _ in range(20))
     return f"20 pings, the slowest {slowest * 1000:.1f} ms"
 
 
 @rule("accept", "connections are accepted within 250 ms", required=True)
-def _accept(target: Target) -> str:
+def _accept(target: ServerUnderTest) -> str:
     slowest = 0.0
     for _ in range(20):
         began = time.monotonic()
@@ -208,13 +101,13 @@ def _accept(target: Target) -> str:
 
 
 @rule("invocations", "POST /invocations answers 200 within 60 s", required=True)
-def _invocations(target: Target) -> str:
+def _invocations(target: ServerUnderTest) -> str:
     answer = _good(target.invoke())
     return f"{answer.status} after {answer.seconds * 1000:.1f} ms, {len(answer.body)} bytes"
 
 
 @rule("ping-while-busy", "/ping answers within 2 s while predictions run", required=True)
-def _ping_while_busy(target: Target) -> str:
+def _ping_while_busy(target: ServerUnderTest) -> str:
     if target.body is None:
         raise Skipped("no example request is known (--body)")
     with concurrent.futures.ThreadPoolExecutor(8) as threads:
@@ -235,7 +128,7 @@ def _answered(answer: Answer) -> None:
 
 
 @rule("headers", "the headers that SageMaker passes on are accepted", required=True)
-def _headers(target: Target) -> str:
+def _headers(target: ServerUnderTest) -> str:
     sent = {
         "Accept": "*/*",
         "X-Amzn-SageMaker-Custom-Attributes": "trace=1;" + "x" * 1000,
@@ -246,7 +139,7 @@ def _headers(target: Target) -> str:
 
 
 @rule("keep-alive", "a connection serves several requests", required=False)
-def _keep_alive(target: Target) -> str:
+def _keep_alive(target: ServerUnderTest) -> str:
     with contextlib.closing(target.connect()) as connection:
         for _ in range(3):
             _good(target.invoke(connection=connection))
@@ -256,7 +149,7 @@ def _keep_alive(target: Target) -> str:
 
 
 @rule("after-an-error", "a connection outlives a request that failed", required=False)
-def _after_an_error(target: Target) -> str:
+def _after_an_error(target: ServerUnderTest) -> str:
     if target.body is None:
         raise Skipped("no example request is known (--body)")
     with contextlib.closing(target.connect()) as connection:
@@ -275,26 +168,26 @@ def _client_error(answer: Answer) -> str:
 
 
 @rule("bad-json", "a body that is not JSON is a 4xx", required=False)
-def _bad_json(target: Target) -> str:
+def _bad_json(target: ServerUnderTest) -> str:
     evidence = _client_error(target.invoke(b'{"a": [1, 2', {"Content-Type": "application/json"}))
     target.ping()  # It still answers, whatever it says.
     return evidence
 
 
 @rule("empty-body", "an empty body is a 4xx", required=False)
-def _empty_body(target: Target) -> str:
+def _empty_body(target: ServerUnderTest) -> str:
     return _client_error(target.invoke(b"", {"Content-Type": "application/json"}))
 
 
 @rule(
     "content-type", "a content type that is not supported is a 415 (or another 4xx)", required=False
 )
-def _content_type(target: Target) -> str:
+def _content_type(target: ServerUnderTest) -> str:
     return _client_error(target.invoke(b"a", {"Content-Type": "application/x-nobody-knows"}))
 
 
 @rule("error-body", "an error has a JSON body that says what is wrong", required=False)
-def _error_body(target: Target) -> str:
+def _error_body(target: ServerUnderTest) -> str:
     answer = target.invoke(b"{", {"Content-Type": "application/json"})
     try:
         said = json.loads(answer.body)
@@ -306,7 +199,7 @@ def _error_body(target: Target) -> str:
 
 
 @rule("valid-json", "an answer that calls itself JSON is JSON, without NaN", required=False)
-def _valid_json(target: Target) -> str:
+def _valid_json(target: ServerUnderTest) -> str:
     answer = _good(target.invoke())
     if "json" not in answer.headers.get("content-type", ""):
         raise Skipped(f"the answer is {answer.headers.get('content-type', 'untyped')}")
@@ -322,7 +215,7 @@ def _valid_json(target: Target) -> str:
 
 
 @rule("other-paths", "other paths and methods are 404 and 405, not errors", required=False)
-def _other_paths(target: Target) -> str:
+def _other_paths(target: ServerUnderTest) -> str:
     nothing = target.ask("GET", "/no-such-path").status
     method = target.ask("GET", "/invocations").status
     if nothing != 404 or method not in (404, 405):
@@ -331,7 +224,7 @@ def _other_paths(target: Target) -> str:
 
 
 @rule("chunked", "a body with chunked transfer encoding is accepted", required=False)
-def _chunked(target: Target) -> str:
+def _chunked(target: ServerUnderTest) -> str:
     if target.body is None:
         raise Skipped("no example request is known (--body)")
     half = len(target.body) // 2
@@ -340,7 +233,7 @@ def _chunked(target: Target) -> str:
 
 
 @rule("concurrency", "16 requests at once are all answered", required=True)
-def _concurrency(target: Target) -> str:
+def _concurrency(target: ServerUnderTest) -> str:
     with concurrent.futures.ThreadPoolExecutor(16) as threads:
         answers = [each.result() for each in [threads.submit(target.invoke) for _ in range(64)]]
     for answer in answers:
@@ -350,7 +243,7 @@ def _concurrency(target: Target) -> str:
 
 
 @rule("large-body", "a body of 6 MB gets an answer", required=True)
-def _large_body(target: Target) -> str:
+def _large_body(target: ServerUnderTest) -> str:
     answer = target.invoke(b'"' + b"x" * LARGE + b'"', {"Content-Type": "application/json"})
     if answer.status == 413:
         raise Broken("413: SageMaker passes bodies of this size on")
@@ -358,7 +251,7 @@ def _large_body(target: Target) -> str:
 
 
 @rule("half-a-request", "a request that stops in the middle holds up nobody", required=False)
-def _half_a_request(target: Target) -> str:
+def _half_a_request(target: ServerUnderTest) -> str:
     path = f"{target.prefix}/invocations"
     pieces = (
         f"POST {path}",
@@ -374,7 +267,7 @@ def _half_a_request(target: Target) -> str:
 
 
 @rule("gone-client", "clients that leave before their answer do no harm", required=False)
-def _gone_client(target: Target) -> str:
+def _gone_client(target: ServerUnderTest) -> str:
     if target.body is None:
         raise Skipped("no example request is known (--body)")
     head = (
@@ -390,12 +283,12 @@ def _gone_client(target: Target) -> str:
     return f"16 left; the next answer took {answer.seconds * 1000:.1f} ms"
 
 
-def check(target: Target, rules: Sequence[Rule] | None = None) -> tuple[Result, ...]:
+def check(target: ServerUnderTest, rules: Sequence[Rule] | None = None) -> tuple[Result, ...]:
     """Ask a running server for every rule, in order. Never raises for what the server does."""
     return tuple(_result(each, target) for each in (RULES if rules is None else rules))
 
 
-def _result(asked: Rule, target: Target) -> Result:
+def _result(asked: Rule, target: ServerUnderTest) -> Result:
     outcome: Outcome = "passed"
     try:
         evidence = asked.ask(target)
@@ -409,7 +302,9 @@ def _result(asked: Rule, target: Target) -> Result:
 
 
 def wait_until_ready(
-    target: Target, seconds: float = START_SECONDS, alive: Callable[[], bool] = lambda: True
+    target: ServerUnderTest,
+    seconds: float = START_SECONDS,
+    alive: Callable[[], bool] = lambda: True,
 ) -> Result:
     """Wait for the first good ping, as SageMaker does after it has started a container.
 

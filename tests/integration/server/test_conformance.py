@@ -28,7 +28,7 @@ BODY = b'{"x": [1, 2]}'
 
 def test_our_server_keeps_every_rule(start: Start) -> None:
     server = start(PROGRAM).ready()
-    target = conformance.Target.at(f"http://127.0.0.1:{server.port}", body=BODY)
+    target = conformance.ServerUnderTest.at(f"http://127.0.0.1:{server.port}", body=BODY)
     results = conformance.check(target)
     broken = [result for result in results if result.outcome != "passed"]
     assert not broken, conformance.table(broken)
@@ -90,7 +90,7 @@ def careless() -> Iterator[str]:
 
 
 def test_what_a_careless_server_breaks_is_found(careless: str) -> None:
-    target = conformance.Target.at(careless, body=BODY)
+    target = conformance.ServerUnderTest.at(careless, body=BODY)
     outcomes = {each.rule: each.outcome for each in conformance.check(target)}
     failed = {name for name, outcome in outcomes.items() if outcome == "failed"}
     assert failed >= {"bad-json", "empty-body", "error-body", "valid-json", "other-paths"}
@@ -106,7 +106,7 @@ def test_a_server_that_is_not_there_breaks_the_required_rules(
 
 def test_without_an_example_what_needs_one_is_skipped(start: Start) -> None:
     server = start(PROGRAM).ready()
-    results = conformance.check(conformance.Target.at(f"http://127.0.0.1:{server.port}"))
+    results = conformance.check(conformance.ServerUnderTest.at(f"http://127.0.0.1:{server.port}"))
     outcomes = {each.rule: each.outcome for each in results}
     assert outcomes["invocations"] == "skipped" and outcomes["ping"] == "passed"
     assert "failed" not in outcomes.values()
