@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.kernels import NEWEST, kernel_python
+from tests.browser.kernels import NEWEST, kernel_command, kernel_python
 from tests.browser.lab import App, Lab, browser_page, jupyter
 from tests.parts import network
 
@@ -50,7 +50,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path, alone: None) -> Iterator
     root, home = tmp_path / "root", tmp_path / "home"
     root.mkdir()
     home.mkdir()
-    with jupyter(root, home, app=app, python=kernel_python(version)) as running:
+    with jupyter(root, home, app=app, kernel=kernel_command(version)) as running:
         yield running
 
 

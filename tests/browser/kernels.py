@@ -11,6 +11,14 @@ from filelock import FileLock
 ROOT = Path(__file__).parents[2]
 NEEDED = ["ipywidgets>=8.1", "joblib>=1.3", "matplotlib>=3.8", "scikit-learn>=1.4"]
 NEWEST = "newest"
+LAUNCHER = ["-m", "ipykernel_launcher"]
+STEADY = [str(Path(__file__).with_name("steady_kernel.py"))]
+
+
+def kernel_command(version: str) -> list[str]:
+    """The command that starts a kernel of `version`, but for its connection file."""
+    lossy = version.startswith(("7.0", "7.1", "7.2", "7.3"))
+    return [str(kernel_python(version)), *(STEADY if lossy else LAUNCHER)]
 
 
 @functools.cache

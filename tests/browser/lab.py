@@ -4,10 +4,9 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,6 +14,7 @@ from typing import Literal
 import nbformat
 from playwright.sync_api import Page, sync_playwright
 
+from tests.browser.kernels import NEWEST, kernel_command
 from tests.parts.ports import free_port
 from tests.parts.runners import PROGRAM
 
@@ -62,7 +62,7 @@ class Lab:
 
 @contextlib.contextmanager
 def jupyter(
-    root: Path, home: Path, *, app: App = "lab", python: Path | None = None
+    root: Path, home: Path, *, app: App = "lab", kernel: Sequence[str] = ()
 ) -> Iterator[Lab]:
     """A server over the notebooks in `root`, untouched by the user's own settings.
 
@@ -70,7 +70,8 @@ def jupyter(
         root: The folder that it shows.
         home: Where everything else goes.
         app: JupyterLab or Notebook 7.
-        python: The interpreter of the kernel; this one by default.
+        kernel: The command that starts a kernel, but for its connection file; this interpreter's
+            by default.
     """
     port = free_port()
     environment = os.environ | {
@@ -83,11 +84,11 @@ def jupyter(
         # The kernel's own environment is not where the one that is written here stands.
         "JUPYTER_PREFER_ENV_PATH": "0",
     }
-    launch = [str(python or sys.executable), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    launch = [*(kernel or kernel_command(NEWEST)), "-f", "{connection_file}"]
     spec = {"argv": launch, "display_name": "Python 3", "language": "python"}
-    kernel = home / "data/kernels/python3"
-    kernel.mkdir(parents=True)
-    (kernel / "kernel.json").write_text(json.dumps(spec))
+    kernels = home / "data/kernels/python3"
+    kernels.mkdir(parents=True)
+    (kernels / "kernel.json").write_text(json.dumps(spec))
     settings = home / "config/lab/user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
