@@ -43,10 +43,11 @@ def _prediction_html(prediction: Any) -> str:
     return prediction_html(prediction)
 
 
-def _prediction_text(prediction: Any, printer: Any, cycle: bool) -> None:
-    from sageturner_magic.rendering.responses import prediction_text
+def _text(result: Any, printer: Any, cycle: bool) -> None:
+    from sageturner_magic.rendering import text_of
+    from sageturner_magic.text import visible
 
-    printer.text(prediction_text(prediction))
+    printer.text(visible(text_of(result)))
 
 
 def _picture(mime: str) -> Show:
@@ -64,22 +65,15 @@ def _load_test_html(test: Any) -> str:
     return load_test_html(test)
 
 
-def _load_test_text(test: Any, printer: Any, cycle: bool) -> None:
-    from sageturner_magic.rendering.load_tests import text
-    from sageturner_magic.text import visible
-
-    printer.text(visible(text(test)))
-
-
 RESULTS: dict[tuple[str, str], dict[str, Show]] = {
     ("sageturner_magic.targets.prediction", "Prediction"): {
         "text/html": _prediction_html,
-        "text/plain": _prediction_text,
+        "text/plain": _text,
         **{mime: _picture(mime) for mime in ("image/png", "image/jpeg")},
     },
     ("sageturner_magic.deployment.load_result", "LoadTest"): {
         "text/html": _load_test_html,
-        "text/plain": _load_test_text,
+        "text/plain": _text,
     },
 }
 """Module and name of a type -> media type -> what makes it."""
@@ -103,7 +97,7 @@ def _itself(result: object) -> object:
 def _listing(listing: Any) -> Any:
     from sageturner_magic.notebook.html import endpoints_shown
 
-    return endpoints_shown(listing.endpoints, listing.now, listing.notes)
+    return endpoints_shown([*listing.endpoints], listing.now, listing.notes)
 
 
 def _source(result: object) -> Any:
