@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ CONTAINER_MODES: tuple[ContainerMode, ...] = get_args(ContainerMode)
 ENDPOINT_NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
 """Pattern of an endpoint's name, and so of a capture's: a suffix of 13 characters leaves it
 within SageMaker's 63 for models and endpoint configs."""
+
+THIS_PYTHON = ".".join(map(str, sys.version_info[:2]))
+"""Version of this process's Python, in the form of the configuration's `python_version`."""
 
 MODEL_DIR = "/opt/ml/model"
 """Where containers have the model files."""

@@ -19,6 +19,7 @@ from sageturner_magic.deployment.request import HERE, AwsOptions
 from sageturner_magic.errors import AwsError, SageturnerError
 from sageturner_magic.image.engine import connect
 from sageturner_magic.image.gpu import Package, doctor_table
+from sageturner_magic.values import THIS_PYTHON
 
 HEAVY = ("torch", "tensorflow", "jax", "onnxruntime", "cupy", "vllm")
 """Frameworks with builds for GPUs; without one the table of instances says nothing."""
@@ -48,8 +49,7 @@ def doctor(*, aws: AwsOptions = HERE) -> Report:
     )
     if not any(find_spec(name) for name in HEAVY):
         return Report(parts, ())
-    python = ".".join(map(str, sys.version_info[:2]))
-    return Report(parts, doctor_table(installed(), python, instance_types()))
+    return Report(parts, doctor_table(installed(), THIS_PYTHON, instance_types()))
 
 
 def installed() -> list[Package]:

@@ -6,7 +6,6 @@ packages are made of them. Knows no endpoints and no images.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +23,7 @@ from sageturner_magic.deployment.packages import resolved
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.image.pip_arguments import PipArguments, parse
 from sageturner_magic.image.requirements import Requirements, Target
-from sageturner_magic.values import Artefact, CapturedModule, Reporter
+from sageturner_magic.values import THIS_PYTHON, Artefact, CapturedModule, Reporter
 
 DEFAULT_PYTHON = "3.12"
 """Outside a notebook, if the configuration names none."""
@@ -59,7 +58,7 @@ class Ingredients:
         if wanted is not None:
             return wanted
         if isinstance(self.request.code, NotebookCode):
-            return f"{sys.version_info[0]}.{sys.version_info[1]}"
+            return THIS_PYTHON
         return DEFAULT_PYTHON
 
     @cached_property

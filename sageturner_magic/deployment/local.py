@@ -25,7 +25,7 @@ from sageturner_magic.targets.local import (
     ServedByProcess,
 )
 from sageturner_magic.text import artefact_text, nearby
-from sageturner_magic.values import MODEL_DIR, Reporter
+from sageturner_magic.values import MODEL_DIR, THIS_PYTHON, Reporter
 
 
 def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
@@ -178,11 +178,10 @@ def _remarks(ingredients: Ingredients) -> list[Finding]:
         )
     config = ingredients.config
     wanted = config.container.generate_container.python_version
-    here = ".".join(map(str, sys.version_info[:2]))
-    if wanted and wanted != here:
+    if wanted and wanted != THIS_PYTHON:
         found.append(
             Finding(
-                f"The configuration asks for Python {wanted}, this process has {here}",
+                f"The configuration asks for Python {wanted}, this process has {THIS_PYTHON}",
                 why="a local process runs on the interpreter that deploys it",
                 where=config.where("container.generate_container.python_version"),
                 severity="note",

@@ -33,7 +33,7 @@ from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import Finding
 from sageturner_magic.targets.payload import decode
 from sageturner_magic.text import brief, duration, size
-from sageturner_magic.values import MODEL_DIR, CapturedModule, Reporter, Request
+from sageturner_magic.values import MODEL_DIR, THIS_PYTHON, CapturedModule, Reporter, Request
 
 SERVER_BYTES = 64 << 20
 """Memory of the server's front process: 27 MB at rest, and requests that wait."""
@@ -225,12 +225,11 @@ def cannot_run_here(ingredients: Ingredients) -> str:
     """Why this machine says nothing about where the model will run; empty where it does."""
     config, artefact = ingredients.config, ingredients.artefact
     module, wanted = ingredients.module, ingredients.python_version
-    here = f"{sys.version_info[0]}.{sys.version_info[1]}"
     missing = [name for name in module.imports if importlib.util.find_spec(name) is None]
     if config.s3_artefact:
         return "the artefact is in S3"
-    if wanted != here:
-        return f"this is Python {here}, the image has {wanted}"
+    if wanted != THIS_PYTHON:
+        return f"this is Python {THIS_PYTHON}, the image has {wanted}"
     if other := _other_version(ingredients):
         return other
     if missing:

@@ -13,7 +13,7 @@ from sageturner_magic.errors import Finding, UsageError
 from sageturner_magic.image.environment import find_interpreter, make_environment
 from sageturner_magic.image.requirements import Target
 from sageturner_magic.targets.container import sandbox
-from sageturner_magic.values import Reporter
+from sageturner_magic.values import THIS_PYTHON, Reporter
 
 
 def verified(plan: Plan, reporter: Reporter) -> Plan:
@@ -32,16 +32,15 @@ def verified(plan: Plan, reporter: Reporter) -> Plan:
     findings: list[Finding] = []
     if interpreter is None:
         interpreter = Path(sys.executable)
-        here = ".".join(map(str, sys.version_info[:2]))
         findings.append(
             Finding(
-                f"Verified with Python {here}, the image has {wanted}",
+                f"Verified with Python {THIS_PYTHON}, the image has {wanted}",
                 why=f"there is no Python {wanted} on this machine",
                 do=f"install Python {wanted} and verify again",
                 severity="warning",
             )
         )
-        wanted = here
+        wanted = THIS_PYTHON
     requirements = plan.requirements
     if requirements is None or requirements.target.python_version != wanted:
         requirements = ingredients.requirements(Target(wanted, sandbox.architecture()), reporter)

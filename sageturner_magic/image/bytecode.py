@@ -17,6 +17,7 @@ from pathlib import Path
 import uv
 
 from sageturner_magic.errors import ImageError
+from sageturner_magic.values import THIS_PYTHON
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def interpreter(python_version: str) -> Interpreter | None:
 
 
 def _candidates(python_version: str) -> Iterator[str]:
-    if python_version == f"{sys.version_info.major}.{sys.version_info.minor}":
+    if python_version == THIS_PYTHON:
         yield sys.executable
     # pyenv's commands on the PATH answer only for the versions that are switched on.
     launcher = shutil.which("pyenv")

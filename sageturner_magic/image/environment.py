@@ -24,7 +24,7 @@ from sageturner_magic.image.processes import run
 from sageturner_magic.image.requirements import Requirements
 from sageturner_magic.image.source_builds import public_indexes
 from sageturner_magic.image.urls import without_credentials
-from sageturner_magic.values import Reporter
+from sageturner_magic.values import THIS_PYTHON, Reporter
 
 KEPT = 3
 """Environments that are kept; one with torch takes gigabytes."""
@@ -144,7 +144,7 @@ def _tidy(store: Path) -> None:
 
 def find_interpreter(version: str) -> Path | None:
     """An interpreter of this machine with major and minor `version`, as uv and pyenv know them."""
-    if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
+    if version == THIS_PYTHON:
         return Path(sys.executable)
     command = ["python", "find", "--no-project", "--system", "--no-python-downloads", version]
     done = subprocess.run([uv.find_uv_bin(), *command], capture_output=True, text=True, check=False)

@@ -6,7 +6,6 @@ own, which set traits and print nothing.
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -64,6 +63,7 @@ from sageturner_magic.notebook.form_status import Status
 from sageturner_magic.notebook.form_style import STYLE
 from sageturner_magic.notebook.saving import SavedFile
 from sageturner_magic.notebook.session import Session
+from sageturner_magic.values import THIS_PYTHON
 
 INSTANCE_TYPE = (*SERVER, "instance_type")
 PACKAGES = (*GENERATE, "python_packages")
@@ -231,8 +231,7 @@ class DeployForm:
                 except CaptureError:
                     # What is wrong with the code is said beside the code.
                     wanted = []
-            python = ".".join(map(str, sys.version_info[:2]))
-            return instance_choices(wanted, python, install_cuda=install_cuda)
+            return instance_choices(wanted, THIS_PYTHON, install_cuda=install_cuda)
 
         self._background.start("instances", work, field.offer, self._status.error)
         self._ask_prices(field)
