@@ -82,7 +82,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
 def _image(
     ingredients: Ingredients, chosen: ChosenBuilder | None, reporter: Reporter
 ) -> WantedImage:
-    """The image, of which it is known that `chosen` can build it. Raises ImageError."""
+    """The image, once `chosen` has checked that it can build it. Raises ImageError."""
     # Without a builder there is no plan, but the packages may have problems to show as well.
     architecture = chosen.architecture if chosen else sandbox.architecture()
     image = local_image(ingredients, architecture, reporter)

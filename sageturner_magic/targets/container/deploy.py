@@ -54,7 +54,7 @@ class ContainerDeployer(LocalDeployer[ServedByContainer]):
         return "1 file" if artefact.files == 1 else f"{artefact.files} files"
 
     def start(self, image: str, reporter: Reporter, unpacked: UnpackedImage | None = None) -> str:
-        """Start the container of `image`, or run it `unpacked`; says what limits it."""
+        """Start the container of `image`, or run it `unpacked`, and return its limits, in words."""
         assert self._folder is not None
         reporter.checkpoint()
         served = self.served
@@ -85,7 +85,7 @@ class ContainerDeployer(LocalDeployer[ServedByContainer]):
         return f"{served.serverless_mb} MB, as a serverless endpoint"
 
     def load(self, reporter: Reporter) -> str:
-        """Wait for the first good /ping; says how long it took.
+        """Wait for the first good /ping and return how long it took, in words.
 
         Raises:
             EndpointError: The container did not start, ended, or took too long.

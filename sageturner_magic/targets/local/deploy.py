@@ -48,7 +48,7 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
         return "sageturner.py" + (f" and {beside} more" if beside else "")
 
     def start(self, reporter: Reporter) -> str:
-        """Start the server; says where it listens."""
+        """Start the server and return its address."""
         assert self._folder is not None
         reporter.checkpoint()
         before = self.before()
@@ -75,7 +75,7 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
         return f"127.0.0.1:{self._server.port}"
 
     def load(self, reporter: Reporter) -> str:
-        """Wait until the model is loaded and /ping says so; says how long load() took.
+        """Wait until the server is ready and return how long load() took, in words.
 
         Raises:
             EndpointError: load() failed, the server ended, or it took too long.

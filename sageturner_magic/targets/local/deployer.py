@@ -100,7 +100,7 @@ class LocalDeployer(ABC, Generic[What]):
             yield
 
     def write(self, reporter: Reporter) -> str:
-        """Write the code and the model into a new folder; says what."""
+        """Write the code and the model into a new folder and return what it wrote, in words."""
         servers = self._state.prepare(self.served.name) / "servers"
         self._folder = folder = servers / f"{self.version}-{secrets.token_hex(4)}"
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
@@ -116,7 +116,7 @@ class LocalDeployer(ABC, Generic[What]):
 
     @abstractmethod
     def load(self, reporter: Reporter) -> str:
-        """Wait until the server is ready; says how long it took. Raises EndpointError."""
+        """Wait until the server is ready and return how long it took. Raises EndpointError."""
 
     def switch(self, reporter: Reporter) -> LocalRecord:
         """Make the new server the endpoint's, and end the one before once it has drained."""
