@@ -10,11 +10,14 @@ GIL cannot stall /ping, a time limit can end a worker, a crash costs only the re
 ran, and the socket answers from the first moment.
 
     http.py       a connection: its bytes -> requests, in order (httptools does the parsing)
+    application.py  what a connection hands over: the request's head, and to whom
     exchange.py   one request's answer -> bytes
     buffers.py    how much of request bodies is held at once
     routes.py     which request goes where; token; /ping, /invocations, /docs
-    pool.py       the queue, time limits, the workers' health and restarts
+    pool.py       which worker gets which request; time limits; workers that end
     job.py        a request on its way from the queue to its answer
+    jobs.py       all of them: the queue, and what is counted
+    health.py     whether restarts of workers help
     template.py   a process that forks workers which share the model
     processes.py  one worker as the front sees it: starting, talking to, and ending it
     frames.py     what goes over the socket pair between the front and a worker

@@ -56,6 +56,13 @@ class AnswerHead:
     content_type: str
     custom_attributes: str = ""
 
+    @property
+    def headers(self) -> str:
+        """Lines of the answer's head beside the usual ones."""
+        if not self.custom_attributes:
+            return ""
+        return f"x-amzn-sagemaker-custom-attributes: {self.custom_attributes}\r\n"
+
 
 def pack(kind: int, number: int, payload: bytes = b"") -> bytes:
     """One frame."""

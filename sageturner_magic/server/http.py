@@ -13,12 +13,11 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import httptools
 
-from .buffers import Buffers
+from .application import Application, Head, target_of
 from .exchange import Exchange
 from .problems import Problem
 
@@ -47,36 +46,6 @@ DISCARDED_FACTOR = 8
 """How many times the allowed body is read and thrown away, so that the client reads its 413."""
 
 _NEVER = float("inf")
-
-
-@dataclass(frozen=True)
-class Head:
-    """A request's line and headers.
-
-    Attributes:
-        headers: Names in lower case; of a name that comes twice, the last value.
-    """
-
-    method: str
-    path: str
-    query: str
-    headers: dict[bytes, bytes]
-
-
-class Application(Protocol):
-    """What the connection hands requests to."""
-
-    max_body: int
-    buffers: Buffers
-
-    def check(self, head: Head) -> None:
-        """Called when headers are complete. Raises Problem to refuse the request unread."""
-
-    def refused(self, problem: Problem) -> None:
-        """Called with the answer to a request that never becomes whole, or was refused unread."""
-
-    def handle(self, head: Head, body: bytes, exchange: Exchange) -> None:
-        """Called with a whole request; answers through `exchange`, now or later."""
 
 
 class Connection(asyncio.Protocol):
@@ -213,7 +182,9 @@ class Connection(asyncio.Protocol):
             raise Problem(400, "InvalidHTTP", "exactly one Host header is needed")
         if parser.should_upgrade():
             self.draining = True
-        self._head = head = Head(parser.get_method().decode("ascii"), *_target(self._url), headers)
+        self._head = head = Head(
+            parser.get_method().decode("ascii"), *target_of(self._url), headers
+        )
         self._state = _BODY
         try:
             self._application.check(head)
@@ -401,14 +372,3 @@ class Connection(asyncio.Protocol):
 
 
 _IDLE, _HEADERS, _BODY, _CLOSED = range(4)
-
-
-def _target(url: bytes) -> tuple[str, str]:
-    # Path and query of `/path?query` or `http://host/path?query`.
-    if not url.startswith(b"/"):
-        scheme, found, rest = url.partition(b"://")
-        if not found or scheme.lower() not in (b"http", b"https"):
-            raise Problem(400, "InvalidHTTP", "the request's target is not a path")
-        url = b"/" + rest.partition(b"/")[2]
-    path, _, query = url.partition(b"?")
-    return path.decode("latin-1"), query.decode("latin-1")

@@ -11,14 +11,15 @@ import asyncio
 import contextlib
 import copy
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import frames
 from .buffers import Buffers
 from .exchange import Exchange
+from .health import Health
 from .job import Job
+from .jobs import Jobs
 from .logs import Log
 from .metrics import Gauges, Histogram, Metrics
 from .page import BATCH_BOUNDS
@@ -32,15 +33,6 @@ if TYPE_CHECKING:
 DEPTH = 64
 """Requests that a worker has at most before it has answered them: enough that it finds several
 at each look at its socket, and no more than what can go back to the queue when it ends."""
-
-STRIKES = 3
-"""Ends of workers in a row, without an answer between them, after which /ping is unhealthy."""
-
-CALM_SECONDS = 10.0
-"""Seconds that a restarted worker has to live to count as well again."""
-
-LONGEST_PAUSE = 30.0
-"""Seconds between restarts at most."""
 
 CANCEL_SECONDS = 1.0
 """What an async predict gets to end after it was cancelled for taking too long."""
@@ -86,22 +78,16 @@ class Pool:
         self._limit = serving.queue
         self._on_ready = on_ready
         self._on_failed = on_failed
-        self._metrics = metrics
-        self._buffers = buffers
-        self._tracer = tracer
         # Of workers that have ended.
         self._batches = Histogram(BATCH_BOUNDS)
-        self._waiting: deque[Job] = deque()
-        self._jobs: dict[int, Job] = {}
-        self._last = 0
+        self._jobs = Jobs(serving.timeout_s, metrics, buffers, tracer)
+        self._health = Health()
         self._depth = max(DEPTH, 2 * serving.batch.max_size)
-        self._strikes = 0
         self._was_ready = False
         self._closing = False
         self._connecting: set[asyncio.Task[None]] = set()
         self.load_seconds: float | None = None
         self.example: Any = None
-        self.restarts = 0
         self._template: Worker | None = None
         # The first tells whether the others can be forked off it.
         self.workers = [Worker.spawn(self, self._size, may_fork=self._size > 1)]
@@ -119,7 +105,7 @@ class Pool:
     @property
     def healthy(self) -> bool:
         """Whether the model was loaded and restarts of workers, if any were needed, helped."""
-        return self._was_ready and self._strikes < STRIKES
+        return self._was_ready and self._health.good
 
     @property
     def outstanding(self) -> int:
@@ -132,10 +118,10 @@ class Pool:
         for worker in self.workers:
             batches.add_counts(*worker.page.batches())
         return Gauges(
-            queued=len(self._waiting),
-            running=len(self._jobs) - len(self._waiting),
+            queued=len(self._jobs.waiting),
+            running=len(self._jobs) - len(self._jobs.waiting),
             workers=sum(worker.ready for worker in self.workers),
-            restarts=self.restarts,
+            restarts=self._health.restarts,
             load_seconds=self.load_seconds,
             batches=batches,
         )
@@ -164,32 +150,25 @@ class Pool:
             raise Problem(429, "Overloaded", message)
         if not self.healthy and self._was_ready and not any(w.ready for w in self.workers):
             raise Problem(503, "Unhealthy", "the workers keep ending; see the log")
-        number = self._next_number()
-        frame = frames.pack_request(number, head, body)
-        job = Job(number, name, frame, exchange, self._timeout)
+        job = self._jobs.add(name, head, body, exchange)
         job.span = span
-        self._jobs[number] = job
-        self._buffers.held += len(frame)
         exchange.gone = lambda: self._abandon(job)
-        self._waiting.append(job)
         self._pump()
 
     def check(self) -> None:
         """Answer what has taken too long; to be called several times a second."""
         now = time.monotonic()
-        for job in [job for job in self._jobs.values() if job.deadline < now]:
+        for job in self._jobs.overdue(now):
             self._too_late(job, now)
         for worker in list(self.workers):
             # Its socket tells sooner, but not where a child of its own holds the other end too.
             if worker.process.poll() is not None:
                 asyncio.get_running_loop().call_later(TELL_SECONDS, self.worker_gone, worker)
         stalled = [worker for worker in self.workers if worker.stalled()]
-        if stalled and not self._waiting:
+        if stalled and not self._jobs.waiting:
             self._share(stalled)
-        if self._strikes and not self._closing:
-            calm = all(w.ready and now - w.ready_since > CALM_SECONDS for w in self.workers)
-            if calm and len(self.workers) == self._size:
-                self._strikes = 0
+        if len(self.workers) == self._size and all(worker.ready for worker in self.workers):
+            self._health.lived(now - max(worker.ready_since for worker in self.workers))
 
     async def close(self, seconds: float) -> None:
         """End the workers: let them end for `seconds`, then kill them."""
@@ -239,16 +218,16 @@ class Pool:
             self._done(worker, job)
             if exchange is not None:
                 head, body = frames.unpack_answer(payload)
-                self._answered(job, head.status)
-                exchange.answer(head.status, head.content_type, body, _headers(head))
-            self._strikes = 0
+                self._jobs.answered(job, head.status)
+                exchange.answer(head.status, head.content_type, body, head.headers)
+            self._health.answered()
         elif kind == frames.STREAM:
             job.streaming = True
             job.deadline = time.monotonic() + self._timeout
             if exchange is not None:
                 head, _ = frames.unpack_answer(payload)
                 exchange.writable = lambda: self._acknowledge(worker, job)
-                exchange.start(head.status, head.content_type, _headers(head))
+                exchange.start(head.status, head.content_type, head.headers)
         elif kind == frames.CHUNK:
             job.deadline = time.monotonic() + self._timeout
             job.unacknowledged += len(payload)
@@ -259,11 +238,11 @@ class Pool:
         else:
             self._done(worker, job)
             if kind == frames.END and exchange is not None:
-                self._answered(job, 200)
+                self._jobs.answered(job, 200)
                 exchange.end()
             else:
-                self._fail(job, Problem(500, "Cancelled", "predict was cancelled from inside"))
-        if self._waiting:
+                self._jobs.fail(job, Problem(500, "Cancelled", "predict was cancelled from inside"))
+        if self._jobs.waiting:
             self._pump()
 
     def worker_gone(self, worker: Worker) -> None:
@@ -309,24 +288,20 @@ class Pool:
         self._on_failed(failure)
 
     def _replace(self, worker: Worker, how: str, taken: int) -> None:
-        self._strikes += 1
-        self.restarts += 1
+        pause = self._health.ended()
         doing = "while it ran predict" if worker.ready else "while it loaded the model"
         self._log.error(f"worker {worker.process.pid} ended {doing}: {how}; it is replaced")
         problem = Problem(500, "WorkerDied", f"the worker process ended {doing}: {how}")
         for job in reversed(worker.jobs.values()):
             if job.exchange is None:
-                self._forget(job)
+                self._jobs.forget(job)
             elif job.position > taken:
-                job.position = 0
-                self._waiting.appendleft(job)
+                self._jobs.put_back(job)
             else:
-                self._forget(job)
-                self._fail(job, problem)
+                self._jobs.forget(job)
+                self._jobs.fail(job, problem)
         worker.jobs.clear()
-        pause = 0.0
-        if self._strikes >= STRIKES:
-            pause = min(2.0 ** (self._strikes - STRIKES), LONGEST_PAUSE)
+        if not self._health.good:
             self._give_up_waiting()
         asyncio.get_running_loop().call_later(pause, self._add_worker)
         self._pump()
@@ -335,10 +310,10 @@ class Pool:
         if any(worker.ready for worker in self.workers):
             return
         problem = Problem(503, "Unhealthy", "the workers keep ending; see the log")
-        while self._waiting:
-            job = self._waiting.popleft()
-            self._forget(job)
-            self._fail(job, problem)
+        while self._jobs.waiting:
+            job = self._jobs.waiting.popleft()
+            self._jobs.forget(job)
+            self._jobs.fail(job, problem)
 
     def _add_worker(self) -> None:
         if self._closing:
@@ -358,16 +333,16 @@ class Pool:
         if len(self.workers) == 1 == self._size:
             self._pump_one(self.workers[0])
             return
-        while self._waiting:
+        while self._jobs.waiting:
             free = [each for each in self.workers if each.room(self._depth, alone=False) > 0]
             if not free:
                 return
-            min(free, key=lambda each: len(each.jobs)).give(self._waiting.popleft())
+            min(free, key=lambda each: len(each.jobs)).give(self._jobs.waiting.popleft())
 
     def _pump_one(self, worker: Worker) -> None:
         room = worker.room(self._depth, alone=True)
-        while room > 0 and self._waiting:
-            worker.give(self._waiting.popleft())
+        while room > 0 and self._jobs.waiting:
+            worker.give(self._jobs.waiting.popleft())
             room -= 1
 
     def _share(self, stalled: list[Worker]) -> None:
@@ -375,15 +350,8 @@ class Pool:
         if any(worker.ready and not worker.jobs for worker in self.workers):
             for worker in stalled:
                 for job in reversed(worker.take_back()):
-                    del self._jobs[job.number]
-                    job.renumber(self._next_number())
-                    self._jobs[job.number] = job
-                    self._waiting.appendleft(job)
+                    self._jobs.take_over(job)
             self._pump()
-
-    def _next_number(self) -> int:
-        self._last = self._last % 0xFFFFFFFF + 1
-        return self._last
 
     def _worker_of(self, job: Job) -> Worker | None:
         # None while the job waits. Only for what is rare: a client that left, a job too late.
@@ -391,16 +359,7 @@ class Pool:
 
     def _done(self, worker: Worker, job: Job) -> None:
         worker.finish(job)
-        self._forget(job)
-
-    def _forget(self, job: Job) -> None:
-        del self._jobs[job.number]
-        self._buffers.held -= len(job.frame)
-
-    def _answered(self, job: Job, status: int) -> None:
-        self._metrics.answered(status, time.monotonic() - job.arrived)
-        if self._tracer is not None and job.span is not None:
-            self._tracer.end(job.span, status)
+        self._jobs.forget(job)
 
     def _acknowledge(self, worker: Worker, job: Job) -> None:
         taken, job.unacknowledged = job.unacknowledged, 0
@@ -410,21 +369,10 @@ class Pool:
     def _abandon(self, job: Job) -> None:
         job.exchange = None
         if not job.position:
-            self._waiting.remove(job)
-            self._forget(job)
+            self._jobs.waiting.remove(job)
+            self._jobs.forget(job)
         elif worker := self._worker_of(job):
             worker.interrupt(job)
-
-    def _fail(self, job: Job, problem: Problem) -> None:
-        exchange, job.exchange = job.exchange, None
-        if exchange is None:
-            return
-        exchange.gone = None
-        self._answered(job, problem.status)
-        if job.streaming:
-            exchange.cut()
-        else:
-            exchange.refuse(problem)
 
     def _too_late(self, job: Job, now: float) -> None:
         worker = self._worker_of(job)
@@ -432,7 +380,7 @@ class Pool:
         if worker is None or job.position > worker.page.taken:
             waited = f"the request waited for a free worker for {limit}; predict did not begin"
             self._log.error(waited, request_id=job.name)
-            self._fail(job, Problem(504, "QueueTimeout", waited))
+            self._jobs.fail(job, Problem(504, "QueueTimeout", waited))
             job.deadline = float("inf")
             self._abandon(job)
             return
@@ -442,7 +390,7 @@ class Pool:
         message = f"predict did not answer within {limit}"
         if not job.cancelled:
             self._log.error(message, request_id=job.name)
-        self._fail(job, Problem(504, "PredictTimeout", message))
+        self._jobs.fail(job, Problem(504, "PredictTimeout", message))
         if worker.kind == "async" and not job.cancelled:
             # Others run beside it; they need not end with it if it heeds its cancellation.
             job.cancelled = True
@@ -451,9 +399,3 @@ class Pool:
         else:
             job.deadline = float("inf")
             worker.kill()
-
-
-def _headers(head: frames.AnswerHead) -> str:
-    if not head.custom_attributes:
-        return ""
-    return f"x-amzn-sagemaker-custom-attributes: {head.custom_attributes}\r\n"

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from . import frames
+from .application import Head
 from .buffers import Buffers
 from .exchange import Exchange
-from .http import Head
 from .metrics import Metrics
 from .pool import Pool
 from .problems import Problem
