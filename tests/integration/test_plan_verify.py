@@ -6,6 +6,7 @@ import sys
 import tarfile
 import textwrap
 import time
+from contextlib import nullcontext
 
 import pytest
 
@@ -107,12 +108,15 @@ def test_an_image_of_ones_own_has_nothing_to_verify(project, tmp_path):
         "name: own\ncontainer: {provide_container: {docker_dir: ./own}}\n"
     )
     from sageturner_magic.deployment import verbs
+    from sageturner_magic.deployment.ingredients import Ingredients
     from sageturner_magic.deployment.plan import Plan
     from sageturner_magic.deployment.verification import verified
 
     asked = verbs._request(None, "local", "provide")
+    made = Ingredients(asked, asked.code.module()[0], None)
+    plan = Plan("own", "local", "v", (), (), (), nullcontext, lambda: None, ingredients=made)
     with pytest.raises(UsageError, match="your own Dockerfile"):
-        verified(Plan.__new__(Plan), asked, None)
+        verified(plan, None)
 
 
 BACKEND = """
