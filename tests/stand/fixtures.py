@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import functools
 import io
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import docker
 import pytest
+from botocore.loaders import create_loader
 
 from tests.parts import engine, kept_layers
 from tests.parts.waiting import wait_for
@@ -25,9 +28,14 @@ REPOSITORY = "stand-sagemaker"
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     """AWS on this machine, the same for all tests, which take names of their own.
 
-    While a test that has it runs, DOCKER_HOST and AWS's variables are set to it.
+    While a test that has it runs, DOCKER_HOST and AWS's variables are set to it. botocore reads
+    its descriptions of AWS's services once, and not for every command that a test runs.
     """
-    with Stand(tmp_path_factory.mktemp("stand"), timing=_timing()) as running:
+    once = functools.cache(create_loader)
+    with (
+        patch("botocore.session.create_loader", once),
+        Stand(tmp_path_factory.mktemp("stand"), timing=_timing()) as running,
+    ):
         yield running
 
 
