@@ -30,16 +30,16 @@ from datetime import date
 from pathlib import Path
 
 from benchmarks import uv_dockerfile
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.files import FileStore
-from sageturner_magic.image.layer_cache import LayerCache
-from sageturner_magic.image.layers_builder import LayersBuilder
-from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Package, Requirements, Target
-from sageturner_magic.image.resolution import resolve, server_arguments
-from sageturner_magic.image.source_builds import sha256
+from sageturner_magic.image.docker.builder import DockerBuilder
+from sageturner_magic.image.layers.builder import LayersBuilder
+from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.spec import BuildSpec, Destination
-from sageturner_magic.image.urls import Credentials
+from sageturner_magic.packages.files import FileStore
+from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.requirements import Package, Requirements, Target
+from sageturner_magic.packages.resolution import resolve, server_arguments
+from sageturner_magic.packages.source_builds import sha256
+from sageturner_magic.packages.urls import Credentials
 from sageturner_magic.values import CapturedModule, SourceFile
 from tests.parts import base_image, engine
 from tests.parts.registry import Registry, registry

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from sageturner_magic.capture import Cell, Notebook
+from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import Role
+from sageturner_magic.capture.notebook import Notebook
 
 RESULT = Path(__file__).parent / "results" / "capture.md"
 CELLS = 300

@@ -40,14 +40,14 @@ import yaml
 
 from benchmarks.build import Bench, Counting, docker, image_size
 from benchmarks.server import end, free_port, memory_of, wrk
-from sageturner_magic.capture import from_folder
-from sageturner_magic.deployment.packages import resolved
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.files import FileStore
-from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Package, Requirements, Target
-from sageturner_magic.image.resolution import resolve, server_arguments
+from sageturner_magic.capture.code_folder import from_folder
+from sageturner_magic.deployment.image_packages import resolved
+from sageturner_magic.image.docker.builder import DockerBuilder
 from sageturner_magic.image.spec import BuildSpec
+from sageturner_magic.packages.files import FileStore
+from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.requirements import Package, Requirements, Target
+from sageturner_magic.packages.resolution import resolve, server_arguments
 from tests.parts.examples import NOTEBOOKS, environment_python, execute
 from tests.parts.registry import Registry, registry
 from tests.stand import Stand

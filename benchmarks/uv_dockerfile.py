@@ -14,9 +14,10 @@ from typing import ClassVar
 
 import uv
 
-from sageturner_magic.image import context, dockerfile, machine
-from sageturner_magic.image.files import FileStore
+from sageturner_magic.image import context, dockerfile
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination, Spec
+from sageturner_magic.packages import machine
+from sageturner_magic.packages.files import FileStore
 from sageturner_magic.values import ImageRef, Reporter
 
 CLIENTS = ("docker", "/usr/bin/docker")

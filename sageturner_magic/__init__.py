@@ -12,22 +12,22 @@ from sageturner_magic._version import __version__ as __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from sageturner_magic.deployment.endpoint import Endpoint as Endpoint
-    from sageturner_magic.deployment.load_result import LoadTest as LoadTest
     from sageturner_magic.deployment.run import DeploymentHandle as DeploymentHandle
+    from sageturner_magic.endpoints.endpoint import Endpoint as Endpoint
+    from sageturner_magic.endpoints.measured.load_result import LoadTest as LoadTest
+    from sageturner_magic.endpoints.prediction import Prediction as Prediction
+    from sageturner_magic.endpoints.prediction import PredictionStream as PredictionStream
     from sageturner_magic.errors import SageturnerError as SageturnerError
-    from sageturner_magic.targets.prediction import Prediction as Prediction
-    from sageturner_magic.targets.prediction import PredictionStream as PredictionStream
 
 _OTHERS = {
     "DeploymentHandle": "sageturner_magic.deployment.run:DeploymentHandle",
-    "Endpoint": "sageturner_magic.deployment.endpoint:Endpoint",
-    "LoadTest": "sageturner_magic.deployment.load_result:LoadTest",
-    "Prediction": "sageturner_magic.targets.prediction:Prediction",
-    "PredictionStream": "sageturner_magic.targets.prediction:PredictionStream",
+    "Endpoint": "sageturner_magic.endpoints.endpoint:Endpoint",
+    "LoadTest": "sageturner_magic.endpoints.measured.load_result:LoadTest",
+    "Prediction": "sageturner_magic.endpoints.prediction:Prediction",
+    "PredictionStream": "sageturner_magic.endpoints.prediction:PredictionStream",
     "SageturnerError": "sageturner_magic.errors:SageturnerError",
-    "invoke_stream": "sageturner_magic.deployment.asking:invoke_stream",
-    "start_deployment": "sageturner_magic.deployment.verbs:start_deployment",
+    "invoke_stream": "sageturner_magic.verbs.endpoints:invoke_stream",
+    "start_deployment": "sageturner_magic.verbs.deploying:start_deployment",
 }
 """Public name -> path of what is public beside a function for each verb."""
 

@@ -290,7 +290,7 @@ INVOCATION: tuple[Row, ...] = (
 )
 
 ENDPOINT_LOG: tuple[Row, ...] = (
-    # What the server's own check says before it loads the model (`server/gpu_check.py`).
+    # What the server's own check says before it loads the model (`server/worker/gpu_check.py`).
     _row(
         r"SAGETURNER_GPU_MISFIT: (?P<misfit>.+?: CUDA \d+ needs driver [\d.]+ or newer)",
         "{misfit}",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sageturner_magic.capture.artefact import prepare_artefact
+    from sageturner_magic.capture.artefact.prepare import prepare_artefact
     from sageturner_magic.capture.cells import Cell
-    from sageturner_magic.capture.folder import from_folder
+    from sageturner_magic.capture.code_folder import from_folder
     from sageturner_magic.capture.notebook import Captured, CapturedCell, Notebook
-    from sageturner_magic.capture.requirements import NeededPackage, needed_packages
-    from sageturner_magic.capture.trial import Limits, Trial, check_module, try_module
+    from sageturner_magic.deployment.trial.process import Limits, Trial, check_module, try_module
+    from sageturner_magic.packages.needed.needed import NeededPackage, needed_packages
 
 __all__ = [
     "Captured",

@@ -20,7 +20,7 @@ _HELP_LINE = re.compile(r"^\s*[\w.]+\?{1,2}\s*$")
 # Cell magics whose body runs as Python in the notebook's own namespace.
 _TRANSPARENT_MAGICS = frozenset({"capture", "prun", "time", "debug"})
 _CELL_MAGIC = re.compile(r"\n*%%(?P<any>\w+)")
-# Comments may stand above our own (notebook/first_line.py).
+# Comments may stand above our own (notebook/completion/first_line.py).
 _OUR_MAGIC = re.compile(r"(?:[^\S\n]*(?:#.*)?\n)*%%(?P<any>sageturner\w*)")
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.safety import CALLABLE, CHANGING_METHODS, RECORD
-from sageturner_magic.capture.scopes import Names, names_of
-from sageturner_magic.capture.statements import Statement, statements_of
-from sageturner_magic.capture.trees import FUNCTIONS, walk
+from sageturner_magic.capture.syntax.safety import CALLABLE, CHANGING_METHODS, RECORD
+from sageturner_magic.capture.syntax.scopes import Names, names_of
+from sageturner_magic.capture.syntax.statements import Statement, statements_of
+from sageturner_magic.capture.syntax.trees import FUNCTIONS, walk
 from sageturner_magic.packages.needed.imports import Import, imported_names
 
 

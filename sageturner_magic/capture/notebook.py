@@ -88,7 +88,7 @@ class Notebook:
         """What can be said of a cell before it runs. Raises CaptureError with every finding."""
         from sageturner_magic.capture.checks import check_cell, raise_for
         from sageturner_magic.capture.history import Origin
-        from sageturner_magic.capture.slicing import last_imports
+        from sageturner_magic.capture.slicing.slice import last_imports
 
         runs = self._since_loaded(lambda cell: Origin.OTHER)
         raise_for(check_cell(role, cell, last_imports(runs)))
@@ -156,10 +156,10 @@ class Notebook:
         something that a module cannot hold, with every such finding.
         """
         from sageturner_magic.capture.checks import raise_for
-        from sageturner_magic.capture.local import local_modules
-        from sageturner_magic.capture.rendering import render
         from sageturner_magic.capture.secrets import secret_findings
-        from sageturner_magic.capture.slicing import slice_of
+        from sageturner_magic.capture.sibling_modules import local_modules
+        from sageturner_magic.capture.slicing.slice import slice_of
+        from sageturner_magic.capture.syntax.rendering import render
 
         halves = self._captured[self.capture_name(name)]
         chosen = slice_of(halves, self._runs(halves), self._namespace)

@@ -19,19 +19,19 @@ from sageturner_magic.errors import (
     SageturnerError,
     UsageError,
 )
-from sageturner_magic.rendering import json_of, registered, text_of
+from sageturner_magic.rendering.registry import json_of, registered, text_of
 from sageturner_magic.verbs.arguments import is_name
 from sageturner_magic.verbs.verb import Verb, bound
 
 if TYPE_CHECKING:
-    from sageturner_magic.deployment.endpoint import Listing
     from sageturner_magic.deployment.events import Deployment
-    from sageturner_magic.deployment.load_result import LoadTest
-    from sageturner_magic.deployment.load_test import LoadRun
     from sageturner_magic.deployment.run import DeploymentHandle
-    from sageturner_magic.deployment.trial_run import TrialHandle
-    from sageturner_magic.deployment.upkeep import PlannedRemoval
-    from sageturner_magic.targets.prediction import Prediction, PredictionStream
+    from sageturner_magic.deployment.trial_handle import TrialHandle
+    from sageturner_magic.endpoints.endpoint import Listing
+    from sageturner_magic.endpoints.measured.load_result import LoadTest
+    from sageturner_magic.endpoints.measured.load_run import LoadRun
+    from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
+    from sageturner_magic.verbs.account import PlannedRemoval
 
 PROG = "sageturner"
 
@@ -135,9 +135,9 @@ def _lines(lines: Iterator[str], values: SimpleNamespace) -> list[str] | None:
 
 FOLLOW: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "sageturner_magic.deployment.run:Handle": _follow,
-    "sageturner_magic.deployment.load_test:LoadRun": _follow_load_test,
-    "sageturner_magic.targets.prediction:PredictionStream": _follow_stream,
-    "sageturner_magic.deployment.upkeep:PlannedRemoval": _remove,
+    "sageturner_magic.endpoints.measured.load_run:LoadRun": _follow_load_test,
+    "sageturner_magic.endpoints.prediction:PredictionStream": _follow_stream,
+    "sageturner_magic.verbs.account:PlannedRemoval": _remove,
 }
 """Path of a type -> what a shell does with it until it has ended; returns the result."""
 
@@ -155,8 +155,8 @@ def _write(result: object, values: SimpleNamespace) -> None:
 
 
 def _write_deployment(deployment: Deployment, values: SimpleNamespace) -> None:
-    from sageturner_magic.deployment import upkeep
     from sageturner_magic.rendering import deployments, terminal
+    from sageturner_magic.verbs import account
 
     serves = deployment.endpoint_type == "local" and not values.detach
     try:
@@ -169,18 +169,18 @@ def _write_deployment(deployment: Deployment, values: SimpleNamespace) -> None:
         # Before it has been deployed an interrupt cancels; this one ends what serves.
         if not serves:
             raise
-        upkeep.delete(deployment.name)
+        account.delete(deployment.name)
 
 
 def _serve(name: str) -> None:
     """Show the endpoint's log until its server ends."""
-    from sageturner_magic.deployment import asking
     from sageturner_magic.rendering import terminal
+    from sageturner_magic.verbs import endpoints
 
     # A pipe would keep the endpoint's address to itself for as long as it serves.
     sys.stdout.flush()
     print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
-    for line in asking.follow_logs(name):
+    for line in endpoints.follow_logs(name):
         terminal.say(line, sys.stderr)
     raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
 
@@ -218,8 +218,8 @@ def _write_load_test(test: LoadTest, values: SimpleNamespace) -> None:
 
 WRITE: dict[str, Callable[[Any, SimpleNamespace], None]] = {
     "sageturner_magic.deployment.events:Deployment": _write_deployment,
-    "sageturner_magic.deployment.endpoint:Listing": _write_listing,
-    "sageturner_magic.targets.prediction:Prediction": _write_prediction,
-    "sageturner_magic.deployment.load_result:LoadTest": _write_load_test,
+    "sageturner_magic.endpoints.endpoint:Listing": _write_listing,
+    "sageturner_magic.endpoints.prediction:Prediction": _write_prediction,
+    "sageturner_magic.endpoints.measured.load_result:LoadTest": _write_load_test,
 }
 """Path of a type -> how a shell writes it, where that is more than its text or JSON."""

@@ -1,18 +1,18 @@
 """Which builder a deployment uses on this machine, and whether the machine can run the image.
 
-Used by the plans. `image/choice.py` knows the builders; this module adds what runs containers.
+Used by the plans. `image/builders.py` knows the builders; this module adds what runs containers.
 """
 
 from __future__ import annotations
 
 from sageturner_magic.deployment.request import DeployRequest
+from sageturner_magic.endpoints.container import sandbox
+from sageturner_magic.endpoints.container.runner import local_engine
 from sageturner_magic.errors import EndpointError, Finding
-from sageturner_magic.image.choice import ChosenBuilder, choose
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.layers_builder import LayersBuilder
+from sageturner_magic.image.builders import ChosenBuilder, choose
+from sageturner_magic.image.docker.builder import DockerBuilder
+from sageturner_magic.image.layers.builder import LayersBuilder
 from sageturner_magic.image.spec import Spec
-from sageturner_magic.targets.container import sandbox
-from sageturner_magic.targets.container.runner import local_engine
 from sageturner_magic.values import Reporter
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
-from sageturner_magic.aws.session import AwsSession, open_session
-from sageturner_magic.capture import Notebook, from_folder
+from sageturner_magic.capture.code_folder import from_folder
+from sageturner_magic.capture.notebook import Notebook
 from sageturner_magic.config import Config
-from sageturner_magic.deployment.here import here
+from sageturner_magic.context import HERE, AwsOptions
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError
 from sageturner_magic.values import CapturedModule, ContainerMode, EndpointType, SourceFile
 
@@ -72,31 +72,6 @@ class ProvidedCode:
 
     def deployed(self, endpoint: str) -> None:
         pass
-
-
-@dataclass(frozen=True)
-class AwsOptions:
-    """An AWS profile and region; None takes the notebook's, else the environment's."""
-
-    profile: str | None = None
-    region: str | None = None
-
-    @property
-    def includes_local(self) -> bool:
-        """Whether a name may also mean a local endpoint: no profile and no region was given."""
-        return self.profile is None and self.region is None
-
-    def open(self) -> AwsSession:
-        """A session with them. Raises AwsError when there are no credentials or no region."""
-        notebook = here()
-        return open_session(
-            self.profile or (notebook.profile if notebook else None),
-            self.region or (notebook.region if notebook else None),
-        )
-
-
-HERE = AwsOptions()
-"""Local endpoints, then those of the notebook's or the environment's account and region."""
 
 
 @dataclass(frozen=True)

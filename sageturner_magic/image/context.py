@@ -11,9 +11,9 @@ from docker.utils.build import exclude_paths
 from sageturner_magic import tarball
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import dockerfile
-from sageturner_magic.image.files import FileStore
-from sageturner_magic.image.requirements import Requirements
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, tag_of
+from sageturner_magic.packages.files import FileStore
+from sageturner_magic.packages.requirements import Requirements
 from sageturner_magic.tarball import Entry
 from sageturner_magic.values import Reporter
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
-from sageturner_magic.deployment.here import enter_notebook, leave_notebook
-from sageturner_magic.notebook import formatters
-from sageturner_magic.notebook.completer import matcher
-from sageturner_magic.notebook.first_line import magic_first
+from sageturner_magic.context import enter_notebook, leave_notebook
+from sageturner_magic.notebook.completion.completer import matcher
+from sageturner_magic.notebook.completion.first_line import magic_first
+from sageturner_magic.notebook.display import formatters
 from sageturner_magic.notebook.magics import SageturnerMagics
 
 _loaded: dict[InteractiveShell, SageturnerMagics] = {}

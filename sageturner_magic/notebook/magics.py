@@ -23,13 +23,13 @@ from sageturner_magic.text import clip, visible
 
 if TYPE_CHECKING:
     from sageturner_magic.config import Config
-    from sageturner_magic.deployment.endpoint import Listing
-    from sageturner_magic.deployment.load_test import LoadRun
     from sageturner_magic.deployment.run import DeploymentHandle
-    from sageturner_magic.deployment.trial_run import TrialHandle
-    from sageturner_magic.deployment.upkeep import PlannedRemoval
-    from sageturner_magic.notebook.lines import Lines
-    from sageturner_magic.targets.prediction import PredictionStream
+    from sageturner_magic.deployment.trial_handle import TrialHandle
+    from sageturner_magic.endpoints.endpoint import Listing
+    from sageturner_magic.endpoints.measured.load_run import LoadRun
+    from sageturner_magic.endpoints.prediction import PredictionStream
+    from sageturner_magic.notebook.display.lines import Lines
+    from sageturner_magic.verbs.account import PlannedRemoval
     from sageturner_magic.verbs.verb import Verb
 
 PROG = "%sageturner"
@@ -112,7 +112,7 @@ class SageturnerMagics(Magics, Settings):
             raise unexpected(error) from error
 
     def _verb(self, name: str, rest: str, cell: str | None) -> Any:
-        from sageturner_magic.rendering import registered
+        from sageturner_magic.rendering.registry import registered
         from sageturner_magic.verbs.arguments import by_flag, is_name, split, split_payload
         from sageturner_magic.verbs.table import parse, verb_of
         from sageturner_magic.verbs.verb import bound
@@ -135,7 +135,7 @@ class SageturnerMagics(Magics, Settings):
         begin = bound(verb, values, listener=values.lines, **given)
         if "listener" in begin.keywords:
             # Before the work begins: an interrupt while this is imported would not reach it.
-            import sageturner_magic.notebook.progress  # noqa: F401
+            from sageturner_magic.notebook.display.progress import show_blocking  # noqa: F401
         work = begin()
         follow = registered(FOLLOW, work)
         return follow(self, work, values) if follow else self._shown(work, values)
@@ -153,7 +153,7 @@ class SageturnerMagics(Magics, Settings):
         return re.sub(r"\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}", value, word)
 
     def _show_form(self, **asked: Any) -> None:
-        from sageturner_magic.notebook.forms import show_form
+        from sageturner_magic.notebook.form.show import show_form
 
         show_form(self._shell, self.session, **asked)
 
@@ -185,8 +185,8 @@ class SageturnerMagics(Magics, Settings):
         self, verb: Verb, values: SimpleNamespace, payload: str, cell: str | None
     ) -> dict[str, Any]:
         """The payload, an expression's value or a file, and its media type as far as given."""
+        from sageturner_magic.endpoints.payload import read_payload
         from sageturner_magic.notebook.payload import evaluate
-        from sageturner_magic.targets.payload import read_payload
 
         del values.payload
         body = (cell or "") if verb.cell == "payload" else ""
@@ -208,14 +208,14 @@ class SageturnerMagics(Magics, Settings):
 
     def _lines(self) -> Lines | None:
         """What prints the events, where lines of text are wanted."""
-        from sageturner_magic.notebook.lines import Lines
+        from sageturner_magic.notebook.display.lines import Lines
 
         return Lines() if self.progress_style == "text" else None
 
     def _shown(self, result: Any, values: SimpleNamespace) -> Any:
         """Print a result, or return what the cell shows."""
-        from sageturner_magic.notebook.formatters import show
-        from sageturner_magic.rendering import json_of, text_of
+        from sageturner_magic.notebook.display.formatters import show
+        from sageturner_magic.rendering.registry import json_of, text_of
 
         if isinstance(result, Iterator):
             return self._logs(result, values)
@@ -230,7 +230,7 @@ class SageturnerMagics(Magics, Settings):
         return shown
 
     def _logs(self, found: Iterator[str], values: SimpleNamespace) -> None:
-        from sageturner_magic.rendering import json_of
+        from sageturner_magic.rendering.registry import json_of
 
         lines: list[str] | Iterator[str] = found
         if not values.runs:
@@ -247,7 +247,7 @@ class SageturnerMagics(Magics, Settings):
     # --- work that has begun --------------------------------------------------------------
 
     def _deployment(self, handle: DeploymentHandle, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.progress import show_blocking, show_in_background
+        from sageturner_magic.notebook.display.progress import show_blocking, show_in_background
 
         self.session.endpoints.add(handle.progress.name)
         lines = values.lines
@@ -269,7 +269,7 @@ class SageturnerMagics(Magics, Settings):
         return None
 
     def _trial(self, handle: TrialHandle, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.progress import show_trial
+        from sageturner_magic.notebook.display.progress import show_trial
 
         if values.lines is None:
             show_trial(self._shell, handle)
@@ -278,12 +278,12 @@ class SageturnerMagics(Magics, Settings):
         return self._shown(handle.result(), values)
 
     def _load_test(self, load: LoadRun, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.load import show_load_test
+        from sageturner_magic.notebook.display.load_test import show_load_test
 
         return self._shown(show_load_test(self._shell, load), values)
 
     def _stream(self, stream: PredictionStream, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.stream import show_stream
+        from sageturner_magic.notebook.display.stream import show_stream
 
         return show_stream(self._shell, self.session, stream)
 
@@ -303,11 +303,11 @@ class SageturnerMagics(Magics, Settings):
 
 FOLLOW: dict[str, Callable[[SageturnerMagics, Any, SimpleNamespace], Any]] = {
     "sageturner_magic.deployment.run:DeploymentHandle": SageturnerMagics._deployment,
-    "sageturner_magic.deployment.trial_run:TrialHandle": SageturnerMagics._trial,
-    "sageturner_magic.deployment.load_test:LoadRun": SageturnerMagics._load_test,
-    "sageturner_magic.targets.prediction:PredictionStream": SageturnerMagics._stream,
-    "sageturner_magic.deployment.endpoint:Listing": SageturnerMagics._listing,
-    "sageturner_magic.deployment.upkeep:PlannedRemoval": SageturnerMagics._remove,
+    "sageturner_magic.deployment.trial_handle:TrialHandle": SageturnerMagics._trial,
+    "sageturner_magic.endpoints.measured.load_run:LoadRun": SageturnerMagics._load_test,
+    "sageturner_magic.endpoints.prediction:PredictionStream": SageturnerMagics._stream,
+    "sageturner_magic.endpoints.endpoint:Listing": SageturnerMagics._listing,
+    "sageturner_magic.verbs.account:PlannedRemoval": SageturnerMagics._remove,
 }
 """Path of a type -> what a notebook does with it until it has ended, and then shows."""
 

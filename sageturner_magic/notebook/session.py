@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 from sageturner_magic.notebook.settings import Settings
 
 if TYPE_CHECKING:
-    from sageturner_magic.capture import Notebook
+    from sageturner_magic.capture.notebook import Notebook
     from sageturner_magic.config import Config
 
 
@@ -53,7 +53,8 @@ class Session:
 
         It is loaded when it is first asked for: most cells of most notebooks never need it.
         """
-        from sageturner_magic.capture import Cell, Notebook
+        from sageturner_magic.capture.cells import Cell
+        from sageturner_magic.capture.notebook import Notebook
 
         notebook = Notebook(self.namespace)
         notebook.recover([Cell(number, source) for number, source in self._before()])
@@ -136,8 +137,7 @@ class Session:
             Exception: What the cell's own code raises.
         """
         __tracebackhide__ = True
-        from sageturner_magic.capture import Cell
-        from sageturner_magic.capture.cells import failing_line
+        from sageturner_magic.capture.cells import Cell, failing_line
         from sageturner_magic.capture.checks import check_name
 
         shell = self._shell
@@ -172,7 +172,7 @@ class Session:
 
 
 def _tell(notebook: Notebook, ran: _Ran) -> None:
-    from sageturner_magic.capture import Cell
+    from sageturner_magic.capture.cells import Cell
 
     cell = Cell(ran.number, ran.source, cell_id=ran.cell_id)
     if ran.failed:

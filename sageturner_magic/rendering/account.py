@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sageturner_magic.deployment.doctor import Report
-from sageturner_magic.deployment.upkeep import Changes, PlannedRemoval, Policy
 from sageturner_magic.text import columns
+from sageturner_magic.verbs.account import Changes, PlannedRemoval, Policy
+from sageturner_magic.verbs.doctor import Report
 
 
 def changes_text(changes: Changes) -> str:

@@ -6,9 +6,9 @@ import shlex
 
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
-from sageturner_magic.deployment.snippets import INLINE, Snippet, snippets
-from sageturner_magic.targets.payload import JSON
-from sageturner_magic.targets.prediction import SentRequest
+from sageturner_magic.endpoints.payload import JSON
+from sageturner_magic.endpoints.prediction import SentRequest
+from sageturner_magic.endpoints.snippets import INLINE, Snippet, snippets
 from sageturner_magic.text import duration, nearby, size
 
 STATE_SIGN = {

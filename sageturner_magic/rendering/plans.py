@@ -9,7 +9,7 @@ from typing import Any
 
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.errors import Finding
-from sageturner_magic.image.layers import Place, PlannedLayer
+from sageturner_magic.image.layers.maker import Place, PlannedLayer
 from sageturner_magic.text import duration, size
 
 PLACES: dict[Place, str] = {

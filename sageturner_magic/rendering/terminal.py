@@ -19,12 +19,12 @@ from sageturner_magic.deployment.events import (
     StepLogged,
     StepStarted,
 )
-from sageturner_magic.deployment.load_test import LoadRun
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.run import Handle
+from sageturner_magic.endpoints.measured.load_run import LoadRun
+from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
 from sageturner_magic.rendering import deployments, responses
 from sageturner_magic.rendering.load_tests import load_progress
-from sageturner_magic.targets.prediction import Prediction, PredictionStream
 from sageturner_magic.text import duration, visible
 
 STYLE = {"done": "green", "reused": "green", "failed": "red", "cancelled": "yellow"}

@@ -9,6 +9,9 @@ import sys
 
 PACKAGE = "sageturner_server"
 
+PARTS = {"front": "front.main", "worker": "worker.main", "trial": "worker.trial"}
+"""What may be asked for -> the module that does it."""
+
 
 def start() -> int:
     """Load this folder as a package, wherever it lies, and run the part that is asked for."""
@@ -33,7 +36,7 @@ def start() -> int:
     sys.modules[PACKAGE] = package
     spec.loader.exec_module(package)
     try:
-        part = importlib.import_module(f"{PACKAGE}.{'front' if front else arguments[0]}")
+        part = importlib.import_module(f"{PACKAGE}.{PARTS[arguments[0] if arguments else 'front']}")
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith(PACKAGE):
             raise

@@ -96,9 +96,9 @@ _PAYLOAD = _at(
     "PAYLOAD", "a Python expression in a notebook; JSON, @FILE or - (standard input) in a shell"
 )
 
-_DEPLOYMENTS = "sageturner_magic.deployment.verbs"
-_ENDPOINTS = "sageturner_magic.deployment.asking"
-_ACCOUNT = "sageturner_magic.deployment.upkeep"
+_DEPLOYMENTS = "sageturner_magic.verbs.deploying"
+_ENDPOINTS = "sageturner_magic.verbs.endpoints"
+_ACCOUNT = "sageturner_magic.verbs.account"
 
 _TABLE = (
     Verb(
@@ -136,7 +136,7 @@ _TABLE = (
         "try",
         "run load and predict in a clean process, now",
         f"{_DEPLOYMENTS}:try_",
-        "sageturner_magic.deployment.trial:Tried",
+        "sageturner_magic.deployment.tried:Tried",
         (
             *_FILE,
             _CONFIG,
@@ -221,7 +221,7 @@ _TABLE = (
         "status",
         "show one endpoint",
         f"{_ENDPOINTS}:status",
-        "sageturner_magic.deployment.dashboard:Dashboard",
+        "sageturner_magic.endpoints.measured.dashboard:Dashboard",
         (
             _NAME,
             _flag(
@@ -234,16 +234,16 @@ _TABLE = (
             *_AWS,
             _JSON,
         ),
-        work="sageturner_magic.deployment.dashboard:dashboard",
+        work="sageturner_magic.endpoints.measured.dashboard:dashboard",
         permissions=("list",),
     ),
     Verb(
         "list",
         "show all endpoints",
         f"{_ENDPOINTS}:list_endpoints",
-        "sageturner_magic.deployment.endpoint:Listing",
+        "sageturner_magic.endpoints.endpoint:Listing",
         (*_AWS, _JSON),
-        work="sageturner_magic.deployment.endpoint:listing",
+        work="sageturner_magic.endpoints.endpoint:listing",
         permissions=("list",),
     ),
     Verb(
@@ -271,7 +271,7 @@ _TABLE = (
         "invoke",
         "send a request and show the prediction",
         f"{_ENDPOINTS}:invoke",
-        "sageturner_magic.targets.prediction:Prediction",
+        "sageturner_magic.endpoints.prediction:Prediction",
         (
             _switch(
                 "--stream",
@@ -287,8 +287,8 @@ _TABLE = (
     Verb(
         "load-test",
         "send many requests and measure the responses",
-        "sageturner_magic.deployment.load_test:load_test",
-        "sageturner_magic.deployment.load_result:LoadTest",
+        "sageturner_magic.endpoints.measured.load_run:load_test",
+        "sageturner_magic.endpoints.measured.load_result:LoadTest",
         (
             _flag(
                 "--requests",
@@ -307,7 +307,7 @@ _TABLE = (
             *_REQUEST,
             _PAYLOAD,
         ),
-        work="sageturner_magic.deployment.load_test:start_load_test",
+        work="sageturner_magic.endpoints.measured.load_run:start_load_test",
         permissions=("invoke",),
         cell="payload",
     ),
@@ -381,8 +381,8 @@ _TABLE = (
     Verb(
         "doctor",
         "check this machine, AWS account and environment, and report what is missing",
-        "sageturner_magic.deployment.doctor:doctor",
-        "sageturner_magic.deployment.doctor:Report",
+        "sageturner_magic.verbs.doctor:doctor",
+        "sageturner_magic.verbs.doctor:Report",
         (*_AWS, _JSON),
     ),
 )

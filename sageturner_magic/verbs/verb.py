@@ -69,6 +69,6 @@ def bound(verb: Verb, values: SimpleNamespace, **more: Any) -> partial[Any]:
 
 
 def _aws(values: SimpleNamespace) -> Any:
-    from sageturner_magic.deployment.request import AwsOptions
+    from sageturner_magic.context import AwsOptions
 
     return AwsOptions(getattr(values, "profile", None), getattr(values, "region", None))

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 
 import sageturner_magic as sageturner
 from sageturner_magic.config import Origin, parse_config
-from sageturner_magic.deployment import trial
+from sageturner_magic.deployment import tried
 from sageturner_magic.deployment.ingredients import gather
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.errors import CaptureError, SageturnerError
@@ -77,7 +77,7 @@ def test_a_live_model_of_the_gpu_answers_from_the_gpu(notebook):
 
 def tried_for(endpoint_type, shell, tmp_path):
     """The trial of what the notebook would deploy there."""
-    from sageturner_magic.deployment.here import here
+    from sageturner_magic.context import here
 
     config = parse_config(CONFIG, folder=tmp_path, origin=Origin.file("sageturner.yaml"))
     notebook = here()
@@ -89,7 +89,7 @@ def tried_for(endpoint_type, shell, tmp_path):
     found = Collector()
     with tempfile.TemporaryDirectory() as work:
         ingredients = found.require(gather(asked, Path(work), Recorder(), found))
-        return trial.run_trial(ingredients, Recorder())
+        return tried.run_trial(ingredients, Recorder())
 
 
 def test_a_trial_for_serverless_has_no_gpu_and_says_what_to_write(notebook, tmp_path):

@@ -8,7 +8,7 @@ from importlib import metadata
 
 import pytest
 
-from sageturner_magic.server import gpu_check
+from sageturner_magic.server.worker import gpu_check
 from tests.integration.server.conftest import Server, Start, wait_for
 
 pytestmark = pytest.mark.gpu

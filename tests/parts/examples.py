@@ -21,7 +21,7 @@ import uv
 from filelock import FileLock
 from nbformat import NotebookNode
 
-from sageturner_magic.image.machine import pip_configuration
+from sageturner_magic.packages.machine import pip_configuration
 from tests.parts import runners
 from tests.parts.base_image import interpreter
 from tests.parts.folder import cache_folder

@@ -7,10 +7,10 @@ import subprocess
 
 from filelock import FileLock
 
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.requirements import Requirements, Target
-from sageturner_magic.image.resolution import resolve, server_arguments
+from sageturner_magic.image.docker.builder import DockerBuilder
 from sageturner_magic.image.spec import BuildSpec
+from sageturner_magic.packages.requirements import Requirements, Target
+from sageturner_magic.packages.resolution import resolve, server_arguments
 from sageturner_magic.values import CapturedModule, SourceFile
 from tests.parts import base_image
 from tests.parts.folder import cache_folder

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from sageturner_magic.image.machine import pip_configuration
+from sageturner_magic.packages.machine import pip_configuration
 from tests.parts.base_image import interpreter
 
 INDEX = "https://download.pytorch.org/whl/cpu"

@@ -13,26 +13,25 @@ from typing import Any
 import boto3
 import pytest
 
-from sageturner_magic.aws import (
+from sageturner_magic.aws import ecr
+from sageturner_magic.aws.account import pricing, quotas, roles
+from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet, caller_policy
+from sageturner_magic.aws.endpoints import (
     autoscaling,
-    ecr,
-    iam,
     logs,
     metrics,
-    pricing,
-    quotas,
     rollout,
     runtime,
-    s3,
-    sagemaker,
-    upload,
 )
-from sageturner_magic.aws.bucket import bucket_findings, delete_bucket, ensure_bucket
+from sageturner_magic.aws.endpoints import (
+    endpoint as sagemaker,
+)
+from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.names import Names, log_group, names
 from sageturner_magic.aws.permissions import actions
-from sageturner_magic.aws.policies import PERMISSION_SETS, PermissionSet, caller_policy
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import EndpointSpec
+from sageturner_magic.aws.storage import s3, upload
+from sageturner_magic.aws.storage.bucket import bucket_findings, delete_bucket, ensure_bucket
 from sageturner_magic.config import Autoscaling, Server, Serverless
 from sageturner_magic.errors import AwsError, EndpointError, InvocationError
 from sageturner_magic.values import Artefact, Request
@@ -164,7 +163,7 @@ def clean(stand: Any, ours: Names) -> Iterator[None]:
         logs.delete_group(admin, group)
     delete_bucket(admin, ours)
     ecr.delete_repository(admin, ours)
-    iam.delete_role(admin, ours)
+    roles.delete_role(admin, ours)
 
 
 def artefact(folder: Path, text: str = "42") -> Artefact:
@@ -189,12 +188,12 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     )
     before = stand.inventory()
 
-    iam.ensure_role(setup, ours)
+    roles.ensure_role(setup, ours)
     ensure_bucket(setup, ours)
     ecr.ensure_repository(setup, ours)
 
-    role = iam.resolve_role(plan, ours)
-    assert role and iam.role_findings(role, ours) == ()
+    role = roles.resolve_role(plan, ours)
+    assert role and roles.role_findings(role, ours) == ()
     assert bucket_findings(plan, ours) == ()
     assert ecr.find_repository(plan, ours)
     assert ecr.find_image(plan, ours, tag="digits-1", architecture="amd64") is None
@@ -223,7 +222,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     upload.upload_prefix(deployer, ours, large, Quiet())
     spec = EndpointSpec("digits", image.pinned, role.arn, Server(instance_type="ml.m5.large"), uri)
     assert quotas.quota_findings(deployer, spec.compute) == ()
-    assert iam.resolve_role(deployer, ours) == role
+    assert roles.resolve_role(deployer, ours) == role
     assert pricing.hourly(deployer, spec.compute)
     assert deploy(deployer, spec) == "created"
     assert autoscaling.ensure(
@@ -281,7 +280,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
             logs.delete_group(breaker, group)
         delete_bucket(breaker, ours)
         ecr.delete_repository(breaker, ours)
-        iam.delete_role(breaker, ours)
+        roles.delete_role(breaker, ours)
 
     after = stand.inventory()
     assert {k: v for k, v in after.items() if k != "roles"} == {
@@ -297,7 +296,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
 def test_a_missing_statement_is_printed_so_that_it_can_be_added(stand: Any, ours: Names) -> None:
     policy = caller_policy(ours, ["invoke"])
     for call, action in (
-        (lambda s: iam.ensure_role(s, ours), "iam:GetRole"),
+        (lambda s: roles.ensure_role(s, ours), "iam:GetRole"),
         (lambda s: ensure_bucket(s, ours), "s3:ListBucket"),
         (lambda s: ecr.ensure_repository(s, ours), "ecr:DescribeRepositories"),
         (lambda s: sagemaker.list_endpoints(s), "sagemaker:ListEndpoints"),
@@ -313,7 +312,7 @@ def test_throttling_resets_and_a_role_that_is_new_are_survived(
 ) -> None:
     admin = session_of(stand)
     stand.faults.set(throttle_percent=30, reset_percent=5, role_delay_s=5, config_delay_s=2)
-    iam.ensure_role(admin, ours)
+    roles.ensure_role(admin, ours)
     ensure_bucket(admin, ours)
     ecr.ensure_repository(admin, ours)
     uri = upload.upload_archive(admin, ours, artefact(tmp_path / "model"), Quiet())
@@ -333,7 +332,7 @@ def test_failures_are_diagnosed_and_the_next_deploy_mends_them(
     stand: Any, ours: Names, clean: None, push: Push, model_image: str, tmp_path: Path
 ) -> None:
     admin = session_of(stand)
-    iam.ensure_role(admin, ours)
+    roles.ensure_role(admin, ours)
     ensure_bucket(admin, ours)
     ecr.ensure_repository(admin, ours)
     push(model_image, ours.repository, "digits-1")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.deployment.snippets import snippets
-from sageturner_magic.targets.payload import JSON
-from sageturner_magic.targets.prediction import SentRequest
+from sageturner_magic.endpoints.payload import JSON
+from sageturner_magic.endpoints.prediction import SentRequest
+from sageturner_magic.endpoints.snippets import snippets
 from tests.stand import Stand
 from tests.stand.project import Project
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic import tarball
-from sageturner_magic.aws import archive
+from sageturner_magic.aws.storage import archive
 from sageturner_magic.errors import ArtefactError, ImageError
-from sageturner_magic.image.layer_writing import LayerWriter
+from sageturner_magic.image.layers.writer import LayerWriter
 from sageturner_magic.tarball import Entry
 
 LONG = "a-name-of-more-than-a-hundred-bytes/" * 3 + "modèle.bin"

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from sageturner_magic.aws import iam, s3, upload
-from sageturner_magic.aws.bucket import delete_bucket, ensure_bucket
+from sageturner_magic.aws.account import roles
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.storage import s3, upload
+from sageturner_magic.aws.storage.bucket import delete_bucket, ensure_bucket
 from sageturner_magic.errors import AwsError, DeploymentCancelled
 from sageturner_magic.values import Artefact
 
@@ -261,7 +262,7 @@ class TestAnArtefactElsewhere:
     def test_that_exists_and_that_the_role_may_read_is_fine(
         self, session: AwsSession, bucket: Names
     ) -> None:
-        role, _ = iam.ensure_role(session, bucket)
+        role, _ = roles.ensure_role(session, bucket)
         session.s3.put_object(Bucket=bucket.bucket, Key="models/m.tar.gz", Body=b"x")
         for uri in (f"s3://{bucket.bucket}/models/m.tar.gz", f"s3://{bucket.bucket}/models/"):
             assert s3.uri_findings(session, uri, role) == ()
@@ -269,7 +270,7 @@ class TestAnArtefactElsewhere:
     def test_that_the_role_may_not_read_prints_the_missing_statement(
         self, session: AwsSession, bucket: Names
     ) -> None:
-        role, _ = iam.ensure_role(session, bucket)
+        role, _ = roles.ensure_role(session, bucket)
         session.s3.create_bucket(
             Bucket="another", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )

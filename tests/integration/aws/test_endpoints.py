@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 
-from sageturner_magic.aws import autoscaling, iam, logs, rollout, sagemaker
+from sageturner_magic.aws.account import roles
+from sageturner_magic.aws.endpoints import autoscaling, logs, rollout
+from sageturner_magic.aws.endpoints import endpoint as sagemaker
+from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.names import Names, log_group
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import EndpointSpec
 from sageturner_magic.config import Autoscaling, Server, Serverless
 
 
 def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names) -> None:
-    role, _ = iam.ensure_role(session, ours)
+    role, _ = roles.ensure_role(session, ours)
     spec = EndpointSpec(
         "digits",
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sageturner-sagemaker@sha256:" + "a" * 64,

@@ -6,8 +6,11 @@ import json
 
 import pytest
 
-from sageturner_magic.aws import ecr, iam
-from sageturner_magic.aws.bucket import (
+from sageturner_magic.aws import ecr
+from sageturner_magic.aws.account import roles
+from sageturner_magic.aws.names import TAG_CREATED_BY, Names, names
+from sageturner_magic.aws.session import AwsSession, open_session
+from sageturner_magic.aws.storage.bucket import (
     RULE_ID,
     TLS_SID,
     bucket_findings,
@@ -16,8 +19,6 @@ from sageturner_magic.aws.bucket import (
     ensure_bucket,
     tls_statement,
 )
-from sageturner_magic.aws.names import TAG_CREATED_BY, Names, names
-from sageturner_magic.aws.session import AwsSession, open_session
 from sageturner_magic.errors import AwsError
 
 
@@ -25,71 +26,71 @@ class TestRole:
     def test_is_made_with_least_privilege_for_this_account_only(
         self, session: AwsSession, ours: Names
     ) -> None:
-        role, notes = iam.ensure_role(session, ours)
+        role, notes = roles.ensure_role(session, ours)
         assert role.ours and role.arn == ours.role_arn
         assert len(notes) == 2
         statement = role.trust["Statement"][0]
         assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ours.account}}
-        assert iam.role_policies(session, role.name) == (iam.execution_policy(ours),)
+        assert roles.role_policies(session, role.name) == (roles.execution_policy(ours),)
         assert not session.iam.list_attached_role_policies(RoleName=role.name)["AttachedPolicies"]
 
     def test_run_again_changes_nothing(self, session: AwsSession, ours: Names) -> None:
-        iam.ensure_role(session, ours)
-        assert iam.ensure_role(session, ours)[1] == ()
+        roles.ensure_role(session, ours)
+        assert roles.ensure_role(session, ours)[1] == ()
 
     def test_drift_of_ours_is_mended_and_told(self, session: AwsSession, ours: Names) -> None:
-        iam.ensure_role(session, ours)
-        loose = {**iam.trust_policy(ours.account)}
+        roles.ensure_role(session, ours)
+        loose = {**roles.trust_policy(ours.account)}
         loose["Statement"] = [{k: v for k, v in loose["Statement"][0].items() if k != "Condition"}]
         session.iam.update_assume_role_policy(RoleName=ours.role, PolicyDocument=json.dumps(loose))
-        session.iam.delete_role_policy(RoleName=ours.role, PolicyName=iam.POLICY_NAME)
-        _, notes = iam.ensure_role(session, ours)
+        session.iam.delete_role_policy(RoleName=ours.role, PolicyName=roles.POLICY_NAME)
+        _, notes = roles.ensure_role(session, ours)
         assert [note.split(" of ")[0] for note in notes] == [
             "mended the trust policy",
             "wrote the least-privilege policy",
         ]
-        role = iam.resolve_role(session, ours)
-        assert role and role.trust == iam.trust_policy(ours.account)
+        role = roles.resolve_role(session, ours)
+        assert role and role.trust == roles.trust_policy(ours.account)
 
     def test_a_role_that_is_not_ours_is_not_touched(self, session: AwsSession, ours: Names) -> None:
         foreign = json.dumps({"Version": "2012-10-17", "Statement": []})
         session.iam.create_role(RoleName=ours.role, AssumeRolePolicyDocument=foreign)
         with pytest.raises(AwsError, match=r"was not made by sageturner.*overrides: \{role_name"):
-            iam.ensure_role(session, ours)
+            roles.ensure_role(session, ours)
         assert session.iam.get_role(RoleName=ours.role)["Role"][
             "AssumeRolePolicyDocument"
         ] == json.loads(foreign)
-        assert iam.delete_role(session, ours) == (
+        assert roles.delete_role(session, ours) == (
             f"kept role {ours.role}, which sageturner did not make",
         )
-        assert iam.resolve_role(session, ours)
+        assert roles.resolve_role(session, ours)
 
     def test_role_arn_and_role_name_are_each_used_as_what_they_are(
         self, session: AwsSession, ours: Names
     ) -> None:
-        document = json.dumps(iam.trust_policy(ours.account))
+        document = json.dumps(roles.trust_policy(ours.account))
         made = session.iam.create_role(
             RoleName="mine", Path="/team/", AssumeRolePolicyDocument=document
         )["Role"]
-        by_name = iam.resolve_role(session, ours, role_name="mine")
-        by_arn = iam.resolve_role(session, ours, role_arn=made["Arn"])
+        by_name = roles.resolve_role(session, ours, role_name="mine")
+        by_arn = roles.resolve_role(session, ours, role_arn=made["Arn"])
         assert by_name and by_name == by_arn and by_name.arn == made["Arn"]
-        assert iam.role_findings(by_name, ours) == ()
+        assert roles.role_findings(by_name, ours) == ()
         with pytest.raises(AwsError, match=r"belongs to account 999999999999"):
-            iam.resolve_role(session, ours, role_arn="arn:aws:iam::999999999999:role/mine")
+            roles.resolve_role(session, ours, role_arn="arn:aws:iam::999999999999:role/mine")
 
     def test_a_missing_role_is_a_finding(self, session: AwsSession, ours: Names) -> None:
-        role = iam.resolve_role(session, ours)
+        role = roles.resolve_role(session, ours)
         assert role is None
-        assert "sageturner setup" in str(iam.role_findings(role, ours)[0])
+        assert "sageturner setup" in str(roles.role_findings(role, ours)[0])
 
     def test_teardown_removes_it_and_may_be_repeated(
         self, session: AwsSession, ours: Names
     ) -> None:
-        iam.ensure_role(session, ours)
-        assert iam.delete_role(session, ours) == (f"deleted role {ours.role}",)
-        assert iam.delete_role(session, ours) == ()
-        assert iam.resolve_role(session, ours) is None
+        roles.ensure_role(session, ours)
+        assert roles.delete_role(session, ours) == (f"deleted role {ours.role}",)
+        assert roles.delete_role(session, ours) == ()
+        assert roles.resolve_role(session, ours) is None
 
 
 class TestBucket:

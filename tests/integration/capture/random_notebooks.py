@@ -22,8 +22,8 @@ from pathlib import Path
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
-from sageturner_magic.capture import Cell, Notebook
-from sageturner_magic.capture.cells import failing_line
+from sageturner_magic.capture.cells import Cell, failing_line
+from sageturner_magic.capture.notebook import Notebook
 from sageturner_magic.errors import CaptureError
 
 VALUES = ("A", "B", "C", "D")

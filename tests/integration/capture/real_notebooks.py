@@ -71,9 +71,9 @@ def fetch(folder: Path, packages: list[str]) -> None:
 
 def _index(packages: list[str]) -> str:
     """The package index that has the first of `packages`, as the resolver names it."""
-    from sageturner_magic.image.pip_arguments import parse
-    from sageturner_magic.image.requirements import Target
-    from sageturner_magic.image.resolution import resolve
+    from sageturner_magic.packages.pip_arguments import parse
+    from sageturner_magic.packages.requirements import Target
+    from sageturner_magic.packages.resolution import resolve
     from tests.parts.recorder import Recorder
 
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -169,8 +169,8 @@ def tried(path: Path) -> Iterator[tuple[str, str, str]]:
     """Kind (`function`, `value`), verdict and details of everything in the notebook `path`."""
     from IPython.core.interactiveshell import InteractiveShell
 
-    from sageturner_magic.capture import Cell, Notebook
-    from sageturner_magic.capture.cells import failing_line
+    from sageturner_magic.capture.cells import Cell, failing_line
+    from sageturner_magic.capture.notebook import Notebook
 
     shell = InteractiveShell()
     shell.showtraceback = lambda *args, **kwargs: None  # type: ignore[method-assign]
@@ -251,7 +251,7 @@ def _captured(
     notebook: Any, namespace: dict[str, Any], expression: str, requests: list[Any]
 ) -> tuple[str, list[str], Any]:
     """The module that answers with `expression` and what the kernel answers; else why not."""
-    from sageturner_magic.capture import Cell
+    from sageturner_magic.capture.cells import Cell
     from sageturner_magic.errors import CaptureError
 
     def here(request: Any) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.image.environment import make_environment
-from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Requirements, Target
-from sageturner_magic.image.resolution import resolve
+from sageturner_magic.packages.environment import make_environment
+from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.requirements import Requirements, Target
+from sageturner_magic.packages.resolution import resolve
 from tests.parts.base_image import interpreter
 from tests.parts.recorder import Recorder
 from tests.parts.torch import cpu_torch

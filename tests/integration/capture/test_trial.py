@@ -10,12 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sageturner_magic.capture import (
-    Limits,
-    check_module,
-    from_folder,
-    try_module,
-)
+from sageturner_magic.capture.code_folder import from_folder
+from sageturner_magic.deployment.trial.process import Limits, check_module, try_module
 from sageturner_magic.errors import CaptureError, DeploymentCancelled
 from sageturner_magic.values import CapturedModule, CellLine, Request, SourceFile
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Requirements, Target
-from sageturner_magic.image.resolution import resolve, server_arguments
 from sageturner_magic.image.spec import BuildSpec, Destination
-from sageturner_magic.image.urls import Credentials
+from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.requirements import Requirements, Target
+from sageturner_magic.packages.resolution import resolve, server_arguments
+from sageturner_magic.packages.urls import Credentials
 from sageturner_magic.values import CapturedModule, SourceFile
 from tests.parts import kept_layers
 from tests.parts.recorder import Recorder

@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.files import FileStore, default_folder
-from sageturner_magic.image.layer_cache import LayerCache
-from sageturner_magic.image.layers_builder import LayersBuilder
-from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Target
-from sageturner_magic.image.resolution import resolve, server_arguments
+from sageturner_magic.image.docker.builder import DockerBuilder
+from sageturner_magic.image.layers.builder import LayersBuilder
+from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.spec import BuildSpec, Destination
-from sageturner_magic.image.urls import Credentials
+from sageturner_magic.packages.files import FileStore, default_folder
+from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.requirements import Target
+from sageturner_magic.packages.resolution import resolve, server_arguments
+from sageturner_magic.packages.urls import Credentials
 from sageturner_magic.values import CapturedModule, SourceFile
 from tests.parts import base_image, engine
 from tests.parts.recorder import Recorder

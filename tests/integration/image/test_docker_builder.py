@@ -13,8 +13,7 @@ from typing import Literal
 import pytest
 
 from sageturner_magic.errors import DeploymentCancelled, ImageError
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.files import FileStore
+from sageturner_magic.image.docker.builder import DockerBuilder
 from sageturner_magic.image.spec import (
     BuildSpec,
     BuiltImage,
@@ -22,7 +21,8 @@ from sageturner_magic.image.spec import (
     ProvidedSpec,
     SystemCuda,
 )
-from sageturner_magic.image.urls import Credentials
+from sageturner_magic.packages.files import FileStore
+from sageturner_magic.packages.urls import Credentials
 from tests.parts.recorder import Recorder
 from tests.parts.registry import Registry
 from tests.parts.wheels import make_wheel

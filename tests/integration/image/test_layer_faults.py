@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.files import FileStore
-from sageturner_magic.image.layer_cache import LayerCache
-from sageturner_magic.image.layers_builder import LayersBuilder
-from sageturner_magic.image.requirements import Package, Requirements, Target
-from sageturner_magic.image.source_builds import sha256
+from sageturner_magic.image.layers.builder import LayersBuilder
+from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.spec import BuildSpec
-from sageturner_magic.image.urls import Credentials
+from sageturner_magic.packages.files import FileStore
+from sageturner_magic.packages.requirements import Package, Requirements, Target
+from sageturner_magic.packages.source_builds import sha256
+from sageturner_magic.packages.urls import Credentials
 from sageturner_magic.values import CapturedModule, SourceFile
 from tests.parts import base_image
 from tests.parts.recorder import Recorder

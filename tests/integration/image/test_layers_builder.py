@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.files import FileStore, default_folder
-from sageturner_magic.image.layer_cache import LayerCache
-from sageturner_magic.image.layers_builder import LayersBuilder
+from sageturner_magic.image.layers.builder import LayersBuilder
+from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination, ProvidedSpec
-from sageturner_magic.image.urls import Credentials
+from sageturner_magic.packages.files import FileStore, default_folder
+from sageturner_magic.packages.urls import Credentials
 from sageturner_magic.values import ImageRef, SourceFile
 from tests.parts import base_image
 from tests.parts.recorder import Recorder

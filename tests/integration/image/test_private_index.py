@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.files import FileStore
-from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Requirements
-from sageturner_magic.image.resolution import resolve
+from sageturner_magic.image.docker.builder import DockerBuilder
 from sageturner_magic.image.spec import BuildSpec
+from sageturner_magic.packages.files import FileStore
+from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.requirements import Requirements
+from sageturner_magic.packages.resolution import resolve
 from sageturner_magic.values import CapturedModule, SourceFile
 from tests.integration.image.conftest import TARGET
 from tests.parts.index import Index, guarded_index

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from sageturner_magic.errors import DeploymentCancelled, ImageError
-from sageturner_magic.image import registry_requests
-from sageturner_magic.image.registry import PART, RegistryClient
+from sageturner_magic.image.registry import requests
+from sageturner_magic.image.registry.client import PART, RegistryClient
 from sageturner_magic.image.spec import Destination
-from sageturner_magic.image.urls import Credentials
+from sageturner_magic.packages.urls import Credentials
 from tests.parts.ecr_uploads import EcrUploads
 from tests.parts.faulty import FaultyProxy, faulty_proxy
 from tests.parts.recorder import Recorder
@@ -26,7 +26,7 @@ SIZE = 3 * PART + 12345
 
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry_requests, "_delay", lambda failures, answer: 0.01)
+    monkeypatch.setattr(requests, "_delay", lambda failures, answer: 0.01)
 
 
 @pytest.fixture(params=["reference", "ECR"])

@@ -69,9 +69,9 @@ def respond(fuzzed: Fuzzed) -> int:
 
     Raises whatever is not foreseen.
     """
-    from sageturner_magic.server.answers import AnswerError, encode
     from sageturner_magic.server.problems import Problem
-    from sageturner_magic.server.requests import decode
+    from sageturner_magic.server.worker.answers import AnswerError, encode
+    from sageturner_magic.server.worker.requests import decode
 
     kind, accept, body = fuzzed
     try:
@@ -119,8 +119,8 @@ def _child(corpus: str, runs: str) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["sageturner_magic.server"]):
-        import sageturner_magic.server.answers
-        import sageturner_magic.server.requests  # noqa: F401
+        import sageturner_magic.server.worker.answers
+        import sageturner_magic.server.worker.requests  # noqa: F401
 
     def one(data: bytes) -> None:
         respond(unpacked(data))

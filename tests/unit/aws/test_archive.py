@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sageturner_magic.aws import archive
+from sageturner_magic.aws.storage import archive
 from sageturner_magic.errors import ArtefactError
 
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
-from sageturner_magic.aws import pricing, quotas
+from sageturner_magic.aws.account import pricing, quotas
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Autoscaling, Server, Serverless
 

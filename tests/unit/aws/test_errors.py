@@ -27,7 +27,7 @@ from sageturner_magic.aws.errors import (
 )
 from sageturner_magic.aws.symptoms import TABLE
 from sageturner_magic.errors import AwsError, ConfigError
-from sageturner_magic.server.gpu_check import Need, misfit
+from sageturner_magic.server.worker.gpu_check import Need, misfit
 
 
 def client_error(code: str, message: str, operation: str = "CreateModel") -> ClientError:

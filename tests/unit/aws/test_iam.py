@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from sageturner_magic.aws import evaluation, iam
+from sageturner_magic.aws.account import evaluation, roles
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
 
@@ -22,7 +22,7 @@ def document(*statements: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_execution_policy_is_least_privilege(ours: Names) -> None:
-    statements = iam.execution_policy(ours)["Statement"]
+    statements = roles.execution_policy(ours)["Statement"]
     actions = {action for s in statements for action in s["Action"]}
     assert not any("*" in action for action in actions)
     assert actions == {
@@ -44,14 +44,14 @@ def test_the_execution_policy_is_least_privilege(ours: Names) -> None:
 
 def test_arns_follow_the_partition() -> None:
     china = Names(ACCOUNT, "cn-north-1", "aws-cn", "b", "r", "repo")
-    text = json.dumps(iam.execution_policy(china))
+    text = json.dumps(roles.execution_policy(china))
     assert "arn:aws-cn:s3:::b/*" in text
     assert "arn:aws:" not in text
 
 
 class TestTrust:
     def test_ours_is_fine(self) -> None:
-        assert evaluation.trust_problem(iam.trust_policy(ACCOUNT), ACCOUNT) == ""
+        assert evaluation.trust_problem(roles.trust_policy(ACCOUNT), ACCOUNT) == ""
 
     def test_without_a_condition_it_is_fine_too(self) -> None:
         statement = {
@@ -74,7 +74,7 @@ class TestTrust:
         ],
     )
     def test_what_keeps_sagemaker_out_is_named(self, change: dict[str, Any], problem: str) -> None:
-        statement = {**iam.trust_policy(ACCOUNT)["Statement"][0], **change}
+        statement = {**roles.trust_policy(ACCOUNT)["Statement"][0], **change}
         assert problem in evaluation.trust_problem(document(statement), ACCOUNT)
 
 
@@ -130,7 +130,7 @@ class TestStudio:
     def test_the_metadata_file_names_the_role(self, session: AwsSession, tmp_path: Path) -> None:
         metadata = tmp_path / "resource-metadata.json"
         metadata.write_text(json.dumps({"ExecutionRoleArn": "arn:aws:iam::1:role/x"}))
-        assert iam.studio_role(session, metadata) == "arn:aws:iam::1:role/x"
+        assert roles.studio_role(session, metadata) == "arn:aws:iam::1:role/x"
 
     def test_the_caller_of_a_notebook_names_it_otherwise(
         self, session: AwsSession, stub: Callable[[object], Stubber], tmp_path: Path
@@ -140,12 +140,12 @@ class TestStudio:
             f"arn:aws:sts::{ACCOUNT}:assumed-role/AmazonSageMaker-ExecutionRole-1/SageMaker",
         )
         stub(session.iam).add_client_error("get_role", "AccessDenied", "no")
-        assert iam.studio_role(session, tmp_path / "none") == (
+        assert roles.studio_role(session, tmp_path / "none") == (
             f"arn:aws:iam::{ACCOUNT}:role/service-role/AmazonSageMaker-ExecutionRole-1"
         )
 
     def test_elsewhere_there_is_none(self, session: AwsSession, tmp_path: Path) -> None:
-        assert iam.studio_role(session, tmp_path / "none") is None
+        assert roles.studio_role(session, tmp_path / "none") is None
 
 
 def test_a_role_arn_that_may_not_be_looked_up_is_used_with_a_note(
@@ -153,9 +153,9 @@ def test_a_role_arn_that_may_not_be_looked_up_is_used_with_a_note(
 ) -> None:
     stub(session.iam).add_client_error("get_role", "AccessDenied", "no")
     arn = f"arn:aws:iam::{ACCOUNT}:role/service-role/r"
-    role = iam.resolve_role(session, ours, role_arn=arn)
+    role = roles.resolve_role(session, ours, role_arn=arn)
     assert role and role.arn == arn and not role.verified
-    (finding,) = iam.role_findings(role, ours)
+    (finding,) = roles.role_findings(role, ours)
     assert finding.severity == "note"
 
 
@@ -163,6 +163,6 @@ def test_access_that_cannot_be_checked_is_a_note_and_not_an_error(
     session: AwsSession, stub: Callable[[object], Stubber]
 ) -> None:
     stub(session.iam).add_client_error("list_role_policies", "AccessDenied", "no")
-    role = iam.Role("r", f"arn:aws:iam::{ACCOUNT}:role/r")
-    (finding,) = iam.access_findings(session, role, [("s3:GetObject", "*")], "artefact")
+    role = roles.Role("r", f"arn:aws:iam::{ACCOUNT}:role/r")
+    (finding,) = roles.access_findings(session, role, [("s3:GetObject", "*")], "artefact")
     assert finding.severity == "note"

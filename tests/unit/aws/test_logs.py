@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from sageturner_magic.aws import logs
-from sageturner_magic.aws.logs import LogLine
+from sageturner_magic.aws.endpoints import logs
+from sageturner_magic.aws.endpoints.logs import LogLine
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, DeploymentCancelled
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 from botocore.stub import Stubber
 
-from sageturner_magic.aws import metrics
+from sageturner_magic.aws.endpoints import metrics
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError
 

@@ -12,9 +12,9 @@ import pytest
 from botocore import xform_name
 
 from sageturner_magic import aws
+from sageturner_magic.aws.account.policies import GRANTS, PERMISSION_SETS, caller_policy
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.permissions import actions
-from sageturner_magic.aws.policies import GRANTS, PERMISSION_SETS, caller_policy
 
 ROOM = Path(aws.__file__ or "").parent
 

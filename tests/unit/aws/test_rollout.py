@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.aws import autoscaling, rollout, sagemaker
+from sageturner_magic.aws.endpoints import autoscaling, endpoint, rollout
+from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.spec import EndpointSpec
 from sageturner_magic.config import Autoscaling, Server, Serverless
 from sageturner_magic.errors import AwsError, DeploymentCancelled, EndpointError
 from tests.unit.aws.fake import PREFIX, Clock, FakeSageMaker
@@ -44,7 +44,7 @@ def test_a_new_endpoint_is_created_with_model_config_and_tags(
 ) -> None:
     assert deploy(session, FIRST, clock) == "created"
     assert list(aws.models) == list(aws.configs) == [FIRST.resource]
-    found = sagemaker.find_endpoint(session, "digits")
+    found = endpoint.find_endpoint(session, "digits")
     assert found and found.ours and found.status == "InService"
     assert found.version == found.tags["sageturner:version"] == FIRST.version
     assert found.tags["sageturner:created-by"] == "assumed-role/Ops/ann"
@@ -72,10 +72,10 @@ def test_a_change_updates_in_place_and_the_former_version_stays(
     deploy(session, FIRST, clock)
     assert deploy(session, SECOND, clock) == "updated"
     assert "DeleteEndpoint" not in aws.calls
-    found = sagemaker.our_endpoint(session, "digits")
+    found = endpoint.our_endpoint(session, "digits")
     assert found.version == SECOND.version
     assert found.tags["sageturner:previous"] == FIRST.version
-    versions = sagemaker.list_versions(session, "digits")
+    versions = endpoint.list_versions(session, "digits")
     assert [v.version for v in versions] == [SECOND.version, FIRST.version]
     assert all(v.servable for v in versions)
 
@@ -110,7 +110,7 @@ def test_another_change_under_way_is_explained(
     with pytest.raises(EndpointError, match=r"is being created.*sageturner status digits"):
         rollout.apply(session, SECOND)
     with pytest.raises(EndpointError, match="is being created"):
-        sagemaker.delete_endpoint(session, "digits")
+        endpoint.delete_endpoint(session, "digits")
 
 
 @pytest.mark.parametrize(("theirs", "result"), [(FIRST, "under way"), (SECOND, None)])
@@ -150,7 +150,7 @@ def test_a_failed_endpoint_of_ours_is_replaced(
     assert "xgboost" in finding.why and "python_packages" in finding.do
     assert "ping health check" in finding.details and "ModuleNotFoundError" in finding.details
     assert deploy(session, SECOND, clock) == "replaced"
-    assert sagemaker.our_endpoint(session, "digits").version == SECOND.version
+    assert endpoint.our_endpoint(session, "digits").version == SECOND.version
 
 
 def test_an_update_that_fails_says_that_the_former_version_serves(
@@ -160,7 +160,7 @@ def test_an_update_that_fails_says_that_the_former_version_serves(
     aws.fails.add(SECOND.resource)
     with pytest.raises(EndpointError, match="digits serves its former version again"):
         deploy(session, SECOND, clock)
-    assert sagemaker.our_endpoint(session, "digits").version == FIRST.version
+    assert endpoint.our_endpoint(session, "digits").version == FIRST.version
     assert deploy(session, THIRD, clock) == "updated"
 
 
@@ -173,12 +173,12 @@ def test_an_endpoint_that_is_not_ours_is_not_touched(
     for touch in (
         lambda: rollout.apply(session, SECOND),
         lambda: rollout.rollback(session, "digits"),
-        lambda: sagemaker.delete_endpoint(session, "digits"),
+        lambda: endpoint.delete_endpoint(session, "digits"),
     ):
         with pytest.raises(EndpointError, match="was not made by sageturner"):
             touch()
     assert {call for call in aws.calls if not call.startswith(("Describe", "List"))} == set()
-    assert sagemaker.list_endpoints(session) == ()
+    assert endpoint.list_endpoints(session) == ()
 
 
 def test_instances_do_not_become_serverless_but_the_reverse_works(
@@ -252,7 +252,7 @@ class TestWatch:
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         (update,) = rollout.watch(session, "none", pause=clock.pause, clock=clock.time)
-        assert update.endpoint.status == sagemaker.GONE
+        assert update.endpoint.status == endpoint.GONE
         with pytest.raises(EndpointError, match="was deleted while"):
             rollout.settle(session, update.endpoint, "none-1", 1)
 
@@ -330,7 +330,7 @@ class TestAutoscaling:
     ) -> None:
         deploy(session, FIRST, clock)
         autoscaling.ensure(session, "digits", self.WANTED)
-        sagemaker.delete_endpoint(session, "digits")
+        endpoint.delete_endpoint(session, "digits")
         assert aws.targets == {}
 
 
@@ -340,21 +340,21 @@ class TestDelete:
     ) -> None:
         deploy(session, FIRST, clock)
         deploy(session, SECOND, clock)
-        versions = sagemaker.list_versions(session, "digits")
+        versions = endpoint.list_versions(session, "digits")
         for _ in range(2):
-            sagemaker.delete_endpoint(session, "digits")
+            endpoint.delete_endpoint(session, "digits")
             rollout.wait_until_gone(session, "digits", pause=clock.pause, clock=clock.time)
             for version in versions:
-                sagemaker.delete_version(session, version)
+                endpoint.delete_version(session, version)
         assert (aws.endpoints, aws.configs, aws.models) == ({}, {}, {})
 
     def test_a_version_that_serves_is_kept(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
-        (version,) = sagemaker.list_versions(session, "digits")
+        (version,) = endpoint.list_versions(session, "digits")
         with pytest.raises(EndpointError, match="still serves version"):
-            sagemaker.delete_version(session, version)
+            endpoint.delete_version(session, version)
 
     def test_what_an_interruption_left_is_listed_and_deleted(
         self, session: AwsSession, aws: FakeSageMaker
@@ -362,10 +362,10 @@ class TestDelete:
         aws.refuse["CreateEndpointConfig"] = ["killed"]
         with pytest.raises(AwsError):
             rollout.apply(session, FIRST)
-        (half,) = sagemaker.list_versions(session)
+        (half,) = endpoint.list_versions(session)
         assert not half.servable and half.image == FIRST.image
-        sagemaker.delete_version(session, half)
-        assert sagemaker.list_versions(session) == ()
+        endpoint.delete_version(session, half)
+        assert endpoint.list_versions(session) == ()
 
     def test_versions_of_others_are_not_listed(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
@@ -374,15 +374,15 @@ class TestDelete:
         deploy(session, dataclasses.replace(FIRST, name="digits-2"), clock)
         session.sagemaker.create_model(ModelName="digits-0123456789ab", Tags=[])
         session.sagemaker.create_model(ModelName="something-else", Tags=[])
-        assert [v.name for v in sagemaker.list_versions(session, "digits")] == ["digits"]
-        assert {v.name for v in sagemaker.list_versions(session)} == {"digits", "digits-2"}
-        assert [e.name for e in sagemaker.list_endpoints(session)] == ["digits", "digits-2"]
+        assert [v.name for v in endpoint.list_versions(session, "digits")] == ["digits"]
+        assert {v.name for v in endpoint.list_versions(session)} == {"digits", "digits-2"}
+        assert [e.name for e in endpoint.list_endpoints(session)] == ["digits", "digits-2"]
 
     def test_one_that_does_not_go_is_told(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
         aws.ticks = 10_000
-        sagemaker.delete_endpoint(session, "digits")
+        endpoint.delete_endpoint(session, "digits")
         with pytest.raises(EndpointError, match=r"was not deleted.*Deleting"):
             rollout.wait_until_gone(session, "digits", pause=clock.pause, clock=clock.time)

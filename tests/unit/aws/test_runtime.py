@@ -12,7 +12,7 @@ from botocore.exceptions import EndpointConnectionError, EventStreamError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from sageturner_magic.aws import runtime
+from sageturner_magic.aws.endpoints import runtime
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, InvocationError
 from sageturner_magic.values import Attempt, Request

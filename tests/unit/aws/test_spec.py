@@ -9,8 +9,8 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from sageturner_magic.aws.limits import problems
-from sageturner_magic.aws.spec import (
+from sageturner_magic.aws.endpoints.limits import problems
+from sageturner_magic.aws.endpoints.spec import (
     EndpointSpec,
     config_request,
     endpoint_request,

@@ -9,9 +9,9 @@ from textwrap import dedent
 
 import pytest
 
-from sageturner_magic.capture import Cell, Notebook
-from sageturner_magic.capture.cells import failing_line
+from sageturner_magic.capture.cells import Cell, failing_line
 from sageturner_magic.capture.checks import Role
+from sageturner_magic.capture.notebook import Notebook
 
 LOAD = "def load():\n    return None\n"
 PREDICT = "def predict(model, request):\n    return request\n"

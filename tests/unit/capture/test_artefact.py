@@ -8,10 +8,10 @@ import joblib
 import numpy as np
 import pytest
 
-from sageturner_magic.capture import prepare_artefact
+from sageturner_magic.capture.artefact.prepare import prepare_artefact
 from sageturner_magic.errors import ArtefactError
 
-from .test_archives import Silent, archive
+from .test_unpack import Silent, archive
 
 
 def prepare(spec, folder: Path, namespace=None, reporter=None):

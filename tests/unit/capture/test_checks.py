@@ -2,8 +2,9 @@
 
 import pytest
 
-from sageturner_magic.capture import Cell, Notebook
+from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import check_name
+from sageturner_magic.capture.notebook import Notebook
 from sageturner_magic.errors import CaptureError
 
 GOOD = [

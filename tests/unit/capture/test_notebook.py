@@ -6,7 +6,8 @@ from textwrap import dedent
 
 import pytest
 
-from sageturner_magic.capture import Cell, Notebook
+from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.notebook import Notebook
 from sageturner_magic.errors import CaptureError
 
 from .helpers import Session

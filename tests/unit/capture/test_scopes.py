@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from sageturner_magic.capture.scopes import Names, names_of
+from sageturner_magic.capture.syntax.scopes import Names, names_of
 
 
 def names(source: str) -> Names:
@@ -98,7 +98,7 @@ def test_type_parameters_are_local_to_what_they_parameterise():
 def test_what_ipython_adds_to_the_builtins_is_none_of_them():
     code = (
         "import builtins; builtins.display = builtins.get_ipython = print;"
-        "from sageturner_magic.capture.scopes import BUILTINS;"
+        "from sageturner_magic.capture.syntax.scopes import BUILTINS;"
         "print(sorted(BUILTINS & {'display', 'get_ipython', 'len'}))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "['len']"

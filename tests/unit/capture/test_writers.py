@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sageturner_magic.capture.pickles import modules_in
-from sageturner_magic.capture.writers import WRITERS, write_object
+from sageturner_magic.capture.artefact.writers import WRITERS, write_object
 from sageturner_magic.errors import ArtefactError
+from sageturner_magic.packages.needed.pickles import modules_in
 
 
 def twice(value: object, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -10,8 +10,8 @@ from sageturner_magic.deployment import builders
 from sageturner_magic.deployment.builders import builder_to_run, untried
 from sageturner_magic.deployment.request import DeployRequest, FolderCode
 from sageturner_magic.errors import EndpointError
-from sageturner_magic.image.choice import choose
-from sageturner_magic.image.requirements import Target
+from sageturner_magic.image.builders import choose
+from sageturner_magic.packages.requirements import Target
 from tests.unit.image.specs import package, spec
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sageturner_magic.aws.limits import SERVERLESS_IMAGE_BYTES
+from sageturner_magic.aws.endpoints.limits import SERVERLESS_IMAGE_BYTES
 from sageturner_magic.config import Server, Serverless
-from sageturner_magic.deployment.sagemaker_steps import refuse_too_large
+from sageturner_magic.deployment.plans.sagemaker_steps import refuse_too_large
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.spec import BuiltImage
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.deployment import images
+from sageturner_magic.deployment.plans import images
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.gpu import ComputeTarget, Package, fit
-from sageturner_magic.image.pip_arguments import parse
-from sageturner_magic.image.requirements import Requirements, Target
+from sageturner_magic.gpu import ComputeTarget, Package, fit
+from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.requirements import Requirements, Target
 
 PLAIN = Requirements(Target("3.11"), ())
 RESOLVED = Requirements(Target("3.11"), (), index="other")

@@ -8,7 +8,7 @@ import pytest
 from sageturner_magic.config import Origin, parse_config
 from sageturner_magic.deployment import ingredients as room
 from sageturner_magic.deployment.ingredients import gather, gather_for_image
-from sageturner_magic.deployment.local import plan_local
+from sageturner_magic.deployment.plans.local import plan_local
 from sageturner_magic.deployment.request import Collector, DeployRequest, FolderCode
 from sageturner_magic.errors import SageturnerError
 from tests.parts.recorder import Recorder

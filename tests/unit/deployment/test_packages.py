@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.deployment import packages
+from sageturner_magic.deployment import image_packages as packages
 from sageturner_magic.errors import CaptureError, ImageError
-from sageturner_magic.image.pip_arguments import PipArguments, parse
-from sageturner_magic.image.requirements import Target
+from sageturner_magic.packages.pip_arguments import PipArguments, parse
+from sageturner_magic.packages.requirements import Target
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
 

@@ -10,16 +10,16 @@ from botocore.model import Shape
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from sageturner_magic.aws.limits import (
+from sageturner_magic.aws.endpoints.limits import (
     inference_ami_versions,
     instance_types,
     problems,
     service_model,
 )
+from sageturner_magic.aws.endpoints.spec import config_request, endpoint_request, model_request
 from sageturner_magic.aws.names import TAG_CREATED_AT, TAG_CREATED_BY, TAG_PREVIOUS, TAG_SECONDS
-from sageturner_magic.aws.spec import config_request, endpoint_request, model_request
 from sageturner_magic.config import SERVERLESS_MEMORY
-from sageturner_magic.deployment.sagemaker_steps import make_endpoint_spec
+from sageturner_magic.deployment.plans.sagemaker_steps import make_endpoint_spec
 from sageturner_magic.errors import ConfigError
 from tests.unit.config.helpers import read
 

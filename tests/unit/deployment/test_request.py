@@ -2,7 +2,7 @@
 
 import pytest
 
-from sageturner_magic.deployment.request import HERE, AwsOptions
+from sageturner_magic.context import HERE, AwsOptions
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.capture import Trial
 from sageturner_magic.config import Origin, parse_config
-from sageturner_magic.deployment import trial
+from sageturner_magic.deployment import tried
 from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.request import DeployRequest, FolderCode
+from sageturner_magic.deployment.trial.process import Trial
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.values import Artefact, CapturedModule, SourceFile
 from tests.parts.recorder import Recorder
@@ -55,7 +55,7 @@ def measured(memory_mb: float = 100, load_s: float = 1.0, asked: str = "example"
     ],
 )
 def test_what_this_machine_cannot_tell_is_said(text, python, source, imports, reason):
-    assert trial.cannot_run_here(made(request(text, python), module(source, *imports))) == reason
+    assert tried.cannot_run_here(made(request(text, python), module(source, *imports))) == reason
 
 
 def test_a_package_that_is_here_in_another_version_says_nothing_about_the_image():
@@ -66,7 +66,7 @@ def test_a_package_that_is_here_in_another_version_says_nothing_about_the_image(
         container = asked.config.container.model_copy(update={"generate_container": changed})
         config = asked.config.model_copy(update={"container": container})
         code = DeployRequest(config, "serverless", "generate", asked.code, {}, True, sys.executable)
-        return trial.cannot_run_here(made(code))
+        return tried.cannot_run_here(made(code))
 
     here = version("packaging")
     assert reason("packaging", f"packaging=={here}", "not-here==1") == ""
@@ -76,7 +76,7 @@ def test_a_package_that_is_here_in_another_version_says_nothing_about_the_image(
 
 def test_a_model_that_does_not_fit_into_memory_is_not_loaded(tmp_path):
     large = Artefact(tmp_path, "0" * 64, 1 << 60, 1)
-    reason = trial.cannot_run_here(Ingredients(request(), module(), large))
+    reason = tried.cannot_run_here(Ingredients(request(), module(), large))
     assert "do not fit into its free memory" in reason
 
 
@@ -89,8 +89,8 @@ def for_gpu(text: str = "") -> DeployRequest:
 
 
 def test_code_for_a_gpu_is_not_tried_without_one(monkeypatch):
-    monkeypatch.setattr(trial, "_has_gpu", lambda: False)
-    assert trial.cannot_run_here(made(for_gpu())) == "there is no GPU"
+    monkeypatch.setattr(tried, "_has_gpu", lambda: False)
+    assert tried.cannot_run_here(made(for_gpu())) == "there is no GPU"
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_code_for_a_gpu_is_not_tried_without_one(monkeypatch):
     ],
 )
 def test_the_smallest_serverless_size_that_would_do(memory_mb, workers, size):
-    assert trial.serverless_memory(measured(memory_mb), workers) == size
+    assert tried.serverless_memory(measured(memory_mb), workers) == size
 
 
 SERVERLESS = "compute: {serverless: {memory: 1024, max_concurrency: 1}}"
@@ -113,12 +113,12 @@ SERVERLESS = "compute: {serverless: {memory: 1024, max_concurrency: 1}}"
 
 def test_what_will_not_do_where_the_model_runs_is_a_warning():
     serverless = made(request(SERVERLESS))
-    assert trial.findings_of(measured(), serverless) == []
-    (memory,) = trial.findings_of(measured(2000), serverless)
+    assert tried.findings_of(measured(), serverless) == []
+    (memory,) = tried.findings_of(measured(2000), serverless)
     assert memory.do == "set `memory: 2048`" and "sageturner.yaml:3" in memory.where
-    (slow,) = trial.findings_of(measured(load_s=200), serverless)
+    (slow,) = tried.findings_of(measured(load_s=200), serverless)
     assert "a serverless endpoint has 180 s" in slow.why
-    (untried,) = trial.findings_of(measured(asked=""), serverless)
+    (untried,) = tried.findings_of(measured(asked=""), serverless)
     assert untried.severity == "note" and "example_request()" in untried.do
 
 
@@ -131,27 +131,27 @@ def runs(monkeypatch, tmp_path):
         found.append(options)
         return measured()
 
-    monkeypatch.setattr(trial, "try_module", run)
-    monkeypatch.setattr(trial.platformdirs, "user_cache_path", lambda name: tmp_path)
+    monkeypatch.setattr(tried, "try_module", run)
+    monkeypatch.setattr(tried.platformdirs, "user_cache_path", lambda name: tmp_path)
     return found
 
 
 def test_what_passed_once_is_not_run_again_until_something_changes(runs):
-    first, _ = trial.trial_step(made(request()), Recorder())
-    again, example = trial.trial_step(made(request()), Recorder())
+    first, _ = tried.trial_step(made(request()), Recorder())
+    again, example = tried.trial_step(made(request()), Recorder())
     assert example == '{"x": 1}'
     assert (first.reused, again.reused, len(runs)) == (False, True, 1)
     assert first.note == again.note == "load 1.0 s, predict 3.0 ms, memory 100 MB"
-    trial.trial_step(made(request(), module("x = 2\n")), Recorder())
-    trial.trial_step(made(request("environment: {A: b}")), Recorder())
+    tried.trial_step(made(request(), module("x = 2\n")), Recorder())
+    tried.trial_step(made(request("environment: {A: b}")), Recorder())
     assert len(runs) == 3
 
 
 def test_a_warning_is_given_again_each_time(runs, monkeypatch):
-    monkeypatch.setattr(trial, "try_module", lambda *a, **k: runs.append(k) or measured(2000))
+    monkeypatch.setattr(tried, "try_module", lambda *a, **k: runs.append(k) or measured(2000))
     for _ in range(2):
         recorder = Recorder()
-        trial.trial_step(made(request(SERVERLESS)), recorder)
+        tried.trial_step(made(request(SERVERLESS)), recorder)
         assert any("1024 MB are too little" in line for line in recorder.lines)
     assert len(runs) == 2
 
@@ -161,16 +161,16 @@ def test_a_failure_is_not_remembered(runs, monkeypatch):
         runs.append(options)
         raise CaptureError("load() raises")
 
-    monkeypatch.setattr(trial, "try_module", fails)
+    monkeypatch.setattr(tried, "try_module", fails)
     for _ in range(2):
         with pytest.raises(CaptureError):
-            trial.trial_step(made(request()), Recorder())
+            tried.trial_step(made(request()), Recorder())
     assert len(runs) == 2
 
 
 def test_the_limits_of_the_configuration_hold(runs):
     text = "compute: {local: {startup_timeout_s: 7}}\nserving: {timeout_s: 3}\nenvironment: {A: b}"
-    trial.trial_step(made(request(text)), Recorder())
+    tried.trial_step(made(request(text)), Recorder())
     (options,) = runs
     assert (options["limits"].load_s, options["limits"].predict_s) == (7, 3)
     assert options["environment"]["A"] == "b"
@@ -182,6 +182,6 @@ def test_a_model_that_will_have_no_gpu_is_tried_without_this_machines(runs):
     in_container = replace(request("compute: {local: {mode: container}}"), endpoint_type="local")
     own = for_gpu("environment: {CUDA_VISIBLE_DEVICES: '1'}")
     for asked in (serverless, in_container, local, for_gpu(), own):
-        trial.run_trial(made(asked), Recorder())
+        tried.run_trial(made(asked), Recorder())
     seen = [options["environment"].get("CUDA_VISIBLE_DEVICES") for options in runs]
     assert seen == ["", "", None, None, "1"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.config import Origin, parse_config
-from sageturner_magic.deployment import trial_run
+from sageturner_magic.deployment import trial_handle
 from sageturner_magic.deployment.request import DeployRequest, FolderCode
-from sageturner_magic.deployment.trial_run import TrialHandle
+from sageturner_magic.deployment.trial_handle import TrialHandle
 from sageturner_magic.errors import CaptureError, DeploymentCancelled, SageturnerError
 from sageturner_magic.rendering import deployments
 
@@ -23,7 +23,7 @@ def asked():
 def begin(monkeypatch, work):
     """A trial whose process does `work(reporter, entered)`."""
     monkeypatch.setattr(
-        trial_run,
+        trial_handle,
         "try_request",
         lambda request, payload, workspace, reporter, entered: work(reporter, entered),
     )

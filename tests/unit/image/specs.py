@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sageturner_magic.image.requirements import Package, Requirements, Target
 from sageturner_magic.image.spec import BuildSpec
+from sageturner_magic.packages.requirements import Package, Requirements, Target
 from sageturner_magic.values import CapturedModule, SourceFile
 
 INDEX = "https://index.example/simple"

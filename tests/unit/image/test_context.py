@@ -10,10 +10,10 @@ import pytest
 from sageturner_magic import tarball
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import context
-from sageturner_magic.image.files import FileStore
-from sageturner_magic.image.requirements import Package, Requirements
-from sageturner_magic.image.source_builds import sha256
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec
+from sageturner_magic.packages.files import FileStore
+from sageturner_magic.packages.requirements import Package, Requirements
+from sageturner_magic.packages.source_builds import sha256
 from sageturner_magic.tarball import Entry
 from sageturner_magic.values import CHUNK, SourceFile
 from tests.parts.recorder import Recorder

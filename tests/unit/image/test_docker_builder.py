@@ -3,9 +3,9 @@
 import pytest
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image import docker_builder, engine
-from sageturner_magic.image.docker_builder import DockerBuilder
-from sageturner_magic.image.files import FileStore
+from sageturner_magic.image.docker import builder, engine
+from sageturner_magic.image.docker.builder import DockerBuilder
+from sageturner_magic.packages.files import FileStore
 from tests.parts.recorder import Recorder
 from tests.unit.image.specs import spec
 
@@ -31,7 +31,7 @@ def builds(monkeypatch):
     found = {"Architecture": "amd64", "Size": 1}
     monkeypatch.setattr(engine, "connect", lambda: object())
     monkeypatch.setattr(engine, "inspect", lambda client, name: found if built else None)
-    monkeypatch.setattr(docker_builder.engine, "messages", messages)
+    monkeypatch.setattr(builder.engine, "messages", messages)
     return complaints
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sageturner_magic.image import docker_errors
+from sageturner_magic.image.docker import errors
 
 COMPLAINTS = {
     "E: Unable to locate package libgmop1": "system_packages",
@@ -29,13 +29,13 @@ COMPLAINTS = {
 
 @pytest.mark.parametrize("complaint", COMPLAINTS)
 def test_a_complaint_is_shown_with_its_remedy(complaint: str) -> None:
-    message = str(docker_errors.explain("the build", complaint))
+    message = str(errors.explain("the build", complaint))
     assert COMPLAINTS[complaint] in message
     assert complaint in message
 
 
 def test_the_line_that_matters_is_found_in_the_log_of_the_step() -> None:
-    error = docker_errors.explain(
+    error = errors.explain(
         "the build",
         "The command '/bin/sh -c apt-get …' returned a non-zero code: 100",
         ["Step 3/9 : RUN apt-get …", "Reading package lists...", "E: Unable to locate package foo"],
@@ -45,25 +45,25 @@ def test_the_line_that_matters_is_found_in_the_log_of_the_step() -> None:
 
 
 def test_an_unknown_complaint_shows_the_log() -> None:
-    error = docker_errors.explain("the build", "odd", ["first", "second"])
+    error = errors.explain("the build", "odd", ["first", "second"])
     assert "see the log below" in str(error)
     assert error.report().endswith("first\nsecond")
 
 
 def test_credentials_in_a_log_do_not_show() -> None:
-    error = docker_errors.explain(
+    error = errors.explain(
         "the build", "https://bob:s3cret@example.org failed", ["https://bob:s3cret@example.org/x"]
     )
     assert "s3cret" not in error.report()
 
 
 def test_what_may_pass_and_what_new_credentials_mend_is_told_apart() -> None:
-    assert docker_errors.is_expired("denied: Your authorization token has expired.")
-    assert docker_errors.is_expired("no basic auth credentials")
-    assert not docker_errors.is_expired("no space left on device")
-    assert docker_errors.is_passing("received unexpected HTTP status: 503 Service Unavailable")
-    assert docker_errors.is_passing("write: connection reset by peer")
-    assert docker_errors.is_passing(
+    assert errors.is_expired("denied: Your authorization token has expired.")
+    assert errors.is_expired("no basic auth credentials")
+    assert not errors.is_expired("no space left on device")
+    assert errors.is_passing("received unexpected HTTP status: 503 Service Unavailable")
+    assert errors.is_passing("write: connection reset by peer")
+    assert errors.is_passing(
         'error parsing HTTP 429 response body: unexpected end of JSON input: ""'
     )
-    assert not docker_errors.is_passing("denied: not allowed")
+    assert not errors.is_passing("denied: not allowed")

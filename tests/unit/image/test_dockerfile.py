@@ -8,8 +8,8 @@ import pytest
 
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import dockerfile
-from sageturner_magic.image.requirements import Target
 from sageturner_magic.image.spec import BuildSpec, SystemCuda
+from sageturner_magic.packages.requirements import Target
 from tests.unit.image.specs import package, spec
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sageturner_magic.image.engine import Lines
+from sageturner_magic.image.docker.engine import Lines
 
 
 def test_a_line_that_arrives_in_coloured_pieces_is_one_line() -> None:

@@ -20,15 +20,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image import layers
-from sageturner_magic.image.bytecode import Compilers, interpreter
-from sageturner_magic.image.files import FileStore
-from sageturner_magic.image.layer_cache import IN_USE, LayerCache
-from sageturner_magic.image.layer_writing import COPIED_FROM, LayerWriter, Written
-from sageturner_magic.image.layers import Layer, LayerMaker, PlannedLayer
-from sageturner_magic.image.requirements import Package, Target
-from sageturner_magic.image.source_builds import sha256
+from sageturner_magic.image.layers import maker as layers
+from sageturner_magic.image.layers.bytecode import Compilers, interpreter
+from sageturner_magic.image.layers.cache import IN_USE, LayerCache
+from sageturner_magic.image.layers.maker import Layer, LayerMaker, PlannedLayer
+from sageturner_magic.image.layers.writer import COPIED_FROM, LayerWriter, Written
 from sageturner_magic.image.spec import BuildSpec
+from sageturner_magic.packages.files import FileStore
+from sageturner_magic.packages.requirements import Package, Target
+from sageturner_magic.packages.source_builds import sha256
 from sageturner_magic.tarball import Entry
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
@@ -281,7 +281,7 @@ def test_many_builds_at_once_share_a_cache(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from sageturner_magic.image.layer_cache import LayerCache
+from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.tarball import Entry
 
 def write(writer):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.image import saved_images
+from sageturner_magic.image.docker import saved_images
 from tests.parts.recorder import Recorder
 
 LAYERS = (b"first layer" * 1000, b"second layer" * 1000)

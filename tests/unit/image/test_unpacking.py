@@ -13,8 +13,8 @@ import pytest
 from zlib_ng import gzip_ng
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image import unpacking
-from sageturner_magic.image.unpacking import PackedLayer, UnpackedLayers
+from sageturner_magic.image.layers import unpacking
+from sageturner_magic.image.layers.unpacking import PackedLayer, UnpackedLayers
 from tests.parts.recorder import Recorder
 
 

@@ -13,8 +13,8 @@ import pytest
 import uv
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image import wheel_layout
-from sageturner_magic.image.wheel_layout import Installed, Layout, installed
+from sageturner_magic.image.layers import wheel_layout
+from sageturner_magic.image.layers.wheel_layout import Installed, Layout, installed
 from tests.parts.wheels import make_wheel
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"

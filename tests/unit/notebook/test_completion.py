@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageturner_magic.config import schema_keys
-from sageturner_magic.notebook.completion import complete
-from sageturner_magic.notebook.yaml_place import keys_in, place_in
+from sageturner_magic.notebook.completion.cursor import keys_in, place_in
+from sageturner_magic.notebook.completion.suggestions import complete
 from sageturner_magic.verbs.table import VERBS
 
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sageturner_magic.capture import Cell, Notebook
+from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.notebook import Notebook
 from sageturner_magic.config import commented_example, schema_keys
 from sageturner_magic.config.keys import all_keys
 from sageturner_magic.errors import ConfigError
-from sageturner_magic.notebook.document import Document
-from sageturner_magic.notebook.form import (
+from sageturner_magic.notebook.form.model import (
     ADVANCED,
     COMPUTE,
     MAIN,
@@ -23,6 +23,7 @@ from sageturner_magic.notebook.form import (
     files_of,
     first_text,
 )
+from sageturner_magic.notebook.form.yaml_document import Document
 from tests.unit.config.helpers import FOLDER, read
 from tests.unit.config.test_values import ORIGINAL_CPU, ORIGINAL_GPU
 

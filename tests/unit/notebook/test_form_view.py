@@ -11,20 +11,20 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from sageturner_magic.aws.pricing import HostedInstance
-from sageturner_magic.deployment.instances import InstanceChoice
-from sageturner_magic.deployment.request import AwsOptions
+from sageturner_magic.aws.account.pricing import HostedInstance
+from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import ConfigError, Finding, SageturnerError, UsageError
-from sageturner_magic.notebook.announcer import Announcer
-from sageturner_magic.notebook.background import Background
+from sageturner_magic.notebook.display.announcer import Announcer
 from sageturner_magic.notebook.extension import load, unload
-from sageturner_magic.notebook.form import CodeState, Form, field_at
-from sageturner_magic.notebook.form_fields import FieldView, PairsEditor
-from sageturner_magic.notebook.form_invoke import first_request
-from sageturner_magic.notebook.form_packages import PackagesField
-from sageturner_magic.notebook.form_parts import ArtefactEditor, InstanceField, code_html
-from sageturner_magic.notebook.form_view import PACKAGES, DeployForm
-from sageturner_magic.notebook.saving import SavedFile
+from sageturner_magic.notebook.form.background import Background
+from sageturner_magic.notebook.form.fields import FieldView, PairsEditor
+from sageturner_magic.notebook.form.invoke import first_request
+from sageturner_magic.notebook.form.model import CodeState, Form, field_at
+from sageturner_magic.notebook.form.packages import PackagesField
+from sageturner_magic.notebook.form.parts import ArtefactEditor, InstanceField, code_html
+from sageturner_magic.notebook.form.saved_file import SavedFile
+from sageturner_magic.notebook.form.view import PACKAGES, DeployForm
+from sageturner_magic.verbs.instances import InstanceChoice
 
 SECONDS = 60
 

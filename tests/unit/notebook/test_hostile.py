@@ -5,7 +5,6 @@ import re
 
 import pytest
 
-from sageturner_magic.deployment.dashboard import Dashboard
 from sageturner_magic.deployment.events import (
     Announced,
     Deployment,
@@ -16,21 +15,22 @@ from sageturner_magic.deployment.events import (
     StepStarted,
     StepTitle,
 )
-from sageturner_magic.deployment.load_result import LoadTest, Timed
 from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.endpoints.kind import EndpointDescription, Price
+from sageturner_magic.endpoints.measured.dashboard import Dashboard
+from sageturner_magic.endpoints.measured.load_result import LoadTest, Timed
+from sageturner_magic.endpoints.prediction import Prediction, SentRequest
+from sageturner_magic.endpoints.usage import Usage
 from sageturner_magic.errors import AwsError, Finding
-from sageturner_magic.notebook.html import (
+from sageturner_magic.notebook.display.html import (
     code_shown,
     dashboard_shown,
     deployment_html,
     endpoints_shown,
 )
-from sageturner_magic.notebook.load import load_test_html
-from sageturner_magic.notebook.predictions import prediction_html
-from sageturner_magic.notebook.progress import log_html, steps_html
-from sageturner_magic.targets.endpoint import EndpointDescription, Price
-from sageturner_magic.targets.prediction import Prediction, SentRequest
-from sageturner_magic.targets.usage import Usage
+from sageturner_magic.notebook.display.load_test import load_test_html
+from sageturner_magic.notebook.display.predictions import prediction_html
+from sageturner_magic.notebook.display.progress import log_html, steps_html
 from sageturner_magic.values import Attempt
 from tests.unit.notebook.test_html import Tags
 

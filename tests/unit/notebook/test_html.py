@@ -19,14 +19,14 @@ from sageturner_magic.deployment.events import (
     StepTitle,
 )
 from sageturner_magic.deployment.progress import Progress
+from sageturner_magic.endpoints.kind import EndpointDescription
+from sageturner_magic.endpoints.prediction import Prediction, SentRequest
 from sageturner_magic.errors import EndpointError
-from sageturner_magic.notebook.html import code_shown, deployment_html, endpoints_shown
-from sageturner_magic.notebook.predictions import prediction_html, tree
+from sageturner_magic.notebook.display.html import code_shown, deployment_html, endpoints_shown
+from sageturner_magic.notebook.display.predictions import prediction_html, tree
 from sageturner_magic.rendering import deployments
 from sageturner_magic.rendering.deployments import deployment_text
 from sageturner_magic.rendering.responses import prediction_text
-from sageturner_magic.targets.endpoint import EndpointDescription
-from sageturner_magic.targets.prediction import Prediction, SentRequest
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 

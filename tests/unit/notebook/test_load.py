@@ -1,8 +1,8 @@
 """A load test reads as numbers, with or without its figure."""
 
-from sageturner_magic.deployment.load_result import LoadTest, Timed
-from sageturner_magic.notebook.figures import bars, spark
-from sageturner_magic.notebook.load import load_test_html
+from sageturner_magic.endpoints.measured.load_result import LoadTest, Timed
+from sageturner_magic.notebook.display.figures import bars, spark
+from sageturner_magic.notebook.display.load_test import load_test_html
 from sageturner_magic.values import Attempt
 from tests.unit.notebook.test_html import HOSTILE, tags
 

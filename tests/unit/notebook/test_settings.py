@@ -5,8 +5,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 from traitlets.config import Config
 
-from sageturner_magic.deployment import request
-from sageturner_magic.deployment.request import AwsOptions
+from sageturner_magic.aws import session
+from sageturner_magic.context import AwsOptions
 from sageturner_magic.notebook.extension import load, unload
 from sageturner_magic.verbs.table import parse
 
@@ -24,7 +24,7 @@ def shell(tmp_path, monkeypatch):
 def opened(monkeypatch):
     """Profile and region of the AWS sessions that were opened."""
     found = []
-    monkeypatch.setattr(request, "open_session", lambda *asked: found.append(asked))
+    monkeypatch.setattr(session, "open_session", lambda *asked: found.append(asked))
     return found
 
 

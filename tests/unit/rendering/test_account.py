@@ -1,8 +1,8 @@
 """How the account and this machine read."""
 
-from sageturner_magic.deployment.doctor import Report
-from sageturner_magic.deployment.upkeep import Changes
-from sageturner_magic.rendering import data_of, text_of
+from sageturner_magic.rendering.registry import data_of, text_of
+from sageturner_magic.verbs.account import Changes
+from sageturner_magic.verbs.doctor import Report
 
 PARTS = (("sageturner", "1.0"), ("AWS", "no credentials"))
 FRAMEWORKS = (("instances", "remark"), ("c5 m5", "none"), ("g5", "CUDA"))

@@ -1,6 +1,6 @@
 """How a plan reads."""
 
-from sageturner_magic.image.layers import PlannedLayer
+from sageturner_magic.image.layers.maker import PlannedLayer
 from sageturner_magic.rendering import plans
 
 

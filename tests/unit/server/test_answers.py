@@ -22,8 +22,8 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.server import answers, fastjson
 from sageturner_magic.server.problems import Problem
+from sageturner_magic.server.worker import answers, fastjson
 
 
 @pytest.fixture(params=["orjson", "the standard library"], autouse=True)

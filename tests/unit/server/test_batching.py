@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.server.batching import BatchRule
+from sageturner_magic.server.worker.batching import BatchRule
 
 
 def simulate(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sageturner_magic.server import buffers
-from sageturner_magic.server.buffers import Buffers, limit
+from sageturner_magic.server.front import buffers
+from sageturner_magic.server.front.buffers import Buffers, limit
 from sageturner_magic.server.problems import Problem
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.server import docs
+from sageturner_magic.server.front import docs
 
 GOLDEN = Path(__file__).with_name("openapi")
 EXAMPLE = {"pixels": [0.0, 1.5], "name": "é"}

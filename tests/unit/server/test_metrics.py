@@ -3,8 +3,14 @@ from __future__ import annotations
 import json
 import re
 
-from sageturner_magic.server.metrics import HISTORY_MINUTES, Gauges, Histogram, History, Metrics
-from sageturner_magic.server.page import BATCH_BOUNDS, Page, create
+from sageturner_magic.server.front.metrics import (
+    HISTORY_MINUTES,
+    Gauges,
+    Histogram,
+    History,
+    Metrics,
+)
+from sageturner_magic.server.shared_page import BATCH_BOUNDS, Page, create
 
 LINE = re.compile(r'(# (HELP|TYPE) \w+ .+|[a-z_]+(\{\w+="[^"]*"\})? [-+0-9.e]+)')
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.server.processes import describe_status
-from sageturner_magic.server.program import ProgramError, describe, user_traceback
+from sageturner_magic.server.front.workers import describe_status
+from sageturner_magic.server.worker.program import ProgramError, describe, user_traceback
 
 
 def predict(model: Any, request: Any) -> Any:

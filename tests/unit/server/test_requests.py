@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.server import fastjson
 from sageturner_magic.server.problems import Problem
-from sageturner_magic.server.requests import Context, decode
+from sageturner_magic.server.worker import fastjson
+from sageturner_magic.server.worker.requests import Context, decode
 
 
 @pytest.fixture(params=["orjson", "the standard library"], autouse=True)

@@ -10,8 +10,8 @@ import sseclient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sageturner_magic.server.streams import ChunkEncoder
-from sageturner_magic.targets.pieces import pieces
+from sageturner_magic.endpoints.stream_pieces import pieces
+from sageturner_magic.server.worker.streams import ChunkEncoder
 
 SSE = "text/event-stream"
 

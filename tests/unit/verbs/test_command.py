@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sageturner_magic.cli import main
-from sageturner_magic.deployment import asking, upkeep
+from sageturner_magic.verbs import account, endpoints
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def test_code_is_written_as_it_is(command, tmp_path, monkeypatch):
 
 def test_lines_of_logs_are_a_list_and_followed_ones_come_one_by_one(command, monkeypatch):
     lines = ["first", "öther"]
-    monkeypatch.setattr(asking, "logs", lambda name, last=None: iter(lines))
-    monkeypatch.setattr(asking, "follow_logs", lambda name: iter(lines))
+    monkeypatch.setattr(endpoints, "logs", lambda name, last=None: iter(lines))
+    monkeypatch.setattr(endpoints, "follow_logs", lambda name: iter(lines))
     assert command("logs", "digits")[1] == "first\nöther\n"
     assert json.loads(command("logs", "digits", "--json")[1]) == lines
     assert command("logs", "-f", "digits", "--json")[1] == '"first"\n"öther"\n'
@@ -57,10 +57,10 @@ def removed(monkeypatch):
             found.append("bucket")
             say("removed the bucket")
 
-        return lambda: upkeep.PlannedRemoval(("bucket",), run, done)
+        return lambda: account.PlannedRemoval(("bucket",), run, done)
 
-    monkeypatch.setattr(upkeep, "plan_teardown", planned(""))
-    monkeypatch.setattr(upkeep, "plan_removal", planned("it is gone"))
+    monkeypatch.setattr(account, "plan_teardown", planned(""))
+    monkeypatch.setattr(account, "plan_removal", planned("it is gone"))
     return found
 
 

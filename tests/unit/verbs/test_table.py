@@ -12,10 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 import sageturner_magic
-from sageturner_magic.aws.policies import PERMISSION_SETS
+from sageturner_magic.aws.account.policies import PERMISSION_SETS
 from sageturner_magic.cli import commands
-from sageturner_magic.notebook import formatters, magics
-from sageturner_magic.rendering import RENDERERS, data_of, json_of, registered, text_of
+from sageturner_magic.notebook import magics
+from sageturner_magic.notebook.display import formatters
+from sageturner_magic.rendering.registry import RENDERERS, data_of, json_of, registered, text_of
 from sageturner_magic.verbs.reference import markdown
 from sageturner_magic.verbs.table import PUBLIC, VERBS
 from sageturner_magic.verbs.verb import bound
@@ -64,7 +65,7 @@ def test_the_result_is_what_the_work_returns(verb):
 def test_every_result_has_text_and_json(verb):
     assert verb.result == "" or any(each.parameter == "json" for each in verb.arguments)
     plain = {"pathlib:Path", "builtins:list", "builtins:dict", "collections.abc:Iterator"}
-    source = "sageturner_magic.deployment.verbs:Source"
+    source = "sageturner_magic.verbs.deploying:Source"
     assert verb.result in {"", source, *plain, *RENDERERS}
 
 

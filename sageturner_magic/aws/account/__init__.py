@@ -1,0 +1,1 @@
+"""The account: roles, permissions, quotas and prices."""

@@ -1,0 +1,379 @@
+"""An endpoint becomes what it shall be: created, updated in place, watched, rolled back."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+from sageturner_magic.aws.endpoints import autoscaling, logs
+from sageturner_magic.aws.endpoints.endpoint import (
+    GONE,
+    Endpoint,
+    Version,
+    busy,
+    delete_endpoint,
+    find_endpoint,
+    find_version,
+    list_versions,
+    our_endpoint,
+    ours,
+    read_endpoint,
+)
+from sageturner_magic.aws.endpoints.spec import (
+    EndpointSpec,
+    config_request,
+    endpoint_request,
+    model_request,
+    update_request,
+)
+from sageturner_magic.aws.errors import diagnose, is_aws, message, unless
+from sageturner_magic.aws.names import (
+    TAG_PREVIOUS,
+    TAG_SECONDS,
+    TAG_VERSION,
+    log_group,
+    own_tags,
+    split_versioned,
+    tag_list,
+)
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.config import Server, Serverless
+from sageturner_magic.errors import AwsError, EndpointError, Finding
+
+T = TypeVar("T")
+Deed = Literal["created", "updated", "replaced", "unchanged", "under way"]
+Pause = Callable[[float], None]
+
+CONSISTENCY_S = 60.0
+"""How long a role, a policy or a config that was just made may still be unknown to others."""
+
+_NOT_YET = re.compile(
+    r"could not assume role|cannot assume role|could not access model data|"
+    r"could not find (model|endpoint configuration) \"",
+    re.IGNORECASE,
+)
+_EXISTS = r"already existing"
+_POLL_S = (1.0, 15.0)
+_TICK_S = 1.0
+_DELETION_S = 900.0
+
+
+@dataclass(frozen=True)
+class Update:
+    """What `watch` yields: the endpoint, and for how many seconds it has been watched."""
+
+    endpoint: Endpoint
+    elapsed: float
+
+
+def apply(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.sleep) -> Deed:
+    """Make the endpoint what `spec` says: create it, update it in place, or leave it.
+
+    An endpoint of ours that has failed is deleted and made anew. One that is on its way to this
+    very version is left to get there (`under way`): so an interrupted deployment goes on.
+    Returns when SageMaker has taken the order; `watch` follows it and `settle` judges it.
+
+    Permissions: sagemaker:CreateModel, sagemaker:CreateEndpointConfig, sagemaker:CreateEndpoint,
+    sagemaker:UpdateEndpoint, sagemaker:AddTags, iam:PassRole; those of `find_endpoint`,
+    `find_version`, `delete_endpoint` and `autoscaling.describe`.
+
+    Args:
+        session: Who asks.
+        spec: What it shall be.
+        pause: Called with the seconds to wait; what it raises ends the work.
+
+    Raises:
+        EndpointError: The endpoint is not ours, is busy with another change, or would have to
+            become serverless.
+        AwsError: A call failed.
+    """
+    present = find_endpoint(session, spec.name)
+    deed: Deed = "created"
+    if present and ours(present):
+        if present.heads_for == spec.resource and present.status in ("Creating", "Updating"):
+            return "under way"
+        if present.status in ("Failed", "Deleting"):
+            delete_endpoint(session, spec.name)
+            wait_until_gone(session, spec.name, pause=pause)
+            present, deed = None, "replaced"
+        elif not present.settled:
+            raise busy(present)
+    _ensure_version(session, spec, pause)
+    if present is None:
+        return _create(session, spec, deed, pause)
+    if present.config != spec.resource:
+        _switch(session, present, spec.resource, spec.compute, pause)
+        deed = "updated"
+    else:
+        deed = "unchanged"
+    if spec.tags:
+        _tag(session, present, dict(spec.tags))
+    return deed
+
+
+def rollback(
+    session: AwsSession, name: str, version: str | None = None, *, pause: Pause = time.sleep
+) -> Version:
+    """Have the endpoint serve an earlier version again, in place.
+
+    Permissions: sagemaker:UpdateEndpoint, sagemaker:AddTags; those of `find_endpoint`,
+    `list_versions` and `autoscaling.describe`.
+
+    Args:
+        session: Who asks.
+        name: The endpoint's.
+        version: Which one; None for the one that served before the present one.
+        pause: As for `apply`.
+
+    Returns:
+        The version that it goes back to; `watch` follows it and `settle` judges it.
+
+    Raises:
+        EndpointError: There is no such endpoint or version, or it is busy.
+        AwsError: A call failed.
+    """
+    present = our_endpoint(session, name)
+    if not present.settled:
+        raise busy(present)
+    others = [v for v in list_versions(session, name) if v.resource != present.config]
+    target = _target(present, [v for v in others if v.servable], version)
+    if target is None or target.compute is None:
+        known = ", ".join(v.version for v in others if v.servable)
+        raise EndpointError(
+            f"{name} cannot go back to {version or 'an earlier version'}",
+            where=f"endpoint {name}",
+            why=f"it serves {present.version or present.config}, and the other versions are: "
+            f"{known or 'none'}",
+            do="name one of these" if known else "deploy what it shall serve",
+        )
+    _switch(session, present, target.resource, target.compute, pause)
+    return target
+
+
+def watch(
+    session: AwsSession,
+    name: str,
+    *,
+    pause: Pause = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Update]:
+    """The endpoint every second until it has settled or is gone.
+
+    SageMaker is asked less and less often, down to every 15 s.
+
+    Permissions: sagemaker:DescribeEndpoint. Raises AwsError.
+
+    Args:
+        session: Who asks.
+        name: The endpoint's.
+        pause: Called with the seconds to wait; what it raises ends the watching.
+        clock: Seconds, from any start.
+    """
+    start, asked, interval = clock(), float("-inf"), _POLL_S[0]
+    endpoint = Endpoint(name)
+    while True:
+        now = clock()
+        if now - asked >= interval:
+            with session.call("watch the endpoint", f"endpoint {name}"):
+                endpoint = read_endpoint(session, name)
+            asked, interval = now, min(interval * 1.3, _POLL_S[1])
+        yield Update(endpoint, now - start)
+        if endpoint.settled:
+            return
+        pause(_TICK_S)
+
+
+def wait_until_gone(
+    session: AwsSession,
+    name: str,
+    *,
+    pause: Pause = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Wait until an endpoint that is being deleted is no more. Permissions: as `watch`.
+
+    Raises:
+        EndpointError: It is still there after 15 minutes, or its deletion failed.
+    """
+    for update in watch(session, name, pause=pause, clock=clock):
+        if update.elapsed > _DELETION_S:
+            break
+    if update.endpoint.status != GONE:
+        raise EndpointError(
+            f"{name} was not deleted",
+            where=f"endpoint {name}",
+            why=f"it is {update.endpoint.status}"
+            + (f": {update.endpoint.failure_reason}" if update.endpoint.failure_reason else ""),
+            do=f"run `sageturner delete {name}` again in a few minutes",
+        )
+
+
+def settle(session: AwsSession, endpoint: Endpoint, wanted: str, seconds: float) -> None:
+    """Judge an endpoint that has settled: note the success in its tags, or say why it failed.
+
+    Permissions: sagemaker:AddTags, sagemaker:DescribeEndpointConfig, sagemaker:DescribeModel,
+    sagemaker:ListTags; those of `logs.tail` and `logs.claim_group`.
+
+    Args:
+        session: Who asks.
+        endpoint: From the last `Update` of `watch`.
+        wanted: The name of the config that it was to serve.
+        seconds: How long the deployment took.
+
+    Raises:
+        EndpointError: It failed, was rolled back, or is gone; with the cause and the log's end.
+        AwsError: A call failed.
+    """
+    if endpoint.status == "InService" and endpoint.config == wanted:
+        logs.claim_group(session, endpoint.name)
+        parts = split_versioned(wanted)
+        _tag(
+            session,
+            endpoint,
+            {TAG_VERSION: parts[1] if parts else "", TAG_SECONDS: f"{seconds:.0f}"},
+        )
+        return
+    where = f"endpoint {endpoint.name}"
+    if endpoint.status == GONE:
+        raise EndpointError(
+            f"{endpoint.name} was deleted while it was deployed", where=where, do="deploy again"
+        )
+    finding = _why(session, endpoint, wanted, seconds)
+    what, do = finding.what, finding.do
+    if endpoint.status == "InService":
+        what = f"The update failed, and {endpoint.name} serves its former version again"
+    raise EndpointError(what, why=finding.why, do=do, where=where, details=finding.details)
+
+
+def _target(present: Endpoint, others: list[Version], version: str | None) -> Version | None:
+    """The version to go back to, of `others` (newest first)."""
+    if version:
+        return next((v for v in others if v.version == version), None)
+    before = next((v for v in others if v.version == present.tags.get(TAG_PREVIOUS)), None)
+    return before or next(iter(others), None)
+
+
+def _why(session: AwsSession, endpoint: Endpoint, wanted: str, seconds: float) -> Finding:
+    version = find_version(session, wanted)
+    compute = version.compute if version else None
+    # What former containers of the endpoint wrote would mislead.
+    began = endpoint.modified - seconds - 60
+    try:
+        lines = logs.tail(session, log_group(endpoint.name), 50)
+    except AwsError:
+        # Without permission to read the log the FailureReason must do.
+        lines = ()
+    return diagnose(
+        endpoint.failure_reason,
+        "\n".join(line.text for line in lines if line.time >= began),
+        instance_type=compute.instance_type if isinstance(compute, Server) else "",
+        region=session.region,
+    )
+
+
+def _ensure_version(session: AwsSession, spec: EndpointSpec, pause: Pause) -> None:
+    tags = own_tags(session)
+    # The names hold the digest of all that is in them: what exists is the same.
+    with session.call("create the model", f"model {spec.resource}", resource=spec.role_arn):
+        unless(
+            _EXISTS,
+            lambda: _patiently(
+                lambda: session.sagemaker.create_model(**model_request(spec, tags)), pause
+            ),
+        )
+    with session.call("create the endpoint config", f"endpoint config {spec.resource}"):
+        unless(
+            _EXISTS,
+            lambda: _patiently(
+                lambda: session.sagemaker.create_endpoint_config(**config_request(spec, tags)),
+                pause,
+            ),
+        )
+
+
+def _create(session: AwsSession, spec: EndpointSpec, deed: Deed, pause: Pause) -> Deed:
+    request = endpoint_request(spec, own_tags(session))
+    with session.call("create the endpoint", f"endpoint {spec.name}"):
+        created = unless(
+            _EXISTS,
+            lambda: _patiently(lambda: session.sagemaker.create_endpoint(**request), pause),
+        )
+        if created:
+            return deed
+        winner = read_endpoint(session, spec.name)
+    if winner.heads_for != spec.resource:
+        raise _lost(spec.name)
+    return "under way"
+
+
+def _switch(
+    session: AwsSession,
+    present: Endpoint,
+    config: str,
+    compute: Serverless | Server,
+    pause: Pause,
+) -> None:
+    """Order the endpoint to serve `config`, and note in its tags what it served before."""
+    name = present.name
+    before = find_version(session, present.config)
+    old = before.compute if before else None
+    if isinstance(compute, Serverless) and isinstance(old, Server):
+        raise EndpointError(
+            f"{name} runs on instances and cannot become serverless",
+            where="--endpoint-type",
+            why="SageMaker turns serverless endpoints into real-time ones, not the reverse",
+            do=f"delete it first (`sageturner delete {name}`), or choose another `name`",
+        )
+    scales = autoscaling.describe(session, name) is not None
+    same_type = (
+        isinstance(old, Server)
+        and isinstance(compute, Server)
+        and old.instance_type == compute.instance_type
+    )
+    if scales and not same_type:
+        # SageMaker refuses to change the instance type under a scalable target.
+        autoscaling.remove(session, name)
+    # First, so that an interruption in between does not lose it.
+    _tag(session, present, {TAG_PREVIOUS: present.version})
+    request = update_request(name, config, compute, keep_instances=scales and same_type)
+    with session.call("update the endpoint", f"endpoint {name}", resource=present.arn):
+        try:
+            _patiently(lambda: session.sagemaker.update_endpoint(**request), pause)
+        except Exception as error:
+            if is_aws(error) and re.search(r"in-?progress", message(error), re.IGNORECASE):
+                raise _lost(name) from error
+            raise
+
+
+def _tag(session: AwsSession, endpoint: Endpoint, tags: dict[str, str]) -> None:
+    with session.call("tag the endpoint", f"endpoint {endpoint.name}", resource=endpoint.arn):
+        session.sagemaker.add_tags(
+            ResourceArn=endpoint.arn,
+            Tags=tag_list(tags),  # type: ignore[arg-type]
+        )
+
+
+def _lost(name: str) -> EndpointError:
+    return EndpointError(
+        f"Another deployment of {name} was faster",
+        where=f"endpoint {name}",
+        why="SageMaker makes one change of an endpoint at a time",
+        do=f"wait until `sageturner status {name}` shows it settled, and deploy again if yours is "
+        "still wanted",
+    )
+
+
+def _patiently(call: Callable[[], T], pause: Pause) -> T:
+    """`call()`, again and again while a thing it names is too new to be known everywhere."""
+    waited, delay = 0.0, 1.0
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if waited >= CONSISTENCY_S or not (is_aws(error) and _NOT_YET.search(message(error))):
+                raise
+        pause(delay)
+        waited, delay = waited + delay, min(delay * 2, 15.0)

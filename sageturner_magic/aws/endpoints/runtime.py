@@ -1,0 +1,216 @@
+"""Requests to live endpoints, and what the model answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sageturner_magic.aws.endpoints import logs
+from sageturner_magic.aws.errors import code, is_aws, look_up, message
+from sageturner_magic.aws.names import log_group
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.symptoms import INVOCATION
+from sageturner_magic.errors import AwsError, InvocationError
+from sageturner_magic.values import Attempt, Request
+
+T = TypeVar("T")
+
+READY_S = 120.0
+"""How long a cold start is waited for; a serverless container has three minutes in all."""
+
+_NOT_READY = ("ModelNotReadyException", "429")
+_LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class Response:
+    """The whole response of a model."""
+
+    body: bytes
+    content_type: str
+
+
+@dataclass(frozen=True)
+class StreamedResponse:
+    """An answer that is still being made.
+
+    Attributes:
+        parts: Its bytes as they arrive; the pieces respect neither lines nor characters.
+        close: Gives up the rest.
+    """
+
+    content_type: str
+    parts: Iterator[bytes]
+    close: Callable[[], None]
+
+
+def invoke(
+    session: AwsSession, name: str, request: Request, *, pause: Callable[[float], None] = time.sleep
+) -> Response:
+    """Send a request to an endpoint and wait for the whole answer.
+
+    A model that is still starting (429) is tried again for up to two minutes.
+
+    Permissions: sagemaker:InvokeEndpoint; logs:DescribeLogStreams and logs:GetLogEvents to show
+    the log when the model fails.
+
+    Raises:
+        InvocationError: The model answered with an error, took too long, or was sent too much.
+        AwsError: The call failed before it reached the model.
+    """
+    call = session.runtime.invoke_endpoint
+    with _translated(session, name):
+        answer = _when_ready(lambda: call(**_parameters(name, request)), pause)
+        return Response(answer["Body"].read(), answer.get("ContentType", ""))
+
+
+def invoke_stream(
+    session: AwsSession, name: str, request: Request, *, pause: Callable[[float], None] = time.sleep
+) -> StreamedResponse:
+    """Send a request; the answer can be read piece by piece, as the model produces it.
+
+    Permissions: sagemaker:InvokeEndpointWithResponseStream; logs as for `invoke`.
+
+    Raises:
+        InvocationError: As `invoke`; also in the middle of the answer.
+        AwsError: The call failed before it reached the model.
+    """
+    call = session.runtime_stream.invoke_endpoint_with_response_stream
+    with _translated(session, name):
+        answer = _when_ready(lambda: call(**_parameters(name, request)), pause)
+    events = answer["Body"]
+
+    def parts() -> Iterator[bytes]:
+        with _translated(session, name):
+            for event in events:
+                if part := event.get("PayloadPart"):
+                    yield part["Bytes"]
+                for kind in ("ModelStreamError", "InternalStreamFailure"):
+                    if failure := event.get(kind):
+                        raise _broken(session, name, kind, failure)  # type: ignore[arg-type]
+
+    return StreamedResponse(answer.get("ContentType", ""), parts(), events.close)
+
+
+def sender(
+    session: AwsSession, name: str, request: Request, connections: int
+) -> Callable[[], Attempt]:
+    """A function that sends the request once per call, without a retry, so that all is counted.
+
+    It raises nothing for what AWS or the model answers, and may be called from as many threads
+    as there are `connections`.
+
+    Permissions: sagemaker:InvokeEndpoint.
+    """
+    client = session.runtime_of(connections)
+    parameters = _parameters(name, request)
+
+    def send() -> Attempt:
+        try:
+            answer = client.invoke_endpoint(**parameters)
+            return Attempt(200, size=len(answer["Body"].read()))
+        except Exception as error:
+            if not is_aws(error):
+                raise
+            return _attempt_failed(error)
+
+    return send
+
+
+def _attempt_failed(error: Exception) -> Attempt:
+    answer: Mapping[str, Any] = getattr(error, "response", None) or {}
+    if not answer:
+        return Attempt(None, type(error).__name__, str(error))
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code(error) == "ModelError":
+        given = answer.get("OriginalStatusCode") or None
+        trouble = f"HTTP {given} of the model" if given else "The model gave no answer"
+        return Attempt(given, trouble, str(answer.get("OriginalMessage", "")))
+    return Attempt(status, f"{code(error)} ({status})", answer.get("Error", {}).get("Message", ""))
+
+
+def _parameters(name: str, request: Request) -> Any:
+    accept = {"Accept": request.accept} if request.accept else {}
+    return {
+        "EndpointName": name,
+        "Body": request.body,
+        "ContentType": request.content_type,
+        **accept,
+    }
+
+
+def _when_ready(call: Callable[[], T], pause: Callable[[float], None]) -> T:
+    waited, delay = 0.0, 0.5
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if waited >= READY_S or not (is_aws(error) and code(error) in _NOT_READY):
+                raise
+        pause(delay)
+        waited, delay = waited + delay, min(delay * 1.5, 10.0)
+
+
+@contextmanager
+def _translated(session: AwsSession, name: str) -> Iterator[None]:
+    with session.call("invoke the endpoint", f"endpoint {name}"):
+        try:
+            yield
+        except Exception as error:
+            if not is_aws(error):
+                raise
+            answer: Mapping[str, Any] = getattr(error, "response", None) or {}
+            if code(error) == "ModelError":
+                raise _model_error(session, name, answer) from error
+            if code(error) in ("ModelStreamError", "InternalStreamFailure"):
+                raise _broken(session, name, code(error), answer.get("Error", {})) from error
+            if finding := look_up(INVOCATION, message(error)):
+                raise InvocationError(
+                    f"{name} did not take the request",
+                    why=finding.why,
+                    do=finding.do,
+                    where=f"endpoint {name}",
+                ) from error
+            raise
+
+
+def _model_error(session: AwsSession, name: str, answer: Mapping[str, Any]) -> InvocationError:
+    status = answer.get("OriginalStatusCode")
+    said = str(answer.get("OriginalMessage") or answer.get("Error", {}).get("Message", ""))
+    finding = look_up(INVOCATION, said)
+    return InvocationError(
+        f"The model answered {status}" if status else "The model gave no answer",
+        why=finding.why if finding else said,
+        do=finding.do if finding else f"see the log below (`sageturner logs {name}` shows more)",
+        where=f"endpoint {name}",
+        details=_log(session, name, said),
+        status=int(status) if status else None,
+    )
+
+
+def _broken(
+    session: AwsSession, name: str, kind: str, failure: Mapping[str, Any]
+) -> InvocationError:
+    said = str(failure.get("Message", ""))
+    return InvocationError(
+        "The answer broke off",
+        why=said or kind,
+        do=f"see the log below (`sageturner logs {name}` shows more)",
+        where=f"endpoint {name}",
+        details=_log(session, name, f"{failure.get('ErrorCode', kind)}: {said}"),
+    )
+
+
+def _log(session: AwsSession, name: str, said: str) -> str:
+    try:
+        lines = logs.tail(session, log_group(name), _LOG_LINES)
+    except AwsError:
+        # Who may invoke may not always read the log; the answer itself still helps.
+        lines = ()
+    shown = [f"The model said: {said}"] if said else []
+    if lines:
+        shown += ["The endpoint's log ended with:", *(line.text for line in lines)]
+    return "\n".join(shown)

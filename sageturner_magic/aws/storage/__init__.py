@@ -1,0 +1,1 @@
+"""Artefacts on their way into the S3 bucket."""

@@ -1,0 +1,1 @@
+"""Make the model files that an endpoint gets from variables, files and archives."""

@@ -1,0 +1,201 @@
+"""What `artefact:` names, made into a folder of files that becomes `model_dir`."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+from sageturner_magic.capture.artefact.unpack import unpack
+from sageturner_magic.capture.artefact.writers import write_object
+from sageturner_magic.errors import ArtefactError, Finding
+from sageturner_magic.values import CHUNK, Artefact, Reporter
+
+ARCHIVES = (".tar.gz", ".tgz")
+
+
+def prepare_artefact(
+    spec: str | Mapping[str, str] | None,
+    folder: Path,
+    namespace: Mapping[str, object],
+    staging: Path,
+    reporter: Reporter,
+) -> Artefact | None:
+    """The artefact that `spec` names, as a folder on this machine; None when there is none.
+
+    Args:
+        spec: A path to a file, a directory or a .tar.gz (unpacked), or `{file name: variable}`.
+        folder: What a relative path is relative to.
+        namespace: The notebook's variables.
+        staging: A folder of the caller's, new or empty, that outlives the artefact's use. A
+            directory is used where it lies and nothing is put here.
+        reporter: Is told the bytes that are unpacked and then hashed.
+
+    Raises:
+        ArtefactError: It does not exist, is unsafe, is empty, or cannot be written.
+        DeploymentCancelled: `reporter` says that the user wants to stop.
+    """
+    if spec is None:
+        return None
+    if isinstance(spec, str):
+        place = _from_path(spec, folder, staging, reporter)
+    else:
+        place = _from_variables(spec, namespace, staging)
+    return _measured(place, str(spec), reporter)
+
+
+def _from_path(spec: str, folder: Path, staging: Path, reporter: Reporter) -> Path:
+    if spec.startswith("s3://"):
+        raise ArtefactError(
+            "An artefact in S3 is not a file on this machine",
+            where=spec,
+            do="download it (`aws s3 cp --recursive`) and give the folder",
+        )
+    path = (folder / Path(spec).expanduser()).absolute()
+    if not path.exists():
+        raise _not_found(spec, path)
+    if path.is_dir():
+        return path
+    if not path.is_file():
+        raise ArtefactError(
+            "The artefact is neither a file nor a folder",
+            where=str(path),
+            do="give a file, a folder or a .tar.gz",
+        )
+    target = staging / "model"
+    if path.name.lower().endswith(ARCHIVES):
+        unpack(path, target, reporter)
+        return target
+    target.mkdir(parents=True)
+    try:
+        os.link(path.resolve(), target / path.name)
+    except OSError:
+        # Another disk, or one that has no hard links.
+        shutil.copyfile(path, target / path.name)
+    return target
+
+
+def _not_found(spec: str, path: Path) -> ArtefactError:
+    existing = path.parent
+    while not existing.is_dir():
+        existing = existing.parent
+    if existing != path.parent:
+        return ArtefactError(
+            f"The artefact `{spec}` does not exist",
+            where=str(path),
+            why=f"there is no folder {path.parent}",
+            do="correct the path (it is relative to the YAML file, or to the notebook's folder)",
+        )
+    names = sorted(each.name for each in existing.iterdir())
+    near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
+    return ArtefactError(
+        f"The artefact `{spec}` does not exist",
+        where=str(path),
+        do="did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
+        if near
+        else "correct the path (it is relative to the YAML file, or to the notebook's folder)",
+    )
+
+
+def _from_variables(
+    spec: Mapping[str, str], namespace: Mapping[str, object], staging: Path
+) -> Path:
+    findings = [
+        finding
+        for name, variable in spec.items()
+        for finding in (_bad_file_name(name), _no_variable(name, variable, namespace))
+        if finding is not None
+    ]
+    if not spec:
+        findings.append(
+            Finding("`artefact` names no file", do="write `artefact: {model.joblib: model}`")
+        )
+    target = staging / "model"
+    if not findings:
+        target.mkdir(parents=True)
+        for name, variable in spec.items():
+            try:
+                write_object(namespace[variable], variable, target / name)
+            except ArtefactError as error:
+                findings += error.findings
+    if findings:
+        raise ArtefactError.of(findings)
+    return target
+
+
+def _bad_file_name(name: str) -> Finding | None:
+    path = PurePosixPath(name)
+    plain = name and not path.is_absolute() and ".." not in path.parts and "\\" not in name
+    if plain and "\0" not in name and path.name:
+        return None
+    return Finding(
+        f"`{name}` is not a file name below model_dir",
+        where="artefact",
+        do="write a name like `model.joblib`",
+    )
+
+
+def _no_variable(name: str, variable: str, namespace: Mapping[str, object]) -> Finding | None:
+    if variable in namespace:
+        return None
+    names = [each for each in namespace if not each.startswith("_")]
+    near = difflib.get_close_matches(variable, names, n=1)
+    return Finding(
+        f"The notebook has no variable `{variable}`",
+        where=f"artefact: {{{name}: {variable}}}",
+        do=f"did you mean `{near[0]}`?" if near else f"run the cell that makes `{variable}`",
+    )
+
+
+def _measured(folder: Path, spec: str, reporter: Reporter) -> Artefact:
+    files = sorted(_files(folder, spec))
+    if not files:
+        raise ArtefactError(
+            f"The artefact `{spec}` is empty",
+            where=str(folder),
+            do="put the files that load() reads into it",
+        )
+    total = sum((folder / path).stat().st_size for path in files)
+    whole = hashlib.sha256()
+    done = 0
+    for path in files:
+        content = hashlib.sha256()
+        with (folder / path).open("rb") as file:
+            while chunk := file.read(CHUNK):
+                reporter.checkpoint()
+                content.update(chunk)
+                done += len(chunk)
+                reporter.progress(done, total, "B")
+        whole.update(f"{path}\0{content.hexdigest()}\n".encode())
+    return Artefact(folder, whole.hexdigest(), total, len(files))
+
+
+def _files(folder: Path, spec: str) -> Iterator[str]:
+    """Paths below `folder`, links followed, as a model hub's cache consists of links."""
+    stack: list[tuple[Path, frozenset[Path]]] = [(folder, frozenset({folder.resolve()}))]
+    while stack:
+        current, above = stack.pop()
+        for entry in os.scandir(current):
+            path = Path(entry.path)
+            if entry.is_dir():
+                real = path.resolve()
+                if real in above:
+                    raise _unusable(spec, path, "is a link that leads in a circle")
+                stack.append((path, above | {real}))
+            elif entry.is_file():
+                yield path.relative_to(folder).as_posix()
+            else:
+                kind = "is a link that leads nowhere" if entry.is_symlink() else "is not a file"
+                raise _unusable(spec, path, kind)
+
+
+def _unusable(spec: str, path: Path, why: str) -> ArtefactError:
+    return ArtefactError(
+        f"The artefact `{spec}` cannot be shipped",
+        where=str(path),
+        why=f"it {why}",
+        do="take it out of the folder",
+    )

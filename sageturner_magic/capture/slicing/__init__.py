@@ -1,0 +1,1 @@
+"""The statements of cells that a module needs, in the order to write them."""

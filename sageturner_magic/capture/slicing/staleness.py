@@ -1,0 +1,188 @@
+"""Finds what the notebook changed behind the back of the source.
+
+Constants are made once more from their source and compared; functions and classes are compared
+with the code that their source compiles to. What cannot be compared is taken as its source has
+it, unless something is known to have touched it since.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import Any
+
+from sageturner_magic.capture.history import History, Origin, Step, changed_by, surely_binds
+from sageturner_magic.capture.slicing import refusals
+from sageturner_magic.capture.slicing.liveness import Verdict, definition_is, is_iterator
+from sageturner_magic.capture.slicing.scratch import Scratch
+from sageturner_magic.capture.syntax.rendering import KeptImport
+from sageturner_magic.capture.syntax.safety import CHANGING_METHODS
+from sageturner_magic.errors import Finding
+from sageturner_magic.packages.needed.imports import ImportedName
+
+
+def stale_findings(
+    steps: Sequence[Step],
+    kept_names: Mapping[int, set[str]],
+    history: History,
+    namespace: Mapping[str, object],
+    probing: set[int],
+    imports: Mapping[str, tuple[KeptImport, Step | None]],
+) -> Iterator[tuple[str, Finding]]:
+    """Name and finding for all that the module would have otherwise than the notebook has it.
+
+    Args:
+        steps: The statements of the module, in their order.
+        kept_names: Index of a step -> the names that it is kept for.
+        probing: Indices of steps that ask the machine, whose values are not compared.
+        imports: Names that imports bind.
+    """
+    scratch = Scratch(steps, history, namespace, probing, imports)
+    kept = {step.index for step in steps}
+    for step in steps:
+        if step.index in scratch.failures and step.origin is not Origin.RECOVERED:
+            names = step.statement.names
+            touched = kept_names.get(step.index) or names.binds.keys() | changed_by(
+                step.node, names
+            )
+            name = min(touched, default="the module")
+            yield name, refusals.unrepeatable(name, step, scratch.failures[step.index])
+            continue
+        for name in sorted(kept_names.get(step.index, set()) & step.statement.names.binds.keys()):
+            verdict: Verdict = None
+            finding: Finding | None = None
+            if history.is_final(name, step):
+                verdict, finding = _judged(name, step, steps, history, namespace, scratch)
+            # That a class has the same methods does not make it the same class.
+            unsure = isinstance(step.node, ast.ClassDef) and history.doubt(name, step) is not None
+            if finding is None and (verdict is None or unsure):
+                finding = _touched(name, step, history, kept)
+            if finding is not None:
+                yield name, finding
+    for name, (kept_import, import_step) in imports.items():
+        if import_step is None or name not in namespace or not history.is_final(name, import_step):
+            continue
+        expected = imported_value(kept_import.imported)
+        doubt = history.doubt(name, import_step)
+        if expected is UNKNOWN and doubt is not None:
+            yield name, refusals.doubtful(name, import_step, doubt)
+        elif expected is not UNKNOWN and namespace[name] is not expected:
+            yield name, refusals.replaced(name, import_step, namespace[name])
+
+
+def _judged(
+    name: str,
+    step: Step,
+    steps: Sequence[Step],
+    history: History,
+    namespace: Mapping[str, object],
+    scratch: Scratch,
+) -> tuple[Verdict, Finding | None]:
+    """Whether the live value is what the source makes, and what to say when it is not."""
+    if name not in namespace:
+        # A branch that was not taken, as below `if TYPE_CHECKING:`, made nothing.
+        gone = refusals.gone(name, step) if surely_binds(step.node, name) else None
+        return True, gone
+    live = namespace[name]
+    if step.is_definition:
+        verdict = definition_is(step.node, step.statement.cell.tree, live)
+        if verdict is False:
+            return False, refusals.redefined(name, step, live)
+        difference = scratch.differences.get(step.index)
+        if difference is not None and not history.changes(name, step):
+            return False, refusals.part_changed(name, step, *difference)
+        # Attributes that were set since are not part of the code.
+        return (None if history.changes(name, step) else verdict), None
+    if is_iterator(live):
+        return False, refusals.used_up(name, step, live)
+    if not scratch.knows(name):
+        return None, None
+    made = scratch.values[name]
+    verdict = scratch.comparison.same(made, live)
+    if verdict is False and not (_is_blank(made) and _is_late(name, steps)):
+        return False, refusals.changed(name, step, made, live, history.changes(name, step))
+    return verdict, None
+
+
+def _touched(name: str, step: Step, history: History, kept: set[int]) -> Finding | None:
+    """What may have changed a value that cannot be compared."""
+    if step.origin is Origin.RECOVERED:
+        return refusals.not_seen(name, step)
+    lost = [change for change in history.changes(name, step) if change.index not in kept]
+    if lost:
+        return refusals.lost_change(name, step, lost[-1])
+    doubt = history.doubt(name, step)
+    return refusals.doubtful(name, step, doubt) if doubt is not None else None
+
+
+UNKNOWN = object()
+
+
+def imported_value(imported: ImportedName) -> object:
+    """What an import gives now, as far as it always gives the same; else UNKNOWN."""
+    renamed = imported.name or imported.bound != imported.package
+    module = sys.modules.get(imported.module if renamed else imported.package)
+    if module is None:
+        return UNKNOWN
+    if not imported.name:
+        return module
+    # A submodule may not be an attribute yet; a value may be bound anew in its module.
+    found = getattr(module, imported.name, UNKNOWN)
+    return found if callable(found) or isinstance(found, ModuleType) else UNKNOWN
+
+
+def _is_blank(value: Any) -> bool:
+    """A cache or a late value before its first use: every process begins with it empty."""
+    return value is None or (isinstance(value, (dict, list, set)) and not value)
+
+
+def _is_late(name: str, steps: Sequence[Step]) -> bool:
+    """Whether the module's own functions fill `name`, each time only where it is empty."""
+    writers = [
+        step.node
+        for step in steps
+        if step.is_definition and any(_writes(each, name) for each in ast.walk(step.node))
+    ]
+    return bool(writers) and all(_fills_only_what_is_absent(node, name) for node in writers)
+
+
+def _fills_only_what_is_absent(node: ast.AST, name: str, *, absent: bool = False) -> bool:
+    """Whether each write to `name` below `node` stands under a test that it is not there yet.
+
+    As caches and late values have it: `if x is None: x = …`, `if key not in x: x[key] = …`.
+    """
+    if not absent and _writes(node, name):
+        return False
+    if isinstance(node, ast.If) and _tests_absence(node.test, name):
+        return all(
+            _fills_only_what_is_absent(each, name, absent=each in node.body)
+            for each in [*node.body, *node.orelse]
+        )
+    return all(
+        _fills_only_what_is_absent(each, name, absent=absent) for each in ast.iter_child_nodes(node)
+    )
+
+
+def _tests_absence(test: ast.expr, name: str) -> bool:
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return isinstance(test.operand, ast.Name) and test.operand.id == name
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return False
+    side = test.left if isinstance(test.ops[0], ast.Is) else test.comparators[0]
+    asks = isinstance(test.ops[0], ast.NotIn) or (
+        isinstance(test.ops[0], ast.Is)
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value is None
+    )
+    return asks and isinstance(side, ast.Name) and side.id == name
+
+
+def _writes(node: ast.AST, name: str) -> bool:
+    target: ast.AST | None = None
+    if isinstance(node, (ast.Name, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+        target = node.value if isinstance(node, ast.Subscript) else node
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        target = node.func.value if node.func.attr in CHANGING_METHODS else None
+    return isinstance(target, ast.Name) and target.id == name

@@ -1,0 +1,1 @@
+"""What Python source says, read from its syntax tree; knows no live values."""

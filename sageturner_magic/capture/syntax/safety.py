@@ -1,0 +1,323 @@
+"""Which code may run again wherever the module is imported, and gives the same there.
+
+A definition always may. A value may when it is made of constants, and of calls that are listed
+here because they are known to depend on their arguments alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from fnmatch import translate
+from functools import cache
+
+from sageturner_magic.capture.syntax.trees import FUNCTIONS
+
+Qualify = Callable[[str], str | None]
+"""Name -> what it was imported as (`numpy`, `pathlib.Path`), '' for a name that the notebook's
+own code binds to plain data, CALLABLE or RECORD for one that it binds to a function or class, and
+None for a builtin."""
+
+CALLABLE = "()"
+RECORD = "class"
+"""A class of the notebook's that only holds data: a dataclass, NamedTuple or Enum."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+SAFE_BUILTINS = _words(
+    """
+    abs all any ascii bin bool bytearray bytes chr complex dict divmod enumerate filter float
+    format frozenset hex int isinstance issubclass len list map max min object oct ord pow range
+    repr reversed round set slice sorted str sum tuple type zip
+    """
+)
+
+_NUMPY = _words(
+    """
+    abs absolute all any arange arccos arcsin arctan arctan2 argmax argmin argsort array asarray
+    bool_ cbrt ceil clip column_stack concatenate cos cosh cumprod cumsum deg2rad degrees diag
+    diff dtype exp expm1 eye finfo float* floor full full_like geomspace hstack hypot identity
+    iinfo int* isfinite isinf isnan linspace log log10 log1p log2 logspace max maximum mean
+    meshgrid min minimum ones ones_like outer power prod rad2deg radians repeat reshape rint roll
+    round sign sin sinh sort sqrt square stack std sum tan tanh tile transpose uint* unique var
+    vstack where zeros zeros_like
+    """
+)
+
+SAFE_CALLS = (
+    "abc.*",
+    "ast.literal_eval",
+    "base64.*",
+    "cmath.*",
+    "collections.*",
+    "contextvars.ContextVar",
+    "dataclasses.field",
+    "datetime.date",
+    "datetime.datetime",
+    "datetime.time",
+    "datetime.timedelta",
+    "datetime.timezone",
+    "decimal.Decimal",
+    "enum.*",
+    "fractions.Fraction",
+    "functools.partial",
+    "ipaddress.*",
+    "itertools.*",
+    "json.dumps",
+    "json.loads",
+    "logging.getLogger",
+    "math.*",
+    "operator.*",
+    "os.path.basename",
+    "os.path.dirname",
+    "os.path.join",
+    "os.path.normpath",
+    "os.path.splitext",
+    "pathlib.Path",
+    "pathlib.Pure*Path",
+    "pathlib.PurePath",
+    "re.compile",
+    "re.escape",
+    "statistics.*",
+    "string.Template",
+    "struct.Struct",
+    "struct.calcsize",
+    "textwrap.*",
+    "threading.Condition",
+    "threading.Event",
+    "threading.Lock",
+    "threading.RLock",
+    "threading.Semaphore",
+    "threading.local",
+    "types.MappingProxyType",
+    "types.SimpleNamespace",
+    "typing.*",
+    "typing_extensions.*",
+    "unicodedata.*",
+    "urllib.parse.*",
+    "uuid.UUID",
+    "zoneinfo.ZoneInfo",
+    *(f"numpy.{name}" for name in _NUMPY),
+    "pandas.CategoricalDtype",
+    "pandas.Timedelta",
+    "pandas.Timestamp",
+    "pydantic.ConfigDict",
+    "pydantic.Field",
+    "torch.Size",
+    "torch.arange",
+    "torch.device",
+    "torch.eye",
+    "torch.finfo",
+    "torch.linspace",
+    "torch.ones",
+    "torch.tensor",
+    "torch.zeros",
+    "torchvision.transforms.*",
+)
+"""Calls that give the same wherever they are repeated with the same arguments."""
+
+PROBES = (
+    "os.environ.get",
+    "os.getenv",
+    "os.cpu_count",
+    "torch.backends.mps.is_available",
+    "torch.cuda.device_count",
+    "torch.cuda.is_available",
+)
+"""Calls that ask the machine: what they give where the model runs is what is meant."""
+
+SETTINGS = (
+    "decimal.getcontext",
+    "locale.setlocale",
+    "logging.basicConfig",
+    "numpy.random.seed",
+    "numpy.seterr",
+    "random.seed",
+    "sys.setrecursionlimit",
+    "torch.manual_seed",
+    "torch.set_*",
+    "torch.use_deterministic_algorithms",
+    "warnings.filterwarnings",
+    "warnings.simplefilter",
+)
+"""Calls that set up a library that the code uses, kept from whichever cell they stand in."""
+DATA_METHODS = _words(
+    """
+    as_posix astype capitalize casefold center copy count decode difference encode endswith
+    expandtabs find flatten format fromkeys get hex index intersection isalnum isalpha isdecimal
+    isdigit islower isoformat isupper items join joinpath keys ljust lower lstrip maketrans
+    most_common partition ravel removeprefix removesuffix replace reshape rfind rindex rjust
+    rpartition rsplit rstrip split splitlines startswith strip swapcase symmetric_difference title
+    tolist total_seconds translate union upper values with_name with_suffix zfill
+    """
+)
+"""Methods of plain data that change nothing."""
+
+CHANGING_METHODS = _words(
+    """
+    add append appendleft clear discard extend extendleft insert pop popitem popleft remove
+    reverse rotate setLevel setdefault sort subtract update
+    """
+)
+"""Methods that change plain data in place."""
+
+
+def listed(qualified: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a dotted name fits one of `patterns`."""
+    return _any_of(patterns).match(qualified) is not None
+
+
+@cache
+def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(map(translate, patterns)))
+
+
+class Judge:
+    """Judges statements, with `qualify` telling what their names stand for."""
+
+    def __init__(self, qualify: Qualify) -> None:
+        self._qualify = qualify
+        self.probes = False
+        self._local: set[str] = set()
+
+    def statement(self, node: ast.stmt) -> bool:
+        """Whether `node` may stand at the top level of the module."""
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)):
+            return True
+        if type(node).__name__ == "TypeAlias":
+            return True
+        if isinstance(node, ast.Assign):
+            return self.value(node.value) and all(map(self._target, node.targets))
+        if isinstance(node, ast.AnnAssign):
+            return (node.value is None or self.value(node.value)) and self._target(node.target)
+        if isinstance(node, ast.AugAssign):
+            return self.value(node.value) and self._target(node.target)
+        if isinstance(node, ast.Delete):
+            return all(map(self._target, node.targets))
+        if isinstance(node, ast.If):
+            return self.value(node.test) and self._block(node.body) and self._block(node.orelse)
+        if isinstance(node, ast.For):
+            return (
+                self.value(node.iter)
+                and self._target(node.target)
+                and self._block(node.body)
+                and self._block(node.orelse)
+            )
+        if isinstance(node, ast.Try):
+            blocks = [node.body, node.orelse, node.finalbody]
+            return all(map(self._block, [*blocks, *(each.body for each in node.handlers)]))
+        if isinstance(node, ast.Expr):
+            return self._effect(node.value)
+        return False
+
+    def _block(self, body: list[ast.stmt]) -> bool:
+        return all(map(self.statement, body))
+
+    def _target(self, node: ast.expr) -> bool:
+        if isinstance(node, ast.Name):
+            return True
+        if isinstance(node, (ast.Tuple, ast.List)):
+            return all(map(self._target, node.elts))
+        if isinstance(node, ast.Starred):
+            return self._target(node.value)
+        if isinstance(node, ast.Subscript):
+            return self._target(node.value) and self.value(node.slice)
+        return isinstance(node, ast.Attribute) and self._target(node.value)
+
+    def _effect(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Call):
+            return self.value(node)
+        if isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING_METHODS:
+            return self._target(node.func.value) and self._arguments(node)
+        qualified = self.qualified(node.func)
+        return bool(qualified) and listed(qualified, SETTINGS) and self._arguments(node)
+
+    def value(self, node: ast.expr) -> bool:
+        """Whether the expression gives the same wherever it is evaluated."""
+        if isinstance(node, (ast.Constant, ast.Lambda)):
+            return True
+        if isinstance(node, ast.Name):
+            return True
+        if isinstance(node, ast.Attribute):
+            if self.qualified(node) == "os.environ":
+                self.probes = True
+            return self.value(node.value)
+        if isinstance(node, ast.Call):
+            return self._call(node)
+        if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
+            for generator in node.generators:
+                self._local |= {
+                    each.id for each in ast.walk(generator.target) if isinstance(each, ast.Name)
+                }
+        if isinstance(node, (ast.Await, ast.Yield, ast.YieldFrom)):
+            return False
+        return all(
+            self.value(child)
+            for child in _expressions(node)
+            if not (isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store))
+        )
+
+    def _call(self, node: ast.Call) -> bool:
+        func = node.func
+        qualified = self.qualified(func)
+        if qualified:
+            if listed(qualified, PROBES):
+                self.probes = True
+            elif not listed(qualified, SAFE_CALLS):
+                return False
+            # partial(f, 1) keeps f, it does not call it.
+            return self._arguments(node, may_hold=qualified == "functools.partial")
+        if isinstance(func, ast.Name) and self._qualify(func.id) == RECORD:
+            return self._arguments(node)
+        if isinstance(func, ast.Name):
+            is_builtin = self._qualify(func.id) is None and func.id in SAFE_BUILTINS
+            return is_builtin and func.id not in self._local and self._arguments(node)
+        if isinstance(func, ast.Attribute) and func.attr in DATA_METHODS:
+            return self.value(func.value) and self._arguments(node)
+        return False
+
+    def _arguments(self, node: ast.Call, *, may_hold: bool = False) -> bool:
+        values = [*node.args, *(keyword.value for keyword in node.keywords)]
+        return all(self.value(value) and (may_hold or self._plain(value)) for value in values)
+
+    def _plain(self, node: ast.expr) -> bool:
+        """Whether no function of the notebook's is handed over, which might be called."""
+        if isinstance(node, ast.Lambda):
+            return self.value(node.body)
+        return all(
+            self._qualify(child.id) != CALLABLE
+            for child in ast.walk(node)
+            if isinstance(child, ast.Name) and child.id not in self._local
+        )
+
+    def calls_notebook(self, name: str) -> bool:
+        """Whether `name` is a function or class of the notebook's."""
+        return self._qualify(name) == CALLABLE
+
+    def qualified(self, node: ast.expr) -> str:
+        """The dotted name that `node` has as an import, or an empty string."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or node.id in self._local:
+            return ""
+        root = self._qualify(node.id)
+        if not root or root in (CALLABLE, RECORD):
+            return ""
+        return ".".join([root, *reversed(parts)])
+
+
+def _expressions(node: ast.AST) -> list[ast.expr]:
+    found: list[ast.expr] = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            found.append(child)
+        else:
+            # comprehension, keyword, slice parts
+            found += _expressions(child)
+    return found

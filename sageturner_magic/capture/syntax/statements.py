@@ -1,0 +1,114 @@
+"""The top-level statements of a cell, each with its own text and names."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import CodeType
+
+from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.syntax.scopes import Names, names_of
+from sageturner_magic.capture.syntax.trees import FUNCTIONS, walk
+from sageturner_magic.values import CellLine
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """One top-level statement of one run of a cell.
+
+    Attributes:
+        cell: The cell it stands in.
+        node: Its syntax tree.
+        start: The first line of its text, from 1: of the comment directly above, the decorators.
+        end: The last line of its text.
+    """
+
+    cell: Cell
+    node: ast.stmt
+    start: int
+    end: int
+
+    @cached_property
+    def names(self) -> Names:
+        """What it binds and reads."""
+        return names_of(self.node)
+
+    @cached_property
+    def is_import(self) -> bool:
+        return isinstance(self.node, (ast.Import, ast.ImportFrom))
+
+    @cached_property
+    def is_definition(self) -> bool:
+        """Whether it defines a function or a class."""
+        return isinstance(self.node, (*FUNCTIONS, ast.ClassDef))
+
+    @property
+    def gives_a_callable(self) -> bool:
+        """Whether what it binds may be a function or class of the notebook's, or another's name."""
+        value = self.node.value if isinstance(self.node, (ast.Assign, ast.AnnAssign)) else None
+        return self.is_definition or isinstance(value, (ast.Lambda, ast.Name))
+
+    @cached_property
+    def code(self) -> CodeType:
+        """Its code when it is compiled on its own."""
+        tree = ast.Module([self.node], [])
+        return compile(tree, "<capture>", "exec", dont_inherit=True)
+
+    @cached_property
+    def calls(self) -> bool:
+        """Whether it calls anything when it runs, so that functions which it names may run."""
+        return _calls_when_it_runs(self.node)
+
+    @property
+    def place(self) -> CellLine:
+        """Where its code begins, for messages."""
+        return self.cell.line(self.node.lineno)
+
+    @cached_property
+    def text(self) -> tuple[tuple[str, int], ...]:
+        """Its lines as typed, each with its number in the cell."""
+        lines = self.cell.python.split("\n")
+        first, last = lines[self.node.lineno - 1], lines[self.end - 1]
+        before = first.encode()[: self.node.col_offset].strip()
+        after = last.encode()[self.node.end_col_offset or 0 :].strip()
+        if before or (after and not after.startswith(b"#")):
+            # It shares a line with another statement: `a = 1; b = 2`.
+            segment = ast.get_source_segment(self.cell.python, self.node) or ""
+            return tuple(
+                (line, self.node.lineno + offset) for offset, line in enumerate(segment.split("\n"))
+            )
+        return tuple(
+            (line, number)
+            for number, line in enumerate(lines[self.start - 1 : self.end], self.start)
+        )
+
+
+def _calls_when_it_runs(node: ast.stmt) -> bool:
+    if isinstance(node, FUNCTIONS):
+        parts = [*node.args.defaults, *node.args.kw_defaults, node.returns]
+        parts += [argument.annotation for argument in node.args.args]
+        calls = any(isinstance(each, ast.Call) for part in parts if part for each in walk(part))
+        return calls or bool(node.decorator_list)
+    if isinstance(node, ast.ClassDef):
+        return True
+    return any(isinstance(each, ast.Call) for each in walk(node))
+
+
+@lru_cache(maxsize=4096)
+def statements_of(cell: Cell) -> tuple[Statement, ...]:
+    """The statements of `cell`, in order; none when it holds no Python that parses."""
+    if not cell.runs_code():
+        return ()
+    lines = cell.python.split("\n")
+    found: list[Statement] = []
+    previous_end = 0
+    for node in cell.tree.body:
+        decorators = getattr(node, "decorator_list", [])
+        start = min([node.lineno, *(each.lineno for each in decorators)])
+        while start - 1 > previous_end and lines[start - 2].startswith("#"):
+            start -= 1
+        end = node.end_lineno or node.lineno
+        found.append(Statement(cell, node, start, end))
+        previous_end = end
+    return tuple(found)

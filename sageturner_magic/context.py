@@ -1,0 +1,80 @@
+"""The notebook that this process runs, if it runs one: where the verbs find cells and variables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from sageturner_magic.aws.session import AwsSession
+    from sageturner_magic.capture.notebook import Notebook
+
+
+class Here(Protocol):
+    """A notebook's recorded cells, its live variables, and its AWS profile and region if set."""
+
+    @property
+    def notebook(self) -> Notebook: ...
+
+    @property
+    def namespace(self) -> Mapping[str, object]: ...
+
+    @property
+    def profile(self) -> str | None: ...
+
+    @property
+    def region(self) -> str | None: ...
+
+    def ended(self, endpoint: str) -> None:
+        """Forget an endpoint that was deleted."""
+
+    @property
+    def show_form(self) -> Callable[..., None]:
+        """Displays what `form` asks for, with its arguments by name."""
+
+
+_here: list[Here] = []
+
+
+def enter_notebook(notebook: Here) -> None:
+    """Let the verbs use this notebook from now on."""
+    _here[:] = [notebook]
+
+
+def leave_notebook() -> None:
+    """Undo `enter_notebook`."""
+    _here.clear()
+
+
+def here() -> Here | None:
+    """The notebook of this process."""
+    return _here[0] if _here else None
+
+
+@dataclass(frozen=True)
+class AwsOptions:
+    """An AWS profile and region; None takes the notebook's, else the environment's."""
+
+    profile: str | None = None
+    region: str | None = None
+
+    @property
+    def includes_local(self) -> bool:
+        """Whether a name may also mean a local endpoint: no profile and no region was given."""
+        return self.profile is None and self.region is None
+
+    def open(self) -> AwsSession:
+        """A session with them. Raises AwsError when there are no credentials or no region."""
+        # Loading the extension must not import boto3.
+        from sageturner_magic.aws.session import open_session
+
+        notebook = here()
+        return open_session(
+            self.profile or (notebook.profile if notebook else None),
+            self.region or (notebook.region if notebook else None),
+        )
+
+
+HERE = AwsOptions()
+"""Local endpoints, then those of the notebook's or the environment's account and region."""

@@ -1,0 +1,1 @@
+"""The plans of a deployment: a local process, a container, SageMaker."""

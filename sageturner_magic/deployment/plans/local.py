@@ -1,0 +1,190 @@
+"""Plan a local endpoint whose server is a process, and what every local plan shares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.ingredients import Ingredients, gather
+from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
+from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.deployment.trial.process import check_module
+from sageturner_magic.deployment.tried import has_container_path
+from sageturner_magic.endpoints.local import (
+    LocalDeployer,
+    LocalRecord,
+    LocalState,
+    LocalTarget,
+    ProcessDeployer,
+    ServedByProcess,
+)
+from sageturner_magic.errors import EndpointError, Finding
+from sageturner_magic.text import artefact_text, nearby
+from sageturner_magic.values import MODEL_DIR, THIS_PYTHON, Reporter
+
+
+def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
+    """Check everything that a local endpoint needs, and plan its deployment.
+
+    Raises:
+        SageturnerError: Every problem, at once.
+    """
+    found = Collector()
+    found.add(request.config.check(request.endpoint_type, request.container_mode))
+    ingredients = gather(request, workspace, reporter, found)
+    reporter.checkpoint()
+    if ingredients:
+        found.add(_remarks(ingredients))
+    findings = found.finish()
+    assert ingredients is not None
+    config = request.config
+    served = ServedByProcess(
+        name=config.name,
+        module=ingredients.module,
+        artefact=ingredients.artefact,
+        serving=ingredients.serving,
+        environment=config.environment,
+        python=request.python,
+        tied=not request.detach,
+        startup_timeout_s=config.compute.local.startup_timeout_s,
+    )
+    work = _ProcessWork(ingredients, ProcessDeployer(served, LocalState()))
+    return work.plan(
+        findings,
+        first=[Fact("Endpoint", f"{config.name} (local, a process of this machine)")],
+        then=[Fact("Python", f"{request.python} ({sys.version.split()[0]})")],
+        steps=[
+            Step("write", "Write code and model", work.write),
+            Step("start", "Start the server", work.start, needs=("write",)),
+            Step("load", "Load the model", work.load, needs=("start",)),
+            Step("switch", "Switch over", work.switch, needs=("load",)),
+        ],
+    )
+
+
+Deployer = TypeVar("Deployer", bound=LocalDeployer[Any])
+
+
+@dataclass
+class LocalWork(Generic[Deployer]):
+    """What every plan of a local endpoint does, and what comes of it.
+
+    Attributes:
+        running: The endpoint's record, if it runs this version already.
+        record: The endpoint's record, once it runs this version.
+    """
+
+    ingredients: Ingredients
+    deployer: Deployer
+    running: LocalRecord | None = field(init=False)
+    record: LocalRecord | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.running = self.record = self.deployer.running()
+
+    def write(self, reporter: Reporter) -> Done:
+        return Done(self.deployer.write(reporter))
+
+    def load(self, reporter: Reporter) -> Done:
+        return Done(self.deployer.load(reporter))
+
+    def switch(self, reporter: Reporter) -> Done:
+        self.record = self.deployer.switch(reporter)
+        return Done()
+
+    def result(self) -> Deployment:
+        record = self.record
+        assert record is not None
+        self.ingredients.request.code.deployed(record.name)
+        example = LocalTarget().example_request(record.name)
+        return Deployment(
+            name=record.name,
+            endpoint_type="local",
+            version=record.version,
+            url=record.url,
+            token=record.token,
+            origin=record.origin,
+            seconds=record.seconds,
+            unchanged=self.running is not None,
+            example="" if example is None else json.dumps(example, ensure_ascii=False),
+        )
+
+    def plan(
+        self,
+        findings: Sequence[Finding],
+        *,
+        first: Sequence[Fact],
+        then: Sequence[Fact],
+        steps: Sequence[Step],
+    ) -> Plan:
+        """The plan, without steps if the endpoint runs this version already.
+
+        Args:
+            first: Facts that come before those of every local plan.
+            then: Facts that come before the cost and the version.
+        """
+        before, version = self.deployer.before(), self.deployer.version
+        return Plan(
+            name=self.ingredients.config.name,
+            endpoint_type="local",
+            version=version,
+            facts=(
+                *first,
+                Fact("Code", nearby(self.ingredients.module.origin)),
+                Fact("Artefact", artefact_text(self.ingredients.artefact)),
+                *then,
+                Fact("Cost", "none"),
+                Fact("Version", f"{version}{', already running' if self.running else ''}"),
+            ),
+            findings=tuple(findings),
+            steps=() if self.running else tuple(steps),
+            lock=self.deployer.lock,
+            result=self.result,
+            ingredients=self.ingredients,
+            expected_s=before.seconds if before else None,
+        )
+
+
+class _ProcessWork(LocalWork[ProcessDeployer]):
+    def start(self, reporter: Reporter) -> Done:
+        return Done(self.deployer.start(reporter))
+
+    def load(self, reporter: Reporter) -> Done:
+        try:
+            return super().load(reporter)
+        except EndpointError:
+            # The server has imported the module as the check does, which with torch takes as
+            # long as loading the model: the check runs only after a failure.
+            check_module(self.ingredients.module, self.ingredients.request.python, reporter)
+            raise
+
+
+def _remarks(ingredients: Ingredients) -> list[Finding]:
+    found: list[Finding] = []
+    if has_container_path(ingredients.module):
+        found.append(
+            Finding(
+                f"The code has {MODEL_DIR} written in it",
+                why="that folder exists in containers only; a local process gets `model_dir`",
+                do="use the argument of load(model_dir), or os.environ['SM_MODEL_DIR']",
+                where=ingredients.module.origin,
+                severity="warning",
+            )
+        )
+    config = ingredients.config
+    wanted = config.container.generate_container.python_version
+    if wanted and wanted != THIS_PYTHON:
+        found.append(
+            Finding(
+                f"The configuration asks for Python {wanted}, this process has {THIS_PYTHON}",
+                why="a local process runs on the interpreter that deploys it",
+                where=config.where("container.generate_container.python_version"),
+                severity="note",
+            )
+        )
+    return found

@@ -1,0 +1,181 @@
+"""Plan an endpoint on SageMaker, serverless or on instances."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+from sageturner_magic.aws import ecr
+from sageturner_magic.aws.account import pricing, quotas, roles
+from sageturner_magic.aws.endpoints.endpoint import Endpoint, find_endpoint, find_version, ours
+from sageturner_magic.aws.endpoints.limits import problems
+from sageturner_magic.aws.names import Names, names
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.storage import s3
+from sageturner_magic.aws.storage.bucket import bucket_findings
+from sageturner_magic.config import Server, Serverless
+from sageturner_magic.deployment.builders import builder_to_push, untried
+from sageturner_magic.deployment.ingredients import gather_for_image
+from sageturner_magic.deployment.plan import Fact, Plan
+from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
+from sageturner_magic.deployment.plans.sagemaker_steps import Work
+from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.errors import Finding
+from sageturner_magic.text import nearby, size
+from sageturner_magic.values import Reporter
+
+
+def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
+    """Check everything that an endpoint on SageMaker needs, and plan its deployment.
+
+    Raises:
+        SageturnerError: Every problem, at once.
+    """
+    config, found = request.config, Collector()
+    found.add(config.check(request.endpoint_type, request.container_mode))
+    compute = config.compute.of(request.endpoint_type)
+    session = found.attempt(request.aws.open)
+    where = session and found.attempt(
+        lambda: names(
+            session,
+            bucket=config.overrides.bucket_name,
+            role=config.overrides.role_name,
+            repository=config.overrides.repository_name,
+        )
+    )
+    ingredients = gather_for_image(request, workspace, reporter, found)
+    if ingredients:
+        found.attempt(lambda: ingredients.check_imports(reporter))
+    reporter.checkpoint()
+    wanted = chosen = None
+    cannot_try: tuple[Finding, ...] = ()
+    if ingredients and compute:
+        instance_type = compute.instance_type if isinstance(compute, Server) else ""
+        wanted = found.attempt(lambda: sagemaker_image(ingredients, instance_type, reporter))
+    if wanted:
+        found.add(wanted.findings)
+        chosen = found.attempt(lambda: builder_to_push(request, wanted.spec, reporter))
+        cannot_try = untried(chosen) if chosen and request.smoke_test else ()
+        found.add(cannot_try)
+        if isinstance(compute, Server) and wanted.ami:
+            compute = compute.model_copy(update={"inference_ami_version": wanted.ami})
+    role_arn, present = "", None
+    if session and where and compute:
+        role_arn, present = _account(request, session, where, compute, found)
+    findings = found.finish()
+    # Whatever is missing here is a finding, so finish() has raised.
+    assert session and where and compute and ingredients and wanted and chosen
+    architecture = wanted.spec.architecture
+    work = Work(
+        ingredients=ingredients,
+        session=session,
+        names=where,
+        role_arn=role_arn,
+        compute=compute,
+        wanted=wanted,
+        chosen=chosen,
+        stored=ecr.find_image(session, where, tag=wanted.tag, architecture=architecture),
+        present=present,
+        try_image=request.smoke_test and not cannot_try,
+    )
+    return Plan(
+        name=config.name,
+        endpoint_type=request.endpoint_type,
+        version=wanted.tag.rpartition("-")[2],
+        facts=_facts(work),
+        findings=findings,
+        steps=work.steps(),
+        lock=nullcontext,
+        result=work.result,
+        ingredients=ingredients,
+        dockerfile=dockerfile_of(wanted.spec),
+        look_up_layers=lambda: work.layers(reporter),
+        requirements=wanted.requirements,
+        expected_s=present.took_s if present else None,
+    )
+
+
+def _account(
+    request: DeployRequest,
+    session: AwsSession,
+    where: Names,
+    compute: Serverless | Server,
+    found: Collector,
+) -> tuple[str, Endpoint | None]:
+    """The role's ARN and the endpoint that is there; what is wrong with either is found."""
+    config = request.config
+    role_arn = _role(request, session, where, found)
+    present = found.attempt(lambda: find_endpoint(session, config.name))
+    if present:
+        found.attempt(lambda: ours(present))
+    serving = present and found.attempt(lambda: find_version(session, present.heads_for))
+    replaced = serving.compute if serving else None
+    found.collect(lambda: quotas.quota_findings(session, compute, replaced))
+    found.add(problems(compute))
+    return role_arn, present
+
+
+def _role(request: DeployRequest, session: AwsSession, where: Names, found: Collector) -> str:
+    """The execution role's ARN; what is wrong with it, and with the bucket, goes to `found`."""
+    config, overrides = request.config, request.config.overrides
+    role = found.attempt(
+        lambda: roles.resolve_role(
+            session, where, role_name=overrides.role_name, role_arn=overrides.role_arn
+        )
+    )
+    studio = None
+    if role is None and not (overrides.role_name or overrides.role_arn):
+        studio = found.attempt(lambda: roles.studio_role(session))
+    if studio:
+        found.add(
+            [
+                Finding(
+                    "The notebook's own execution role is used",
+                    where=studio,
+                    why="setup has not made a role, and this is SageMaker Studio",
+                    severity="note",
+                )
+            ]
+        )
+        return studio
+    found.add(roles.role_findings(role, where))
+    if uri := config.s3_artefact:
+        found.collect(lambda: s3.uri_findings(session, uri, role))
+    elif config.artefact:
+        found.collect(lambda: bucket_findings(session, where))
+    return role.arn if role else where.role_arn
+
+
+def _facts(work: Work) -> tuple[Fact, ...]:
+    config, compute = work.ingredients.config, work.compute
+    artefact = work.ingredients.artefact
+    if isinstance(compute, Serverless):
+        runs = f"serverless, {compute.memory} MB, up to {compute.max_concurrency} at a time"
+    else:
+        runs = f"{compute.initial_instance_count} of {compute.instance_type}"
+    status = work.present.status if work.present else ""
+    deed = {"": "will be created", "Failed": "has failed and will be replaced"}.get(
+        status, "will be updated in place"
+    )
+    image = f"{work.names.repository}:{work.wanted.tag}"
+    if work.stored:
+        image += f", there already ({size(work.stored.size)})"
+    else:
+        image += f", built with {work.chosen.builder.name}, because {work.chosen.reason}"
+    model = config.s3_artefact or "none"
+    if artefact:
+        model = f"{size(artefact.size)} to bucket {work.names.bucket}"
+    hourly = pricing.hourly(work.session, compute)
+    an_hour = f"${hourly:.3f} an hour" if hourly else "nothing"
+    cost = "not known" if hourly is None else f"{an_hour} while nobody calls it"
+    return (
+        Fact("Endpoint", f"{config.name} ({runs}), {deed}"),
+        Fact("Account", f"{work.names.account}, {work.names.region}"),
+        Fact("Code", nearby(work.ingredients.module.origin)),
+        Fact("Packages", packages_text(work.wanted.spec)),
+        Fact("Image", image),
+        *([Fact("GPU", work.wanted.gpu)] if work.wanted.gpu else []),
+        Fact("Artefact", model),
+        Fact("Role", work.role_arn),
+        Fact("Cost", cost),
+    )

@@ -1,0 +1,282 @@
+"""Create or update an endpoint on SageMaker: the steps, and what they pass on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sageturner_magic.aws import ecr
+from sageturner_magic.aws.endpoints import autoscaling, rollout
+from sageturner_magic.aws.endpoints.endpoint import Endpoint
+from sageturner_magic.aws.endpoints.limits import SERVERLESS_IMAGE_BYTES
+from sageturner_magic.aws.endpoints.spec import EndpointSpec
+from sageturner_magic.aws.names import Names
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.storage import upload
+from sageturner_magic.config import Config, Server, Serverless
+from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.ingredients import Ingredients
+from sageturner_magic.deployment.plan import Done, Step
+from sageturner_magic.deployment.plans.images import WantedImage
+from sageturner_magic.deployment.tried import trial_step
+from sageturner_magic.endpoints.container.runner import ContainerSpec
+from sageturner_magic.endpoints.container.smoke import smoke_test
+from sageturner_magic.endpoints.deployed_code import remember
+from sageturner_magic.errors import DeploymentCancelled, ImageError
+from sageturner_magic.image.builders import ChosenBuilder
+from sageturner_magic.image.layers.maker import PlannedLayer
+from sageturner_magic.image.spec import BuiltImage, Destination
+from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.text import duration, size
+from sageturner_magic.values import ImageRef, Reporter
+
+
+@dataclass
+class Work:
+    """What the plan's checks found, and what each step adds for the next.
+
+    Attributes:
+        stored: The image, if the registry has it already.
+        present: The endpoint, if it exists.
+        try_image: The image is run on this machine before it is pushed.
+        image: The pushed image.
+        deed: What `rollout.apply` did.
+        example: What example_request() returned, as JSON.
+    """
+
+    ingredients: Ingredients
+    session: AwsSession
+    names: Names
+    role_arn: str
+    compute: Serverless | Server
+    wanted: WantedImage
+    chosen: ChosenBuilder
+    stored: ImageRef | None
+    present: Endpoint | None
+    try_image: bool
+    begin: float = field(default_factory=time.monotonic)
+    built: BuiltImage | None = None
+    image: ImageRef | None = None
+    artefact_uri: str | None = None
+    deed: str = ""
+    example: str = ""
+    endpoint: EndpointSpec | None = None
+
+    def try_code(self, reporter: Reporter) -> Done:
+        done, self.example = trial_step(self.ingredients, reporter)
+        return done
+
+    def build(self, reporter: Reporter) -> Done:
+        self.built = self.chosen.builder.build(self.wanted.spec, reporter)
+        refuse_too_large(self.built, self.compute)
+        return Done(size(self.built.size), reused=self.built.reused)
+
+    def try_out(self, reporter: Reporter) -> Done:
+        assert self.built is not None
+        unpacked = self.chosen.builder.unpack(self.built, reporter)
+        serverless = self.compute.memory if isinstance(self.compute, Serverless) else None
+        artefact = self.ingredients.artefact
+        report = smoke_test(
+            ContainerSpec(
+                self.built.tag if unpacked else self.built.reference,
+                self.ingredients.config.name,
+                model=str(artefact.folder) if artefact else None,
+                environment=self._environment(),
+                serverless_mb=serverless,
+                unpacked=unpacked,
+            ),
+            reporter,
+            module=self.ingredients.module if self.wanted.generated else None,
+        )
+        for finding in report.findings:
+            reporter.log(str(finding))
+        answered = f", answered in {duration(report.answer_s)}" if report.answer else ""
+        return Done(f"ready in {duration(report.ready_s)}{answered}")
+
+    def push(self, reporter: Reporter) -> Done:
+        repository, notes = ecr.ensure_repository(self.session, self.names)
+        for note in notes:
+            reporter.log(note)
+        assert self.built is not None
+        self.image = self.chosen.builder.push(self.built, self._destination(repository), reporter)
+        return Done(f"{size(self.image.size)} compressed")
+
+    def layers(self, reporter: Reporter) -> tuple[PlannedLayer, ...]:
+        """The layers of an image that is to be built, and where each is already."""
+        if self.stored is not None or self.chosen.builder.needs_engine:
+            # Only a build shows the layers of an engine: the registry need not be asked.
+            return ()
+        repository = ecr.find_repository(self.session, self.names)
+        destination = self._destination(repository) if repository else None
+        return self.chosen.builder.planned(self.wanted.spec, destination, reporter)
+
+    def _destination(self, repository: ecr.Repository) -> Destination:
+        tokens = ecr.EcrCredentials(self.session)
+        given: ecr.Credentials | None = None
+
+        def credentials() -> Credentials:
+            nonlocal given
+            # The registry asks again when it has refused what it was given.
+            given = tokens.renew(given) if given else tokens.get()
+            return Credentials(given.username, given.password)
+
+        return Destination(repository.uri, credentials)
+
+    def upload(self, reporter: Reporter) -> Done:
+        artefact = self.ingredients.artefact
+        assert artefact is not None
+        server = isinstance(self.compute, Server)
+        send = upload.upload_prefix if server else upload.upload_archive
+        self.artefact_uri = send(self.session, self.names, artefact, reporter)
+        return Done(size(artefact.size))
+
+    def apply(self, reporter: Reporter) -> Done:
+        self.endpoint = self.endpoint_spec()
+        self.deed = rollout.apply(self.session, self.endpoint, pause=pausing(reporter))
+        return Done(f"{self.deed}, version {self.endpoint.version}", self.deed == "unchanged")
+
+    def wait(self, reporter: Reporter) -> Done:
+        assert self.endpoint is not None
+        return wait_until_settled(
+            self.session, self.endpoint.name, self.endpoint.resource, self.begin, reporter
+        )
+
+    def scale(self, reporter: Reporter) -> Done:
+        wanted = self.compute.autoscaling if isinstance(self.compute, Server) else None
+        return Done(autoscaling.ensure(self.session, self.ingredients.config.name, wanted))
+
+    def endpoint_spec(self) -> EndpointSpec:
+        """The specification of the endpoint with the pushed image."""
+        image = self.image or self.stored
+        assert image is not None
+        config, artefact = self.ingredients.config, self.ingredients.artefact
+        return make_endpoint_spec(
+            config,
+            image.pinned,
+            self.role_arn,
+            self.compute,
+            self.artefact_uri or config.s3_artefact,
+            artefact.digest if artefact else "",
+            self._environment(),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return self.ingredients.request.config.container_environment(
+            self.ingredients.request.container_mode
+        )
+
+    def result(self) -> Deployment:
+        assert self.endpoint is not None
+        request, module = self.ingredients.request, self.ingredients.module
+        name = self.endpoint.name
+        request.code.deployed(name)
+        remember(name, self.endpoint.version, module)
+        return Deployment(
+            name=name,
+            endpoint_type=request.endpoint_type,
+            version=self.endpoint.version,
+            url="",
+            token="",
+            origin=module.origin,
+            seconds=time.monotonic() - self.begin,
+            unchanged=self.deed == "unchanged",
+            example=self.example,
+            region=self.session.region,
+            profile=self.session.profile or "",
+        )
+
+    def steps(self) -> tuple[Step, ...]:
+        found: list[Step] = []
+        tried: tuple[str, ...] = ()
+        if self.wanted.generated and self.ingredients.request.smoke_test:
+            found.append(Step("trial", "Try the code", self.try_code))
+            tried = ("trial",)
+        if self.stored is None:
+            found.append(Step("build", "Build the image", self.build, tried))
+            ready = ("build",)
+            if self.try_image:
+                found.append(Step("try", "Try the image", self.try_out, ready))
+                ready = ("try",)
+            found.append(Step("push", "Push the image", self.push, ready))
+        if self.ingredients.artefact is not None:
+            found.append(Step("upload", "Upload the model", self.upload, tried))
+        before = tuple(step.key for step in found)
+        done = self.present.status if self.present else ""
+        verb = "Update" if done == "InService" else "Create"
+        found.append(Step("endpoint", f"{verb} the endpoint", self.apply, before))
+        found.append(Step("wait", "Wait until it is InService", self.wait, ("endpoint",)))
+        if isinstance(self.compute, Server):
+            found.append(Step("scale", "Set up autoscaling", self.scale, ("wait",)))
+        return tuple(found)
+
+
+def refuse_too_large(image: BuiltImage, compute: Serverless | Server) -> None:
+    """Raises ImageError for an image that a serverless endpoint would not take."""
+    if isinstance(compute, Serverless) and image.size > SERVERLESS_IMAGE_BYTES:
+        raise ImageError(
+            f"The image has {size(image.size)}, a serverless endpoint takes"
+            f" {size(SERVERLESS_IMAGE_BYTES)}",
+            where=f"image {image.reference}",
+            do="leave out packages that the model does not need, keep its weights in `artefact`"
+            " and not in the image, or deploy with `-e server`",
+        )
+
+
+def wait_until_settled(
+    session: AwsSession, name: str, wanted: str, begin: float, reporter: Reporter
+) -> Done:
+    """Watch an endpoint until it has settled on the endpoint config `wanted`."""
+    status = ""
+    try:
+        for update in rollout.watch(session, name, pause=pausing(reporter)):
+            seen = update.endpoint
+            now = f"{seen.status} {seen.variant_status}".strip()
+            if now != status:
+                reporter.log(f"{duration(update.elapsed)}: {now}")
+                status = now
+            ready, desired = seen.instances
+            if desired:
+                reporter.progress(ready, desired, "instances")
+    except DeploymentCancelled:
+        raise DeploymentCancelled(
+            f"`{name}` is no longer watched; SageMaker goes on with it (it is {status})",
+            why="an endpoint that is being created or updated cannot be stopped",
+            do=f"`sageturner status {name}` shows how far it is; once it has settled,"
+            f" `sageturner delete {name}` removes it",
+        ) from None
+    rollout.settle(session, update.endpoint, wanted, time.monotonic() - begin)
+    return Done(update.endpoint.status)
+
+
+def pausing(reporter: Reporter) -> Callable[[float], None]:
+    def pause(seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            reporter.checkpoint()
+            time.sleep(min(left, 0.2))
+
+    return pause
+
+
+def make_endpoint_spec(
+    config: Config,
+    image: str,
+    role_arn: str,
+    compute: Serverless | Server,
+    artefact_uri: str | None,
+    artefact_digest: str,
+    environment: dict[str, str],
+) -> EndpointSpec:
+    return EndpointSpec(
+        name=config.name,
+        image=image,
+        role_arn=role_arn,
+        compute=compute,
+        artefact_uri=artefact_uri,
+        artefact_digest=artefact_digest,
+        environment=environment,
+        network=config.network,
+        kms_key=config.kms_key,
+        tags=config.tags,
+    )

@@ -1,0 +1,1 @@
+"""Run load() and predict() in a clean process before anything is deployed."""

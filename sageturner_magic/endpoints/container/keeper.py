@@ -1,0 +1,126 @@
+"""The process that holds one container: `python -m …keeper`, started by `keeping.keep`.
+
+It starts the container, copies its output to its own, and writes down what becomes of it. The
+container ends with it: in good order at SIGTERM, at once at SIGUSR1 or when the lifeline is cut.
+So nothing is left when the kernel that asked for the container is killed, at whatever moment.
+
+Environment:
+    SAGETURNER_CONTROL      path of the state file (see `keeping.Kept`); `spec.json` beside it is
+                            the container to run
+    SAGETURNER_LIFELINE_FD  read end of the owner's pipe; unset when the container may outlive it
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sageturner_magic.endpoints.children import LIFELINE
+from sageturner_magic.endpoints.container import sandbox
+from sageturner_magic.endpoints.container.runner import (
+    Container,
+    ContainerSpec,
+    Exit,
+    run_container,
+)
+from sageturner_magic.errors import EndpointError
+from sageturner_magic.values import UnpackedImage
+
+CONTROL = "SAGETURNER_CONTROL"
+
+
+class _State:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._said: dict[str, Any] = {}
+
+    def say(self, **said: Any) -> None:
+        """Add to the state file; whoever reads it sees all of it or none."""
+        self._said |= said
+        unfinished = self._path.with_suffix(".new")
+        unfinished.write_text(json.dumps(self._said))
+        unfinished.replace(self._path)
+
+
+def main() -> int:
+    """Hold the container until it ends or has to."""
+    path = Path(os.environ[CONTROL])
+    state = _State(path)
+    # A SimpleQueue may be put to from a signal handler.
+    news: queue.SimpleQueue[str] = queue.SimpleQueue()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, lambda *_: news.put("cut"))
+    signal.signal(signal.SIGTERM, lambda *_: news.put("stop"))
+    if LIFELINE in os.environ:
+        _in_thread(_watch, int(os.environ[LIFELINE]), news)
+    told = json.loads((path.parent / "spec.json").read_text())
+    grace_s, unpacked = told.pop("grace_s"), told.pop("unpacked")
+    spec = ContainerSpec(**told, unpacked=_unpacked(unpacked))
+    state.say(state="starting")
+    try:
+        container = _started(spec, path.parent / "scratch")
+    except EndpointError as error:
+        state.say(state="refused", finding=asdict(error.findings[0]))
+        return 1
+    try:
+        state.say(state="running", id=container.id, port=container.port)
+        copied = _in_thread(_copy, container)
+        _in_thread(_wait, container, news)
+        what = news.get()
+        if what == "cut":
+            return 1
+        ended = container.stop(grace_s) if what == "stop" else container.exit()
+        copied.join(timeout=5)
+        state.say(state="ended", exit=asdict(ended or Exit(-1)))
+    finally:
+        container.remove()
+    return 0
+
+
+def _unpacked(told: dict[str, Any] | None) -> UnpackedImage | None:
+    return UnpackedImage(**{**told, "command": tuple(told["command"])}) if told else None
+
+
+def _started(spec: ContainerSpec, scratch: Path) -> Container:
+    if spec.unpacked is None:
+        return run_container(spec)
+    # As long as this process lives, nobody removes the image's folder.
+    lock = os.open(f"{spec.unpacked.root}.lock", os.O_RDWR | os.O_CREAT)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    scratch.mkdir()
+    return sandbox.run(spec, scratch)
+
+
+def _in_thread(work: Any, *arguments: Any) -> threading.Thread:
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch(lifeline: int, news: queue.SimpleQueue[str]) -> None:
+    while os.read(lifeline, 1):
+        pass
+    news.put("cut")
+
+
+def _wait(container: Container, news: queue.SimpleQueue[str]) -> None:
+    container.wait()
+    news.put("ended")
+
+
+def _copy(container: Container) -> None:
+    for piece in container.output():
+        sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

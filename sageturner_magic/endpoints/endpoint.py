@@ -1,0 +1,247 @@
+"""An endpoint by name, wherever it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sageturner_magic.context import AwsOptions
+from sageturner_magic.endpoints import deployed_code
+from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
+from sageturner_magic.endpoints.local import LocalState, LocalTarget
+from sageturner_magic.endpoints.payload import encode
+from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
+from sageturner_magic.endpoints.sagemaker import SageMakerTarget
+from sageturner_magic.endpoints.server_log import with_cells
+from sageturner_magic.endpoints.usage import Usage
+from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
+from sageturner_magic.values import REQUEST_SECONDS, Request
+
+MOST_HOURS = 455 * 24
+"""As long as CloudWatch keeps anything."""
+
+
+class Endpoint:
+    """An endpoint that was deployed, by its name.
+
+    Example:
+        >>> digits = Endpoint("digits")
+        >>> digits.invoke({"pixels": [0.0] * 64})["digit"]
+        4
+    """
+
+    def __init__(self, name: str, *, profile: str | None = None, region: str | None = None) -> None:
+        """
+        Args:
+            name: Its name. A local endpoint comes before one on SageMaker.
+            profile: AWS profile. With a profile or a region, only SageMaker is searched.
+            region: AWS region.
+
+        Raises:
+            EndpointError: There is no local endpoint of that name, and AWS cannot be asked. That
+                there is none on SageMaker is said when it is used: asking first would cost every
+                request a second call, and its caller more permissions.
+        """
+        self.name = name
+        self._target = _find(name, AwsOptions(profile, region))
+
+    @classmethod
+    def at(cls, name: str, aws: AwsOptions) -> Endpoint:
+        """Find the endpoint `name` where `aws` says. Raises EndpointError as the constructor."""
+        return cls(name, profile=aws.profile, region=aws.region)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine."""
+        return isinstance(self._target, LocalTarget)
+
+    def describe(self) -> EndpointDescription:
+        """Its status, version, address and cost."""
+        return self._target.describe(self.name)
+
+    @property
+    def url(self) -> str:
+        """Base address for HTTP clients; empty on SageMaker, where AWS signs requests."""
+        return self._target.describe(self.name).url if self.is_local else ""
+
+    def invoke(
+        self,
+        payload: object,
+        *,
+        content_type: str | None = None,
+        accept: str | None = None,
+        timeout_s: float = REQUEST_SECONDS,
+    ) -> Prediction:
+        """Send one request and return the decoded answer.
+
+        Args:
+            payload: Anything JSON can hold (numpy, pandas and dates too); bytes go as they are.
+            content_type: Media type of the request; JSON unless the payload is bytes.
+            accept: Media type wanted for the answer.
+            timeout_s: Seconds to wait for the answer.
+
+        Raises:
+            InvocationError: The payload, the endpoint or the model is at fault; it says which,
+                with the model's own message and frames.
+            EndpointError: The endpoint is no longer there.
+        """
+        return self.send(encode(payload, content_type, accept, timeout_s))
+
+    def send(self, request: Request) -> Prediction:
+        """Send a request that is encoded already; see `invoke`."""
+        try:
+            return self._target.invoke(self.name, request)
+        except InvocationError as error:
+            raise self._told(error) from error.__cause__
+
+    def _told(self, error: InvocationError) -> InvocationError:
+        """`error` with the notebook's cells in place of lines of sageturner.py."""
+        lines = deployed_code.cells(self._target, self.name)
+        told = InvocationError(error.findings[0].what, status=error.status)
+        told.findings = tuple(
+            replace(
+                finding,
+                why=with_cells(finding.why, lines),
+                details=with_cells(finding.details, lines),
+            )
+            for finding in error.findings
+        )
+        return told
+
+    def invoke_stream(
+        self,
+        payload: object,
+        *,
+        content_type: str | None = None,
+        accept: str | None = None,
+        timeout_s: float = REQUEST_SECONDS,
+    ) -> PredictionStream:
+        """Send one request and read the answer as the model makes it.
+
+        Args:
+            payload, content_type, accept: As for `invoke`.
+            timeout_s: Seconds to wait for each piece of a local endpoint's answer (SageMaker has
+                limits of its own: 60 s to the first byte, 8 minutes in all).
+
+        Returns:
+            An iterator over the pieces that `predict` yields.
+
+        Raises:
+            InvocationError: As for `invoke`; also in the middle of the answer.
+            EndpointError: The endpoint is no longer there.
+
+        Example:
+            >>> for token in Endpoint("chat").invoke_stream({"prompt": "Once upon"}):
+            ...     print(token, end="", flush=True)
+        """
+        return self.send_stream(encode(payload, content_type, accept, timeout_s))
+
+    def send_stream(self, request: Request) -> PredictionStream:
+        """Send a request that is encoded already; see `invoke_stream`."""
+        try:
+            stream = self._target.invoke_stream(self.name, request)
+        except InvocationError as error:
+            raise self._told(error) from error.__cause__
+        return stream.telling(self._told)
+
+    def sender(self, request: Request, connections: int) -> Send:
+        """Return a function that sends this request once per call and returns the outcome.
+
+        Args:
+            connections: How many threads call it at a time.
+        """
+        return self._target.sender(self.name, request, connections)
+
+    def example_request(self) -> object:
+        """The value of the code's example_request(); None without one, and on SageMaker."""
+        return self._target.example_request(self.name)
+
+    def example_payload(self) -> object:
+        """The value of the code's example_request(). Raises UsageError without one."""
+        payload = self.example_request()
+        if payload is None:
+            raise UsageError(
+                "There is no payload",
+                why=f"the code of `{self.name}` has no example_request()",
+                do="write one after the name",
+            )
+        return payload
+
+    def usage(self, hours: float = 3.0) -> Usage:
+        """Requests, errors and latencies of the last hours (of a local one, of its server).
+
+        Raises:
+            AwsError: CloudWatch does not tell.
+            EndpointError: The local server does not.
+            UsageError: The range makes no sense.
+        """
+        if not 0 < hours <= MOST_HOURS:
+            raise UsageError(
+                f"`--hours` is {hours:g}", do=f"choose more than 0 and at most {MOST_HOURS:,}"
+            )
+        return self._target.usage(self.name, hours)
+
+    def price(self) -> Price:
+        """What it costs, as far as that is known."""
+        return self._target.price(self.name)
+
+    def logs(self) -> Iterator[str]:
+        """The lines that its server wrote so far, oldest first."""
+        return self._with_cells(self._target.logs(self.name))
+
+    def follow(self) -> Iterator[str]:
+        """The same, then new lines as they come, until its server ends."""
+        return self._with_cells(self._target.follow(self.name))
+
+    def _with_cells(self, lines: Iterator[str]) -> Iterator[str]:
+        known = deployed_code.cells(self._target, self.name)
+        for line in lines:
+            yield with_cells(line, known)
+
+    def source(self) -> str:
+        """The sageturner.py that it runs. Raises EndpointError where there is none."""
+        return deployed_code.source(self._target, self.name)
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.name!r})"
+
+
+def is_local(name: str, aws: AwsOptions) -> bool:
+    """Whether `name` means a local endpoint, which comes before one on SageMaker."""
+    return aws.includes_local and LocalState().read(name) is not None
+
+
+def _find(name: str, aws: AwsOptions) -> LocalTarget | SageMakerTarget:
+    if is_local(name, aws):
+        return LocalTarget()
+    try:
+        return SageMakerTarget(aws.open())
+    except AwsError as error:
+        if not aws.includes_local:
+            raise
+        raise LocalTarget().missing(
+            name, f"SageMaker was not asked ({error.findings[0].what})"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Endpoints. Attributes: endpoints (local ones first), notes, now (seconds since the epoch)."""
+
+    endpoints: tuple[EndpointDescription, ...]
+    notes: tuple[Finding, ...]
+    now: float
+
+
+def listing(aws: AwsOptions) -> Listing:
+    """List all endpoints, with a note where AWS could not be asked."""
+    local = LocalTarget().list() if aws.includes_local else []
+    try:
+        return Listing((*local, *SageMakerTarget(aws.open()).list()), (), time.time())
+    except AwsError as error:
+        if not aws.includes_local:
+            raise
+        what = "Endpoints on SageMaker are not listed"
+        note = Finding(what, why=error.findings[0].what, severity="note")
+        return Listing(tuple(local), (note,), time.time())

@@ -1,0 +1,170 @@
+"""One model server as a child process: start it, watch it, end it.
+
+The server's side of this contract (environment, control socket) stands in the docstring of the
+`server` room.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from sageturner_magic.endpoints import children
+
+DRAIN_SECONDS = 30.0
+"""SIGTERM to SIGKILL, as SageMaker allows."""
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """What the server says of itself on its control socket.
+
+    Attributes:
+        state: `loading`, `ready`, `failed` or `draining`.
+        error: Type, message and traceback lines of a load() that failed.
+    """
+
+    state: str
+    pid: int
+    load_seconds: float | None
+    error: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A model server that was started by this process.
+
+    Attributes:
+        pid, started: The process and its creation time.
+        port: TCP port on 127.0.0.1.
+        control: Path of the control socket.
+        log: Everything the server and the user's code print.
+    """
+
+    pid: int
+    started: float
+    port: int
+    control: str
+    log: Path
+
+    def exit_code(self) -> int | None:
+        """The exit status (negative for a signal), or None while it runs."""
+        return children.exit_code(self.pid)
+
+
+def bind() -> socket.socket:
+    """A listening socket on a free port of 127.0.0.1."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(2048)
+    return listener
+
+
+def start(
+    *,
+    python: str,
+    program: Path,
+    model: Path,
+    log: Path,
+    listener: socket.socket,
+    token: str,
+    serving: Mapping[str, Any],
+    environment: Mapping[str, str],
+    tied: bool,
+    replaces: bool,
+) -> LocalServer:
+    """Start a model server on `listener`.
+
+    Args:
+        python: The interpreter that runs the user's code.
+        environment: The user's own variables, on top of this process's.
+        tied: The server ends when this process ends, however that happens.
+        replaces: Another server still answers on `listener`: do not accept before ready.
+
+    Raises:
+        EndpointError: The interpreter cannot be started.
+    """
+    control = Path(tempfile.mkdtemp(prefix="sageturner-"), "control")
+    variables = {
+        **environment,
+        "SAGETURNER_PROGRAM_DIR": str(program),
+        "SM_MODEL_DIR": str(model),
+        "SAGETURNER_SERVING": json.dumps(serving),
+        "SAGETURNER_TOKEN": token,
+        "SAGETURNER_LISTEN_FD": str(listener.fileno()),
+        "SAGETURNER_CONTROL": str(control),
+        "SAGETURNER_LOG": "text",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if replaces:
+        variables["SAGETURNER_ACCEPT"] = "ready"
+    main = resources.files("sageturner_magic") / "server" / "__main__.py"
+    child = children.spawn(
+        [python, str(main), "serve"],
+        folder=program,
+        environment=variables,
+        log=log,
+        inherited=[listener.fileno()],
+        tied=tied,
+    )
+    return LocalServer(child.pid, child.started, listener.getsockname()[1], str(control), log)
+
+
+def new_token() -> str:
+    """A token as Jupyter makes one: 192 random bits in hex."""
+    return secrets.token_hex(24)
+
+
+def ask(control: str, timeout_s: float = 2.0) -> tuple[ServerState, socket.socket] | None:
+    """The state of the server behind `control` and its listening socket (the caller closes it).
+
+    None when nobody answers there.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(timeout_s)
+        try:
+            connection.connect(control)
+            data, descriptors, _, _ = socket.recv_fds(connection, 65536, 1)
+            if not descriptors:
+                return None
+            listener = socket.socket(fileno=descriptors[0])
+            while not data.endswith(b"\n") and (more := connection.recv(65536)):
+                data += more
+        except OSError:
+            return None
+    try:
+        said = json.loads(data)
+    except ValueError:
+        listener.close()
+        return None
+    state = ServerState(said["state"], said["pid"], said.get("load_seconds"), said.get("error"))
+    return state, listener
+
+
+def state_of(control: str) -> ServerState | None:
+    """As `ask`, without the socket."""
+    answer = ask(control)
+    if answer is None:
+        return None
+    answer[1].close()
+    return answer[0]
+
+
+def stop(process: psutil.Process, control: str, grace_s: float = DRAIN_SECONDS) -> None:
+    """SIGTERM, so that requests in flight are answered; after `grace_s` SIGKILL for the rest.
+
+    Afterwards no process of the server is left. Stopping one that has ended is fine.
+    """
+    children.end(process, grace_s)
+    shutil.rmtree(Path(control).parent, ignore_errors=True)

@@ -1,0 +1,96 @@
+"""What serves a local endpoint, a process or a container: its state, and its end."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sageturner_magic.endpoints import children
+from sageturner_magic.endpoints.container import kept, runner
+from sageturner_magic.endpoints.local import server_process
+from sageturner_magic.endpoints.local.state import LocalRecord
+
+STATUS = {
+    "loading": "Creating",
+    "ready": "InService",
+    "draining": "Deleting",
+    "failed": "Failed",
+}
+"""The server's own state -> SageMaker's EndpointStatus."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How an endpoint is.
+
+    Attributes:
+        status: SageMaker's EndpointStatus.
+        trouble: What is wrong, in a line; empty when nothing is.
+    """
+
+    status: str
+    trouble: str = ""
+
+
+def condition(record: LocalRecord) -> Condition:
+    """Ask the server of `record` how it is."""
+    if record.server() is None:
+        return Condition("OutOfService", f"{_end_of(record)}; deploy it again")
+    if record.image:
+        return _of_container(record.port)
+    answer = server_process.state_of(record.control)
+    if answer is None:
+        return Condition("Failed", "its server runs but does not answer")
+    return Condition(STATUS.get(answer.state, "Failed"))
+
+
+def _end_of(record: LocalRecord) -> str:
+    if not record.image:
+        return "its server has ended"
+    said = kept.read_state(record.control)
+    reason = runner.exit_reason(said.exit, None) if said and said.exit else ""
+    return "its container has ended" + (f" ({reason})" if reason else "")
+
+
+def _of_container(port: int) -> Condition:
+    answer = kept.ping(port)
+    if answer is None:
+        return Condition("Failed", "its container runs but does not answer /ping within 2 s")
+    status, body = answer
+    if status == 200:
+        return Condition("InService")
+    with suppress(ValueError, AttributeError, TypeError):
+        # Our own server says why.
+        state = STATUS.get(json.loads(body).get("status"), "")
+        if state:
+            return Condition(state)
+    return Condition("Failed", f"its /ping answers {status}")
+
+
+def end(record: LocalRecord, home: str, keep: str = "") -> None:
+    """Let the server of `record` finish its requests and end; nothing of it is left.
+
+    Finishes what an earlier `end` began, also where a keeper was killed.
+
+    Args:
+        home: What the endpoint's containers are labelled with.
+        keep: Id of the container that stays, if there is one.
+
+    Raises:
+        EndpointError: A container may be left, because no Docker engine answers.
+    """
+    server = record.server()
+    if not record.image:
+        if server:
+            server_process.stop(server, record.control)
+        else:
+            children.forget(record.pid)
+        return
+    if server:
+        kept.end(server)
+    else:
+        children.forget(record.pid)
+    if record.engine_image:
+        runner.remove_containers(home, keep)
+    kept.forget(record.control)

@@ -1,0 +1,1 @@
+"""Measure endpoints: costs, usage, load tests."""

@@ -1,0 +1,202 @@
+"""Sending many requests at a time to an endpoint, and measuring what comes back."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+
+from sageturner_magic.context import HERE, AwsOptions
+from sageturner_magic.endpoints.endpoint import Endpoint
+from sageturner_magic.endpoints.kind import Price, Send
+from sageturner_magic.endpoints.measured.load_result import LoadTest, Timed
+from sageturner_magic.endpoints.payload import encode
+from sageturner_magic.errors import InvocationCancelled, UsageError
+from sageturner_magic.values import REQUEST_SECONDS
+
+REDRAWS = 5
+"""How often a second a load test that runs is drawn."""
+
+MOST_CONCURRENT = 1000
+"""Threads that one process can sensibly hold."""
+
+
+class LoadRun:
+    """A load test in threads of its own, one for each request at a time; `watch` runs it."""
+
+    def __init__(
+        self, endpoint: str, send: Send, *, requests: int, concurrency: int, price: Price
+    ) -> None:
+        self.endpoint = endpoint
+        self.wanted = requests
+        self.concurrency = min(concurrency, requests)
+        self._send = send
+        self._price = price
+        self._turns = itertools.count()
+        self._timed: list[Timed] = []
+        self._failed = 0
+        self._error: BaseException | None = None
+        self._stop = threading.Event()
+        self._begin = self._end = 0.0
+        self._done = threading.Event()
+        self._running = self.concurrency
+        self._lock = threading.Lock()
+
+    def _work(self) -> None:
+        try:
+            # next() of a count is one step of the interpreter: no two threads get one turn.
+            while not self._stop.is_set() and next(self._turns) < self.wanted:
+                begin = time.perf_counter()
+                timed = Timed(self._send(), time.perf_counter() - begin)
+                with self._lock:
+                    self._timed.append(timed)
+                    self._failed += bool(timed.attempt.trouble)
+        except BaseException as error:
+            # Not what an endpoint may do: `result` raises it.
+            self._error = error
+            self._stop.set()
+        finally:
+            with self._lock:
+                self._running -= 1
+                if not self._running:
+                    self._end = time.perf_counter()
+                    self._done.set()
+
+    @property
+    def sent(self) -> int:
+        """Requests that were answered or failed so far."""
+        return len(self._timed)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return self._failed
+
+    def seconds(self) -> float:
+        """How long it has been running, or ran."""
+        return (self._end or time.perf_counter()) - self._begin if self._begin else 0.0
+
+    def stop(self) -> None:
+        """Send no further requests; those that are under way are waited for."""
+        self._stop.set()
+
+    def watch(self, redraw: Callable[[], None]) -> None:
+        """Send the requests, and call `redraw` at most `REDRAWS` times a second meanwhile.
+
+        The first interrupt sends no further requests and waits for those that are under way.
+
+        Raises:
+            InvocationCancelled: It was interrupted a second time.
+        """
+        waiting = [
+            threading.Thread(target=self._work, name="sageturner-load", daemon=True)
+            for _ in range(self.concurrency)
+        ]
+        self._begin = time.perf_counter()
+        while True:
+            try:
+                while waiting:
+                    waiting.pop().start()
+                while not self._done.wait(1 / REDRAWS):
+                    redraw()
+                break
+            except KeyboardInterrupt:
+                if self._stop.is_set():
+                    raise InvocationCancelled(
+                        "The load test was left before all answers had come"
+                    ) from None
+                self.stop()
+        redraw()
+
+    def result(self) -> LoadTest:
+        """What was measured so far."""
+        if self._error is not None:
+            raise self._error
+        timed = tuple(self._timed)
+        cost, note = _cost(self._price, sum(each.seconds for each in timed))
+        return LoadTest(
+            self.endpoint, self.wanted, self.concurrency, self.seconds(), timed, cost, note
+        )
+
+
+def _cost(price: Price, busy: float) -> tuple[float | None, str]:
+    """Dollars for `busy` seconds of requests, and what the endpoint costs anyway."""
+    note = f"${price.hour:.3f} an hour for the endpoint, called or not" if price.hour else ""
+    if price.busy_second is None:
+        return None, "what serverless costs here is not known"
+    if price.hour is None:
+        return None, "what the instances cost here is not known"
+    return price.busy_second * busy, note
+
+
+def start_load_test(
+    name: str,
+    payload: object = None,
+    *,
+    requests: int = 200,
+    concurrency: int = 8,
+    content_type: str | None = None,
+    accept: str | None = None,
+    timeout_s: float = REQUEST_SECONDS,
+    aws: AwsOptions = HERE,
+) -> LoadRun:
+    """Return a load test that `watch` runs; see `load_test`."""
+    for flag, value, most in (
+        ("--requests", requests, None),
+        ("--concurrency", concurrency, MOST_CONCURRENT),
+    ):
+        if value < 1 or (most and value > most):
+            raise UsageError(
+                f"`{flag}` is {value}",
+                do=f"choose from 1 to {most:,}" if most else "choose 1 or more",
+            )
+    endpoint = Endpoint.at(name, aws)
+    payload = endpoint.example_payload() if payload is None else payload
+    return LoadRun(
+        name,
+        endpoint.sender(encode(payload, content_type, accept, timeout_s), concurrency),
+        requests=requests,
+        concurrency=concurrency,
+        price=endpoint.price(),
+    )
+
+
+def load_test(
+    name: str,
+    payload: object = None,
+    *,
+    requests: int = 200,
+    concurrency: int = 8,
+    content_type: str | None = None,
+    accept: str | None = None,
+    timeout_s: float = REQUEST_SECONDS,
+    aws: AwsOptions = HERE,
+) -> LoadTest:
+    """Send real requests, several at a time, and say how they were answered.
+
+    An interrupt ends it early and keeps what was measured.
+
+    Args:
+        name: The endpoint.
+        payload: As for `invoke`; a local endpoint's example_request() where it is left out.
+        requests: How many to send.
+        concurrency: How many at a time, each over a connection of its own.
+        content_type, accept, timeout_s: As for `invoke`.
+
+    Raises:
+        UsageError: A number that makes no sense, or no payload.
+        EndpointError: There is no such endpoint.
+    """
+    run = start_load_test(
+        name,
+        payload,
+        requests=requests,
+        concurrency=concurrency,
+        content_type=content_type,
+        accept=accept,
+        timeout_s=timeout_s,
+        aws=aws,
+    )
+    run.watch(lambda: None)
+    return run.result()

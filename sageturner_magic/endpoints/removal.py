@@ -1,0 +1,264 @@
+"""What is removed with an endpoint, or once nothing uses it: decided first, shown, then done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from sageturner_magic.aws import ecr
+from sageturner_magic.aws.account import roles
+from sageturner_magic.aws.ecr import StoredImage
+from sageturner_magic.aws.endpoints import logs
+from sageturner_magic.aws.endpoints.endpoint import (
+    Endpoint,
+    Version,
+    busy,
+    delete_endpoint,
+    delete_version,
+    find_endpoint,
+    list_endpoints,
+    list_versions,
+    ours,
+)
+from sageturner_magic.aws.endpoints.rollout import wait_until_gone
+from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.storage import s3
+from sageturner_magic.aws.storage.bucket import bucket_region, delete_bucket
+from sageturner_magic.aws.storage.s3 import StoredArtefact
+from sageturner_magic.errors import SageturnerError
+from sageturner_magic.text import size
+
+ORPHAN_AGE_S = 24 * 3600.0
+"""What is younger may belong to a deployment that is under way."""
+
+_STORED = re.compile(rf"s3://(?P<bucket>[^/]+)/{s3.ARTEFACTS}[0-9a-f]{{64}}/")
+_PUSHED = re.compile(r"[^/]+/(?P<repository>.+)@sha256:")
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What will be removed. Nothing in it is used by anything that stays.
+
+    Attributes:
+        names: Where images and artefacts lie.
+        endpoint: Its name; empty when there is none to remove.
+        versions: Models and endpoint configs.
+        images: In the repository.
+        artefacts: In the bucket.
+    """
+
+    names: Names
+    endpoint: str
+    versions: tuple[Version, ...]
+    images: tuple[StoredImage, ...]
+    artefacts: tuple[StoredArtefact, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.endpoint or self.versions or self.images or self.artefacts)
+
+    def lines(self) -> list[str]:
+        """What will be removed, a line each."""
+        return [
+            *([f"endpoint {self.endpoint}"] if self.endpoint else []),
+            *(f"model and endpoint config {version.resource}" for version in self.versions),
+            *(
+                f"image {', '.join(image.tags) or image.digest} ({size(image.size)})"
+                for image in self.images
+            ),
+            *(
+                f"artefact {artefact.digest[:12]} ({size(artefact.size)})"
+                for artefact in self.artefacts
+            ),
+        ]
+
+
+def unused(
+    gone: Iterable[Version],
+    staying: Iterable[Version],
+    images: Iterable[StoredImage],
+    artefacts: Iterable[StoredArtefact],
+    names: Names,
+) -> tuple[tuple[StoredImage, ...], tuple[StoredArtefact, ...]]:
+    """The images and artefacts of `gone` that none of `staying` refers to. Pure."""
+    leaving, kept = list(gone), list(staying)
+
+    def digests(versions: list[Version]) -> set[str]:
+        return {version.image.rpartition("@")[2] for version in versions}
+
+    def uris(versions: list[Version]) -> str:
+        return "\n".join(version.artefact_uri for version in versions)
+
+    unused_images = digests(leaving) - digests(kept)
+    leaving_uris, kept_uris = uris(leaving), uris(kept)
+
+    def is_left(artefact: StoredArtefact) -> bool:
+        key = f"s3://{names.bucket}/artefacts/{artefact.digest}/"
+        return key in leaving_uris and key not in kept_uris
+
+    return (
+        tuple(image for image in images if image.digest in unused_images),
+        tuple(artefact for artefact in artefacts if is_left(artefact)),
+    )
+
+
+def of_endpoint(session: AwsSession, names: Names, name: str) -> Removal:
+    """What goes with endpoint `name`; also what an interrupted removal has left.
+
+    Its versions say themselves in which bucket and repository they lie.
+
+    Raises:
+        EndpointError: It is not ours, or is being created or updated.
+        AwsError: A call failed.
+    """
+    endpoint = find_endpoint(session, name)
+    if endpoint and ours(endpoint).status != "Deleting" and not endpoint.settled:
+        raise busy(endpoint)
+    everything = list_versions(session)
+    gone = tuple(version for version in everything if version.name == name)
+    staying = [version for version in everything if version.name != name]
+    places = _places(names, gone)
+    images, artefacts = unused(
+        gone, staying, _images(session, places), _artefacts(session, places), places
+    )
+    return Removal(places, name if endpoint else "", gone, images, artefacts)
+
+
+def _places(names: Names, versions: Sequence[Version]) -> Names:
+    """`names` with the bucket and the repository of the newest of `versions` that tell them."""
+    for version in sorted(versions, key=lambda each: each.created):
+        if stored := _STORED.match(version.artefact_uri):
+            names = replace(names, bucket=stored["bucket"])
+        if pushed := _PUSHED.match(version.image):
+            names = replace(names, repository=pushed["repository"])
+    return names
+
+
+def of_orphans(session: AwsSession, names: Names, *, everybody: bool, now: float) -> Removal:
+    """Versions without an endpoint, and images and artefacts that no version refers to.
+
+    Args:
+        session: Who asks.
+        names: Bucket and repository.
+        everybody: Also what others created; otherwise only this caller's versions.
+        now: Seconds since 1970; what is younger than a day stays.
+    """
+    live = {endpoint.name for endpoint in list_endpoints(session)}
+    everything = list_versions(session)
+    me = own_tags(session)[TAG_CREATED_BY]
+
+    def is_orphan(version: Version) -> bool:
+        mine = everybody or version.tags.get(TAG_CREATED_BY) == me
+        return version.name not in live and mine and now - version.created > ORPHAN_AGE_S
+
+    gone = tuple(version for version in everything if is_orphan(version))
+    staying = [version for version in everything if version not in gone]
+    used = {version.image.rpartition("@")[2] for version in staying}
+    uris = "\n".join(version.artefact_uri for version in staying)
+    return Removal(
+        names,
+        "",
+        gone,
+        tuple(
+            image
+            for image in _images(session, names)
+            if image.digest not in used and now - image.pushed > ORPHAN_AGE_S
+        ),
+        tuple(
+            artefact
+            for artefact in _artefacts(session, names)
+            if f"/artefacts/{artefact.digest}/" not in uris
+            and now - artefact.modified > ORPHAN_AGE_S
+        ),
+    )
+
+
+def remove(session: AwsSession, removal: Removal, say: Say) -> None:
+    """Do it, from the endpoint down to the artefacts; safe to repeat after an interrupt.
+
+    Raises:
+        EndpointError: SageMaker does not let go of the endpoint.
+        AwsError: A call failed.
+    """
+    if removal.endpoint:
+        delete_endpoint(session, removal.endpoint)
+        wait_until_gone(session, removal.endpoint)
+        say(f"deleted endpoint {removal.endpoint}")
+    for version in removal.versions:
+        delete_version(session, version)
+        say(f"deleted model and endpoint config {version.resource}")
+    if removal.images:
+        ecr.delete_images(session, removal.names, [image.digest for image in removal.images])
+        say(f"deleted {len(removal.images)} images")
+    for artefact in removal.artefacts:
+        s3.delete_artefact(session, removal.names, artefact.digest)
+        say(f"deleted artefact {artefact.digest[:12]}")
+
+
+def _images(session: AwsSession, names: Names) -> tuple[StoredImage, ...]:
+    repository = ecr.find_repository(session, names)
+    # Only in a repository of ours is every image ours.
+    return ecr.list_images(session, names) if repository and repository.ours else ()
+
+
+def _artefacts(session: AwsSession, names: Names) -> tuple[StoredArtefact, ...]:
+    if bucket_region(session, names) is None:
+        return ()
+    return s3.list_artefacts(session, names)
+
+
+# --- tearing down an account --------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Teardown:
+    """What `teardown` will remove: the names of what is there."""
+
+    lines: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+def of_everything(session: AwsSession, names: Names) -> Teardown:
+    """What `teardown` would remove.
+
+    Raises:
+        SageturnerError: Endpoints of ours are still there.
+    """
+    live: tuple[Endpoint, ...] = list_endpoints(session)
+    if live:
+        raise SageturnerError(
+            "There are still endpoints: " + ", ".join(endpoint.name for endpoint in live),
+            where=f"account {names.account}, {names.region}",
+            do="delete them first, with `sageturner delete NAME`",
+        )
+    groups = logs.our_groups(session)
+    versions = list_versions(session)
+    return Teardown(
+        (
+            f"role {names.role}",
+            f"bucket {names.bucket} with everything in it",
+            f"repository {names.repository} with its images",
+            *(f"model and endpoint config {version.resource}" for version in versions),
+            *(f"log group {group}" for group in groups),
+        ),
+        groups,
+    )
+
+
+def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -> None:
+    """Remove everything that setup and deployments made and that carries our tag."""
+    for version in list_versions(session):
+        delete_version(session, version)
+        say(f"deleted model and endpoint config {version.resource}")
+    for group in teardown.groups:
+        logs.delete_group(session, group)
+        say(f"deleted log group {group}")
+    for line in (
+        *ecr.delete_repository(session, names),
+        *delete_bucket(session, names),
+        *roles.delete_role(session, names),
+    ):
+        say(line)

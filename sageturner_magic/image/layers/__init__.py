@@ -1,0 +1,1 @@
+"""Assemble images from layers, without Docker."""

@@ -1,0 +1,1 @@
+"""Complete verbs, options and YAML keys."""

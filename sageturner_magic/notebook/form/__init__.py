@@ -1,0 +1,1 @@
+"""Edit a configuration with widgets, and deploy it."""

@@ -1,0 +1,238 @@
+"""The parts of the deploy form that are more than one field: code, artefact and compute."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import ipywidgets
+from markupsafe import Markup
+
+from sageturner_magic.aws.account.pricing import HostedInstance
+from sageturner_magic.errors import Finding
+from sageturner_magic.notebook.display.markup import fill, fill_each
+from sageturner_magic.notebook.form.fields import LABELLED, WIDE, PairsEditor, note_html
+from sageturner_magic.notebook.form.model import CodeState
+from sageturner_magic.notebook.form.yaml_document import Value
+from sageturner_magic.values import EndpointType
+from sageturner_magic.verbs.instances import InstanceChoice
+
+STATE_WORDS = {"captured": "✓ captured", "stale": "✗ stale", "missing": "✗ missing"}
+
+ENDPOINT_WORDS: Mapping[EndpointType, str] = {
+    "local": "local: this machine, free",
+    "serverless": "serverless: billed while requests are answered",
+    "server": "server: instances of its own, billed by the second",
+}
+
+
+def code_html(states: Sequence[CodeState]) -> Markup:
+    """Show the captured cells by name, with the state of each."""
+    if not states:
+        return Markup(
+            '<div class="sageturner-help">No cells are captured. Begin cells with'
+            " <code>%%sageturner_load</code> and <code>%%sageturner_predict</code> and run them,"
+            " or name a folder.</div>"
+        )
+    rows = fill_each(
+        '<tr><td><b>{}</b></td><td class="sageturner-{}">{}</td><td>{}{}</td></tr>',
+        (
+            (
+                *(each.name or "(unnamed)", each.state, STATE_WORDS[each.state], each.cells),
+                fill_each("<br>{}", ([str(finding)] for finding in each.findings)),
+            )
+            for each in states
+        ),
+    )
+    return fill('<table class="sageturner-code"><tbody>{}</tbody></table>', rows)
+
+
+class ArtefactEditor:
+    """Where the trained model comes from: live variables, a path, or nowhere."""
+
+    def __init__(
+        self, value: Value, variables: Sequence[tuple[str, str]], changed: Callable[[Value], None]
+    ) -> None:
+        """
+        Args:
+            variables: Label and name of what can be shipped.
+        """
+        self._changed = changed
+        held = "variables" if isinstance(value, dict) else "path" if value else "none"
+        self.control = ipywidgets.Dropdown(
+            options=[
+                ("none: load() needs no files", "none"),
+                ("live variables of this notebook", "variables"),
+                ("a file, folder or s3:// address", "path"),
+            ],
+            value=held,
+            description="Artefact",
+            style=LABELLED,
+            layout={**WIDE},
+        )
+        self._pairs = PairsEditor(
+            "",
+            value if isinstance(value, dict) else {},
+            changed,
+            words=("File", "Variable"),
+            choices=variables,
+        )
+        self._path = ipywidgets.Text(
+            value if isinstance(value, str) else "",
+            description="Path",
+            placeholder="./model",
+            style=LABELLED,
+            layout={**WIDE},
+        )
+        self._note = ipywidgets.HTML()
+        self._inner = ipywidgets.VBox()
+        self.widget = ipywidgets.VBox([self.control, self._inner, self._note])
+        self.widget.add_class("sageturner-field")
+        self.control.observe(self._on_kind, "value")
+        self._path.observe(lambda change: changed(change["new"].strip()), "value")
+        self._draw()
+        self.show(())
+
+    def offer(self, variables: Sequence[tuple[str, str]]) -> None:
+        """Take these as what can be shipped; what is chosen stays chosen."""
+        self._pairs.offer(variables)
+
+    def _on_kind(self, _: Any) -> None:
+        self._draw()
+        kind = self.control.value
+        if kind == "variables" and not self._pairs.pairs():
+            self._pairs.add("model.joblib")
+        self._changed(
+            {"none": None, "variables": self._pairs.pairs(), "path": self._path.value.strip()}[kind]
+        )
+
+    def _draw(self) -> None:
+        self._inner.children = {"none": (), "variables": (self._pairs,), "path": (self._path,)}[
+            self.control.value
+        ]
+
+    def show(self, problems: Sequence[Finding]) -> None:
+        """Say what is wrong; what it is for where nothing is."""
+        note = note_html("load(model_dir) finds these files below model_dir.", problems)
+        if self._note.value != note:
+            self._note.value = note
+
+
+class InstanceField:
+    """The instance type: those that fit, and why the others do not."""
+
+    def __init__(self, value: str, changed: Callable[[Value], None]) -> None:
+        self.control = ipywidgets.Dropdown(
+            options=[(value, value)] if value else [],
+            value=value or None,
+            description="Instance type",
+            style=LABELLED,
+            layout={**WIDE},
+        )
+        self._quiet = False
+        self._hosted: Mapping[str, HostedInstance] = {}
+        self._choices: Sequence[InstanceChoice] = ()
+        self._problems: Sequence[Finding] = ()
+        self._note = ipywidgets.HTML()
+        self._changed = changed
+        self.control.observe(self._on_change, "value")
+        self.widget = ipywidgets.VBox([self.control, self._note])
+        self.widget.add_class("sageturner-field")
+
+    def _on_change(self, change: dict[str, Any]) -> None:
+        if not self._quiet and change["new"]:
+            self._changed(change["new"])
+            self._draw()
+
+    def offer(self, choices: Sequence[InstanceChoice]) -> None:
+        """Take these as what there is; the type that is chosen stays chosen."""
+        self._choices = choices
+        self._offer()
+
+    def price(self, hosted: Mapping[str, HostedInstance]) -> None:
+        """Show what each type has and costs, as far as that is known."""
+        self._hosted = hosted
+        if self._choices:
+            self._offer()
+
+    def _offer(self) -> None:
+        held = self.control.value
+        options = [
+            (_label(each, self._hosted.get(each.name)), each.name)
+            for each in self._choices
+            if each.fits
+        ]
+        if held and held not in [name for _, name in options]:
+            options.insert(0, (f"{held} (does not fit)", held))
+        self._quiet = True
+        try:
+            self.control.options = options
+            self.control.value = held or "ml.m5.xlarge"
+        finally:
+            self._quiet = False
+        self._draw()
+
+    def show(self, problems: Sequence[Finding]) -> None:
+        """Say what is wrong."""
+        self._problems = problems
+        self._draw()
+
+    def _draw(self) -> None:
+        held = next((each for each in self._choices if each.name == self.control.value), None)
+        known = self._hosted.get(str(self.control.value))
+        parts = [held.hardware, held.why] if held else []
+        if known:
+            parts.insert(1, f"${known.hour:,.3f} an hour for each instance")
+            parts.insert(0, _size(known))
+        note = note_html(" · ".join(part for part in parts if part), self._problems)
+        misfits = [each for each in self._choices if not each.fits]
+        if misfits:
+            items = fill_each(
+                "<li><b>{}</b>: {}</li>",
+                ((", ".join(names), why) for why, names in _by_reason(misfits).items()),
+            )
+            note += fill(
+                '<details class="sageturner-help"><summary>{} instance types do not'
+                " fit</summary><ul>{}</ul></details>",
+                *(len(misfits), items),
+            )
+        if self._note.value != note:
+            self._note.value = note
+
+
+def _label(choice: InstanceChoice, known: HostedInstance | None) -> str:
+    """`ml.g5.xlarge · A10G, 24 GB · 4 vCPU, 16 GiB · $1.408/h`, as far as it is known."""
+    parts = [choice.name, choice.hardware]
+    if known:
+        parts += [_size(known), f"${known.hour:,.3f}/h"]
+    return " · ".join(filter(None, parts))
+
+
+def _size(known: HostedInstance) -> str:
+    return ", ".join(filter(None, (known.vcpus and f"{known.vcpus} vCPU", known.memory)))
+
+
+def _by_reason(choices: Sequence[InstanceChoice]) -> dict[str, list[str]]:
+    """Reason -> the types that share it."""
+    found: dict[str, list[str]] = {}
+    for each in choices:
+        found.setdefault(each.why.replace(each.name, "it"), []).append(each.name)
+    return found
+
+
+class Folded:
+    """A part that is folded at first; its title is a button."""
+
+    def __init__(self, title: str, make: Callable[[], Sequence[ipywidgets.Widget]]) -> None:
+        self._make = make
+        self._button = ipywidgets.ToggleButton(
+            False, description=title, icon="caret-right", layout={"width": "auto"}
+        )
+        self._button.add_class("sageturner-fold")
+        self._inner = ipywidgets.VBox()
+        self.widget = ipywidgets.VBox([self._button, self._inner])
+        self._button.observe(self._on_toggle, "value")
+
+    def _on_toggle(self, change: dict[str, Any]) -> None:
+        self._button.icon = "caret-down" if change["new"] else "caret-right"
+        self._inner.children = tuple(self._make()) if change["new"] else ()

@@ -1,0 +1,79 @@
+"""From a line of `%sageturner form` to the form that it asks for."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from sageturner_magic.config import Origin, parse_config, read_config
+from sageturner_magic.context import AwsOptions
+from sageturner_magic.errors import UsageError
+from sageturner_magic.notebook.session import Session
+from sageturner_magic.values import ContainerMode, EndpointType
+from sageturner_magic.verbs.deploying import DEFAULT_CONFIG
+
+
+def show_form(
+    shell: InteractiveShell,
+    session: Session,
+    *,
+    config: str | Path | None,
+    endpoint_type: EndpointType,
+    container_mode: ContainerMode,
+    invoke: str | None,
+    text: str | None,
+    aws: AwsOptions,
+) -> None:
+    """Display the deploy form, or the request form of `invoke`; see `form`.
+
+    Raises:
+        UsageError: Forms cannot be shown here.
+        ConfigError: The configuration to begin with cannot be used.
+    """
+    if not hasattr(shell, "kernel"):
+        raise UsageError(
+            "A terminal cannot show the form",
+            do="open JupyterLab or Notebook 7; here `%sageturner init` writes a commented"
+            " sageturner.yaml, and `%sageturner plan` checks it",
+        )
+    if find_spec("ipywidgets") is None:
+        raise UsageError("The form needs ipywidgets", do="`%pip install ipywidgets`")
+    if invoke:
+        from sageturner_magic.notebook.form.invoke import InvokeForm
+
+        InvokeForm(shell, session, invoke, aws).show()
+    else:
+        _show_deploy_form(shell, session, config, text, endpoint_type, container_mode, aws)
+
+
+def _show_deploy_form(
+    shell: InteractiveShell,
+    session: Session,
+    config: str | Path | None,
+    text: str | None,
+    endpoint_type: EndpointType,
+    container_mode: ContainerMode,
+    aws: AwsOptions,
+) -> None:
+    from sageturner_magic.notebook.completion.completer import shippable
+    from sageturner_magic.notebook.form.model import Form, first_text
+    from sageturner_magic.notebook.form.saved_file import SavedFile
+    from sageturner_magic.notebook.form.view import DeployForm
+
+    file = Path(config or DEFAULT_CONFIG).expanduser()
+    written = None
+    if text is not None:
+        parse_config(text, folder=Path.cwd(), origin=Origin.cell(session.number))
+    elif config is not None or file.exists():
+        # The reader says what is wrong, with the place of each mistake.
+        read_config(file)
+        written = file.read_text(encoding="utf-8-sig")
+    saved = SavedFile(str(config or DEFAULT_CONFIG), written)
+    first = text if text is not None else written
+    if first is None:
+        namespace = session.namespace
+        first = first_text(session.notebook, namespace, shippable(namespace))
+    form = Form(first, file.absolute().parent, endpoint_type, container_mode)
+    DeployForm(shell, session, form, saved, aws).show()

@@ -1,0 +1,347 @@
+"""`%sageturner form`: the deploy form as widgets.
+
+Callbacks run on the kernel's thread and return at once; what takes long runs in threads of its
+own, which set traits and print nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import ipywidgets
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.display import display
+
+from sageturner_magic.aws.account import pricing
+from sageturner_magic.aws.account.pricing import HostedInstance
+from sageturner_magic.context import AwsOptions
+from sageturner_magic.errors import CaptureError, Finding
+from sageturner_magic.notebook.completion.completer import shippable
+from sageturner_magic.notebook.display.markup import fill, preformatted
+from sageturner_magic.notebook.form.actions import Actions
+from sageturner_magic.notebook.form.background import Background
+from sageturner_magic.notebook.form.fields import (
+    LABELLED,
+    WIDE,
+    FieldView,
+    close_all,
+    note_html,
+    problem_text,
+)
+from sageturner_magic.notebook.form.model import (
+    COMPUTE,
+    GENERATE,
+    MAIN,
+    SERVER,
+    Form,
+    advanced_fields,
+    code_states,
+    field_at,
+)
+from sageturner_magic.notebook.form.packages import PackagesField
+from sageturner_magic.notebook.form.parts import (
+    ENDPOINT_WORDS,
+    ArtefactEditor,
+    Folded,
+    InstanceField,
+    code_html,
+)
+from sageturner_magic.notebook.form.preview import PAUSE_S, Preview
+from sageturner_magic.notebook.form.saved_file import SavedFile
+from sageturner_magic.notebook.form.status import Status
+from sageturner_magic.notebook.form.style import STYLE
+from sageturner_magic.notebook.form.yaml_document import Path as KeyPath
+from sageturner_magic.notebook.form.yaml_document import Value
+from sageturner_magic.notebook.session import Session
+from sageturner_magic.values import THIS_PYTHON
+from sageturner_magic.verbs import deploying
+from sageturner_magic.verbs.instances import (
+    InstanceChoice,
+    imported_distributions,
+    instance_choices,
+)
+
+INSTANCE_TYPE = (*SERVER, "instance_type")
+PACKAGES = (*GENERATE, "python_packages")
+NO_WIDGETS = "The form is shown where JupyterLab or Notebook 7 has ipywidgets (jupyterlab_widgets)."
+
+
+class DeployForm:
+    """The form. `show()` displays it; it is replaced by what came of it."""
+
+    def __init__(
+        self,
+        shell: InteractiveShell,
+        session: Session,
+        form: Form,
+        saved: SavedFile,
+        aws: AwsOptions,
+    ) -> None:
+        self._shell = shell
+        self._session = session
+        self._form = form
+        self._aws = aws
+        self._background = Background()
+        self._status = Status()
+        self._preview = Preview(form, aws, self._background, self._status.announcer)
+        self._actions = Actions(
+            form, session, saved, aws, self._background, self._status, self._preview, self._leave
+        )
+        self._views: dict[str, FieldView | PackagesField] = {}
+        self._packages_of: object = None
+        self._hosted: Mapping[str, HostedInstance] = {}
+        self._states = code_states(session.notebook)
+        self._left_behind = threading.Event()
+        self._output: Any = None
+        self._build()
+
+    # --- building -------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._code = ipywidgets.HTML()
+        self._artefact = ArtefactEditor(
+            self._form.get(("artefact",)), self._variables(), self._setter(("artefact",))
+        )
+        self._instance: InstanceField | None = None
+        self._compute = ipywidgets.VBox()
+        self._endpoint_type = ipywidgets.Dropdown(
+            options=[(label, name) for name, label in ENDPOINT_WORDS.items()],
+            value=self._form.endpoint_type,
+            description="Endpoint type",
+            style=LABELLED,
+            layout={**WIDE},
+        )
+        self._endpoint_type.observe(self._on_endpoint_type, "value")
+        column = {"flex": "1 1 430px", "min_width": "0", "width": "auto"}
+        columns = ipywidgets.Box(
+            [
+                ipywidgets.VBox(self._left(), layout={**column}),
+                ipywidgets.VBox(self._right(), layout={**column}),
+            ],
+            layout={"display": "flex", "flex_flow": "row wrap", "grid_gap": "0 28px"},
+        )
+        self.widget = ipywidgets.VBox(
+            [
+                ipywidgets.HTML(STYLE),
+                self._actions.buttons,
+                self._status.widget,
+                self._actions.panel,
+                columns,
+            ]
+        )
+        self.widget.add_class("sageturner-form")
+        self._show_compute()
+        self._refresh()
+
+    def _left(self) -> list[ipywidgets.Widget]:
+        children: list[ipywidgets.Widget] = []
+        for title, keys in MAIN.items():
+            children.append(ipywidgets.HTML(fill("<h3>{}</h3>", title)))
+            if title == "Code":
+                children.append(self._code)
+            children += [self._field(path) for path in keys]
+            if title == "Code":
+                children += [ipywidgets.HTML("<h3>Artefact</h3>"), self._artefact.widget]
+                children += [ipywidgets.HTML("<h3>Compute</h3>"), self._endpoint_type]
+                children.append(self._compute)
+        for title, fields in advanced_fields().items():
+            paths = [field.path for field in fields]
+            children.append(Folded(title, partial(self._fields, paths)).widget)
+        return children
+
+    def _right(self) -> list[ipywidgets.Widget]:
+        return [
+            ipywidgets.HTML("<h3>What will be deployed</h3>"),
+            self._preview.widget,
+            ipywidgets.HTML("<h3>Files</h3>"),
+            self._actions.files,
+        ]
+
+    def _fields(self, paths: Sequence[KeyPath]) -> list[ipywidgets.Widget]:
+        made = [self._field(path) for path in paths]
+        self._refresh()
+        return made
+
+    def _field(self, path: KeyPath) -> ipywidgets.Widget:
+        field = field_at(path)
+        kind = PackagesField if path == PACKAGES else FieldView
+        view = kind(field, self._form.get(path), self._setter(path))
+        self._views[field.key] = view
+        return view.widget
+
+    def _setter(self, path: KeyPath) -> Any:
+        def changed(value: Value) -> None:
+            self._form.set(path, value)
+            self._refresh()
+            if path == PACKAGES or path == (*GENERATE, "install_cuda"):
+                self._offer_instances()
+
+        return changed
+
+    def _variables(self) -> list[tuple[str, str]]:
+        namespace = self._session.namespace
+        return [
+            (f"{name} ({type(namespace[name]).__name__})", name) for name in shippable(namespace)
+        ]
+
+    # --- what changes -----------------------------------------------------------------------
+
+    def _on_endpoint_type(self, change: dict[str, Any]) -> None:
+        self._form.choose(change["new"])
+        self._show_compute()
+        self._refresh()
+
+    def _show_compute(self) -> None:
+        """The fields of the endpoint type that is chosen."""
+        self._instance = None
+        shown = []
+        for path in COMPUTE[self._form.endpoint_type]:
+            if path == INSTANCE_TYPE:
+                value = self._form.get(path)
+                self._instance = InstanceField(str(value or ""), self._on_instance_type)
+                shown.append(self._instance.widget)
+            else:
+                shown.append(self._field(path))
+        self._compute.children = tuple(shown)
+        self._offer_instances()
+
+    def _on_instance_type(self, value: Value) -> None:
+        self._form.set(INSTANCE_TYPE, value)
+        self._refresh()
+
+    def _offer_instances(self) -> None:
+        """Find out which instance types fit; the list is filled when that is known."""
+        field = self._instance
+        if field is None:
+            return
+        packages = self._form.get(PACKAGES)
+        name = str(self._form.get(("name",)) or "")
+        install_cuda = self._form.get((*GENERATE, "install_cuda")) == "true"
+        notebook = self._session.notebook
+
+        def work() -> list[InstanceChoice]:
+            wanted = packages if isinstance(packages, list) else []
+            if not isinstance(packages, list):
+                try:
+                    wanted = imported_distributions(notebook.module(name).imports)
+                except CaptureError:
+                    # What is wrong with the code is said beside the code.
+                    wanted = []
+            return instance_choices(wanted, THIS_PYTHON, install_cuda=install_cuda)
+
+        self._background.start("instances", work, field.offer, self._status.error)
+        self._ask_prices(field)
+
+    def _ask_prices(self, field: InstanceField) -> None:
+        """Find out what instance types have and cost; AWS is asked once."""
+
+        def show(hosted: Mapping[str, HostedInstance]) -> None:
+            self._hosted = hosted
+            field.price(hosted)
+
+        if self._hosted:
+            field.price(self._hosted)
+            return
+        # Without an account there is no price, and nothing else is missing.
+        self._background.start(
+            "prices", lambda: pricing.hosted_instances(self._aws.open()), show, lambda _: None
+        )
+
+    def _find_packages(self) -> None:
+        """Find out what `python_packages: auto` takes, where that may have changed."""
+        field, checked = self._views[".".join(PACKAGES)], self._form.check()
+        assert isinstance(field, PackagesField)
+        listed = isinstance(self._form.get(PACKAGES), list)
+        if checked.config is None or listed or self._form.container_mode == "provide":
+            return
+        config, folder = checked.config, self._form.get((*GENERATE, "code_dir"))
+        decides: object = folder, self._form.get(("artefact",)), self._source(config.name)
+        if decides == self._packages_of:
+            return
+        self._packages_of = decides
+        field.waiting()
+        self._background.start(
+            "packages",
+            lambda: deploying.packages(config),
+            field.found,
+            lambda error: field.not_found(problem_text(error.findings[0])),
+            PAUSE_S,
+        )
+
+    def _source(self, name: str) -> str:
+        """The captured module; empty where there is none."""
+        try:
+            return self._session.notebook.module(name).source
+        except CaptureError:
+            return ""
+
+    def _refresh(self) -> None:
+        """Say what is wrong, at each field and in all, and show what would be deployed."""
+        checked = self._form.check()
+        views: dict[str, Any] = {**self._views, "artefact": self._artefact}
+        if self._instance is not None:
+            views[".".join(INSTANCE_TYPE)] = self._instance
+        elsewhere = list(checked.findings)
+        for key, view in views.items():
+            problems = checked.beside(key)
+            view.show(problems)
+            elsewhere = [each for each in elsewhere if each not in problems]
+        # A name that cannot be is nobody's code.
+        code = () if checked.beside("name") else self._code_problems()
+        self._code.value = code_html(self._states) + note_html("", code)
+        self._actions.offer_copy(self._form.cell)
+        if checked.findings or code:
+            shown = [replace(each, where="") for each in elsewhere]
+            self._status.problems((*code, *checked.findings), shown)
+        elif not self._actions.deploying:
+            self._status.say(f"Ready to deploy {self._form.get(('name',))}.")
+        self._preview.refresh()
+        self._find_packages()
+
+    def _after_cell(self, _: object) -> None:
+        """A cell ran: what is captured, whether it is stale, and the variables may differ."""
+        self._states = code_states(self._session.notebook)
+        self._artefact.offer(self._variables())
+        self._refresh()
+
+    def _code_problems(self) -> tuple[Finding, ...]:
+        """Why the name that is filled in has no code, where it has none."""
+        if self._form.get((*GENERATE, "code_dir")) or self._form.container_mode == "provide":
+            return ()
+        try:
+            self._session.notebook.capture_name(str(self._form.get(("name",)) or ""))
+        except CaptureError as error:
+            return error.findings
+        return ()
+
+    # --- the beginning and the end ----------------------------------------------------------
+
+    def show(self) -> None:
+        """Display the form as the output of the cell that runs."""
+        bundle = dict(self.widget._repr_mimebundle_())
+        bundle["text/plain"] = NO_WIDGETS
+        self._output = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._shell.events.register("post_run_cell", self._after_cell)
+
+    def _leave(self, html: str, plain: str) -> None:
+        """Replace the form by what came of it, if anything, and the YAML.
+
+        Widgets do not outlive their kernel; this is text, which a notebook can keep.
+        """
+        if self._left_behind.is_set():
+            return
+        self._left_behind.set()
+        self._shell.events.unregister("post_run_cell", self._after_cell)
+        cell = self._form.cell
+        folded = fill(
+            "<details{}><summary>The form as a cell</summary>{}</details>",
+            *("" if html else " open", preformatted(cell, len(cell))),
+        )
+        self._output.update(
+            {"text/html": f"{html}{folded}", "text/plain": f"{plain}\n{cell}".strip()}, raw=True
+        )
+        close_all(self.widget)

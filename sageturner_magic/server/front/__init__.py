@@ -1,0 +1,1 @@
+"""The front process: it owns the port and never runs user code."""

@@ -1,0 +1,401 @@
+"""The queue and the worker processes, as the front sees them.
+
+A request is a job. Jobs wait in the pool's queue until a worker has room, and are answered in
+the order in which the worker answers. A worker that ends takes only the jobs that it had begun
+with it (`page.py`); the others go back to the head of the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from .. import frames
+from ..logs import Log
+from ..problems import Problem
+from ..settings import Settings
+from ..shared_page import BATCH_BOUNDS
+from .buffers import Buffers
+from .exchange import Exchange
+from .health import Health
+from .job import Job
+from .jobs import Jobs
+from .metrics import Gauges, Histogram, Metrics
+from .workers import Failure, Worker, describe_status
+
+if TYPE_CHECKING:
+    from .tracing import Span, Tracer
+
+DEPTH = 64
+"""Requests that a worker has at most before it has answered them: enough that it finds several
+at each look at its socket, and no more than what can go back to the queue when it ends."""
+
+CANCEL_SECONDS = 1.0
+"""What an async predict gets to end after it was cancelled for taking too long."""
+
+TELL_SECONDS = 0.1
+"""For what a worker said before it ended to be read."""
+
+END_SECONDS = 1.0
+"""How long the status of a worker is waited for that has closed its socket."""
+
+
+class Pool:
+    """Workers, the queue in front of them, and their health.
+
+    Args:
+        settings: The server's.
+        log: Gets what happens to workers.
+        on_ready: Called once, when all workers have loaded the model for the first time.
+        on_failed: Called when load fails before that; the workers have ended then.
+        metrics: Counts what is answered.
+        buffers: Counts the bytes of requests that wait or run.
+        tracer: Traces it, where that is wanted.
+
+    Attributes:
+        load_seconds: Seconds from a worker's start to its model being loaded; None before.
+        example: JSON of the program's example request, where it has one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: Log,
+        on_ready: Callable[[], None],
+        on_failed: Callable[[Failure], None],
+        metrics: Metrics,
+        buffers: Buffers,
+        tracer: Tracer | None = None,
+    ) -> None:
+        serving = settings.serving
+        self._log = log
+        self._timeout = serving.timeout_s
+        self._size = serving.workers
+        self._limit = serving.queue
+        self._on_ready = on_ready
+        self._on_failed = on_failed
+        # Of workers that have ended.
+        self._batches = Histogram(BATCH_BOUNDS)
+        self._jobs = Jobs(serving.timeout_s, metrics, buffers, tracer)
+        self._health = Health()
+        self._depth = max(DEPTH, 2 * serving.batch.max_size)
+        self._was_ready = False
+        self._closing = False
+        self._connecting: set[asyncio.Task[None]] = set()
+        self.load_seconds: float | None = None
+        self.example: Any = None
+        self._template: Worker | None = None
+        # The first tells whether the others can be forked off it.
+        self.workers = [Worker.spawn(self, self._size, may_fork=self._size > 1)]
+
+    async def connect(self) -> None:
+        """Begin to listen to the workers, which were started already."""
+        for worker in list(self.workers):
+            await worker.connect()
+
+    @property
+    def ready(self) -> bool:
+        """Whether the model was loaded; restarts of workers do not change that."""
+        return self._was_ready
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the model was loaded and restarts of workers, if any were needed, helped."""
+        return self._was_ready and self._health.good
+
+    @property
+    def outstanding(self) -> int:
+        """Requests that wait or run."""
+        return len(self._jobs)
+
+    def gauges(self) -> Gauges:
+        """How things stand now."""
+        batches = copy.deepcopy(self._batches)
+        for worker in self.workers:
+            batches.add_counts(*worker.page.batches())
+        return Gauges(
+            queued=len(self._jobs.waiting),
+            running=len(self._jobs) - len(self._jobs.waiting),
+            workers=sum(worker.ready for worker in self.workers),
+            restarts=self._health.restarts,
+            load_seconds=self.load_seconds,
+            batches=batches,
+        )
+
+    def submit(
+        self,
+        name: str,
+        head: bytes,
+        body: bytes,
+        exchange: Exchange,
+        span: Span | None = None,
+    ) -> None:
+        """Answer a request as soon as a worker can.
+
+        Args:
+            name: The request's id in the log.
+            head: From `frames.request_head`.
+            body: Undecoded.
+            exchange: Gets the answer.
+            span: Its trace, if it has one.
+
+        Raises Problem (429 or 503) when there is no place for it.
+        """
+        if len(self._jobs) >= self._limit:
+            message = f"{self._limit} requests wait or run already (serving.queue)"
+            raise Problem(429, "Overloaded", message)
+        if not self.healthy and self._was_ready and not any(w.ready for w in self.workers):
+            raise Problem(503, "Unhealthy", "the workers keep ending; see the log")
+        job = self._jobs.add(name, head, body, exchange)
+        job.span = span
+        exchange.gone = lambda: self._abandon(job)
+        self._pump()
+
+    def check(self) -> None:
+        """Answer what has taken too long; to be called several times a second."""
+        now = time.monotonic()
+        for job in self._jobs.overdue(now):
+            self._too_late(job, now)
+        for worker in list(self.workers):
+            # Its socket tells sooner, but not where a child of its own holds the other end too.
+            if worker.process.poll() is not None:
+                asyncio.get_running_loop().call_later(TELL_SECONDS, self.worker_gone, worker)
+        stalled = [worker for worker in self.workers if worker.stalled()]
+        if stalled and not self._jobs.waiting:
+            self._share(stalled)
+        if len(self.workers) == self._size and all(worker.ready for worker in self.workers):
+            self._health.lived(now - max(worker.ready_since for worker in self.workers))
+
+    async def close(self, seconds: float) -> None:
+        """End the workers: let them end for `seconds`, then kill them."""
+        self._closing = True
+        deadline = time.monotonic() + seconds
+        # The template last: it tells how those that it forked end.
+        for some in (self.workers, [self._template] if self._template else []):
+            for worker in some:
+                worker.stop()
+            while any(w.process.poll() is None for w in some) and time.monotonic() < deadline:
+                await asyncio.sleep(0.01)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the workers now."""
+        self._closing = True
+        for worker in self._everyone():
+            worker.kill()
+
+    # From workers.
+
+    def worker_ready(self, worker: Worker, said: dict[str, Any]) -> None:
+        self.load_seconds = said["load_seconds"]
+        self.example = said["example"]
+        if worker.template:
+            self.workers.remove(worker)
+            self._template = worker
+            self._log.info(f"the model is loaded; {self._size} workers share its memory")
+        elif said["why_not"]:
+            self._log.info(f"each worker loads the model for itself: {said['why_not']}")
+        if not self._was_ready:
+            while len(self.workers) < self._size:
+                self._add_worker()
+            if all(each.ready for each in self.workers):
+                self._was_ready = True
+                self._on_ready()
+        elif not worker.template:
+            self._log.info(f"worker {worker.process.pid} is ready")
+        self._pump()
+
+    def from_worker(self, worker: Worker, kind: int, number: int, payload: bytes) -> None:
+        job = worker.jobs.get(number)
+        if job is None:
+            return
+        exchange = job.exchange
+        if kind == frames.ANSWER:
+            self._done(worker, job)
+            if exchange is not None:
+                head, body = frames.unpack_answer(payload)
+                self._jobs.answered(job, head.status)
+                exchange.answer(head.status, head.content_type, body, head.headers)
+            self._health.answered()
+        elif kind == frames.STREAM:
+            job.streaming = True
+            job.deadline = time.monotonic() + self._timeout
+            if exchange is not None:
+                head, _ = frames.unpack_answer(payload)
+                exchange.writable = lambda: self._acknowledge(worker, job)
+                exchange.start(head.status, head.content_type, head.headers)
+        elif kind == frames.CHUNK:
+            job.deadline = time.monotonic() + self._timeout
+            job.unacknowledged += len(payload)
+            if exchange is not None:
+                exchange.chunk(payload)
+                if not exchange.slow:
+                    self._acknowledge(worker, job)
+        else:
+            self._done(worker, job)
+            if kind == frames.END and exchange is not None:
+                self._jobs.answered(job, 200)
+                exchange.end()
+            else:
+                self._jobs.fail(job, Problem(500, "Cancelled", "predict was cancelled from inside"))
+        if self._jobs.waiting:
+            self._pump()
+
+    def worker_gone(self, worker: Worker) -> None:
+        if worker.ending or self._closing:
+            return
+        worker.ending = True
+        self._when_ended(worker, time.monotonic() + END_SECONDS)
+
+    # Its own.
+
+    def _everyone(self) -> list[Worker]:
+        return [*self.workers, *([self._template] if self._template else [])]
+
+    def _when_ended(self, worker: Worker, deadline: float) -> None:
+        # The status of a process comes a moment after the end of its socket.
+        status = worker.process.poll()
+        if status is None and time.monotonic() < deadline:
+            asyncio.get_running_loop().call_later(0.005, self._when_ended, worker, deadline)
+            return
+        taken = worker.page.taken
+        self._batches.add_counts(*worker.page.batches())
+        worker.bury()
+        if worker is self._template:
+            self._template = None
+            if not self._closing:
+                self._log.warning(
+                    f"the process that forks workers ended: {describe_status(status)}"
+                )
+            return
+        self.workers.remove(worker)
+        if self._closing:
+            return
+        if self._was_ready:
+            self._replace(worker, describe_status(status), taken)
+        else:
+            self._load_failed(worker, describe_status(status))
+
+    def _load_failed(self, worker: Worker, how: str) -> None:
+        failure = worker.failure or Failure(
+            "WorkerDied", f"the worker process ended while it loaded the model: {how}"
+        )
+        self.kill()
+        self._on_failed(failure)
+
+    def _replace(self, worker: Worker, how: str, taken: int) -> None:
+        pause = self._health.ended()
+        doing = "while it ran predict" if worker.ready else "while it loaded the model"
+        self._log.error(f"worker {worker.process.pid} ended {doing}: {how}; it is replaced")
+        problem = Problem(500, "WorkerDied", f"the worker process ended {doing}: {how}")
+        for job in reversed(worker.jobs.values()):
+            if job.exchange is None:
+                self._jobs.forget(job)
+            elif job.position > taken:
+                self._jobs.put_back(job)
+            else:
+                self._jobs.forget(job)
+                self._jobs.fail(job, problem)
+        worker.jobs.clear()
+        if not self._health.good:
+            self._give_up_waiting()
+        asyncio.get_running_loop().call_later(pause, self._add_worker)
+        self._pump()
+
+    def _give_up_waiting(self) -> None:
+        if any(worker.ready for worker in self.workers):
+            return
+        problem = Problem(503, "Unhealthy", "the workers keep ending; see the log")
+        while self._jobs.waiting:
+            job = self._jobs.waiting.popleft()
+            self._jobs.forget(job)
+            self._jobs.fail(job, problem)
+
+    def _add_worker(self) -> None:
+        if self._closing:
+            return
+        worker = None
+        if self._template is not None:
+            with contextlib.suppress(OSError):
+                worker = self._template.fork()
+        if worker is None:
+            worker = Worker.spawn(self, self._size, may_fork=False)
+        self.workers.append(worker)
+        task = asyncio.get_running_loop().create_task(worker.connect())
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+
+    def _pump(self) -> None:
+        if len(self.workers) == 1 == self._size:
+            self._pump_one(self.workers[0])
+            return
+        while self._jobs.waiting:
+            free = [each for each in self.workers if each.room(self._depth, alone=False) > 0]
+            if not free:
+                return
+            min(free, key=lambda each: len(each.jobs)).give(self._jobs.waiting.popleft())
+
+    def _pump_one(self, worker: Worker) -> None:
+        room = worker.room(self._depth, alone=True)
+        while room > 0 and self._jobs.waiting:
+            worker.give(self._jobs.waiting.popleft())
+            room -= 1
+
+    def _share(self, stalled: list[Worker]) -> None:
+        # What waits behind a slow request goes to a worker that has nothing to do.
+        if any(worker.ready and not worker.jobs for worker in self.workers):
+            for worker in stalled:
+                for job in reversed(worker.take_back()):
+                    self._jobs.take_over(job)
+            self._pump()
+
+    def _worker_of(self, job: Job) -> Worker | None:
+        # None while the job waits. Only for what is rare: a client that left, a job too late.
+        return next((each for each in self.workers if job.number in each.jobs), None)
+
+    def _done(self, worker: Worker, job: Job) -> None:
+        worker.finish(job)
+        self._jobs.forget(job)
+
+    def _acknowledge(self, worker: Worker, job: Job) -> None:
+        taken, job.unacknowledged = job.unacknowledged, 0
+        if taken:
+            worker.send(frames.pack_acknowledge(job.number, taken))
+
+    def _abandon(self, job: Job) -> None:
+        job.exchange = None
+        if not job.position:
+            self._jobs.waiting.remove(job)
+            self._jobs.forget(job)
+        elif worker := self._worker_of(job):
+            worker.interrupt(job)
+
+    def _too_late(self, job: Job, now: float) -> None:
+        worker = self._worker_of(job)
+        limit = f"{self._timeout:g} s (serving.timeout_s)"
+        if worker is None or job.position > worker.page.taken:
+            waited = f"the request waited for a free worker for {limit}; predict did not begin"
+            self._log.error(waited, request_id=job.name)
+            self._jobs.fail(job, Problem(504, "QueueTimeout", waited))
+            job.deadline = float("inf")
+            self._abandon(job)
+            return
+        if job.exchange is not None and job.exchange.slow:
+            job.deadline = now + self._timeout  # predict waits for the client, not we for it.
+            return
+        message = f"predict did not answer within {limit}"
+        if not job.cancelled:
+            self._log.error(message, request_id=job.name)
+        self._jobs.fail(job, Problem(504, "PredictTimeout", message))
+        if worker.kind == "async" and not job.cancelled:
+            # Others run beside it; they need not end with it if it heeds its cancellation.
+            job.cancelled = True
+            job.deadline = now + CANCEL_SECONDS
+            worker.interrupt(job)
+        else:
+            job.deadline = float("inf")
+            worker.kill()

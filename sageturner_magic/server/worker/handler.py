@@ -1,0 +1,163 @@
+"""What every kind of worker does with one request: decode it, answer it, report its failure."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from .. import frames
+from ..logs import Log
+from ..problems import Problem
+from . import answers, cuda
+from .program import Program, user_traceback
+from .requests import Context, decode
+from .streams import ChunkEncoder
+
+ATTRIBUTES_LENGTH = 1024
+"""Characters of X-Amzn-SageMaker-Custom-Attributes at most (SageMaker's limit)."""
+
+
+class Work:
+    """The loaded program and how its requests become answers.
+
+    Args:
+        program: The user's functions.
+        model: What load returned.
+        folder: The program folder, to which tracebacks are cut.
+        nan: See `answers.encode`.
+        log: Where failures of user code go.
+
+    Attributes:
+        example: The program's example request as a JSON value, once `warm_up` has made it.
+        lost: Why this process cannot go on, once a failure has shown that; its worker is to end.
+    """
+
+    def __init__(self, program: Program, model: Any, folder: str, nan: str, log: Log) -> None:
+        self.program = program
+        self.model = model
+        self.folder = folder
+        self.nan = nan
+        self.log = log
+        self.example: Any = None
+        self.lost = ""
+
+    @contextlib.contextmanager
+    def warm_up(self) -> Iterator[list[Any]]:
+        """Gives the program's example request, in a list that is empty where there is none.
+
+        The first request pays for what frameworks do lazily; this one is paid before /ping is
+        good. If it fails, the log says so and the server serves, unless the GPU is lost by it.
+        """
+        started = time.monotonic()
+        examples = self._examples()
+        try:
+            yield examples
+        except Exception as error:
+            self._warn("the warm-up request failed", error)
+            self._notice_loss()
+        else:
+            if examples:
+                seconds = time.monotonic() - started
+                self.log.info(f"the warm-up request took {seconds:.3f} s", seconds=seconds)
+
+    def _examples(self) -> list[Any]:
+        if self.program.example_request is None:
+            return []
+        try:
+            made = self.program.example_request()
+            self.example = json.loads(answers.to_json(made, "null"))
+        except Exception as error:
+            self._warn("example_request failed", error)
+            return []
+        return [made]
+
+    def _warn(self, what: str, error: Exception) -> None:
+        lines = user_traceback(error, self.folder)
+        self.log.warning(f"{what}: {describe(error)}", traceback=lines)
+
+    def open(self, payload: bytes) -> tuple[Context, bytes]:
+        """Context and undecoded body of a REQUEST frame."""
+        head, body = frames.unpack_request(payload)
+        return Context(head.request_id, head.headers), body
+
+    def decode(self, context: Context, body: bytes) -> Any:
+        """The request that predict gets. Raises Problem."""
+        return decode(body, context.content_type)
+
+    def answer(self, number: int, value: Any, context: Context) -> bytes:
+        """The ANSWER frame for what predict returned."""
+        try:
+            content_type, body = answers.encode(value, context.accept, self.nan)
+            head = frames.AnswerHead(200, content_type, attributes(context))
+        except Exception as error:
+            return self.refusal(number, self.problem(error, context))
+        return frames.pack_answer(frames.ANSWER, number, head, body)
+
+    def refusal(self, number: int, problem: Problem) -> bytes:
+        """The ANSWER frame for a request that failed."""
+        head = frames.AnswerHead(problem.status, answers.JSON)
+        return frames.pack_answer(frames.ANSWER, number, head, problem.body())
+
+    def head(self, encoder: ChunkEncoder, context: Context) -> frames.AnswerHead:
+        """Status and headers of a stream. Raises AnswerError."""
+        return frames.AnswerHead(200, encoder.content_type, attributes(context))
+
+    def problem(self, error: BaseException, context: Context) -> Problem:
+        """What the caller is told about `error`, which is logged if it is the server's side.
+
+        An exception of the user's with an attribute `status_code` (as FastAPI's HTTPException
+        has) chooses its status; with one below 500 its traceback is nobody's concern.
+        """
+        names = {
+            "request_id": context.request_id,
+            "inference_id": context.inference_id,
+            "seconds": round(time.monotonic() - context.began, 6),
+        }
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, answers.AnswerError):
+            self.log.error(str(error), **names)
+            return Problem(500, "AnswerError", str(error))
+        kind, message = type(error).__name__, describe(error)
+        status = getattr(error, "status_code", 500)
+        if not isinstance(status, int) or not 400 <= status <= 599:
+            status = 500
+        if status < 500:
+            return Problem(status, kind, message)
+        lines = user_traceback(error, self.folder)
+        self.log.error(f"predict raised {kind}: {message}", traceback=lines, **names)
+        self._notice_loss(**names)
+        return Problem(status, kind, message, lines)
+
+    def _notice_loss(self, **names: Any) -> None:
+        if not self.lost and (name := cuda.broken()):
+            self.lost = f"the GPU is lost to this process ({name})"
+            self.log.error(f"{self.lost}; the worker ends", **names)
+
+
+def describe(error: BaseException) -> str:
+    """The message of an exception, whatever its class does."""
+    try:
+        return str(getattr(error, "detail", "") or error)
+    except Exception:
+        return f"<{type(error).__name__} without a readable message>"
+
+
+def attributes(context: Context) -> str:
+    """The custom attributes that predict wants to send back. Raises AnswerError."""
+    text = context.answer_attributes
+    if not text:
+        return ""
+    if not isinstance(text, str) or len(text) > ATTRIBUTES_LENGTH or not _visible(text):
+        raise answers.AnswerError(
+            f"context.answer_attributes has to be at most {ATTRIBUTES_LENGTH} characters of "
+            f"visible ASCII, not {text!r:.80}"
+        )
+    return text
+
+
+def _visible(text: str) -> bool:
+    return all(" " <= character <= "~" for character in text)

@@ -1,0 +1,151 @@
+"""The worker process: imports the program, loads the model, serves until the front is gone."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from .. import frames, settings
+from ..logs import Log
+from ..shared_page import Page
+from . import fastjson, prefork, sequential
+from .batching import BatchRule
+from .handler import Work, describe
+from .program import ProgramError, import_program, user_traceback
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run a worker: `worker SOCKET PAGE LIFELINE [may-fork]`, with three inherited descriptors.
+
+    Returns the exit status: 0 when the front closed the socket, 1 when load failed or the process
+    cannot go on.
+    """
+    channel = socket.socket(fileno=int(arguments[1]))
+    page = Page(int(arguments[2]))
+    os.close(int(arguments[2]))
+    end_with_the_front(int(arguments[3]))
+    for descriptor in (int(arguments[1]), int(arguments[3])):
+        os.set_inheritable(descriptor, False)  # Programs that user code starts have no use for it.
+    sys.argv[1:] = []
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    config = settings.read(os.environ)
+    os.environ["SM_MODEL_DIR"] = config.model_dir
+    fastjson.find(config.packages)
+    log = Log(config.log, worker=os.getpid())
+    if misfit := _gpu_misfit():
+        log.error(misfit)
+        failure = {"type": "GpuMisfit", "message": misfit, "traceback": []}
+        _tell_failure(channel, failure)
+        return 1
+    started = time.monotonic()
+    stage = "importing sageturner.py"
+    try:
+        code = import_program(config.program_dir)
+        stage = "load"
+        model = code.load(config.model_dir)
+    except BaseException as error:
+        failure = _failure(error, stage, config.program_dir)
+        log.error(f"{failure['message']}", traceback=failure["traceback"])
+        _tell_failure(channel, failure)
+        return 1
+    loaded = time.monotonic() - started
+    work = Work(code, model, config.program_dir, config.serving.nan, log)
+    batch = config.serving.batch
+    rule = BatchRule(batch.max_size, batch.max_wait_ms / 1000)
+    if code.kind != "async":
+        sequential.warm_up(work)
+    ready = {"load_seconds": round(loaded, 6), "kind": code.kind, "forks": False, "why_not": ""}
+
+    def announce() -> None:
+        if work.lost:
+            message = f"example_request's request failed, and {work.lost}"
+            failure = {"type": "GpuLost", "message": message, "traceback": []}
+            _tell_failure(channel, failure)
+            return
+        said = json.dumps({**ready, "example": work.example})
+        channel.sendall(frames.pack(frames.READY, 0, said.encode()))
+
+    if "may-fork" in arguments:
+        ready["why_not"] = prefork.why_not()
+        if not ready["why_not"]:
+            ready["forks"] = True
+            announce()
+            descriptors = prefork.Template(channel).run()
+            if descriptors is None:
+                return 0
+            channel = socket.socket(fileno=descriptors[0])
+            page = Page(descriptors[1])
+            os.close(descriptors[1])
+            end_with_the_front(descriptors[2])
+            log = work.log = Log(config.log, worker=os.getpid())
+            ready["forks"] = False
+    if code.kind == "async":
+        # Imported only where it is used: asyncio costs a plain worker 0.1 s and 6 MB.
+        import asyncio
+
+        from . import concurrent
+
+        asyncio.run(concurrent.serve(work, channel, page, announce))
+    else:
+        announce()
+        sequential.PlainWorker(work, channel, page, rule).serve()
+    return 1 if work.lost else 0
+
+
+def end_with_the_front(lifeline: int) -> None:
+    """End this process, and what it started, when the pipe `lifeline` loses its other end.
+
+    On Linux the kernel sends SIGIO then, whose default is to end a process: this needs no
+    thread and no GIL. Elsewhere SIGIO is ignored by default, and a thread has to do.
+    """
+    if sys.platform == "linux":
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
+        with contextlib.suppress(BlockingIOError):
+            if os.read(lifeline, 1) == b"":  # It ended before the kernel was told to watch.
+                os._exit(1)
+    else:
+        threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
+
+
+def _watch(lifeline: int) -> None:
+    os.read(lifeline, 1)
+    os.killpg(0, signal.SIGKILL)
+
+
+def _gpu_misfit() -> str | None:
+    """Why this machine's NVIDIA driver does not run the installed frameworks, if so."""
+    if not (os.path.exists("/dev/nvidiactl") or shutil.which("nvidia-smi")):  # noqa: PTH110
+        return None
+    # Reading what is installed takes a while: only where there is a GPU.
+    from . import gpu_check
+
+    return gpu_check.check()
+
+
+def _tell_failure(channel: socket.socket, failure: dict[str, Any]) -> None:
+    channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(failure).encode()))
+
+
+def _failure(error: BaseException, stage: str, folder: str) -> dict[str, Any]:
+    kind = type(error).__name__
+    if isinstance(error, ProgramError):
+        return {"type": kind, "message": str(error), "traceback": []}
+    said = describe(error)
+    message = f"{stage} raised {kind}: {said}" if said else f"{stage} raised {kind}"
+    if isinstance(error, SystemExit):
+        message = f"{stage} called sys.exit({error.code!r})"
+    return {"type": kind, "message": message, "traceback": list(user_traceback(error, folder))}

@@ -1,0 +1,189 @@
+"""One load and one request in a process of their own, without a socket: what a worker would do.
+
+Started as `PYTHON <this folder>/__main__.py trial REPORT LIFELINE STAGE`, with the environment of
+a server. REPORT is a file that gets a line of JSON for each thing that happens, so that whoever
+reads it knows how far a process came that died:
+
+    {"begun": "import" | "load" | "example" | "predict"}
+    {"ended": the same, "seconds": float}
+    {"failed": {"type", "message", "name", "frames": [[file, line, function, text]]}}
+    {"none": true}  (load returned None)
+    {"passed": {"memory": bytes, "asked": "payload" | "example" | "", "example": JSON or "",
+                "content_type": str, "body": base64, "chunks": int}}
+
+`frames` has the user's own lines only, with files relative to the program folder;
+`chunks` is 0 where predict does not stream. What the main thread does when it crashes, or when it
+gets SIGUSR1, is written to REPORT.stack by faulthandler.
+
+LIFELINE is the read end of an inherited pipe: the process and what it started end when the pipe
+does. STAGE is `import`, to stop after the import, or `predict`. The request is the file
+REPORT.request, of the media type SAGETURNER_TRIAL_TYPE; without it example_request().
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import faulthandler
+import inspect
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from .. import settings
+from . import answers, fastjson, requests
+from .handler import describe
+from .main import end_with_the_front
+from .program import Program, import_program
+from .streams import ChunkEncoder
+
+
+class _Report:
+    """The lines of REPORT."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115, PTH123 - open to the end
+
+    def say(self, **line: Any) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.say(begun=name)
+        began = time.monotonic()
+        yield
+        self.say(ended=name, seconds=round(time.monotonic() - began, 6))
+
+
+def main(arguments: list[str]) -> int:
+    """Run a trial; returns 0 when it passed and 1 when it failed."""
+    path, lifeline, last = arguments[1], int(arguments[2]), arguments[3]
+    sys.argv[1:] = []
+    end_with_the_front(lifeline)
+    os.set_inheritable(lifeline, False)
+    stack = open(f"{path}.stack", "w")  # noqa: SIM115, PTH123 - faulthandler needs it to the end
+    faulthandler.enable(stack, all_threads=False)
+    faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
+    config = settings.read(os.environ)
+    report = _Report(path)
+    try:
+        with report.stage("import"):
+            program = import_program(config.program_dir)
+        passed = {} if last == "import" else _run(program, config, report)
+    except BaseException as error:
+        report.say(failed=_failure(error, config.program_dir))
+        return 1
+    report.say(passed=passed)
+    return 0
+
+
+def _run(program: Program, config: settings.Settings, report: _Report) -> dict[str, Any]:
+    fastjson.find(config.packages)
+    with report.stage("load"):
+        model = program.load(config.model_dir)
+    if model is None:
+        report.say(none=True)
+    asked, request, context = _request(program, report)
+    is_json = asked == "example" and not _is_raw(request)
+    content_type, body, chunks = "", b"", 0
+    if asked:
+        with report.stage("predict"):
+            predicting = _predict(program, model, request, context, config.serving.nan)
+            content_type, body, chunks = asyncio.run(predicting)
+    return {
+        "memory": _peak_memory(),
+        "asked": asked,
+        "example": json.dumps(request, ensure_ascii=False) if is_json else "",
+        "content_type": content_type,
+        "body": base64.b64encode(body).decode(),
+        "chunks": chunks,
+    }
+
+
+def _request(program: Program, report: _Report) -> tuple[str, Any, requests.Context]:
+    """Where the request comes from (empty where there is none), the request and its context."""
+    context = requests.Context()
+    with contextlib.suppress(FileNotFoundError), open(f"{report.path}.request", "rb") as file:  # noqa: PTH123
+        context.headers["content-type"] = os.environ["SAGETURNER_TRIAL_TYPE"]
+        return "payload", requests.decode(file.read(), context.content_type), context
+    if program.example_request is None:
+        return "", None, context
+    with report.stage("example"):
+        example = program.example_request()
+        # As a client would send it: what JSON turns into something else is seen here.
+        if not _is_raw(example):
+            example = json.loads(answers.to_json(example, "null"))
+    return "example", example, context
+
+
+def _is_raw(example: Any) -> bool:
+    """Whether it would be sent as it is, not as JSON."""
+    return isinstance(example, bytes) or type(example).__module__ == "numpy"
+
+
+async def _predict(
+    program: Program, model: Any, request: Any, context: requests.Context, nan: str
+) -> tuple[str, bytes, int]:
+    """Content-Type and body of the answer, and in how many chunks a stream came."""
+    if program.predict_batch is not None:
+        several = list(program.predict_batch(model, [request]))
+        if len(several) != 1:
+            raise answers.AnswerError(
+                f"predict_batch returned {len(several)} answers for 1 request"
+            )
+        return *answers.encode(several[0], context.accept, nan), 0
+    value = program.predict(model, request, context)
+    if inspect.isawaitable(value):
+        value = await value
+    if not isinstance(value, Iterator | AsyncIterator):
+        return *answers.encode(value, context.accept, nan), 0
+    encoder: ChunkEncoder | None = None
+    pieces = []
+    async for chunk in value if isinstance(value, AsyncIterator) else _each(value):
+        encoder = encoder or ChunkEncoder(chunk, context.accept, nan)
+        pieces.append(encoder.encode(chunk))
+    encoder = encoder or ChunkEncoder("", context.accept, nan)
+    return encoder.content_type, b"".join(pieces), len(pieces)
+
+
+async def _each(chunks: Iterator[Any]) -> AsyncIterator[Any]:
+    for chunk in chunks:
+        yield chunk
+
+
+def _peak_memory() -> int:
+    """Bytes of memory that this process had at most."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as file:  # noqa: PTH123
+        # Linux counts what was resident before exec into getrusage's answer.
+        for line in file:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _failure(error: BaseException, folder: str) -> dict[str, Any]:
+    prefix = os.path.join(folder, "")  # noqa: PTH118
+    frames = list(traceback.extract_tb(error.__traceback__))
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append(traceback.FrameSummary(error.filename, error.lineno or 1, "<module>"))
+    return {
+        "type": type(error).__name__,
+        "message": describe(error),
+        "name": getattr(error, "name", None),
+        "frames": [
+            [frame.filename.removeprefix(prefix), frame.lineno, frame.name, frame.line]
+            for frame in frames
+            if frame.filename.startswith(prefix)
+        ],
+    }

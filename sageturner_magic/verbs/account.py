@@ -1,0 +1,249 @@
+"""Verbs that look after an AWS account: setting it up, what to allow, and removing things."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sageturner_magic.aws.account import policies, roles
+from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet
+from sageturner_magic.aws.names import Names, names
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.aws.storage.bucket import ensure_bucket
+from sageturner_magic.config import Config, Overrides
+from sageturner_magic.context import HERE, AwsOptions, here
+from sageturner_magic.endpoints import removal
+from sageturner_magic.endpoints.endpoint import Endpoint, is_local
+from sageturner_magic.endpoints.local import LocalTarget
+from sageturner_magic.errors import AwsError, UsageError
+from sageturner_magic.verbs.deploying import DEFAULT_CONFIG, find_config
+
+
+class Changes(list[str]):
+    """What `setup` changed, a line each."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """An IAM policy. Attributes: document, as IAM takes it."""
+
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Account:
+    """An AWS account with the names that a configuration's `overrides` give."""
+
+    session: AwsSession
+    names: Names
+
+
+def account(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> Account:
+    """The account that the verbs speak to, with the names of the configuration's `overrides`.
+
+    Args:
+        config: Without one, ./sageturner.yaml where it is there.
+
+    Raises:
+        AwsError: There are no credentials, or no region.
+        ConfigError: The configuration has mistakes.
+    """
+    overrides = _overrides(config)
+    session = aws.open()
+    return Account(
+        session,
+        names(
+            session,
+            bucket=overrides.bucket_name if overrides else None,
+            role=overrides.role_name if overrides else None,
+            repository=overrides.repository_name if overrides else None,
+        ),
+    )
+
+
+def _overrides(config: Config | str | Path | None) -> Overrides | None:
+    """Those of the configuration, which need not be there. Raises ConfigError."""
+    if config is None and not Path(DEFAULT_CONFIG).exists():
+        return None
+    return find_config(config).overrides
+
+
+def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> Changes:
+    """Create or repair the IAM role and the S3 bucket, and return what was changed.
+
+    Raises:
+        AwsError: One of that name is not ours; a call failed.
+    """
+    overrides = _overrides(config)
+    found = account(config, aws=aws)
+    role = roles.resolve_role(
+        found.session,
+        found.names,
+        role_name=overrides.role_name if overrides else None,
+        role_arn=overrides.role_arn if overrides else None,
+    )
+    if overrides and role and not role.ours and (overrides.role_name or overrides.role_arn):
+        changed = [f"left role {role.name} as it is, which is your own"]
+    else:
+        changed = [*roles.ensure_role(found.session, found.names)[1]]
+    return Changes([*changed, *ensure_bucket(found.session, found.names)])
+
+
+def show_policy(
+    config: Config | str | Path | None = None,
+    *,
+    permissions: Collection[PermissionSet] | None = None,
+    aws: AwsOptions = HERE,
+) -> Policy:
+    """Return the minimal IAM policy of whoever has these permissions (default: all).
+
+    Raises:
+        AwsError: There are no credentials, or no region.
+    """
+    wanted = PERMISSION_SETS if permissions is None else permissions
+    return Policy(policies.caller_policy(account(config, aws=aws).names, wanted))
+
+
+@dataclass(frozen=True)
+class PlannedRemoval:
+    """What is going to be removed, to be shown before `run` does it.
+
+    Attributes:
+        lines: What, a line each; empty when there is nothing.
+        run: Removes it, telling of each thing; raises AwsError or EndpointError.
+        done: What to say afterwards; empty where the lines say it.
+        asks: Whether to ask before: not for a local endpoint, which costs nothing and comes back
+            with one command.
+    """
+
+    lines: tuple[str, ...]
+    run: Callable[[removal.Say], None]
+    done: str = ""
+    asks: bool = True
+
+
+def plan_removal(
+    name: str | None,
+    config: Config | str | Path | None = None,
+    *,
+    orphans: bool = False,
+    everybody: bool = False,
+    aws: AwsOptions = HERE,
+) -> PlannedRemoval:
+    """Return what goes with an endpoint, or (without a name) what nothing uses any more.
+
+    Args:
+        config: For its `overrides`.
+        orphans: What nothing uses any more, in place of an endpoint.
+        everybody: With `orphans`: also what others created.
+
+    Raises:
+        UsageError: Neither a name nor `orphans`, or both.
+        EndpointError: It is not ours, or busy.
+    """
+    if bool(name) == orphans:
+        raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
+    if not name:
+        found = account(config, aws=aws)
+        gone = removal.of_orphans(found.session, found.names, everybody=everybody, now=time.time())
+        return PlannedRemoval(
+            tuple(gone.lines()),
+            lambda say: removal.remove(found.session, gone, say),
+            "no orphans are left",
+        )
+    done = f"{name} is deleted; nothing of it is left"
+    if is_local(name, aws):
+        return PlannedRemoval(
+            (f"endpoint {name}",), lambda say: _remove_local(name), done, asks=False
+        )
+    found = _account_of(name, config, aws)
+    whole = removal.of_endpoint(found.session, found.names, name)
+
+    def remove(say: removal.Say) -> None:
+        removal.remove(found.session, whole, say)
+        _forget(name)
+
+    return PlannedRemoval(tuple(whole.lines()), remove, done)
+
+
+def _remove_local(name: str) -> None:
+    LocalTarget().delete(name)
+    _forget(name)
+
+
+def _forget(name: str) -> None:
+    if notebook := here():
+        notebook.ended(name)
+
+
+def plan_teardown(
+    config: Config | str | Path | None = None, *, aws: AwsOptions = HERE
+) -> PlannedRemoval:
+    """Return all that setup and deployments created.
+
+    Raises:
+        SageturnerError: Endpoints are left.
+    """
+    found = account(config, aws=aws)
+    everything = removal.of_everything(found.session, found.names)
+    return PlannedRemoval(
+        everything.lines,
+        lambda say: removal.tear_down(found.session, found.names, everything, say),
+    )
+
+
+def teardown(
+    config: Config | str | Path | None = None,
+    *,
+    aws: AwsOptions = HERE,
+    say: removal.Say = lambda line: None,
+) -> None:
+    """Remove role, bucket, repository and logs from AWS, without asking.
+
+    Args:
+        config: For its `overrides`.
+        say: Told of each thing that was removed.
+
+    Raises:
+        SageturnerError: Endpoints are left; a call failed.
+    """
+    plan_teardown(config, aws=aws).run(say)
+
+
+def delete(
+    name: str,
+    config: Config | str | Path | None = None,
+    *,
+    aws: AwsOptions = HERE,
+    say: removal.Say = lambda line: None,
+) -> None:
+    """Delete an endpoint, and what was created for it and nothing else uses, without asking.
+
+    Safe to repeat; finishes what an interrupted run began.
+
+    Args:
+        config: For its `overrides`.
+        say: Told of each thing that was removed.
+
+    Raises:
+        EndpointError: It is not there, not ours, or busy.
+    """
+    plan_removal(name, config, aws=aws).run(say)
+
+
+def _account_of(name: str, config: Config | str | Path | None, aws: AwsOptions) -> Account:
+    try:
+        if config is None:
+            # What is to go says itself where it lies: a configuration with mistakes keeps nobody
+            # from deleting.
+            session = aws.open()
+            return Account(session, names(session))
+        return account(config, aws=aws)
+    except AwsError:
+        if aws.includes_local:
+            # No local endpoint and no AWS: says both.
+            Endpoint(name)
+        raise

@@ -1,0 +1,114 @@
+"""A request can be copied out of its answer and sent from elsewhere."""
+
+import ast
+import shlex
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sageturner_magic.endpoints.payload import encode
+from sageturner_magic.endpoints.prediction import SentRequest
+from sageturner_magic.endpoints.snippets import INLINE, snippets
+
+PAYLOADS = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+).filter(lambda payload: len(encode(payload).body) < INLINE / 4)
+"""What fits into a line, escaped or not."""
+
+
+def local(payload, content_type=None, accept=""):
+    request = encode(payload, content_type, accept)
+    return SentRequest(**vars(request), url="http://127.0.0.1:5000", token="secret")
+
+
+def remote(payload, content_type=None, profile=""):
+    return SentRequest(**vars(encode(payload, content_type)), region="eu-west-1", profile=profile)
+
+
+def code(sent, label):
+    return {snippet.label: snippet.code for snippet in snippets("digits", sent)}[label]
+
+
+def test_a_local_endpoint_is_called_with_curl_and_python():
+    assert [each.label for each in snippets("digits", local(1))] == ["curl", "Python"]
+
+
+def test_sagemaker_is_called_with_boto3_the_cli_and_python():
+    labels = [each.label for each in snippets("digits", remote(1))]
+    assert labels == ["boto3", "AWS CLI", "Python"]
+
+
+def shell_words(command):
+    # shlex keeps the end of a continued line as a word; a shell does not.
+    return shlex.split(command.replace("\\\n", ""))
+
+
+@given(PAYLOADS)
+def test_curl_sends_the_very_body_as_a_shell_reads_it(payload):
+    sent = local(payload)
+    words = shell_words(code(sent, "curl"))
+    assert words[:2] == ["curl", "http://127.0.0.1:5000/invocations"]
+    assert {"Content-Type: application/json", "Authorization: token secret"} <= set(words)
+    data = words[words.index("--data-binary") + 1]
+    assert data.encode() == sent.body or data == "@request.json"
+
+
+@given(PAYLOADS)
+def test_the_aws_cli_sends_the_very_body_as_a_shell_reads_it(payload):
+    sent = remote(payload, profile="it's me")
+    words = shell_words(code(sent, "AWS CLI"))
+    assert words[:5] == ["aws", "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "digits"]
+    assert words[words.index("--body") + 1].encode() == sent.body
+    assert words[words.index("--profile") + 1] == "it's me"
+
+
+def arguments(source, function):
+    """The literal arguments of the call of `function` in `source`."""
+    (call,) = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == function
+    ]
+    keywords = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
+    return [ast.literal_eval(argument) for argument in call.args], keywords
+
+
+@given(PAYLOADS)
+def test_python_has_the_payload_as_a_literal(payload):
+    assert arguments(code(local(payload), "Python"), "invoke") == ([payload], {})
+
+
+@given(PAYLOADS)
+def test_boto3_has_the_very_body(payload):
+    sent = remote(payload, profile="team")
+    source = code(sent, "boto3")
+    assert arguments(source, "invoke_endpoint")[1] == {
+        "EndpointName": "digits",
+        "ContentType": "application/json",
+        "Body": sent.body.decode(),
+    }
+    assert arguments(source, "Session")[1] == {"profile_name": "team", "region_name": "eu-west-1"}
+
+
+@pytest.mark.parametrize("payload", [b"\x89PNG\r\n\x1a\n", list(range(5000))])
+def test_what_does_not_fit_into_a_line_is_read_from_a_file(payload):
+    suffix = "png" if isinstance(payload, bytes) else "json"
+    assert f"--data-binary @request.{suffix}" in code(local(payload), "curl")
+    assert f'open("request.{suffix}", "rb").read()' in code(local(payload), "Python")
+    assert f"--body fileb://request.{suffix}" in code(remote(payload), "AWS CLI")
+
+
+def test_text_that_curl_would_take_for_a_file_name_is_not_given_inline():
+    assert "@request.csv" in code(local("@/etc/passwd", "text/csv"), "curl")
+
+
+def test_other_types_and_accept_come_along():
+    sent = local("1,2", "text/csv", accept="application/json")
+    assert "Accept: application/json" in shell_words(code(sent, "curl"))
+    keywords = {"content_type": "text/csv", "accept": "application/json"}
+    assert arguments(code(sent, "Python"), "invoke") == (["1,2"], keywords)
