@@ -35,7 +35,7 @@ from sageturner_magic.image.layers.builder import LayersBuilder
 from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.spec import BuildSpec, Destination
 from sageturner_magic.packages.files import FileStore
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Package, Requirements, Target
 from sageturner_magic.packages.resolution import resolve, server_arguments
 from sageturner_magic.packages.source_builds import sha256
@@ -164,8 +164,8 @@ def everyday(bench: Bench, rows: set[str]) -> None:
     """Cold, a second model, a dependency more, a line of code changed."""
     target = Target(bench.python)
     reporter = Counting()
-    packages = resolve(parse(PACKAGES, Path()), target, reporter)
-    more = resolve(parse((*PACKAGES, ADDED), Path()), target, reporter)
+    packages = resolve(parse_pip_arguments(PACKAGES, Path()), target, reporter)
+    more = resolve(parse_pip_arguments((*PACKAGES, ADDED), Path()), target, reporter)
     server = resolve(server_arguments(), target, reporter)
     for _ in range(bench.rounds):
         base = bench.base()
@@ -201,7 +201,7 @@ def torch(bench: Bench) -> None:
     target = Target("3.11")
     base_bench = replace(bench, python="3.11")
     reporter = Counting()
-    packages = resolve(parse(["torch==2.13.0+cpu"], Path()), target, reporter)
+    packages = resolve(parse_pip_arguments(["torch==2.13.0+cpu"], Path()), target, reporter)
     server = resolve(server_arguments(), target, reporter)
     base = base_bench.base()
     for builder in (DockerBuilder(FileStore(bench.work / "files")), bench.layers()):

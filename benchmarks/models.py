@@ -45,7 +45,7 @@ from sageturner_magic.deployment.image_packages import resolved
 from sageturner_magic.image.docker.builder import DockerBuilder
 from sageturner_magic.image.spec import BuildSpec
 from sageturner_magic.packages.files import FileStore
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Package, Requirements, Target
 from sageturner_magic.packages.resolution import resolve, server_arguments
 from tests.parts.examples import NOTEBOOKS, environment_python, execute
@@ -308,7 +308,7 @@ def measure_images(case: Case, bench: Bench, seen: Figures, made_of: dict[str, s
     lines = case.generate["python_packages"]
     assert isinstance(lines, list)
     system = tuple(case.generate.get("system_packages") or ())
-    requirements = resolved(parse(lines, case.folder), target, reporter)
+    requirements = resolved(parse_pip_arguments(lines, case.folder), target, reporter)
     base = bench.base()
     name = f"bench-{uuid.uuid4().hex[:8]}"
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sageturner_magic.capture.notebook import Notebook
 
 
-class Here(Protocol):
+class NotebookContext(Protocol):
     """A notebook's recorded cells, its live variables, and its AWS profile and region if set."""
 
     @property
@@ -34,10 +34,10 @@ class Here(Protocol):
         """Displays what `form` asks for, with its arguments by name."""
 
 
-_here: list[Here] = []
+_here: list[NotebookContext] = []
 
 
-def enter_notebook(notebook: Here) -> None:
+def enter_notebook(notebook: NotebookContext) -> None:
     """Let the verbs use this notebook from now on."""
     _here[:] = [notebook]
 
@@ -47,7 +47,7 @@ def leave_notebook() -> None:
     _here.clear()
 
 
-def here() -> Here | None:
+def current_notebook() -> NotebookContext | None:
     """The notebook of this process."""
     return _here[0] if _here else None
 
@@ -69,12 +69,12 @@ class AwsOptions:
         # Loading the extension must not import boto3.
         from sageturner_magic.aws.session import open_session
 
-        notebook = here()
+        notebook = current_notebook()
         return open_session(
             self.profile or (notebook.profile if notebook else None),
             self.region or (notebook.region if notebook else None),
         )
 
 
-HERE = AwsOptions()
+DEFAULT_AWS = AwsOptions()
 """Local endpoints, then those of the notebook's or the environment's account and region."""

@@ -73,7 +73,7 @@ class StoredImage:
 
 
 @dataclass(frozen=True)
-class Credentials:
+class RegistryLogin:
     """What a registry client signs in with. Attributes: host (with port), username, password."""
 
     host: str
@@ -93,17 +93,17 @@ class EcrCredentials:
     def __init__(self, session: AwsSession) -> None:
         self._session = session
         self._lock = threading.Lock()
-        self._credentials: Credentials | None = None
+        self._credentials: RegistryLogin | None = None
         self._expires = 0.0
 
-    def get(self) -> Credentials:
+    def get(self) -> RegistryLogin:
         """Valid credentials, those from last time if they last. Raises AwsError."""
         with self._lock:
             if self._credentials is None or time.time() > self._expires - _RENEW_EARLY_S:
                 self._fetch()
             return self._current()
 
-    def renew(self, refused: Credentials) -> Credentials:
+    def renew(self, refused: RegistryLogin) -> RegistryLogin:
         """New credentials, after the registry has answered 401 to `refused`. Raises AwsError."""
         with self._lock:
             # Several uploads fail at once when a token expires; one fetch serves them all.
@@ -111,7 +111,7 @@ class EcrCredentials:
                 self._fetch()
             return self._current()
 
-    def _current(self) -> Credentials:
+    def _current(self) -> RegistryLogin:
         if self._credentials is None:
             self._fetch()
         assert self._credentials is not None
@@ -122,7 +122,7 @@ class EcrCredentials:
             data = self._session.ecr.get_authorization_token()["authorizationData"][0]
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         host = data["proxyEndpoint"].partition("://")[2].rstrip("/")
-        self._credentials = Credentials(host, username, password)
+        self._credentials = RegistryLogin(host, username, password)
         self._expires = data["expiresAt"].timestamp()
 
 

@@ -65,7 +65,7 @@ class Names:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
-def names(
+def names_in(
     session: AwsSession,
     *,
     bucket: str | None = None,

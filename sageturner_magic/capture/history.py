@@ -10,13 +10,13 @@ from enum import Enum
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.syntax.safety import CALLABLE, CHANGING_METHODS, RECORD
-from sageturner_magic.capture.syntax.scopes import Names, names_of
+from sageturner_magic.capture.syntax.scopes import ScopeNames, names_of
 from sageturner_magic.capture.syntax.statements import Statement, statements_of
 from sageturner_magic.capture.syntax.trees import FUNCTIONS, walk
 from sageturner_magic.packages.needed.imports import Import, imported_names
 
 
-class Origin(Enum):
+class RunOrigin(Enum):
     """How a cell came to run, which decides how far its names are trusted.
 
     OWN: captured for this module. OTHER: any cell of the notebook. FOREIGN: captured for another
@@ -44,10 +44,10 @@ class Run:
     """
 
     cell: Cell
-    origin: Origin
+    origin: RunOrigin
     stopped_at: int | None = None
 
-    def statements(self) -> Iterator[tuple[Statement, Origin]]:
+    def statements(self) -> Iterator[tuple[Statement, RunOrigin]]:
         """The statements of the cell, in order, and how far each is trusted."""
         statements = statements_of(self.cell)
         line = self.stopped_at
@@ -57,18 +57,18 @@ class Run:
         is_known = any(each.start <= line <= each.end for each in statements)
         for statement in statements:
             if not is_known or statement.start <= line <= statement.end:
-                yield statement, Origin.FAILED
+                yield statement, RunOrigin.FAILED
             else:
-                yield statement, self.origin if statement.end < line else Origin.UNREACHED
+                yield statement, self.origin if statement.end < line else RunOrigin.UNREACHED
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class RunStatement:
     """One statement at its place in the order of execution."""
 
     index: int
     statement: Statement
-    origin: Origin
+    origin: RunOrigin
     node: ast.stmt = field(init=False)
 
     def __post_init__(self) -> None:
@@ -86,34 +86,34 @@ class Step:
 
 @dataclass
 class _Events:
-    binds: list[Step] = field(default_factory=list)
-    deletes: list[Step] = field(default_factory=list)
-    changes: list[Step] = field(default_factory=list)
-    doubts: list[Step] = field(default_factory=list)
-    unreached: list[Step] = field(default_factory=list)
+    binds: list[RunStatement] = field(default_factory=list)
+    deletes: list[RunStatement] = field(default_factory=list)
+    changes: list[RunStatement] = field(default_factory=list)
+    doubts: list[RunStatement] = field(default_factory=list)
+    unreached: list[RunStatement] = field(default_factory=list)
 
 
 class History:
     """The runs of a session, looked at from one captured module."""
 
     def __init__(self, runs: Sequence[Run]) -> None:
-        self.steps: list[Step] = []
-        self.stars: list[Step] = []
+        self.steps: list[RunStatement] = []
+        self.stars: list[RunStatement] = []
         self._events: dict[str, _Events] = {}
         self._features_from = sys.maxsize
         for run in runs:
             for statement, origin in run.statements():
-                self._add(Step(len(self.steps), statement, origin))
+                self._add(RunStatement(len(self.steps), statement, origin))
         self._end = self._end_of_this_model()
 
-    def _add(self, step: Step) -> None:
+    def _add(self, step: RunStatement) -> None:
         names = step.statement.names
-        if step.origin is Origin.UNREACHED:
+        if step.origin is RunOrigin.UNREACHED:
             for name in names.binds:
                 self._of(name).unreached.append(step)
             return
         self.steps.append(step)
-        if step.origin is Origin.FAILED:
+        if step.origin is RunOrigin.FAILED:
             for name in [*names.binds, *names.deletes, *changed_by(step.node, names)]:
                 self._of(name).doubts.append(step)
             return
@@ -136,10 +136,10 @@ class History:
         Once another model's load or predict has taken the place of this one's, what was made
         after this one was captured was made for that model.
         """
-        own = [step.index for step in self.steps if step.origin is Origin.OWN]
+        own = [step.index for step in self.steps if step.origin is RunOrigin.OWN]
         after = max(own, default=len(self.steps)) + 1
         replaced = any(
-            step.origin is Origin.FOREIGN
+            step.origin is RunOrigin.FOREIGN
             and {"load", "predict"} & step.statement.names.binds.keys()
             for step in self.steps[after:]
         )
@@ -148,7 +148,7 @@ class History:
     def _of(self, name: str) -> _Events:
         return self._events.setdefault(name, _Events())
 
-    def binder(self, name: str, before: int | None = None) -> Step | None:
+    def binder(self, name: str, before: int | None = None) -> RunStatement | None:
         """The statement that gave `name` its value, at step `before` or at the end.
 
         None when nothing did, or when it was deleted since.
@@ -160,20 +160,20 @@ class History:
         bound = [step for step in events.binds if step.index < until]
         if not bound and before is None:
             bound, until = events.binds, len(self.steps)
-        trusted = [step for step in bound if step.origin is not Origin.FOREIGN]
+        trusted = [step for step in bound if step.origin is not RunOrigin.FOREIGN]
         chosen = (trusted or bound)[-1:]
         gone = self.deleter(name, until)
         if not chosen or (gone is not None and gone.index > chosen[0].index):
             return None
         return chosen[0]
 
-    def deleter(self, name: str, until: int | None = None) -> Step | None:
+    def deleter(self, name: str, until: int | None = None) -> RunStatement | None:
         """The last `del` of `name` before step `until`, or at all."""
         events = self._events.get(name, _Events())
         found = [step for step in events.deletes if until is None or step.index < until]
         return found[-1] if found else None
 
-    def failed_binder(self, name: str) -> Step | None:
+    def failed_binder(self, name: str) -> RunStatement | None:
         """The last statement of a failed cell that would have bound `name`."""
         events = self._events.get(name, _Events())
         doubts = [step for step in events.doubts if name in step.statement.names.binds]
@@ -200,19 +200,19 @@ class History:
             waiting += [(each, before) for each in new]
         return found
 
-    def is_final(self, name: str, binder: Step) -> bool:
+    def is_final(self, name: str, binder: RunStatement) -> bool:
         """Whether no later statement of any cell gave `name` another value."""
         events = self._of(name)
         return not any(step.index > binder.index for step in [*events.binds, *events.deletes])
 
-    def changes(self, name: str, binder: Step) -> list[Step]:
+    def changes(self, name: str, binder: RunStatement) -> list[RunStatement]:
         """What changed in place the value that `binder` gave to `name`."""
         events = self._of(name)
         rebound = [step.index for step in events.binds if step.index > binder.index]
         until = min(rebound, default=len(self.steps))
         return [step for step in events.changes if binder.index < step.index < until]
 
-    def doubt(self, name: str, binder: Step) -> Step | None:
+    def doubt(self, name: str, binder: RunStatement) -> RunStatement | None:
         """The failed statement that may have touched what `binder` gave to `name`."""
         events = self._of(name)
         rebound = [step.index for step in events.binds if step.index > binder.index]
@@ -220,13 +220,13 @@ class History:
         found = [step for step in events.doubts if binder.index < step.index < until]
         return found[-1] if found else None
 
-    def before(self, name: str, binder: Step) -> Step | None:
+    def before(self, name: str, binder: RunStatement) -> RunStatement | None:
         """The value that `name` keeps where `binder` only perhaps binds it, or reads it first."""
         if surely_binds(binder.node, name) and not isinstance(binder.node, ast.AugAssign):
             return None
         return self.binder(name, binder.index)
 
-    def evaluates_annotations(self, step: Step) -> bool:
+    def evaluates_annotations(self, step: RunStatement) -> bool:
         """Whether the annotations of `step` are evaluated when it runs."""
         if sys.version_info >= (3, 14):
             return False
@@ -296,7 +296,7 @@ def _is_record(node: ast.ClassDef, history: History, before: int) -> bool:
     return bool(named & {"dataclass", "NamedTuple", "Enum", "IntEnum", "StrEnum", "Flag"})
 
 
-def changed_by(node: ast.stmt, names: Names) -> set[str]:
+def changed_by(node: ast.stmt, names: ScopeNames) -> set[str]:
     """Names whose value `node` changes in place: `x[0] = …`, `labels.append("bird")`."""
     found = set(names.changes)
     bodies = [node] if isinstance(node, (ast.Expr, ast.For, ast.If, ast.While, ast.With)) else []

@@ -13,7 +13,7 @@ from sageturner_magic.values import CapturedModule, SourceFile
 # Everything else is imported where it is needed: loading the extension makes a Notebook.
 if TYPE_CHECKING:
     from sageturner_magic.capture.checks import Role
-    from sageturner_magic.capture.history import Origin, Run
+    from sageturner_magic.capture.history import Run, RunOrigin
 
 ROLES: tuple[Role, ...] = ("load", "predict")
 
@@ -87,10 +87,10 @@ class Notebook:
     def check(self, role: Role, cell: Cell) -> None:
         """What can be said of a cell before it runs. Raises CaptureError with every finding."""
         from sageturner_magic.capture.checks import check_cell, raise_for
-        from sageturner_magic.capture.history import Origin
+        from sageturner_magic.capture.history import RunOrigin
         from sageturner_magic.capture.slicing.slice import last_imports
 
-        runs = self._since_loaded(lambda cell: Origin.OTHER)
+        runs = self._since_loaded(lambda cell: RunOrigin.OTHER)
         raise_for(check_cell(role, cell, last_imports(runs)))
 
     def capture(self, role: Role, name: str, cell: Cell) -> CapturedCell:
@@ -159,12 +159,12 @@ class Notebook:
         from sageturner_magic.capture.secrets import secret_findings
         from sageturner_magic.capture.sibling_modules import local_modules
         from sageturner_magic.capture.slicing.slice import slice_of
-        from sageturner_magic.capture.syntax.rendering import render
+        from sageturner_magic.capture.syntax.rendering import render_module
 
         halves = self._captured[self.capture_name(name)]
         chosen = slice_of(halves, self._runs(halves), self._namespace)
         beside = local_modules(chosen.packages())
-        rendered = render(
+        rendered = render_module(
             _header(self.capture_name(name)), chosen.imports, chosen.statements, beside.names
         )
         secrets = secret_findings(rendered.source, lambda line: str(rendered.lines[line]))
@@ -180,27 +180,27 @@ class Notebook:
         )
 
     def _runs(self, own: Mapping[Role, Cell]) -> list[Run]:
-        from sageturner_magic.capture.history import Origin, Run
+        from sageturner_magic.capture.history import Run, RunOrigin
 
         ours = {id(cell) for cell in own.values()}
         captured = {id(cell) for halves in self._captured.values() for cell in halves.values()}
 
-        def origin(cell: Cell) -> Origin:
+        def origin(cell: Cell) -> RunOrigin:
             if id(cell) in ours:
-                return Origin.OWN
-            return Origin.FOREIGN if id(cell) in captured else Origin.OTHER
+                return RunOrigin.OWN
+            return RunOrigin.FOREIGN if id(cell) in captured else RunOrigin.OTHER
 
-        recovered = [Run(cell, Origin.RECOVERED) for cell in self._recovered]
+        recovered = [Run(cell, RunOrigin.RECOVERED) for cell in self._recovered]
         return [*recovered, *self._since_loaded(origin)]
 
-    def _since_loaded(self, origin: Callable[[Cell], Origin]) -> list[Run]:
-        from sageturner_magic.capture.history import Origin, Run
+    def _since_loaded(self, origin: Callable[[Cell], RunOrigin]) -> list[Run]:
+        from sageturner_magic.capture.history import Run, RunOrigin
 
         runs: list[Run] = []
         for index, cell in enumerate(self._ran):
             line = self._failed.get(index)
             is_in_doubt = index in self._failed and line is None
-            runs.append(Run(cell, Origin.FAILED if is_in_doubt else origin(cell), line))
+            runs.append(Run(cell, RunOrigin.FAILED if is_in_doubt else origin(cell), line))
         return runs
 
     def _require_both(self, name: str) -> None:

@@ -84,7 +84,7 @@ def _follow(handle: DeploymentHandle | TrialHandle, values: SimpleNamespace) -> 
     from sageturner_magic.rendering import terminal
 
     if values.lines is None:
-        terminal.follow(handle)
+        terminal.follow_deployment(handle)
     else:
         handle.watch(lambda: None)
     return handle.result()

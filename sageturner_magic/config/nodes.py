@@ -56,7 +56,7 @@ class Node:
     """A value: None, the text as written, a list, or a mapping."""
 
     mark: Mark
-    content: str | list[Node] | dict[str, Entry] | None
+    content: str | list[Node] | dict[str, KeyValue] | None
 
     def data(self) -> Any:
         """The plain Python value: None, str, list and dict only."""
@@ -81,7 +81,7 @@ class Node:
                 yield from entry.node._walk((*path, key))
 
 
-class Entry(NamedTuple):
+class KeyValue(NamedTuple):
     """One `key: value` of a mapping."""
 
     mark: Mark
@@ -163,8 +163,8 @@ class _Tree:
         is_null = node.value in _NULLS and not getattr(node, "style", "")
         return Node(mark, None if is_null else node.value)
 
-    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Entry]:
-        entries: dict[str, Entry] = {}
+    def _mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, KeyValue]:
+        entries: dict[str, KeyValue] = {}
         for written, value in node.value:
             mark = self.node(written, depth).mark
             if not isinstance(written, yaml.ScalarNode):
@@ -177,7 +177,7 @@ class _Tree:
                     do="write `key: value`",
                 )
             key = str(written.value)
-            entry = Entry(mark, self.node(value, depth))
+            entry = KeyValue(mark, self.node(value, depth))
             if key in entries:
                 self._remark(
                     mark,

@@ -19,7 +19,7 @@ from sageturner_magic.config.keys import (
     schema_at,
     schema_keys,
 )
-from sageturner_magic.config.nodes import Entry, Node, Remark, printable, read_nodes
+from sageturner_magic.config.nodes import KeyValue, Node, Remark, printable, read_nodes
 from sageturner_magic.config.places import Origin, Places, dotted
 from sageturner_magic.errors import ConfigError, Finding
 
@@ -137,15 +137,15 @@ def _path_in(root: Node, location: KeyPath) -> tuple[KeyPath, bool]:
     return tuple(path), False
 
 
-def _entry(root: Node, path: KeyPath) -> Entry:
+def _entry(root: Node, path: KeyPath) -> KeyValue:
     """The entry at `path`, or the nearest one above it."""
-    entry = Entry(root.mark, root)
+    entry = KeyValue(root.mark, root)
     for part in path:
         content = entry.node.content
         if isinstance(content, dict) and part in content:
             entry = content[str(part)]
         elif isinstance(content, list) and isinstance(part, int):
-            entry = Entry(content[part].mark, content[part])
+            entry = KeyValue(content[part].mark, content[part])
         else:
             break
     return entry

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .rules import Outcome, Result, check, wait_until_ready
+from .rules import Result, Verdict, check, wait_until_ready
 from .server_under_test import ServerUnderTest
 
 END_SECONDS = 30.0
@@ -70,7 +70,7 @@ def container(
         running.stop(timeout=int(END_SECONDS))
         status = running.wait()["StatusCode"]
         took = time.monotonic() - began
-        outcome: Outcome = "passed" if status == 0 and took < END_SECONDS else "failed"
+        outcome: Verdict = "passed" if status == 0 and took < END_SECONDS else "failed"
         evidence = f"exit status {status} after {took:.1f} s"
         return Result(
             "sigterm", "SIGTERM ends it with status 0 within 30 s", True, outcome, evidence

@@ -17,7 +17,7 @@ from typing import Literal
 
 from .server_under_test import PING_SECONDS, Answer, Broken, ServerUnderTest, Skipped
 
-Outcome = Literal["passed", "failed", "skipped"]
+Verdict = Literal["passed", "failed", "skipped"]
 
 ACCEPT_SECONDS = 0.25
 """SageMaker's limit for a connection to be accepted."""
@@ -44,7 +44,7 @@ class Result:
     rule: str
     text: str
     required: bool
-    outcome: Outcome
+    outcome: Verdict
     evidence: str
 
 
@@ -289,7 +289,7 @@ def check(target: ServerUnderTest, rules: Sequence[Rule] | None = None) -> tuple
 
 
 def _result(asked: Rule, target: ServerUnderTest) -> Result:
-    outcome: Outcome = "passed"
+    outcome: Verdict = "passed"
     try:
         evidence = asked.ask(target)
     except Broken as broken:
@@ -315,7 +315,7 @@ def wait_until_ready(
     """
     began = time.monotonic()
     statuses: list[str] = []
-    outcome: Outcome = "failed"
+    outcome: Verdict = "failed"
     while time.monotonic() - began < seconds and outcome == "failed" and alive():
         try:
             said = str(target.ping().status)

@@ -47,22 +47,22 @@ def builder_to_run(request: DeployRequest) -> ChosenBuilder:
                 raise
             missing = error.findings
     try:
-        sandbox.require()
+        sandbox.require_sandbox()
     except EndpointError as error:
         raise EndpointError.of([*missing, *error.findings]) from None
     reason = "no Docker engine answers" if missing else "`builder: layers` asks for it"
-    return ChosenBuilder(LayersBuilder(), sandbox.architecture(), reason)
+    return ChosenBuilder(LayersBuilder(), sandbox.sandbox_architecture(), reason)
 
 
 def untried(chosen: ChosenBuilder) -> tuple[Finding, ...]:
     """A note with the reason, if this machine cannot try the image before the push."""
     if chosen.builder.needs_engine:
         return ()
-    if chosen.architecture != sandbox.architecture():
+    if chosen.architecture != sandbox.sandbox_architecture():
         why = f"it is for {chosen.architecture} and this machine is not"
     else:
         try:
-            sandbox.require()
+            sandbox.require_sandbox()
             return ()
         except EndpointError as error:
             why = error.findings[0].why

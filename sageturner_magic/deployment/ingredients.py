@@ -18,7 +18,7 @@ from sageturner_magic.deployment.image_packages import resolved
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.trial.process import check_module
 from sageturner_magic.packages.needed.needed import NeededPackage, needed_packages
-from sageturner_magic.packages.pip_arguments import PipArguments, parse
+from sageturner_magic.packages.pip_arguments import PipArguments, parse_pip_arguments
 from sageturner_magic.packages.requirements import Requirements, Target
 from sageturner_magic.values import THIS_PYTHON, Artefact, CapturedModule, Reporter
 
@@ -84,7 +84,7 @@ class Ingredients:
             ImageError: Lines that pip would not understand, each with its index.
         """
         place = "container.generate_container.python_packages"
-        return parse(self.package_lines, self.config.resolve("."), place)
+        return parse_pip_arguments(self.package_lines, self.config.resolve("."), place)
 
     def requirements(self, target: Target, reporter: Reporter) -> Requirements:
         """The exact files of all packages for `target`.

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar
 from sageturner_magic.capture.code_folder import from_folder
 from sageturner_magic.capture.notebook import Notebook
 from sageturner_magic.config import Config
-from sageturner_magic.context import HERE, AwsOptions
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError
 from sageturner_magic.values import CapturedModule, ContainerMode, EndpointType, SourceFile
 
@@ -92,7 +92,7 @@ class DeployRequest:
     namespace: Mapping[str, object] = field(repr=False)
     detach: bool
     python: str
-    aws: AwsOptions = HERE
+    aws: AwsOptions = DEFAULT_AWS
     smoke_test: bool = True
 
     @property

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sageturner_magic.aws import ecr
 from sageturner_magic.aws.endpoints.endpoint import find_version, our_endpoint
-from sageturner_magic.endpoints.local import LocalTarget
-from sageturner_magic.endpoints.sagemaker import SageMakerTarget
+from sageturner_magic.endpoints.local import LocalEndpoints
+from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.errors import AwsError, EndpointError
 from sageturner_magic.image.registry.contents import read_file
 from sageturner_magic.image.spec import Destination
@@ -26,13 +26,13 @@ def remember(endpoint: str, version: str, module: CapturedModule) -> None:
     _deployed[endpoint, version] = module
 
 
-def cells(target: LocalTarget | SageMakerTarget, name: str) -> Mapping[int, tuple[int, int]]:
+def cells(target: LocalEndpoints | SageMakerEndpoints, name: str) -> Mapping[int, tuple[int, int]]:
     """Line of sageturner.py -> cell and line of it, as far as that is known.
 
     Of endpoints on SageMaker that is in the process which deployed them: to others the numbers
     of its cells say nothing.
     """
-    if isinstance(target, LocalTarget):
+    if isinstance(target, LocalEndpoints):
         return target.record(name).lines
     if not any(endpoint == name for endpoint, _ in _deployed):
         return {}
@@ -45,13 +45,13 @@ def cells(target: LocalTarget | SageMakerTarget, name: str) -> Mapping[int, tupl
     return module.lines if module else {}
 
 
-def source(target: LocalTarget | SageMakerTarget, name: str) -> str:
+def source(target: LocalEndpoints | SageMakerEndpoints, name: str) -> str:
     """The sageturner.py that endpoint `name` runs.
 
     Raises:
         EndpointError: It cannot be read, or the image is the user's own.
     """
-    if isinstance(target, SageMakerTarget):
+    if isinstance(target, SageMakerEndpoints):
         return _of_image(target, name)
     path = Path(target.record(name).folder) / "program" / "sageturner.py"
     try:
@@ -65,7 +65,7 @@ def source(target: LocalTarget | SageMakerTarget, name: str) -> str:
         ) from None
 
 
-def _of_image(target: SageMakerTarget, name: str) -> str:
+def _of_image(target: SageMakerEndpoints, name: str) -> str:
     endpoint = our_endpoint(target.session, name)
     version = find_version(target.session, endpoint.config)
     repository, _, digest = (version.image if version else "").partition("@")

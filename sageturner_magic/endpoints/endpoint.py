@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.endpoints import deployed_code
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
-from sageturner_magic.endpoints.local import LocalState, LocalTarget
+from sageturner_magic.endpoints.local import LocalEndpoints, LocalState
 from sageturner_magic.endpoints.payload import encode
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
-from sageturner_magic.endpoints.sagemaker import SageMakerTarget
+from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.endpoints.server_log import with_cells
 from sageturner_magic.endpoints.usage import Usage
 from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
@@ -54,7 +54,7 @@ class Endpoint:
     @property
     def is_local(self) -> bool:
         """Whether it runs on this machine."""
-        return isinstance(self._target, LocalTarget)
+        return isinstance(self._target, LocalEndpoints)
 
     def describe(self) -> EndpointDescription:
         """Its status, version, address and cost."""
@@ -212,15 +212,15 @@ def is_local(name: str, aws: AwsOptions) -> bool:
     return aws.includes_local and LocalState().read(name) is not None
 
 
-def _find(name: str, aws: AwsOptions) -> LocalTarget | SageMakerTarget:
+def _find(name: str, aws: AwsOptions) -> LocalEndpoints | SageMakerEndpoints:
     if is_local(name, aws):
-        return LocalTarget()
+        return LocalEndpoints()
     try:
-        return SageMakerTarget(aws.open())
+        return SageMakerEndpoints(aws.open())
     except AwsError as error:
         if not aws.includes_local:
             raise
-        raise LocalTarget().missing(
+        raise LocalEndpoints().missing(
             name, f"SageMaker was not asked ({error.findings[0].what})"
         ) from None
 
@@ -236,9 +236,9 @@ class Listing:
 
 def listing(aws: AwsOptions) -> Listing:
     """List all endpoints, with a note where AWS could not be asked."""
-    local = LocalTarget().list() if aws.includes_local else []
+    local = LocalEndpoints().list() if aws.includes_local else []
     try:
-        return Listing((*local, *SageMakerTarget(aws.open()).list()), (), time.time())
+        return Listing((*local, *SageMakerEndpoints(aws.open()).list()), (), time.time())
     except AwsError as error:
         if not aws.includes_local:
             raise

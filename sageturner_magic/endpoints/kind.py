@@ -55,7 +55,7 @@ class EndpointDescription:
     detail: str = ""
 
 
-class Target(Protocol):
+class EndpointKind(Protocol):
     """Endpoints of one kind. Every method raises EndpointError for a name that is not there."""
 
     def list(self) -> list[EndpointDescription]:

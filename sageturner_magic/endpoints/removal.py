@@ -11,8 +11,8 @@ from sageturner_magic.aws.account import roles
 from sageturner_magic.aws.ecr import StoredImage
 from sageturner_magic.aws.endpoints import logs
 from sageturner_magic.aws.endpoints.endpoint import (
-    Endpoint,
-    Version,
+    EndpointState,
+    EndpointVersion,
     busy,
     delete_endpoint,
     delete_version,
@@ -53,7 +53,7 @@ class Removal:
 
     names: Names
     endpoint: str
-    versions: tuple[Version, ...]
+    versions: tuple[EndpointVersion, ...]
     images: tuple[StoredImage, ...]
     artefacts: tuple[StoredArtefact, ...]
 
@@ -77,8 +77,8 @@ class Removal:
 
 
 def unused(
-    gone: Iterable[Version],
-    staying: Iterable[Version],
+    gone: Iterable[EndpointVersion],
+    staying: Iterable[EndpointVersion],
     images: Iterable[StoredImage],
     artefacts: Iterable[StoredArtefact],
     names: Names,
@@ -86,10 +86,10 @@ def unused(
     """The images and artefacts of `gone` that none of `staying` refers to. Pure."""
     leaving, kept = list(gone), list(staying)
 
-    def digests(versions: list[Version]) -> set[str]:
+    def digests(versions: list[EndpointVersion]) -> set[str]:
         return {version.image.rpartition("@")[2] for version in versions}
 
-    def uris(versions: list[Version]) -> str:
+    def uris(versions: list[EndpointVersion]) -> str:
         return "\n".join(version.artefact_uri for version in versions)
 
     unused_images = digests(leaving) - digests(kept)
@@ -105,7 +105,7 @@ def unused(
     )
 
 
-def of_endpoint(session: AwsSession, names: Names, name: str) -> Removal:
+def removal_of_endpoint(session: AwsSession, names: Names, name: str) -> Removal:
     """What goes with endpoint `name`; also what an interrupted removal has left.
 
     Its versions say themselves in which bucket and repository they lie.
@@ -127,7 +127,7 @@ def of_endpoint(session: AwsSession, names: Names, name: str) -> Removal:
     return Removal(places, name if endpoint else "", gone, images, artefacts)
 
 
-def _places(names: Names, versions: Sequence[Version]) -> Names:
+def _places(names: Names, versions: Sequence[EndpointVersion]) -> Names:
     """`names` with the bucket and the repository of the newest of `versions` that tell them."""
     for version in sorted(versions, key=lambda each: each.created):
         if stored := _STORED.match(version.artefact_uri):
@@ -137,7 +137,9 @@ def _places(names: Names, versions: Sequence[Version]) -> Names:
     return names
 
 
-def of_orphans(session: AwsSession, names: Names, *, everybody: bool, now: float) -> Removal:
+def removal_of_orphans(
+    session: AwsSession, names: Names, *, everybody: bool, now: float
+) -> Removal:
     """Versions without an endpoint, and images and artefacts that no version refers to.
 
     Args:
@@ -150,7 +152,7 @@ def of_orphans(session: AwsSession, names: Names, *, everybody: bool, now: float
     everything = list_versions(session)
     me = own_tags(session)[TAG_CREATED_BY]
 
-    def is_orphan(version: Version) -> bool:
+    def is_orphan(version: EndpointVersion) -> bool:
         mine = everybody or version.tags.get(TAG_CREATED_BY) == me
         return version.name not in live and mine and now - version.created > ORPHAN_AGE_S
 
@@ -221,20 +223,20 @@ class Teardown:
     groups: tuple[str, ...]
 
 
-def of_everything(session: AwsSession, names: Names) -> Teardown:
+def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
     """What `teardown` would remove.
 
     Raises:
         SageturnerError: Endpoints of ours are still there.
     """
-    live: tuple[Endpoint, ...] = list_endpoints(session)
+    live: tuple[EndpointState, ...] = list_endpoints(session)
     if live:
         raise SageturnerError(
             "There are still endpoints: " + ", ".join(endpoint.name for endpoint in live),
             where=f"account {names.account}, {names.region}",
             do="delete them first, with `sageturner delete NAME`",
         )
-    groups = logs.our_groups(session)
+    groups = logs.our_log_groups(session)
     versions = list_versions(session)
     return Teardown(
         (
@@ -254,7 +256,7 @@ def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -
         delete_version(session, version)
         say(f"deleted model and endpoint config {version.resource}")
     for group in teardown.groups:
-        logs.delete_group(session, group)
+        logs.delete_log_group(session, group)
         say(f"deleted log group {group}")
     for line in (
         *ecr.delete_repository(session, names),

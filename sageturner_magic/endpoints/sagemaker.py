@@ -10,8 +10,8 @@ from contextlib import suppress
 from sageturner_magic.aws.account import pricing
 from sageturner_magic.aws.endpoints import logs, metrics, runtime
 from sageturner_magic.aws.endpoints.endpoint import (
-    Endpoint,
-    Version,
+    EndpointState,
+    EndpointVersion,
     delete_endpoint,
     find_version,
     list_endpoints,
@@ -31,7 +31,7 @@ LOG_LINES = 1000
 """Lines that `logs` reads back, over all instances."""
 
 
-class SageMakerTarget:
+class SageMakerEndpoints:
     """Endpoints that sageturner made in one account and region (see `endpoint.Target`)."""
 
     def __init__(self, session: AwsSession) -> None:
@@ -43,7 +43,7 @@ class SageMakerTarget:
     def describe(self, name: str) -> EndpointDescription:
         return self._describe(our_endpoint(self.session, name))
 
-    def _describe(self, endpoint: Endpoint) -> EndpointDescription:
+    def _describe(self, endpoint: EndpointState) -> EndpointDescription:
         version = find_version(self.session, endpoint.config) if endpoint.config else None
         return EndpointDescription(
             name=endpoint.name,
@@ -57,19 +57,19 @@ class SageMakerTarget:
             detail=endpoint.failure_reason or _runs_on(endpoint, version),
         )
 
-    def _cost(self, version: Version | None) -> float | None:
+    def _cost(self, version: EndpointVersion | None) -> float | None:
         if version is None or version.compute is None:
             return None
         return pricing.hourly(self.session, version.compute)
 
     def logs(self, name: str) -> Iterator[str]:
         self._expect(name)
-        for line in logs.tail(self.session, log_group(name), LOG_LINES):
+        for line in logs.tail_log(self.session, log_group(name), LOG_LINES):
             yield line.text
 
     def follow(self, name: str) -> Iterator[str]:
         self._expect(name)
-        for line in logs.follow(self.session, log_group(name)):
+        for line in logs.follow_log(self.session, log_group(name)):
             yield line.text
 
     def _expect(self, name: str) -> None:
@@ -129,22 +129,22 @@ class SageMakerTarget:
         return Price(hour, pricing.serverless_second(self.session, version.compute.memory))
 
     def usage(self, name: str, hours: float) -> Usage:
-        period = metrics.period_of(hours * 3600, POINTS)
+        period = metrics.metric_period(hours * 3600, POINTS)
         end = math.ceil(time.time() / period) * period
         count = math.ceil(hours * 3600 / period)
         start = end - count * period
-        series = metrics.requests(self.session, name, start=start, end=end, period=period)
+        series = metrics.request_metrics(self.session, name, start=start, end=end, period=period)
         return of_series(series, start=start, period_s=period, count=count)
 
     def delete(self, name: str) -> None:
         delete_endpoint(self.session, name)
 
 
-def _on_instances(version: Version) -> bool:
+def _on_instances(version: EndpointVersion) -> bool:
     return isinstance(version.compute, Server)
 
 
-def _runs_on(endpoint: Endpoint, version: Version | None) -> str:
+def _runs_on(endpoint: EndpointState, version: EndpointVersion | None) -> str:
     if version is None or version.compute is None:
         return ""
     if isinstance(version.compute, Server):

@@ -20,7 +20,7 @@ class Snippet:
     code: str
 
 
-def snippets(endpoint: str, sent: SentRequest) -> tuple[Snippet, ...]:
+def client_snippets(endpoint: str, sent: SentRequest) -> tuple[Snippet, ...]:
     """How to send the request again: curl and Python, on SageMaker boto3, the AWS CLI and Python.
 
     A body that is binary or long is taken from a file that the code names.

@@ -8,29 +8,29 @@ from __future__ import annotations
 
 from sageturner_magic.gpu.decide import fit
 from sageturner_magic.gpu.facts import MISFIT_MARKER
-from sageturner_magic.gpu.render import Choice, choices, doctor_table, explain
+from sageturner_magic.gpu.render import InstanceFit, doctor_table, explain, instance_fits
 from sageturner_magic.gpu.values import (
-    BaseImage,
     ComputeTarget,
     Decision,
     Fit,
+    ImageBase,
     Need,
-    Package,
     Replacement,
+    ResolvedPackage,
 )
 
 __all__ = [
     "MISFIT_MARKER",
-    "BaseImage",
-    "Choice",
     "ComputeTarget",
     "Decision",
     "Fit",
+    "ImageBase",
+    "InstanceFit",
     "Need",
-    "Package",
     "Replacement",
-    "choices",
+    "ResolvedPackage",
     "doctor_table",
     "explain",
     "fit",
+    "instance_fits",
 ]

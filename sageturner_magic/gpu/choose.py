@@ -24,7 +24,7 @@ class Setup:
     driver: int | None
 
 
-class Verdict(IntEnum):
+class Fitness(IntEnum):
     """Whether a build runs."""
 
     FITS = 0
@@ -36,12 +36,12 @@ class Verdict(IntEnum):
 class Judgement:
     """A verdict and its cause; the cause of FITS is empty."""
 
-    verdict: Verdict
+    verdict: Fitness
     why: str = ""
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenBuilds:
     """The builds chosen for one driver.
 
     Attributes:
@@ -59,19 +59,19 @@ class Choice:
     @property
     def misfits(self) -> list[str]:
         """The frameworks that cannot run."""
-        return self._with(Verdict.MISFIT)
+        return self._with(Fitness.MISFIT)
 
     @property
     def doubts(self) -> list[str]:
         """The frameworks of which it is not known whether they run."""
-        return self._with(Verdict.UNKNOWN)
+        return self._with(Fitness.UNKNOWN)
 
     @property
     def certain(self) -> bool:
         """Whether every framework is known to run, and on the GPU."""
         return self.cost[:3] == (0, 0, 0)
 
-    def _with(self, verdict: Verdict) -> list[str]:
+    def _with(self, verdict: Fitness) -> list[str]:
         return [name for name, found in self.judgements.items() if found.verdict == verdict]
 
 
@@ -111,45 +111,45 @@ def judge(option: Option, gpu: facts.Family, setup: Setup) -> Judgement:
     """Whether a build runs on a GPU with a driver."""
     cuda = option.need.cuda
     if cuda is None:
-        return Judgement(Verdict.FITS)
+        return Judgement(Fitness.FITS)
     ami = setup.ami or "the default AMI"
     if setup.driver and gpu.capability and not _knows(setup.driver, gpu.capability):
         return Judgement(
-            Verdict.MISFIT,
+            Fitness.MISFIT,
             f"driver {setup.driver}, which {ami} has, does not support the {gpu.gpu}",
         )
     if gpu.capability and not covers(option, gpu.capability):
         return Judgement(
-            Verdict.MISFIT,
+            Fitness.MISFIT,
             f"its CUDA {dotted(cuda)} build has no code for the {gpu.gpu} "
             f"(compute capability {dotted(gpu.capability)})",
         )
     least = floor(cuda[0])
     if setup.driver and setup.driver < least:
         return Judgement(
-            Verdict.MISFIT,
+            Fitness.MISFIT,
             f"CUDA {cuda[0]} needs driver {least} or newer, and {ami} has {setup.driver}",
         )
     if cuda[0] not in facts.FLOORS:
-        return Judgement(Verdict.UNKNOWN, f"the driver that CUDA {cuda[0]} needs is not known")
+        return Judgement(Fitness.UNKNOWN, f"the driver that CUDA {cuda[0]} needs is not known")
     if gpu.capability is None:
-        return Judgement(Verdict.UNKNOWN, "the instance's GPU is not known")
+        return Judgement(Fitness.UNKNOWN, "the instance's GPU is not known")
     if cuda < facts.FIRST_CUDA.get(gpu.capability, cuda) and option.capabilities is not None:
-        return Judgement(Verdict.UNKNOWN, f"CUDA {dotted(cuda)} is older than the {gpu.gpu}")
+        return Judgement(Fitness.UNKNOWN, f"CUDA {dotted(cuda)} is older than the {gpu.gpu}")
     if option.capabilities is None and gpu.capability > facts.LAST_ASSUMED:
         return Judgement(
-            Verdict.UNKNOWN, f"it is not known whether this version has code for the {gpu.gpu}"
+            Fitness.UNKNOWN, f"it is not known whether this version has code for the {gpu.gpu}"
         )
     if setup.driver is None and facts.FIRST_DRIVER.get(gpu.capability[0], 0) < least:
         return Judgement(
-            Verdict.UNKNOWN,
+            Fitness.UNKNOWN,
             f"CUDA {cuda[0]} needs driver {least} or newer, and the driver of {ami} is not "
             "documented",
         )
-    return Judgement(Verdict.FITS)
+    return Judgement(Fitness.FITS)
 
 
-def best(options: Mapping[str, Sequence[Option]], gpu: facts.Family, ami: str) -> Choice:
+def best(options: Mapping[str, Sequence[Option]], gpu: facts.Family, ami: str) -> ChosenBuilds:
     """The best choice: nothing that cannot run, then the GPU used, then no doubt, then no change.
 
     Args:
@@ -165,7 +165,7 @@ def best(options: Mapping[str, Sequence[Option]], gpu: facts.Family, ami: str) -
 
 def _choose(
     options: Mapping[str, Sequence[Option]], gpu: facts.Family, setup: Setup, rank: int
-) -> Choice:
+) -> ChosenBuilds:
     taken: dict[str, Option] = {}
     judgements: dict[str, Judgement] = {}
     for name, builds in options.items():
@@ -174,17 +174,17 @@ def _choose(
         taken[name], judgements[name] = min(
             judged,
             key=lambda pair: (
-                pair[1].verdict == Verdict.MISFIT,
+                pair[1].verdict == Fitness.MISFIT,
                 pair[0].need.cuda is None,
                 pair[1].verdict,
             ),
         )
     found = [judgement.verdict for judgement in judgements.values()]
     cost = (
-        found.count(Verdict.MISFIT),
+        found.count(Fitness.MISFIT),
         sum(build.need.cuda is None for build in taken.values()),
-        found.count(Verdict.UNKNOWN),
+        found.count(Fitness.UNKNOWN),
         sum(bool(build.replacements) for build in taken.values()),
         rank,
     )
-    return Choice(setup, taken, judgements, cost)
+    return ChosenBuilds(setup, taken, judgements, cost)

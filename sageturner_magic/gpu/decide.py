@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sageturner_magic.errors import Finding
 from sageturner_magic.gpu import facts, findings
-from sageturner_magic.gpu.choose import Choice, Setup, Verdict, best, judge
+from sageturner_magic.gpu.choose import ChosenBuilds, Fitness, Setup, best, judge
 from sageturner_magic.gpu.frameworks import (
     BOUND_TO_TORCH,
     Option,
-    World,
+    Resolution,
     cpu_build,
     cuda_bytes,
     dotted,
@@ -20,14 +20,14 @@ from sageturner_magic.gpu.frameworks import (
 )
 from sageturner_magic.gpu.instances import Machine, machine_of
 from sageturner_magic.gpu.values import (
-    BaseImage,
     BaseKind,
     ComputeTarget,
     Cuda,
     Decision,
     Fit,
-    Package,
+    ImageBase,
     Replacement,
+    ResolvedPackage,
 )
 
 _NO_WHEELS = ("flash-attn",)
@@ -36,7 +36,7 @@ _COMPILED_WITH_CUDA = (*BOUND_TO_TORCH, "bitsandbytes", "cupy", "apex", "deepspe
 _Options = Mapping[str, Sequence[Option]]
 
 
-def fit(packages: Iterable[Package], target: ComputeTarget, python: str) -> Fit:
+def fit(packages: Iterable[ResolvedPackage], target: ComputeTarget, python: str) -> Fit:
     """Choose builds, AMI and base image that start together, or say why none do.
 
     Args:
@@ -49,7 +49,7 @@ def fit(packages: Iterable[Package], target: ComputeTarget, python: str) -> Fit:
         return Fit(None, (findings.not_cuda(machine),))
     if target.endpoint_type == "serverless" and target.install_cuda:
         return Fit(None, (findings.no_serverless_gpu(),))
-    world = World.of(packages, machine.architecture, python)
+    world = Resolution.of(packages, machine.architecture, python)
     if machine.gpu and target.install_cuda:
         decision, found = _on_gpu(world, machine, machine.gpu, target)
     else:
@@ -74,7 +74,7 @@ def _architecture_reason(machine: Machine) -> list[str]:
 
 
 def _on_cpu(
-    world: World, machine: Machine, target: ComputeTarget
+    world: Resolution, machine: Machine, target: ComputeTarget
 ) -> tuple[Decision, list[Finding]]:
     found = findings.unused_settings(machine, target)
     replacements: list[Replacement] = []
@@ -103,7 +103,7 @@ def _on_cpu(
 
 
 def _on_gpu(
-    world: World, machine: Machine, gpu: facts.Family, target: ComputeTarget
+    world: Resolution, machine: Machine, gpu: facts.Family, target: ComputeTarget
 ) -> tuple[Decision, list[Finding]]:
     options = gpu_options(world)
     chosen = best(options, gpu, target.ami)
@@ -140,7 +140,11 @@ def _on_gpu(
 
 
 def _reasons(
-    machine: Machine, gpu: facts.Family, target: ComputeTarget, options: _Options, chosen: Choice
+    machine: Machine,
+    gpu: facts.Family,
+    target: ComputeTarget,
+    options: _Options,
+    chosen: ChosenBuilds,
 ) -> list[str]:
     reasons = []
     for name, option in chosen.options.items():
@@ -177,15 +181,15 @@ def _driver_reason(
     if not setup.ami:
         if gpu.default_driver:
             return f", which {machine.name}'s default driver {gpu.default_driver} runs"
-        if by_default == Verdict.FITS:
+        if by_default == Fitness.FITS:
             return f", which every driver that knows the {gpu.gpu} runs"
         return f": {machine.name} keeps its default AMI, whose driver is not documented"
-    if by_default == Verdict.MISFIT:
+    if by_default == Fitness.MISFIT:
         return (
             f": {machine.name}'s default driver {gpu.default_driver} cannot run it, so the "
             f"endpoint uses {setup.ami}"
         )
-    if by_default == Verdict.UNKNOWN:
+    if by_default == Fitness.UNKNOWN:
         return (
             f": AWS does not document {machine.name}'s default driver, so the endpoint uses "
             f"{setup.ami}{driver}"
@@ -193,7 +197,7 @@ def _driver_reason(
     return f", which {setup.ami}{driver} runs as well"
 
 
-def _base(world: World, chosen: Choice) -> tuple[BaseImage, str]:
+def _base(world: Resolution, chosen: ChosenBuilds) -> tuple[ImageBase, str]:
     """The base image of an image with CUDA, and the reason for it."""
     compiled = [
         package
@@ -207,10 +211,10 @@ def _base(world: World, chosen: Choice) -> tuple[BaseImage, str]:
         if option.system_cuda and option.need.cuda:
             base = _cuda_base("cuda-runtime", option.need.cuda)
             return base, f"{option.need.framework} loads the system's CUDA: {_built_on(base)}"
-    return BaseImage(), "CUDA comes with the wheels, so the base image stays slim"
+    return ImageBase(), "CUDA comes with the wheels, so the base image stays slim"
 
 
-def _cuda_to_compile_with(chosen: Choice) -> Cuda | None:
+def _cuda_to_compile_with(chosen: ChosenBuilds) -> Cuda | None:
     """Torch's CUDA, whose extensions are what is compiled; else the newest that has an image."""
     torch = chosen.options.get("torch")
     if torch and torch.need.cuda:
@@ -220,11 +224,11 @@ def _cuda_to_compile_with(chosen: Choice) -> Cuda | None:
     return max((cuda for cuda in needed if cuda[0] in majors), default=max(needed, default=None))
 
 
-def _built_on(base: BaseImage) -> str:
+def _built_on(base: ImageBase) -> str:
     return f"CUDA and cuDNN are taken from {base.reference}, which fits the driver"
 
 
-def _cuda_base(kind: BaseKind, cuda: Cuda) -> BaseImage:
+def _cuda_base(kind: BaseKind, cuda: Cuda) -> ImageBase:
     """NVIDIA's image of a CUDA, or of the next minor version that there is an image of.
 
     Every driver that runs one minor version of a CUDA runs the others.
@@ -233,4 +237,4 @@ def _cuda_base(kind: BaseKind, cuda: Cuda) -> BaseImage:
     newest = max(same_major or facts.CUDA_IMAGES)
     version = min((known for known in same_major if known >= cuda), default=newest)
     tag = facts.CUDA_IMAGES[version].format(kind=kind.removeprefix("cuda-"))
-    return BaseImage(kind, version, f"{facts.CUDA_IMAGE_REPOSITORY}:{tag}")
+    return ImageBase(kind, version, f"{facts.CUDA_IMAGE_REPOSITORY}:{tag}")

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from sageturner_magic.errors import Finding
 from sageturner_magic.gpu import facts
-from sageturner_magic.gpu.choose import Choice, best
-from sageturner_magic.gpu.frameworks import Option, World, dotted, gpu_options, label, pinned
+from sageturner_magic.gpu.choose import ChosenBuilds, best
+from sageturner_magic.gpu.frameworks import Option, Resolution, dotted, gpu_options, label, pinned
 from sageturner_magic.gpu.instances import Machine
 from sageturner_magic.gpu.metadata import minor_version, public_version
-from sageturner_magic.gpu.values import ComputeTarget, Package
+from sageturner_magic.gpu.values import ComputeTarget, ResolvedPackage
 
 _AMI_KEY = "compute.server.inference_ami_version"
 _INSTANCE_KEY = "compute.server.instance_type"
@@ -78,7 +78,7 @@ def unused_settings(machine: Machine, target: ComputeTarget) -> list[Finding]:
     return found
 
 
-def unused_indexes(world: World) -> list[Finding]:
+def unused_indexes(world: Resolution) -> list[Finding]:
     """A torch index in the user's entry that did not provide torch."""
     package = world.packages.get("torch")
     if package is None or facts.TORCH_INDEX not in package.entry or pinned(package):
@@ -96,7 +96,7 @@ def unused_indexes(world: World) -> list[Finding]:
     ]
 
 
-def gpu_only(machine: Machine, package: Package) -> Finding:
+def gpu_only(machine: Machine, package: ResolvedPackage) -> Finding:
     """A package that computes on GPUs only, without one."""
     return Finding(
         f"{label(package)} computes on NVIDIA GPUs only, and {machine.name} offers it none",
@@ -107,7 +107,7 @@ def gpu_only(machine: Machine, package: Package) -> Finding:
     )
 
 
-def pinned_to_cuda(machine: Machine, package: Package, size: int) -> Finding:
+def pinned_to_cuda(machine: Machine, package: ResolvedPackage, size: int) -> Finding:
     """A CUDA build that the user's entry asks for, without a GPU."""
     return Finding(
         f"{label(package)} stays a CUDA build ({gigabytes(size)}) that {machine.name} cannot use",
@@ -119,12 +119,12 @@ def pinned_to_cuda(machine: Machine, package: Package, size: int) -> Finding:
 
 
 def misfits(
-    world: World,
+    world: Resolution,
     machine: Machine,
     gpu: facts.Family,
     target: ComputeTarget,
     options: Mapping[str, Sequence[Option]],
-    chosen: Choice,
+    chosen: ChosenBuilds,
 ) -> list[Finding]:
     """The frameworks of which no build runs."""
     return [
@@ -139,7 +139,7 @@ def misfits(
 
 
 def _remedy(
-    world: World,
+    world: Resolution,
     machine: Machine,
     gpu: facts.Family,
     target: ComputeTarget,
@@ -155,7 +155,7 @@ def _remedy(
     if pinned(package):
         version = public_version(package.version)
         free = replace(package, version=version, requires=(), index="", entry="")
-        freed = World({**world.packages, name: free}, world.architecture, world.python)
+        freed = Resolution({**world.packages, name: free}, world.architecture, world.python)
         if not best({name: gpu_options(freed)[name]}, gpu, target.ami).misfits:
             remedies.append(f"{_unpin(package)}, so that a build that fits is chosen")
     if name == "torch" and (version := _nearest_torch(machine, gpu, target, package)):
@@ -173,7 +173,7 @@ def _remedy(
 
 
 def _nearest_torch(
-    machine: Machine, gpu: facts.Family, target: ComputeTarget, package: Package
+    machine: Machine, gpu: facts.Family, target: ComputeTarget, package: ResolvedPackage
 ) -> str:
     """The version of torch nearest to `package` with a build that runs, older ones first."""
     if machine.architecture != "amd64":
@@ -182,13 +182,15 @@ def _nearest_torch(
     older = sorted((known for known in facts.TORCH if known < version), reverse=True)
     newer = sorted(known for known in facts.TORCH if known > version)
     for known in (*older, *newer):
-        world = World.of([Package("torch", f"{dotted(known)}.0")], machine.architecture, "3.11")
+        world = Resolution.of(
+            [ResolvedPackage("torch", f"{dotted(known)}.0")], machine.architecture, "3.11"
+        )
         if best(gpu_options(world), gpu, target.ami).certain:
             return dotted(known)
     return ""
 
 
-def several_system_cudas(chosen: Choice) -> list[Finding]:
+def several_system_cudas(chosen: ChosenBuilds) -> list[Finding]:
     """Frameworks that load different CUDA majors from a base image, which has one."""
     loading = [option for option in chosen.options.values() if option.system_cuda]
     if len({option.need.cuda and option.need.cuda[0] for option in loading}) < 2:
@@ -230,7 +232,7 @@ def configured_ami(machine: Machine, gpu: facts.Family, target: ComputeTarget) -
     return [Finding(what, "AWS may refuse it when the endpoint is made", do, _AMI_KEY, "warning")]
 
 
-def doubts(machine: Machine, target: ComputeTarget, chosen: Choice) -> list[Finding]:
+def doubts(machine: Machine, target: ComputeTarget, chosen: ChosenBuilds) -> list[Finding]:
     """What the tables do not know, and what was assumed."""
     found = []
     watch = "watch the first start of the endpoint"
@@ -256,7 +258,7 @@ def doubts(machine: Machine, target: ComputeTarget, chosen: Choice) -> list[Find
     return found
 
 
-def idle_gpu(world: World, machine: Machine, chosen: Choice) -> list[Finding]:
+def idle_gpu(world: Resolution, machine: Machine, chosen: ChosenBuilds) -> list[Finding]:
     """Frameworks that leave the GPU alone, or none at all."""
     if not chosen.options:
         return [
@@ -320,7 +322,7 @@ def gigabytes(size: int) -> str:
     return f"{size / 1e9:.1f} GB"
 
 
-def _unpin(package: Package) -> str:
+def _unpin(package: ResolvedPackage) -> str:
     return f"write `{label(package).replace(' ', '==')}` without an index and a local version"
 
 

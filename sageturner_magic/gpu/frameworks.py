@@ -25,7 +25,7 @@ from sageturner_magic.gpu.metadata import (
     requirements,
     variant,
 )
-from sageturner_magic.gpu.values import Capability, Cuda, Need, Package, Replacement
+from sageturner_magic.gpu.values import Capability, Cuda, Need, Replacement, ResolvedPackage
 from sageturner_magic.values import Architecture
 
 TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
@@ -44,7 +44,7 @@ _CUDA_PARTS = ("nvidia-", "cuda-", "jax-cuda", "triton")
 
 
 @dataclass(frozen=True)
-class World:
+class Resolution:
     """A resolution and the machine it is for.
 
     Attributes:
@@ -53,12 +53,14 @@ class World:
         python: The image's Python (`3.12`).
     """
 
-    packages: Mapping[str, Package]
+    packages: Mapping[str, ResolvedPackage]
     architecture: Architecture
     python: str
 
     @classmethod
-    def of(cls, packages: Iterable[Package], architecture: Architecture, python: str) -> World:
+    def of(
+        cls, packages: Iterable[ResolvedPackage], architecture: Architecture, python: str
+    ) -> Resolution:
         """The world of a list of packages."""
         named = {str(canonicalize_name(package.name)): package for package in packages}
         return cls(named, architecture, python)
@@ -68,7 +70,7 @@ class World:
         """The CUDA whose runtime was resolved beside the frameworks."""
         return cuda_resolved((name, package.version) for name, package in self.packages.items())
 
-    def cuda_of(self, package: Package, extras: Iterable[str] = ()) -> CudaEvidence | None:
+    def cuda_of(self, package: ResolvedPackage, extras: Iterable[str] = ()) -> CudaEvidence | None:
         """The CUDA that a package's own requirements bring, with its extras or those given."""
         lines = requirements(
             package.requires, extras or package.extras, self.architecture, self.python
@@ -106,7 +108,7 @@ class Option:
     assumed: str = ""
 
 
-def label(package: Package) -> str:
+def label(package: ResolvedPackage) -> str:
     """`torch 2.11.0`, without a local part."""
     return f"{canonicalize_name(package.name)} {public_version(package.version)}"
 
@@ -121,7 +123,7 @@ def dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def pinned(package: Package) -> bool:
+def pinned(package: ResolvedPackage) -> bool:
     """Whether the user's own entry chose this very build (a local version or an index)."""
     local = package.version.partition("+")[2]
     return bool(package.entry) and (
@@ -130,13 +132,13 @@ def pinned(package: Package) -> bool:
     )
 
 
-def gpu_options(world: World) -> dict[str, tuple[Option, ...]]:
+def gpu_options(world: Resolution) -> dict[str, tuple[Option, ...]]:
     """Canonical name of each framework that uses the GPU -> its builds, the resolved one first."""
     options = {name: _builds(world, name, package) for name, package in world.packages.items()}
     return {name: builds for name, builds in options.items() if builds}
 
 
-def _builds(world: World, name: str, package: Package) -> tuple[Option, ...]:
+def _builds(world: Resolution, name: str, package: ResolvedPackage) -> tuple[Option, ...]:
     if name == "torch":
         return _torch(world, package)
     if name in ("tensorflow", "tensorflow-cpu"):
@@ -156,15 +158,15 @@ def _builds(world: World, name: str, package: Package) -> tuple[Option, ...]:
     return (Option(_need(package, evidence), assumed=assumed),)
 
 
-def _need(package: Package, evidence: CudaEvidence) -> Need:
+def _need(package: ResolvedPackage, evidence: CudaEvidence) -> Need:
     return Need(label(package), evidence.cuda, variant_name(evidence.cuda), evidence.source)
 
 
-def _cpu(package: Package, evidence: str) -> Option:
+def _cpu(package: ResolvedPackage, evidence: str) -> Option:
     return Option(Need(label(package), None, "cpu", evidence), capabilities=())
 
 
-def _torch_family(world: World, name: str) -> tuple[Replacement, ...]:
+def _torch_family(world: Resolution, name: str) -> tuple[Replacement, ...]:
     index = facts.TORCH_INDEX + name
     torch = minor_version(world.packages["torch"].version)
     return tuple(
@@ -176,7 +178,7 @@ def _torch_family(world: World, name: str) -> tuple[Replacement, ...]:
     )
 
 
-def _torch_resolved(world: World, package: Package) -> Option:
+def _torch_resolved(world: Resolution, package: ResolvedPackage) -> Option:
     name = variant(package.version, package.index)
     if name == "cpu":
         return _cpu(package, "its version" if "+" in package.version else "its index")
@@ -197,7 +199,7 @@ def _torch_resolved(world: World, package: Package) -> Option:
     return Option(_need(package, evidence), capabilities, assumed=assumed)
 
 
-def _torch_evidence(world: World, package: Package, name: str) -> CudaEvidence | None:
+def _torch_evidence(world: Resolution, package: ResolvedPackage, name: str) -> CudaEvidence | None:
     """The CUDA of the resolved torch: its variant, its metadata, its neighbours, the table."""
     if cuda := cuda_of_variant(name):
         return CudaEvidence(cuda, name)
@@ -211,7 +213,7 @@ def _torch_evidence(world: World, package: Package, name: str) -> CudaEvidence |
     return CudaEvidence(_nearest(facts.TORCH, minor).cuda, "the wheels of the package index")
 
 
-def _torch(world: World, package: Package) -> tuple[Option, ...]:
+def _torch(world: Resolution, package: ResolvedPackage) -> tuple[Option, ...]:
     resolved = _torch_resolved(world, package)
     known = facts.TORCH.get(minor_version(package.version))
     # Only the x86 wheels of every index are known; on arm64 the resolved build is the only one.
@@ -235,7 +237,7 @@ def _torch(world: World, package: Package) -> tuple[Option, ...]:
     return (resolved, *others)
 
 
-def _tensorflow(world: World, package: Package) -> tuple[Option, ...]:
+def _tensorflow(world: Resolution, package: ResolvedPackage) -> tuple[Option, ...]:
     if canonicalize_name(package.name) == "tensorflow-cpu" or world.architecture == "arm64":
         return (_cpu(package, "its name" if "cpu" in package.name else "it has no CUDA on arm64"),)
     evidence = world.cuda_of(package)
@@ -252,7 +254,7 @@ def _tensorflow(world: World, package: Package) -> tuple[Option, ...]:
     return (Option(_need(package, evidence), None, (_extras(package, "and-cuda"),)),)
 
 
-def _extras(package: Package, extras: str) -> Replacement:
+def _extras(package: ResolvedPackage, extras: str) -> Replacement:
     """The same package with extras that bring CUDA, in place of others that do."""
     name = str(canonicalize_name(package.name))
     kept = [extra for extra in package.extras if "cuda" not in extra]
@@ -260,7 +262,7 @@ def _extras(package: Package, extras: str) -> Replacement:
     return Replacement(name, f"{name}[{wanted}]=={package.version}", "", extras)
 
 
-def _jax(world: World, package: Package) -> tuple[Option, ...]:
+def _jax(world: Resolution, package: ResolvedPackage) -> tuple[Option, ...]:
     found: dict[int, Option] = {}
     for major in sorted(facts.JAX_EXTRAS):
         plugin = world.packages.get(f"jax-cuda{major}-plugin")
@@ -283,7 +285,7 @@ def _jax(world: World, package: Package) -> tuple[Option, ...]:
     return (*found.values(), *others) or (_cpu(package, "jax has no CUDA extra"),)
 
 
-def _jax_has_extra(world: World, package: Package, major: int) -> bool:
+def _jax_has_extra(world: Resolution, package: ResolvedPackage, major: int) -> bool:
     if package.requires:
         return world.cuda_of(package, (f"cuda{major}",)) is not None
     try:
@@ -292,7 +294,7 @@ def _jax_has_extra(world: World, package: Package, major: int) -> bool:
         return False
 
 
-def _onnxruntime(world: World, package: Package) -> tuple[Option, ...]:
+def _onnxruntime(world: Resolution, package: ResolvedPackage) -> tuple[Option, ...]:
     if canonicalize_name(package.name) == "onnxruntime":
         return (_cpu(package, "its name"),)
     cuda = _nearest(facts.ONNXRUNTIME_CUDA, minor_version(package.version))
@@ -307,7 +309,7 @@ def _onnxruntime(world: World, package: Package) -> tuple[Option, ...]:
     return (Option(need, system_cuda=True),)
 
 
-def _cupy(world: World, package: Package) -> tuple[Option, ...]:
+def _cupy(world: Resolution, package: ResolvedPackage) -> tuple[Option, ...]:
     digits = canonicalize_name(package.name).removeprefix("cupy-cuda").removesuffix("x")
     if not digits.isdigit():
         return ()
@@ -323,7 +325,7 @@ def _cupy(world: World, package: Package) -> tuple[Option, ...]:
     return (Option(need, system_cuda=True),)
 
 
-def cpu_build(world: World, name: str) -> tuple[Replacement, ...] | None:
+def cpu_build(world: Resolution, name: str) -> tuple[Replacement, ...] | None:
     """What takes the place of a framework where there is no GPU.
 
     Empty where the resolved build is right already; None where it holds CUDA and has no other
@@ -358,7 +360,7 @@ def cpu_build(world: World, name: str) -> tuple[Replacement, ...] | None:
     return ()
 
 
-def cuda_bytes(world: World, name: str) -> int:
+def cuda_bytes(world: Resolution, name: str) -> int:
     """Bytes of wheels (compressed) that only the resolved GPU build of a framework needs.
 
     Measured for some versions; the nearest older one stands for the others. 0 where nothing was

@@ -9,7 +9,7 @@ from sageturner_magic.gpu.decide import fit
 from sageturner_magic.gpu.findings import gigabytes
 from sageturner_magic.gpu.frameworks import dotted
 from sageturner_magic.gpu.instances import Machine, machine_of
-from sageturner_magic.gpu.values import ComputeTarget, Decision, Fit, Package
+from sageturner_magic.gpu.values import ComputeTarget, Decision, Fit, ResolvedPackage
 
 
 def explain(decision: Decision) -> str:
@@ -23,7 +23,7 @@ def explain(decision: Decision) -> str:
 
 
 @dataclass(frozen=True)
-class Choice:
+class InstanceFit:
     """An instance type in the form.
 
     Attributes:
@@ -37,9 +37,12 @@ class Choice:
     why: str = ""
 
 
-def choices(
-    packages: Sequence[Package], target: ComputeTarget, python: str, instance_types: Iterable[str]
-) -> tuple[Choice, ...]:
+def instance_fits(
+    packages: Sequence[ResolvedPackage],
+    target: ComputeTarget,
+    python: str,
+    instance_types: Iterable[str],
+) -> tuple[InstanceFit, ...]:
     """Each instance type in the place of the target's: does it fit, and why not."""
     found = []
     for instance_type in instance_types:
@@ -49,7 +52,7 @@ def choices(
             python,
         )
         why = "; ".join(_reason(answer))
-        found.append(Choice(instance_type, answer.decision is not None, why))
+        found.append(InstanceFit(instance_type, answer.decision is not None, why))
     return tuple(found)
 
 
@@ -62,7 +65,7 @@ def _reason(answer: Fit) -> list[str]:
 
 
 def doctor_table(
-    packages: Sequence[Package], python: str, instance_types: Iterable[str]
+    packages: Sequence[ResolvedPackage], python: str, instance_types: Iterable[str]
 ) -> tuple[tuple[str, ...], ...]:
     """Return what the packages need on each instance family: rows of cells, the head first.
 

@@ -18,7 +18,7 @@ BaseKind = Literal["slim", "cuda-runtime", "cuda-devel"]
 
 
 @dataclass(frozen=True)
-class Package:
+class ResolvedPackage:
     """One package of a resolution.
 
     Attributes:
@@ -95,7 +95,7 @@ class Need:
 
 
 @dataclass(frozen=True)
-class BaseImage:
+class ImageBase:
     """What the image is built on.
 
     Attributes:
@@ -131,7 +131,7 @@ class Decision:
     gpu: str = ""
     ami: str = ""
     driver: int | None = None
-    base: BaseImage = BaseImage()
+    base: ImageBase = ImageBase()
     environment: tuple[tuple[str, str], ...] = ()
     replacements: tuple[Replacement, ...] = ()
     needs: tuple[Need, ...] = ()

@@ -96,7 +96,7 @@ def choose(setting: Setting, spec: Spec) -> ChosenBuilder:
         return docker(error.findings[0].what)
     if setting == "layers":
         return layers("`builder: layers` asks for it")
-    architecture = engine.architecture()
+    architecture = engine.engine_architecture()
     if architecture == spec.architecture:
         return docker("a Docker engine answers")
     if architecture:

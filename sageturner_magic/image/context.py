@@ -74,7 +74,7 @@ def image_tag(spec: Spec) -> str:
         return provided(spec).tag
     return tag_of(
         spec.name,
-        dockerfile.render(spec),
+        dockerfile.render_dockerfile(spec),
         spec.requirements.text(),
         spec.server_requirements.text(),
         tarball.digest(server_entries("server")),
@@ -93,7 +93,7 @@ def generated(spec: BuildSpec, files: FileStore, reporter: Reporter) -> BuildCon
     return BuildContext(
         image_tag(spec),
         (
-            Entry("Dockerfile", dockerfile.render(spec).encode()),
+            Entry("Dockerfile", dockerfile.render_dockerfile(spec).encode()),
             Entry("requirements.txt", spec.requirements.text().encode()),
             Entry("server-requirements.txt", spec.server_requirements.text().encode()),
             *(wheels[path] for path in sorted(wheels)),

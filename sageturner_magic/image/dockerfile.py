@@ -62,7 +62,7 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def render(spec: BuildSpec) -> str:
+def render_dockerfile(spec: BuildSpec) -> str:
     """The Dockerfile. Raises ImageError where a name in `spec` is not one."""
     check(spec)
     return _template().render(

@@ -17,7 +17,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
 
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
-from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.notebook.settings import Settings
 from sageturner_magic.text import clip, visible
 
@@ -41,7 +41,7 @@ class SageturnerMagics(Magics, Settings):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
-        self.session = Session(shell, self, self._show_form)
+        self.session = NotebookSession(shell, self, self._show_form)
 
     @no_var_expand
     @cell_magic

@@ -25,7 +25,7 @@ class _Ran(NamedTuple):
     line: int | None
 
 
-class Session:
+class NotebookSession:
     """Feeds what happens in a shell to the capture room.
 
     Attributes:

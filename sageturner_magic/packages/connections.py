@@ -39,7 +39,7 @@ def _pool(proxy: str) -> urllib3.PoolManager:
     return urllib3.ProxyManager(proxy, maxsize=8, ssl_context=_context(), proxy_headers=headers)
 
 
-def connections(url: str) -> urllib3.PoolManager:
+def open_connections(url: str) -> urllib3.PoolManager:
     """The connections to take for `url`, shared by everything in this process."""
     parts = urlsplit(url)
     proxies = getproxies()
@@ -60,7 +60,7 @@ def authorization(credentials: Credentials | None) -> dict[str, str]:
 def status_of(url: str, credentials: Credentials | None) -> int:
     """The status that a GET of `url` gets, or 0 without an answer."""
     try:
-        answer = connections(url).request(
+        answer = open_connections(url).request(
             "GET",
             url,
             headers={"User-Agent": USER_AGENT, **authorization(credentials)},

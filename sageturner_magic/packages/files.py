@@ -15,7 +15,12 @@ import platformdirs
 import urllib3
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.packages.connections import TIMEOUT, USER_AGENT, authorization, connections
+from sageturner_magic.packages.connections import (
+    TIMEOUT,
+    USER_AGENT,
+    authorization,
+    open_connections,
+)
 from sageturner_magic.packages.requirements import Package
 from sageturner_magic.packages.urls import Credentials, Location, netrc_credentials
 from sageturner_magic.values import CHUNK, Reporter
@@ -131,7 +136,7 @@ def _download(
         account = credentials[package.index]
     headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **authorization(account)}
     try:
-        answer = connections(package.url).request(
+        answer = open_connections(package.url).request(
             "GET",
             package.url,
             headers=headers,

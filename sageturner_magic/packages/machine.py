@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sageturner_magic.packages.pip_arguments import PipArguments, parse
+from sageturner_magic.packages.pip_arguments import PipArguments, parse_pip_arguments
 from sageturner_magic.packages.urls import Credentials, Location
 
 
@@ -83,7 +83,7 @@ def with_machine_settings(
         ),
     )
     for name in settings.get("constraint", "").split():
-        limits = parse([f"-c {name}"], Path.cwd(), "pip's configuration, constraint")
+        limits = parse_pip_arguments([f"-c {name}"], Path.cwd(), "pip's configuration, constraint")
         found = replace(found, constraints=(*found.constraints, *limits.constraints))
     return found
 

@@ -106,7 +106,9 @@ _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
 _ARCHIVES = (".whl", ".zip", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 
-def parse(entries: Iterable[str], folder: Path, key: str = "python_packages") -> PipArguments:
+def parse_pip_arguments(
+    entries: Iterable[str], folder: Path, key: str = "python_packages"
+) -> PipArguments:
     """Read `entries`; relative paths are relative to `folder`.
 
     Files named by -r and -c are read too, and `${NAME}` is replaced from the environment as

@@ -14,7 +14,7 @@ from sageturner_magic.rendering.load_tests import blocks
 from sageturner_magic.text import duration, milliseconds, nearby
 
 
-def facts(shown: Dashboard) -> list[tuple[str, str]]:
+def dashboard_facts(shown: Dashboard) -> list[tuple[str, str]]:
     """What stands above the plots: label and value."""
     endpoint = shown.endpoint
     found = [
@@ -96,10 +96,10 @@ def time_range(usage: Usage) -> str:
     return f"{first} to {last}, {duration(usage.period_s).removesuffix(' 0 s')} a bar"
 
 
-def text(shown: Dashboard) -> str:
+def dashboard_text(shown: Dashboard) -> str:
     """The dashboard for a terminal."""
     lines = [shown.endpoint.name]
-    lines += [f"  {label:<12} {value}" for label, value in facts(shown)]
+    lines += [f"  {label:<12} {value}" for label, value in dashboard_facts(shown)]
     if shown.usage:
         for plot in plots(shown.usage):
             chart = blocks([value or 0 for value in plot.values])

@@ -8,7 +8,7 @@ from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
 from sageturner_magic.endpoints.payload import JSON
 from sageturner_magic.endpoints.prediction import SentRequest
-from sageturner_magic.endpoints.snippets import INLINE, Snippet, snippets
+from sageturner_magic.endpoints.snippets import INLINE, Snippet, client_snippets
 from sageturner_magic.text import duration, nearby, size
 
 STATE_SIGN = {
@@ -120,7 +120,7 @@ def request_lines(deployment: Deployment) -> tuple[Snippet, ...]:
         region=deployment.region,
         profile=deployment.profile,
     )
-    return snippets(deployment.name, sent)
+    return client_snippets(deployment.name, sent)
 
 
 def _example(deployment: Deployment) -> str:

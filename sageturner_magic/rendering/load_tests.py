@@ -12,7 +12,7 @@ from sageturner_magic.text import clip, duration, milliseconds
 BLOCKS = " ▁▂▃▄▅▆▇█"
 
 
-def facts(test: LoadTest) -> list[tuple[str, str]]:
+def load_test_facts(test: LoadTest) -> list[tuple[str, str]]:
     """What a person wants to know first: label and value."""
     sent = f"{test.sent:,}" + (f" of {test.wanted:,}, then stopped" if test.stopped else "")
     found = [
@@ -35,9 +35,9 @@ def _failed(test: LoadTest) -> str:
     return f"{share}, of which {test.throttled:,} throttled" if test.throttled else share
 
 
-def text(test: LoadTest) -> str:
+def load_test_text(test: LoadTest) -> str:
     """The result for a terminal."""
-    lines = [f"{label:<11} {value}" for label, value in facts(test)]
+    lines = [f"{label:<11} {value}" for label, value in load_test_facts(test)]
     if latencies := test.percentiles():
         shown = "  ".join(f"{name} {milliseconds(value)}" for name, value in latencies.items())
         lines.append(f"{'Latency':<11} {shown}")

@@ -9,10 +9,10 @@ from typing import Any
 
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.errors import Finding
-from sageturner_magic.image.layers.maker import Place, PlannedLayer
+from sageturner_magic.image.layers.maker import LayerPlace, PlannedLayer
 from sageturner_magic.text import duration, size
 
-PLACES: dict[Place, str] = {
+PLACES: dict[LayerPlace, str] = {
     "registry": "in the registry",
     "base": "in the base image's registry",
     "cache": "in this machine's cache",

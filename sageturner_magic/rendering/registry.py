@@ -32,7 +32,7 @@ RENDERERS = {
         f"{_HERE}.deployments:outcome", "dataclasses:asdict"
     ),
     "sageturner_magic.endpoints.measured.dashboard:Dashboard": Renderer(
-        f"{_HERE}.dashboards:text", f"{_HERE}.dashboards:dashboard_data"
+        f"{_HERE}.dashboards:dashboard_text", f"{_HERE}.dashboards:dashboard_data"
     ),
     "sageturner_magic.endpoints.endpoint:Listing": Renderer(
         f"{_HERE}.endpoints:listing_text", f"{_HERE}.endpoints:listing_data"
@@ -41,7 +41,7 @@ RENDERERS = {
         f"{_HERE}.responses:prediction_text", f"{_HERE}.responses:prediction_data"
     ),
     "sageturner_magic.endpoints.measured.load_result:LoadTest": Renderer(
-        f"{_HERE}.load_tests:text", f"{_HERE}.load_tests:load_test_data"
+        f"{_HERE}.load_tests:load_test_text", f"{_HERE}.load_tests:load_test_data"
     ),
     "sageturner_magic.verbs.account:Changes": Renderer(
         f"{_HERE}.account:changes_text", f"{_HERE}.account:changes_data"

@@ -59,7 +59,7 @@ def draw(progress: Progress) -> Group:
     return Group(head, table, *tails)
 
 
-def follow(handle: Handle, out: TextIO | None = None) -> None:
+def follow_deployment(handle: Handle, out: TextIO | None = None) -> None:
     """Show work until it has ended; the user's interrupt cancels it.
 
     Raises:

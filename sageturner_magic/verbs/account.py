@@ -10,14 +10,14 @@ from typing import Any
 
 from sageturner_magic.aws.account import policies, roles
 from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet
-from sageturner_magic.aws.names import Names, names
+from sageturner_magic.aws.names import Names, names_in
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage.bucket import ensure_bucket
 from sageturner_magic.config import Config, Overrides
-from sageturner_magic.context import HERE, AwsOptions, here
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.endpoints import removal
 from sageturner_magic.endpoints.endpoint import Endpoint, is_local
-from sageturner_magic.endpoints.local import LocalTarget
+from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.errors import AwsError, UsageError
 from sageturner_magic.verbs.deploying import DEFAULT_CONFIG, find_config
 
@@ -41,7 +41,7 @@ class Account:
     names: Names
 
 
-def account(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> Account:
+def account(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Account:
     """The account that the verbs speak to, with the names of the configuration's `overrides`.
 
     Args:
@@ -55,7 +55,7 @@ def account(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE
     session = aws.open()
     return Account(
         session,
-        names(
+        names_in(
             session,
             bucket=overrides.bucket_name if overrides else None,
             role=overrides.role_name if overrides else None,
@@ -71,7 +71,7 @@ def _overrides(config: Config | str | Path | None) -> Overrides | None:
     return find_config(config).overrides
 
 
-def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = HERE) -> Changes:
+def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Changes:
     """Create or repair the IAM role and the S3 bucket, and return what was changed.
 
     Raises:
@@ -96,7 +96,7 @@ def show_policy(
     config: Config | str | Path | None = None,
     *,
     permissions: Collection[PermissionSet] | None = None,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> Policy:
     """Return the minimal IAM policy of whoever has these permissions (default: all).
 
@@ -131,7 +131,7 @@ def plan_removal(
     *,
     orphans: bool = False,
     everybody: bool = False,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> PlannedRemoval:
     """Return what goes with an endpoint, or (without a name) what nothing uses any more.
 
@@ -148,7 +148,9 @@ def plan_removal(
         raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
     if not name:
         found = account(config, aws=aws)
-        gone = removal.of_orphans(found.session, found.names, everybody=everybody, now=time.time())
+        gone = removal.removal_of_orphans(
+            found.session, found.names, everybody=everybody, now=time.time()
+        )
         return PlannedRemoval(
             tuple(gone.lines()),
             lambda say: removal.remove(found.session, gone, say),
@@ -160,7 +162,7 @@ def plan_removal(
             (f"endpoint {name}",), lambda say: _remove_local(name), done, asks=False
         )
     found = _account_of(name, config, aws)
-    whole = removal.of_endpoint(found.session, found.names, name)
+    whole = removal.removal_of_endpoint(found.session, found.names, name)
 
     def remove(say: removal.Say) -> None:
         removal.remove(found.session, whole, say)
@@ -170,17 +172,17 @@ def plan_removal(
 
 
 def _remove_local(name: str) -> None:
-    LocalTarget().delete(name)
+    LocalEndpoints().delete(name)
     _forget(name)
 
 
 def _forget(name: str) -> None:
-    if notebook := here():
+    if notebook := current_notebook():
         notebook.ended(name)
 
 
 def plan_teardown(
-    config: Config | str | Path | None = None, *, aws: AwsOptions = HERE
+    config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAULT_AWS
 ) -> PlannedRemoval:
     """Return all that setup and deployments created.
 
@@ -188,7 +190,7 @@ def plan_teardown(
         SageturnerError: Endpoints are left.
     """
     found = account(config, aws=aws)
-    everything = removal.of_everything(found.session, found.names)
+    everything = removal.removal_of_everything(found.session, found.names)
     return PlannedRemoval(
         everything.lines,
         lambda say: removal.tear_down(found.session, found.names, everything, say),
@@ -198,7 +200,7 @@ def plan_teardown(
 def teardown(
     config: Config | str | Path | None = None,
     *,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
     say: removal.Say = lambda line: None,
 ) -> None:
     """Remove role, bucket, repository and logs from AWS, without asking.
@@ -217,7 +219,7 @@ def delete(
     name: str,
     config: Config | str | Path | None = None,
     *,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
     say: removal.Say = lambda line: None,
 ) -> None:
     """Delete an endpoint, and what was created for it and nothing else uses, without asking.
@@ -240,7 +242,7 @@ def _account_of(name: str, config: Config | str | Path | None, aws: AwsOptions) 
             # What is to go says itself where it lies: a configuration with mistakes keeps nobody
             # from deleting.
             session = aws.open()
-            return Account(session, names(session))
+            return Account(session, names_in(session))
         return account(config, aws=aws)
     except AwsError:
         if aws.includes_local:

@@ -21,7 +21,7 @@ from sageturner_magic.config import (
     parse_config,
     read_config,
 )
-from sageturner_magic.context import HERE, AwsOptions, here
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.deployment.events import Deployment, Listener
 from sageturner_magic.deployment.plan import Plan
 from sageturner_magic.deployment.plans.container import plan_container
@@ -74,11 +74,11 @@ def _request(
     endpoint_type: EndpointType,
     container_mode: ContainerMode,
     detach: bool = False,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
     smoke_test: bool = True,
 ) -> DeployRequest:
     found = find_config(config)
-    notebook = here()
+    notebook = current_notebook()
     return DeployRequest(
         config=found,
         endpoint_type=endpoint_type,
@@ -161,7 +161,7 @@ def _trial_request(
 
 def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:
     """The configuration that is meant; in a notebook there need not be one."""
-    notebook = here()
+    notebook = current_notebook()
     if config is not None or notebook is None or Path(DEFAULT_CONFIG).exists():
         found = find_config(config)
         if name in (None, found.name):
@@ -194,7 +194,7 @@ def plan(
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
     verify: bool = False,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> Plan:
     """Check everything and say what a deployment would do, without doing it.
 
@@ -231,7 +231,7 @@ def planned_dockerfile(
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
     verify: bool = False,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> str:
     """Return the Dockerfile of what `plan` plans.
 
@@ -286,7 +286,7 @@ def start_deployment(
     container_mode: ContainerMode = "generate",
     detach: bool = False,
     smoke_test: bool = True,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
     listener: Listener | None = None,
 ) -> DeploymentHandle:
     """Begin a deployment in a thread of its own.
@@ -315,7 +315,7 @@ def deploy(
     container_mode: ContainerMode = "generate",
     detach: bool = False,
     smoke_test: bool = True,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> Deployment:
     """Put a model behind an endpoint; returns when it answers. An interrupt cancels it.
 
@@ -341,7 +341,7 @@ def form(
     container_mode: ContainerMode = "generate",
     invoke: str | None = None,
     text: str | None = None,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> None:
     """Show a form that fills in and deploys a configuration, in a notebook.
 
@@ -354,7 +354,7 @@ def form(
         UsageError: This is not a notebook that can show it.
         ConfigError: The configuration to begin with cannot be used.
     """
-    notebook = here()
+    notebook = current_notebook()
     if notebook is None:
         raise UsageError(
             "A shell cannot show the form",
@@ -430,13 +430,16 @@ def code(config: Config | str | Path | None = None, *, name: str | None = None) 
 
 def _is_captured(name: str) -> bool:
     """Whether cells of this notebook may be meant by `name`."""
-    notebook = here()
+    notebook = current_notebook()
     names = [captured.name for captured in notebook.notebook.names()] if notebook else []
     return name in names or "" in names
 
 
 def code_diff(
-    config: Config | str | Path | None = None, *, name: str | None = None, aws: AwsOptions = HERE
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> Source:
     """Return what would change in sageturner.py, as a unified diff; empty when nothing would.
 
@@ -457,7 +460,7 @@ def code_diff(
 
 
 def _code_request(config: Config | str | Path | None, name: str | None) -> DeployRequest:
-    notebook = here()
+    notebook = current_notebook()
     if config is None and name is None and notebook is not None:
         names = [captured.name for captured in notebook.notebook.names() if captured.name]
         if len(names) == 1:
@@ -475,7 +478,7 @@ def start_rollback(
     name: str,
     version: str | None = None,
     *,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
     listener: Listener | None = None,
 ) -> DeploymentHandle:
     """Begin to let an endpoint on SageMaker serve an earlier version again.
@@ -491,7 +494,7 @@ def start_rollback(
     )
 
 
-def rollback(name: str, version: str | None = None, *, aws: AwsOptions = HERE) -> Deployment:
+def rollback(name: str, version: str | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Deployment:
     """Let an endpoint on SageMaker serve an earlier version again; returns when it does.
 
     Args:

@@ -12,12 +12,12 @@ from importlib.util import find_spec
 from sageturner_magic._version import __version__
 from sageturner_magic.aws.account import roles
 from sageturner_magic.aws.endpoints.limits import instance_types
-from sageturner_magic.aws.names import names
+from sageturner_magic.aws.names import names_in
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage.bucket import bucket_findings
-from sageturner_magic.context import HERE, AwsOptions
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import AwsError, SageturnerError
-from sageturner_magic.gpu import Package, doctor_table
+from sageturner_magic.gpu import ResolvedPackage, doctor_table
 from sageturner_magic.image.docker.engine import connect
 from sageturner_magic.values import THIS_PYTHON
 
@@ -39,7 +39,7 @@ class Report:
     frameworks: tuple[tuple[str, ...], ...]
 
 
-def doctor(*, aws: AwsOptions = HERE) -> Report:
+def doctor(*, aws: AwsOptions = DEFAULT_AWS) -> Report:
     """Check this machine, AWS account and Python environment; what is missing is in the report."""
     parts = (
         ("sageturner", __version__),
@@ -52,10 +52,10 @@ def doctor(*, aws: AwsOptions = HERE) -> Report:
     return Report(parts, doctor_table(installed(), THIS_PYTHON, instance_types()))
 
 
-def installed() -> list[Package]:
+def installed() -> list[ResolvedPackage]:
     """The distributions of this environment, as the GPU fit reads them."""
     return [
-        Package(each.name, each.version, tuple(each.requires or ()))
+        ResolvedPackage(each.name, each.version, tuple(each.requires or ()))
         for each in metadata.distributions()
         if each.name
     ]
@@ -80,7 +80,7 @@ def _docker() -> str:
 def _account(aws: AwsOptions) -> list[tuple[str, str]]:
     try:
         session = aws.open()
-        where = names(session)
+        where = names_in(session)
     except AwsError as error:
         return [("AWS", str(error))]
     return [
@@ -91,13 +91,13 @@ def _account(aws: AwsOptions) -> list[tuple[str, str]]:
 
 
 def _role(session: AwsSession) -> str:
-    where = names(session)
+    where = names_in(session)
     role = roles.resolve_role(session, where)
     found = roles.role_findings(role, where)
     return str(found[0]) if found else where.role_arn
 
 
 def _bucket(session: AwsSession) -> str:
-    where = names(session)
+    where = names_in(session)
     found = bucket_findings(session, where)
     return str(found[0]) if found else where.bucket

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from sageturner_magic.context import HERE, AwsOptions
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints.endpoint import Endpoint, listing
 from sageturner_magic.endpoints.kind import EndpointDescription
 from sageturner_magic.endpoints.payload import encode
@@ -13,17 +13,17 @@ from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
 from sageturner_magic.values import REQUEST_SECONDS
 
 
-def status(name: str, *, aws: AwsOptions = HERE) -> EndpointDescription:
+def status(name: str, *, aws: AwsOptions = DEFAULT_AWS) -> EndpointDescription:
     """One endpoint. Raises EndpointError when it is not there."""
     return Endpoint.at(name, aws).describe()
 
 
-def list_endpoints(*, aws: AwsOptions = HERE) -> list[EndpointDescription]:
+def list_endpoints(*, aws: AwsOptions = DEFAULT_AWS) -> list[EndpointDescription]:
     """All endpoints: local ones, and those on SageMaker where there are AWS credentials."""
     return list(listing(aws).endpoints)
 
 
-def logs(name: str, *, last: int | None = None, aws: AwsOptions = HERE) -> Iterator[str]:
+def logs(name: str, *, last: int | None = None, aws: AwsOptions = DEFAULT_AWS) -> Iterator[str]:
     """The lines that an endpoint's server wrote so far, or the `last` of them.
 
     Raises:
@@ -33,7 +33,7 @@ def logs(name: str, *, last: int | None = None, aws: AwsOptions = HERE) -> Itera
     return lines if last is None else iter(deque(lines, max(last, 0)))
 
 
-def follow_logs(name: str, *, aws: AwsOptions = HERE) -> Iterator[str]:
+def follow_logs(name: str, *, aws: AwsOptions = DEFAULT_AWS) -> Iterator[str]:
     """The lines so far, then new ones as they come (of a local server, until it ends)."""
     return Endpoint.at(name, aws).follow()
 
@@ -45,7 +45,7 @@ def invoke(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> Prediction:
     """Send one request; see `Endpoint.invoke`."""
     return Endpoint.at(name, aws).send(encode(payload, content_type, accept, timeout_s))
@@ -58,7 +58,7 @@ def invoke_stream(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> PredictionStream:
     """Send one request and iterate over the answer as it is made; see `Endpoint.invoke_stream`."""
     return Endpoint.at(name, aws).send_stream(encode(payload, content_type, accept, timeout_s))

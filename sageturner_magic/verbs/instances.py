@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from sageturner_magic.aws.endpoints.limits import instance_types
-from sageturner_magic.gpu import ComputeTarget, Package, choices
+from sageturner_magic.gpu import ComputeTarget, ResolvedPackage, instance_fits
 from sageturner_magic.gpu.instances import machine_of
 from sageturner_magic.packages.needed.distributions import providers
 
@@ -43,7 +43,7 @@ def instance_choices(
         python: The image's Python, `3.12`.
     """
     target = ComputeTarget("server", install_cuda=install_cuda)
-    found = choices(installed_packages(wanted), target, python, instance_types())
+    found = instance_fits(installed_packages(wanted), target, python, instance_types())
     return [
         InstanceChoice(each.instance_type, _hardware(each.instance_type), each.fits, each.why)
         for each in found
@@ -56,9 +56,9 @@ def imported_distributions(imports: Iterable[str]) -> list[str]:
     return sorted({name for module in imports for name in known.get(module, ())})
 
 
-def installed_packages(wanted: Sequence[str]) -> list[Package]:
+def installed_packages(wanted: Sequence[str]) -> list[ResolvedPackage]:
     """These packages of this environment, with all that they require."""
-    found: dict[str, Package] = {}
+    found: dict[str, ResolvedPackage] = {}
     waiting = [name for line in wanted for name in _names(line)]
     while waiting:
         name = canonicalize_name(waiting.pop())
@@ -69,7 +69,7 @@ def installed_packages(wanted: Sequence[str]) -> list[Package]:
         except metadata.PackageNotFoundError:
             continue
         requires = tuple(distribution.requires or ())
-        found[name] = Package(name, distribution.version, requires)
+        found[name] = ResolvedPackage(name, distribution.version, requires)
         for text in requires:
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):

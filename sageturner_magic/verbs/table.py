@@ -234,7 +234,7 @@ _TABLE = (
             *_AWS,
             _JSON,
         ),
-        work="sageturner_magic.endpoints.measured.dashboard:dashboard",
+        work="sageturner_magic.endpoints.measured.dashboard:read_dashboard",
         permissions=("list",),
     ),
     Verb(

@@ -77,10 +77,10 @@ def test_a_live_model_of_the_gpu_answers_from_the_gpu(notebook):
 
 def tried_for(endpoint_type, shell, tmp_path):
     """The trial of what the notebook would deploy there."""
-    from sageturner_magic.context import here
+    from sageturner_magic.context import current_notebook
 
     config = parse_config(CONFIG, folder=tmp_path, origin=Origin.file("sageturner.yaml"))
-    notebook = here()
+    notebook = current_notebook()
     assert notebook is not None
     code = NotebookCode(notebook.notebook, config.name)
     asked = DeployRequest(

@@ -27,7 +27,7 @@ from sageturner_magic.aws.endpoints import (
     endpoint as sagemaker,
 )
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
-from sageturner_magic.aws.names import Names, log_group, names
+from sageturner_magic.aws.names import Names, log_group, names_in
 from sageturner_magic.aws.permissions import actions
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage import s3, upload
@@ -143,7 +143,7 @@ class Recorder:
 
 @pytest.fixture
 def ours(stand: Any) -> Names:
-    return names(session_of(stand))
+    return names_in(session_of(stand))
 
 
 @pytest.fixture
@@ -159,8 +159,8 @@ def clean(stand: Any, ours: Names) -> Iterator[None]:
         rollout.wait_until_gone(admin, endpoint.name)
     for version in sagemaker.list_versions(admin):
         sagemaker.delete_version(admin, version)
-    for group in logs.our_groups(admin):
-        logs.delete_group(admin, group)
+    for group in logs.our_log_groups(admin):
+        logs.delete_log_group(admin, group)
     delete_bucket(admin, ours)
     ecr.delete_repository(admin, ours)
     roles.delete_role(admin, ours)
@@ -173,7 +173,7 @@ def artefact(folder: Path, text: str = "42") -> Artefact:
 
 
 def deploy(session: AwsSession, spec: EndpointSpec) -> str:
-    deed = rollout.apply(session, spec)
+    deed = rollout.apply_spec(session, spec)
     *_, last = rollout.watch(session, spec.name)
     rollout.settle(session, last.endpoint, spec.resource, last.elapsed)
     return deed
@@ -225,13 +225,13 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     assert roles.resolve_role(deployer, ours) == role
     assert pricing.hourly(deployer, spec.compute)
     assert deploy(deployer, spec) == "created"
-    assert autoscaling.ensure(
+    assert autoscaling.ensure_autoscaling(
         deployer, "digits", Autoscaling(min=1, max=3, invocations_per_instance=100)
     )
-    assert autoscaling.ensure(deployer, "digits", None)
+    assert autoscaling.ensure_autoscaling(deployer, "digits", None)
     second = dataclasses.replace(spec, environment={"COLOUR": "red"}, artefact_uri=prefix)
     assert deploy(deployer, second) == "updated"
-    assert logs.tail(deployer, log_group("digits"))
+    assert logs.tail_log(deployer, log_group("digits"))
 
     ask = Request(b'{"do": "file", "name": "w.txt"}')
     assert runtime.invoke(invoker, "digits", ask).body == b"42"
@@ -242,7 +242,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
         runtime.invoke(invoker, "digits", teapot)
     assert caught.value.status == 418 and "serving" in caught.value.report()
 
-    assert logs.tail(reader, log_group("digits"))
+    assert logs.tail_log(reader, log_group("digits"))
     assert sagemaker.find_endpoint(plan, "digits")
     assert sagemaker.find_version(plan, second.resource)
     assert sagemaker.list_endpoints(breaker) and sagemaker.list_versions(breaker)
@@ -253,10 +253,10 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     assert len(s3.list_artefacts(lister, ours)) == 2 and len(ecr.list_images(lister, ours)) == 1
     assert pricing.hourly(lister, spec.compute)
     now = time.time()
-    asked = metrics.requests(lister, "digits", start=now - 3600, end=now + 60, period=60)
+    asked = metrics.request_metrics(lister, "digits", start=now - 3600, end=now + 60, period=60)
     assert sum(asked["requests"].values()) == 3
 
-    target = rollout.rollback(roller, "digits")
+    target = rollout.roll_back(roller, "digits")
     assert target.version == spec.version
     *_, last = rollout.watch(roller, "digits")
     rollout.settle(roller, last.endpoint, target.resource, 1)
@@ -273,11 +273,11 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
             s3.delete_artefact(deleter, ours, kept.digest)
 
     assert sagemaker.list_endpoints(breaker) == sagemaker.list_versions(breaker) == ()
-    assert logs.our_groups(breaker) == (log_group("digits"),)
+    assert logs.our_log_groups(breaker) == (log_group("digits"),)
     session_of(stand).s3.put_object(Bucket=ours.bucket, Key="late", Body=b"x")
     for _ in range(2):
-        for group in logs.our_groups(breaker):
-            logs.delete_group(breaker, group)
+        for group in logs.our_log_groups(breaker):
+            logs.delete_log_group(breaker, group)
         delete_bucket(breaker, ours)
         ecr.delete_repository(breaker, ours)
         roles.delete_role(breaker, ours)
@@ -357,7 +357,9 @@ def test_failures_are_diagnosed_and_the_next_deploy_mends_them(
     assert sagemaker.our_endpoint(admin, "digits").version == spec.version
     stand.timing.startup_scale = 1.0
 
-    autoscaling.ensure(admin, "digits", Autoscaling(min=1, max=2, invocations_per_instance=5))
+    autoscaling.ensure_autoscaling(
+        admin, "digits", Autoscaling(min=1, max=2, invocations_per_instance=5)
+    )
     larger = dataclasses.replace(spec, compute=Server(instance_type="ml.m5.xlarge"))
     assert deploy(admin, larger) == "updated"
     with pytest.raises(EndpointError, match="cannot become serverless"):

@@ -11,7 +11,7 @@ import pytest
 
 from sageturner_magic.endpoints.payload import JSON
 from sageturner_magic.endpoints.prediction import SentRequest
-from sageturner_magic.endpoints.snippets import snippets
+from sageturner_magic.endpoints.snippets import client_snippets
 from tests.stand import Stand
 from tests.stand.project import Project
 
@@ -73,7 +73,7 @@ def test_streaming_load_and_status_on_sagemaker(stand: Stand, tmp_path: Path) ->
         assert "cloudwatch:GetMetricData" in shown.run("status", "asked").out
 
         sent = SentRequest(b'{"sleep": 0}', JSON, region=stand.region)
-        for snippet in snippets("asked", sent):
+        for snippet in client_snippets("asked", sent):
             if snippet.label != "AWS CLI":
                 said = subprocess.run(
                     [sys.executable, "-c", snippet.code],

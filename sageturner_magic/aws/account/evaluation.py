@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 Document = dict[str, Any]
-Verdict = Literal["yes", "no", "maybe"]
+Permitted = Literal["yes", "no", "maybe"]
 
 SERVICE = "sagemaker.amazonaws.com"
 """The principal that execution roles trust, in every partition."""
@@ -22,13 +22,13 @@ def statements(document: Document) -> list[Document]:
     return [found] if isinstance(found, dict) else list(found)
 
 
-def allows(documents: Iterable[Document], action: str, resource: str) -> Verdict:
+def allows(documents: Iterable[Document], action: str, resource: str) -> Permitted:
     """Whether identity policies allow `action` on `resource`, as far as they alone can tell.
 
     `maybe` where that hangs on a condition. Implements IAM's evaluation of Action, NotAction,
     Resource, NotResource and Effect; boundaries and organisation policies are not looked at.
     """
-    verdict: Verdict = "no"
+    verdict: Permitted = "no"
     for statement in [s for document in documents for s in statements(document)]:
         if not (_acts(statement, action) and _covers(statement, resource)):
             continue

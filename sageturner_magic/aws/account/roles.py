@@ -35,7 +35,7 @@ VPC_ACTIONS = (
 
 
 @dataclass(frozen=True)
-class Role:
+class ExecutionRole:
     """An execution role.
 
     Attributes:
@@ -107,7 +107,7 @@ def execution_policy(names: Names) -> Document:
     )
 
 
-def ensure_role(session: AwsSession, names: Names) -> tuple[Role, tuple[str, ...]]:
+def ensure_role(session: AwsSession, names: Names) -> tuple[ExecutionRole, tuple[str, ...]]:
     """Make the execution role, or mend what has drifted on the one that carries our tag.
 
     Permissions: iam:GetRole, iam:CreateRole, iam:TagRole, iam:UpdateAssumeRolePolicy,
@@ -132,7 +132,7 @@ def ensure_role(session: AwsSession, names: Names) -> tuple[Role, tuple[str, ...
                 Tags=tag_list(own_tags(session)),  # type: ignore[arg-type]
             )
             notes.append(f"created role {names.role}")
-            found = _get(session, names.role) or Role(names.role, names.role_arn, trust)
+            found = _get(session, names.role) or ExecutionRole(names.role, names.role_arn, trust)
         elif not found.ours:
             raise AwsError(
                 f"The role {names.role} was not made by sageturner",
@@ -162,7 +162,7 @@ def ensure_role(session: AwsSession, names: Names) -> tuple[Role, tuple[str, ...
 
 def resolve_role(
     session: AwsSession, names: Names, *, role_name: str | None = None, role_arn: str | None = None
-) -> Role | None:
+) -> ExecutionRole | None:
     """The execution role to use: the user's own where one is named, else the one setup makes.
 
     Permissions: iam:GetRole (denied for a `role_arn`: it is used unseen).
@@ -199,7 +199,7 @@ def resolve_role(
     except AwsError as error:
         denied = error.__cause__ is not None and code(error.__cause__).startswith("AccessDenied")
         if role_arn and denied:
-            return Role(name, role_arn, verified=False)
+            return ExecutionRole(name, role_arn, verified=False)
         raise
     if role and role_arn and role.arn != role_arn:
         raise AwsError(
@@ -211,7 +211,7 @@ def resolve_role(
     return role
 
 
-def role_findings(role: Role | None, names: Names) -> tuple[Finding, ...]:
+def role_findings(role: ExecutionRole | None, names: Names) -> tuple[Finding, ...]:
     """Whether SageMaker can use `role`, as far as its own description tells. Calls nothing."""
     if role is None:
         return (
@@ -263,7 +263,7 @@ def role_policies(session: AwsSession, role_name: str) -> tuple[Document, ...] |
 
 
 def access_findings(
-    session: AwsSession, role: Role, needs: Sequence[tuple[str, str]], where: str
+    session: AwsSession, role: ExecutionRole, needs: Sequence[tuple[str, str]], where: str
 ) -> tuple[Finding, ...]:
     """Whether the role is allowed each (action, ARN) of `needs`; the missing statement if not.
 
@@ -353,12 +353,12 @@ def delete_role(session: AwsSession, names: Names) -> tuple[str, ...]:
     return (f"deleted role {name}",)
 
 
-def _get(session: AwsSession, name: str) -> Role | None:
+def _get(session: AwsSession, name: str) -> ExecutionRole | None:
     answer = unless(_MISSING, lambda: session.iam.get_role(RoleName=name))
     if answer is None:
         return None
     role = answer["Role"]
-    return Role(
+    return ExecutionRole(
         name=role["RoleName"],
         arn=role["Arn"],
         trust=_parsed(role.get("AssumeRolePolicyDocument", {})),

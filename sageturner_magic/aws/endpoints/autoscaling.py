@@ -44,7 +44,7 @@ def describe(session: AwsSession, name: str) -> Autoscaling | None:
     return Autoscaling.model_construct(**found)
 
 
-def ensure(session: AwsSession, name: str, wanted: Autoscaling | None) -> str:
+def ensure_autoscaling(session: AwsSession, name: str, wanted: Autoscaling | None) -> str:
     """Let the endpoint (InService) scale as `wanted`; None takes autoscaling off.
 
     Permissions: application-autoscaling:RegisterScalableTarget,

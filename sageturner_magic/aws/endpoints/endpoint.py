@@ -37,7 +37,7 @@ _READERS = 8
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class EndpointState:
     """An endpoint as SageMaker describes it.
 
     Attributes:
@@ -97,7 +97,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Version:
+class EndpointVersion:
     """A version of an endpoint; of one that was interrupted or half deleted, what there is.
 
     Attributes:
@@ -131,7 +131,7 @@ class Version:
         return bool(self.image) and self.compute is not None
 
 
-def find_endpoint(session: AwsSession, name: str) -> Endpoint | None:
+def find_endpoint(session: AwsSession, name: str) -> EndpointState | None:
     """An endpoint with its tags, ours or not; None if there is none of that name.
 
     Permissions: sagemaker:DescribeEndpoint, sagemaker:ListTags. Raises AwsError.
@@ -143,7 +143,7 @@ def find_endpoint(session: AwsSession, name: str) -> Endpoint | None:
         return replace(endpoint, tags=_tags(session, endpoint.arn))
 
 
-def our_endpoint(session: AwsSession, name: str) -> Endpoint:
+def our_endpoint(session: AwsSession, name: str) -> EndpointState:
     """An endpoint that sageturner made.
 
     Permissions: as `find_endpoint`.
@@ -161,7 +161,7 @@ def our_endpoint(session: AwsSession, name: str) -> Endpoint:
     return ours(endpoint)
 
 
-def list_endpoints(session: AwsSession) -> tuple[Endpoint, ...]:
+def list_endpoints(session: AwsSession) -> tuple[EndpointState, ...]:
     """All endpoints in the region that carry our tags, by name.
 
     Reads the tags of each endpoint of the account: the tagging service would answer in one call,
@@ -174,7 +174,7 @@ def list_endpoints(session: AwsSession) -> tuple[Endpoint, ...]:
         pages = session.sagemaker.get_paginator("list_endpoints").paginate()
         arns = {e["EndpointName"]: e["EndpointArn"] for page in pages for e in page["Endpoints"]}
 
-        def read(name: str) -> Endpoint | None:
+        def read(name: str) -> EndpointState | None:
             tags = unless(NOT_FOUND, lambda: _tags(session, arns[name])) or {}
             if TAG_CREATED_BY not in tags:
                 return None
@@ -184,7 +184,7 @@ def list_endpoints(session: AwsSession) -> tuple[Endpoint, ...]:
         return _each(read, sorted(arns))
 
 
-def list_versions(session: AwsSession, name: str | None = None) -> tuple[Version, ...]:
+def list_versions(session: AwsSession, name: str | None = None) -> tuple[EndpointVersion, ...]:
     """Our versions of one endpoint or of all, newest first; also those of deleted endpoints.
 
     Permissions: sagemaker:ListEndpointConfigs, sagemaker:ListModels; those of `find_version`.
@@ -201,7 +201,7 @@ def list_versions(session: AwsSession, name: str | None = None) -> tuple[Version
     return tuple(sorted(versions, key=lambda version: version.created, reverse=True))
 
 
-def find_version(session: AwsSession, resource: str) -> Version | None:
+def find_version(session: AwsSession, resource: str) -> EndpointVersion | None:
     """The version whose model and config are called `resource`; None if there is none of ours.
 
     Permissions: sagemaker:DescribeEndpointConfig, sagemaker:DescribeModel, sagemaker:ListTags.
@@ -211,7 +211,7 @@ def find_version(session: AwsSession, resource: str) -> Version | None:
         return _read_version(session, resource)
 
 
-def delete_endpoint(session: AwsSession, name: str) -> Endpoint | None:
+def delete_endpoint(session: AwsSession, name: str) -> EndpointState | None:
     """Have SageMaker delete an endpoint of ours, after taking its autoscaling off.
 
     Its versions stay. Returns when SageMaker has taken the order.
@@ -244,7 +244,7 @@ def delete_endpoint(session: AwsSession, name: str) -> Endpoint | None:
     return endpoint
 
 
-def delete_version(session: AwsSession, version: Version) -> None:
+def delete_version(session: AwsSession, version: EndpointVersion) -> None:
     """Delete the config and the model of a version. Safe to repeat.
 
     Permissions: sagemaker:DescribeEndpoint, sagemaker:DeleteEndpointConfig,
@@ -268,7 +268,7 @@ def delete_version(session: AwsSession, version: Version) -> None:
         unless(NOT_FOUND, lambda: sagemaker.delete_model(ModelName=resource))
 
 
-def ours(endpoint: Endpoint) -> Endpoint:
+def ours(endpoint: EndpointState) -> EndpointState:
     """`endpoint` (with its tags), if sageturner made it. Raises EndpointError otherwise."""
     if endpoint.ours:
         return endpoint
@@ -280,7 +280,7 @@ def ours(endpoint: Endpoint) -> Endpoint:
     )
 
 
-def busy(endpoint: Endpoint) -> EndpointError:
+def busy(endpoint: EndpointState) -> EndpointError:
     """The error of wanting something of an endpoint that is on its way somewhere."""
     doing = {"Creating": "created", "Deleting": "deleted", "RollingBack": "rolled back"}
     return EndpointError(
@@ -292,14 +292,14 @@ def busy(endpoint: Endpoint) -> EndpointError:
     )
 
 
-def read_endpoint(session: AwsSession, name: str) -> Endpoint:
+def read_endpoint(session: AwsSession, name: str) -> EndpointState:
     """An endpoint without its tags; one with the status `GONE` if there is none.
 
     Permissions: sagemaker:DescribeEndpoint. Raises botocore's errors.
     """
     answer = unless(NOT_FOUND, lambda: session.sagemaker.describe_endpoint(EndpointName=name))
     if answer is None:
-        return Endpoint(name)
+        return EndpointState(name)
     pending = answer.get("PendingDeploymentSummary")
     variants: list[Any] = list(answer.get("ProductionVariants", []))
     at: list[Any] = [
@@ -307,7 +307,7 @@ def read_endpoint(session: AwsSession, name: str) -> Endpoint:
         for variant in [*(pending.get("ProductionVariants", []) if pending else []), *variants]
         for status in variant.get("VariantStatus", [])
     ]
-    return Endpoint(
+    return EndpointState(
         name=name,
         arn=answer["EndpointArn"],
         status=answer["EndpointStatus"],
@@ -324,7 +324,7 @@ def read_endpoint(session: AwsSession, name: str) -> Endpoint:
     )
 
 
-def _read_version(session: AwsSession, resource: str) -> Version | None:
+def _read_version(session: AwsSession, resource: str) -> EndpointVersion | None:
     parts = split_versioned(resource)
     sagemaker = session.sagemaker
     config = unless(
@@ -340,7 +340,7 @@ def _read_version(session: AwsSession, resource: str) -> Version | None:
     container: Any = model.get("PrimaryContainer", {}) if model else {}
     source = container.get("ModelDataSource", {}).get("S3DataSource", {})
     made = config or model
-    return Version(
+    return EndpointVersion(
         name=parts[0],
         version=parts[1],
         created=made["CreationTime"].timestamp() if made else 0.0,

@@ -21,7 +21,7 @@ SERVERLESS_IMAGE_BYTES = 10_737_418_240
 """The largest image that serverless takes (SageMaker's own error message)."""
 
 
-def problems(compute: Serverless | Server) -> tuple[Finding, ...]:
+def offer_findings(compute: Serverless | Server) -> tuple[Finding, ...]:
     """Name what SageMaker does not offer, with the nearest that it does."""
     if isinstance(compute, Serverless):
         return ()

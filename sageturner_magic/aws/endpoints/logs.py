@@ -32,7 +32,7 @@ class LogLine:
     text: str
 
 
-def tail(session: AwsSession, group: str, limit: int = 100) -> tuple[LogLine, ...]:
+def tail_log(session: AwsSession, group: str, limit: int = 100) -> tuple[LogLine, ...]:
     """The last `limit` lines over all streams of a group, oldest first; none if there is none.
 
     Permissions: logs:DescribeLogStreams, logs:GetLogEvents. Raises AwsError.
@@ -44,7 +44,7 @@ def tail(session: AwsSession, group: str, limit: int = 100) -> tuple[LogLine, ..
     return tuple(_in_order(lines)[-limit:]) if limit > 0 else ()
 
 
-def follow(
+def follow_log(
     session: AwsSession,
     group: str,
     *,
@@ -89,7 +89,7 @@ def claim_group(session: AwsSession, endpoint: str) -> None:
         )
 
 
-def our_groups(session: AwsSession) -> tuple[str, ...]:
+def our_log_groups(session: AwsSession) -> tuple[str, ...]:
     """The log groups of endpoints, present and past, that sageturner made.
 
     Permissions: logs:DescribeLogGroups, logs:ListTagsForResource. Raises AwsError.
@@ -102,7 +102,7 @@ def our_groups(session: AwsSession) -> tuple[str, ...]:
         return tuple(group for group in found if _is_ours(session, group))
 
 
-def delete_group(session: AwsSession, group: str) -> bool:
+def delete_log_group(session: AwsSession, group: str) -> bool:
     """Delete a log group; whether there was one. Permissions: logs:DeleteLogGroup."""
     with session.call("delete the log", group, resource=_arn(session, group)):
         answer = unless(_NO_GROUP, lambda: session.logs.delete_log_group(logGroupName=group))

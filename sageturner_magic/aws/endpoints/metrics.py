@@ -25,7 +25,7 @@ https://docs.aws.amazon.com/sagemaker/latest/dg/monitoring-cloudwatch.html
 """
 
 
-def period_of(seconds: float, points: int) -> int:
+def metric_period(seconds: float, points: int) -> int:
     """The finest period, in seconds, that CloudWatch still has for so long ago.
 
     It keeps minutes for 15 days, five minutes for 63 and hours for 455:
@@ -36,7 +36,7 @@ def period_of(seconds: float, points: int) -> int:
     return max(step, -(-int(seconds) // points // step) * step)
 
 
-def requests(
+def request_metrics(
     session: AwsSession, name: str, *, start: float, end: float, period: int
 ) -> dict[str, dict[float, float]]:
     """Of each of `QUERIES`: start of a period (seconds since 1970) -> value; none is left out.

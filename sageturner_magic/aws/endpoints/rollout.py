@@ -11,8 +11,8 @@ from typing import Literal, TypeVar
 from sageturner_magic.aws.endpoints import autoscaling, logs
 from sageturner_magic.aws.endpoints.endpoint import (
     GONE,
-    Endpoint,
-    Version,
+    EndpointState,
+    EndpointVersion,
     busy,
     delete_endpoint,
     find_endpoint,
@@ -65,11 +65,11 @@ _DELETION_S = 900.0
 class Update:
     """What `watch` yields: the endpoint, and for how many seconds it has been watched."""
 
-    endpoint: Endpoint
+    endpoint: EndpointState
     elapsed: float
 
 
-def apply(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.sleep) -> Deed:
+def apply_spec(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.sleep) -> Deed:
     """Make the endpoint what `spec` says: create it, update it in place, or leave it.
 
     An endpoint of ours that has failed is deleted and made anew. One that is on its way to this
@@ -114,9 +114,9 @@ def apply(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.sleep)
     return deed
 
 
-def rollback(
+def roll_back(
     session: AwsSession, name: str, version: str | None = None, *, pause: Pause = time.sleep
-) -> Version:
+) -> EndpointVersion:
     """Have the endpoint serve an earlier version again, in place.
 
     Permissions: sagemaker:UpdateEndpoint, sagemaker:AddTags; those of `find_endpoint`,
@@ -173,7 +173,7 @@ def watch(
         clock: Seconds, from any start.
     """
     start, asked, interval = clock(), float("-inf"), _POLL_S[0]
-    endpoint = Endpoint(name)
+    endpoint = EndpointState(name)
     while True:
         now = clock()
         if now - asked >= interval:
@@ -211,7 +211,7 @@ def wait_until_gone(
         )
 
 
-def settle(session: AwsSession, endpoint: Endpoint, wanted: str, seconds: float) -> None:
+def settle(session: AwsSession, endpoint: EndpointState, wanted: str, seconds: float) -> None:
     """Judge an endpoint that has settled: note the success in its tags, or say why it failed.
 
     Permissions: sagemaker:AddTags, sagemaker:DescribeEndpointConfig, sagemaker:DescribeModel,
@@ -248,7 +248,9 @@ def settle(session: AwsSession, endpoint: Endpoint, wanted: str, seconds: float)
     raise EndpointError(what, why=finding.why, do=do, where=where, details=finding.details)
 
 
-def _target(present: Endpoint, others: list[Version], version: str | None) -> Version | None:
+def _target(
+    present: EndpointState, others: list[EndpointVersion], version: str | None
+) -> EndpointVersion | None:
     """The version to go back to, of `others` (newest first)."""
     if version:
         return next((v for v in others if v.version == version), None)
@@ -256,13 +258,13 @@ def _target(present: Endpoint, others: list[Version], version: str | None) -> Ve
     return before or next(iter(others), None)
 
 
-def _why(session: AwsSession, endpoint: Endpoint, wanted: str, seconds: float) -> Finding:
+def _why(session: AwsSession, endpoint: EndpointState, wanted: str, seconds: float) -> Finding:
     version = find_version(session, wanted)
     compute = version.compute if version else None
     # What former containers of the endpoint wrote would mislead.
     began = endpoint.modified - seconds - 60
     try:
-        lines = logs.tail(session, log_group(endpoint.name), 50)
+        lines = logs.tail_log(session, log_group(endpoint.name), 50)
     except AwsError:
         # Without permission to read the log the FailureReason must do.
         lines = ()
@@ -311,7 +313,7 @@ def _create(session: AwsSession, spec: EndpointSpec, deed: Deed, pause: Pause) -
 
 def _switch(
     session: AwsSession,
-    present: Endpoint,
+    present: EndpointState,
     config: str,
     compute: Serverless | Server,
     pause: Pause,
@@ -348,7 +350,7 @@ def _switch(
             raise
 
 
-def _tag(session: AwsSession, endpoint: Endpoint, tags: dict[str, str]) -> None:
+def _tag(session: AwsSession, endpoint: EndpointState, tags: dict[str, str]) -> None:
     with session.call("tag the endpoint", f"endpoint {endpoint.name}", resource=endpoint.arn):
         session.sagemaker.add_tags(
             ResourceArn=endpoint.arn,

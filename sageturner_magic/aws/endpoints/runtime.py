@@ -206,7 +206,7 @@ def _broken(
 
 def _log(session: AwsSession, name: str, said: str) -> str:
     try:
-        lines = logs.tail(session, log_group(name), _LOG_LINES)
+        lines = logs.tail_log(session, log_group(name), _LOG_LINES)
     except AwsError:
         # Who may invoke may not always read the log; the answer itself still helps.
         lines = ()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sageturner_magic.aws.account.roles import Role, access_findings
+from sageturner_magic.aws.account.roles import ExecutionRole, access_findings
 from sageturner_magic.aws.errors import code, is_aws, unless
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
@@ -102,7 +102,9 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def uri_findings(session: AwsSession, uri: str, role: Role | None = None) -> tuple[Finding, ...]:
+def uri_findings(
+    session: AwsSession, uri: str, role: ExecutionRole | None = None
+) -> tuple[Finding, ...]:
     """Whether an endpoint can load `uri` (an archive, or a prefix that ends in `/`).
 
     It must exist and lie in this region, a prefix may hold no empty object whose key ends in `/`

@@ -7,12 +7,12 @@ import heapq
 from collections.abc import Sequence
 
 from sageturner_magic.capture.checks import SIGNATURES
-from sageturner_magic.capture.history import History, Step
+from sageturner_magic.capture.history import History, RunStatement
 
 _CONSTANT, _HELPER, _ROOT = 0, 1, 2
 
 
-def in_order(steps: Sequence[Step], history: History) -> list[Step]:
+def in_order(steps: Sequence[RunStatement], history: History) -> list[RunStatement]:
     """Constants, helpers, then load, predict and the optional two.
 
     What one statement needs from another when it runs keeps them in the order of execution, so
@@ -39,7 +39,7 @@ def in_order(steps: Sequence[Step], history: History) -> list[Step]:
             followers.setdefault(each, []).append(index)
     ready = [(_rank(step), step.index) for step in ordered if not after[step.index]]
     heapq.heapify(ready)
-    result: list[Step] = []
+    result: list[RunStatement] = []
     while ready:
         _, index = heapq.heappop(ready)
         result.append(by_index[index])
@@ -50,7 +50,7 @@ def in_order(steps: Sequence[Step], history: History) -> list[Step]:
     return result
 
 
-def _touches(step: Step, history: History) -> tuple[set[str], set[str]]:
+def _touches(step: RunStatement, history: History) -> tuple[set[str], set[str]]:
     """Names that the statement reads and writes when it runs, through functions that it calls."""
     names = step.statement.names
     writes = names.binds.keys() | names.deletes.keys() | names.changes.keys()
@@ -62,7 +62,7 @@ def _touches(step: Step, history: History) -> tuple[set[str], set[str]]:
     return reads, set(writes)
 
 
-def _rank(step: Step) -> tuple[int, int]:
+def _rank(step: RunStatement) -> tuple[int, int]:
     binds = [name for name in SIGNATURES if name in step.statement.names.binds]
     if binds:
         return _ROOT, list(SIGNATURES).index(binds[0])

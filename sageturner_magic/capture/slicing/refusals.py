@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY
-from sageturner_magic.capture.history import Origin, Step
+from sageturner_magic.capture.history import RunOrigin, RunStatement
 from sageturner_magic.capture.slicing.liveness import kind, short
 from sageturner_magic.capture.syntax.rendering import KeptImport
 from sageturner_magic.errors import Finding
@@ -16,7 +16,11 @@ from sageturner_magic.values import CellLine
 
 
 def missing(
-    name: str, where: CellLine, is_live: bool, deleter: Step | None, failed: Step | None
+    name: str,
+    where: CellLine,
+    is_live: bool,
+    deleter: RunStatement | None,
+    failed: RunStatement | None,
 ) -> Finding:
     """A name that no cell gives; `failed` would have, had its cell ended well."""
     if deleter is not None:
@@ -27,7 +31,7 @@ def missing(
         )
     if failed is not None:
         cell = failed.statement.cell.number
-        reached = failed.origin is not Origin.UNREACHED
+        reached = failed.origin is not RunOrigin.UNREACHED
         return Finding(
             f"`{name}` is made by In[{cell}], which failed" + ("" if reached else " before it"),
             where=str(failed.statement.place),
@@ -60,7 +64,7 @@ def notebook_only(name: str, where: CellLine) -> Finding:
     )
 
 
-def star_that_has(name: str, live: Any, stars: Sequence[Step]) -> Step | None:
+def star_that_has(name: str, live: Any, stars: Sequence[RunStatement]) -> RunStatement | None:
     """The star import that `name` came from, if one did."""
     for step in reversed(stars):
         assert isinstance(step.node, ast.ImportFrom)
@@ -70,7 +74,7 @@ def star_that_has(name: str, live: Any, stars: Sequence[Step]) -> Step | None:
     return None
 
 
-def star(name: str, step: Step) -> Finding:
+def star(name: str, step: RunStatement) -> Finding:
     """A name that came through `from module import *`."""
     assert isinstance(step.node, ast.ImportFrom)
     return Finding(
@@ -101,7 +105,7 @@ def relative_import(kept: KeptImport) -> Finding:
     )
 
 
-def shell_line(name: str, step: Step) -> Finding:
+def shell_line(name: str, step: RunStatement) -> Finding:
     """Code with `!` or `%` in it."""
     lines = step.statement.cell.source.splitlines()
     at = next(n for n in step.statement.cell.shell_lines if n >= step.statement.start)
@@ -142,7 +146,7 @@ _HANDLES = {
 }
 
 
-def not_source(name: str, step: Step, namespace: Mapping[str, Any]) -> Finding:
+def not_source(name: str, step: RunStatement, namespace: Mapping[str, Any]) -> Finding:
     """A value that was computed: it lives in the notebook and nowhere in its source."""
     code = " ".join(ast.unparse(step.node).split())
     code = code if len(code) <= 60 else code[:59] + "…"
@@ -181,7 +185,9 @@ def _format(live: Any) -> tuple[str, str]:
     return "joblib", 'joblib.load(f"{model_dir}/%s")'
 
 
-def changed(name: str, step: Step, made: Any, live: Any, changes: Sequence[Step]) -> Finding:
+def changed(
+    name: str, step: RunStatement, made: Any, live: Any, changes: Sequence[RunStatement]
+) -> Finding:
     """A constant that is no longer what its source makes."""
     by = [str(each.statement.place) for each in changes]
     return Finding(
@@ -192,7 +198,7 @@ def changed(name: str, step: Step, made: Any, live: Any, changes: Sequence[Step]
     )
 
 
-def unrepeatable(name: str, step: Step, error: Exception) -> Finding:
+def unrepeatable(name: str, step: RunStatement, error: Exception) -> Finding:
     """A statement that went well in the notebook, with values that the source does not give."""
     return Finding(
         f"`{name}` cannot be made again from its source",
@@ -203,7 +209,7 @@ def unrepeatable(name: str, step: Step, error: Exception) -> Finding:
     )
 
 
-def part_changed(name: str, step: Step, part: str, made: Any, live: Any) -> Finding:
+def part_changed(name: str, step: RunStatement, part: str, made: Any, live: Any) -> Finding:
     """A default value or class attribute that is no longer what its source makes."""
     return Finding(
         f"`{name}` is not what {step.statement.place} defines",
@@ -213,7 +219,7 @@ def part_changed(name: str, step: Step, part: str, made: Any, live: Any) -> Find
     )
 
 
-def lost_change(name: str, step: Step, change: Step) -> Finding:
+def lost_change(name: str, step: RunStatement, change: RunStatement) -> Finding:
     """A change in place that no module can repeat, of something that cannot be compared."""
     return Finding(
         f"`{name}` was changed in {change.statement.place}, in a way that a module cannot repeat",
@@ -223,7 +229,7 @@ def lost_change(name: str, step: Step, change: Step) -> Finding:
     )
 
 
-def doubtful(name: str, step: Step, failed: Step) -> Finding:
+def doubtful(name: str, step: RunStatement, failed: RunStatement) -> Finding:
     """A value that a failed cell may have changed."""
     return Finding(
         f"`{name}` may have been changed by In[{failed.statement.cell.number}], which failed",
@@ -233,7 +239,7 @@ def doubtful(name: str, step: Step, failed: Step) -> Finding:
     )
 
 
-def redefined(name: str, step: Step, live: Any) -> Finding:
+def redefined(name: str, step: RunStatement, live: Any) -> Finding:
     """A function or class that is no longer what its source makes."""
     return Finding(
         f"`{name}` is not what {step.statement.place} defines",
@@ -243,7 +249,7 @@ def redefined(name: str, step: Step, live: Any) -> Finding:
     )
 
 
-def replaced(name: str, step: Step, live: Any) -> Finding:
+def replaced(name: str, step: RunStatement, live: Any) -> Finding:
     """An imported name that something else has taken."""
     return Finding(
         f"`{name}` is not what {step.statement.place} imports",
@@ -253,7 +259,7 @@ def replaced(name: str, step: Step, live: Any) -> Finding:
     )
 
 
-def gone(name: str, step: Step) -> Finding:
+def gone(name: str, step: RunStatement) -> Finding:
     """A name that was bound, and is no longer in the notebook."""
     return Finding(
         f"`{name}` is no longer in the notebook",
@@ -263,7 +269,7 @@ def gone(name: str, step: Step) -> Finding:
     )
 
 
-def used_up(name: str, step: Step, live: Any) -> Finding:
+def used_up(name: str, step: RunStatement, live: Any) -> Finding:
     """An iterator."""
     return Finding(
         f"`{name}` is {kind(live)}, which is used up as it is read",
@@ -273,7 +279,7 @@ def used_up(name: str, step: Step, live: Any) -> Finding:
     )
 
 
-def not_seen(name: str, step: Step) -> Finding:
+def not_seen(name: str, step: RunStatement) -> Finding:
     """Something from before the extension was loaded that cannot be verified."""
     return Finding(
         f"`{name}` was made before the extension was loaded",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sageturner_magic.capture.history import History, Step, changed_by
+from sageturner_magic.capture.history import History, RunStatement, changed_by
 from sageturner_magic.capture.slicing.liveness import Comparison, plain_function
 from sageturner_magic.capture.syntax.rendering import KeptImport
 from sageturner_magic.capture.syntax.safety import CHANGING_METHODS, Judge
@@ -29,11 +29,11 @@ class Scratch:
 
     def __init__(
         self,
-        steps: Sequence[Step],
+        steps: Sequence[RunStatement],
         history: History,
         namespace: Mapping[str, object],
         probing: set[int],
-        imports: Mapping[str, tuple[KeptImport, Step | None]],
+        imports: Mapping[str, tuple[KeptImport, RunStatement | None]],
     ) -> None:
         self._history = history
         self._namespace = namespace
@@ -63,7 +63,7 @@ class Scratch:
         except ImportError:
             self._unknown.add(imported.bound)
 
-    def _stand_in(self, step: Step) -> None:
+    def _stand_in(self, step: RunStatement) -> None:
         name = next(iter(step.statement.names.binds))
         if name not in self._namespace or not self._history.is_final(name, step):
             self._unknown.add(name)
@@ -81,7 +81,7 @@ class Scratch:
         self.values[name] = live
         self._unknown.discard(name)
 
-    def _can_make(self, source: ast.expr, step: Step) -> bool:
+    def _can_make(self, source: ast.expr, step: RunStatement) -> bool:
         judge = Judge(lambda name: self._history.qualified(name, step.index))
         names = {each.id for each in walk(source) if isinstance(each, ast.Name)}
         # The call of a function would run the notebook's code.
@@ -97,7 +97,7 @@ class Scratch:
         code = compile(ast.Expression(source), "<capture>", "eval", dont_inherit=True)
         return eval(code, dict(self.values))
 
-    def _repeat(self, step: Step, *, probes: bool) -> None:
+    def _repeat(self, step: RunStatement, *, probes: bool) -> None:
         names = step.statement.names
         changed = changed_by(step.node, names)
         touched = names.binds.keys() | changed

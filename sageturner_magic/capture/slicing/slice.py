@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY, SIGNATURES, Role
-from sageturner_magic.capture.history import History, Origin, Run, Step, imported_as
+from sageturner_magic.capture.history import History, Run, RunOrigin, RunStatement, imported_as
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.liveness import importable
 from sageturner_magic.capture.slicing.ordering import in_order
@@ -66,15 +66,15 @@ class _Slicer:
     def __init__(self, history: History, namespace: Mapping[str, object]) -> None:
         self._history = history
         self._namespace = namespace
-        self._kept: dict[int, Step] = {}
+        self._kept: dict[int, RunStatement] = {}
         self._names: dict[int, set[str]] = {}
-        self._imports: dict[str, tuple[KeptImport, Step | None]] = {}
+        self._imports: dict[str, tuple[KeptImport, RunStatement | None]] = {}
         self._dotted: dict[str, int | None] = {}
         self._probing: set[int] = set()
         self._findings: dict[tuple[str, str], Finding] = {}
         self._absent: dict[str, Finding] = {}
         self._set_by_load: set[str] = set()
-        self._waiting: list[Step] = []
+        self._waiting: list[RunStatement] = []
         self._seen: set[tuple[str, int | None]] = set()
 
     # --- roots ---
@@ -82,7 +82,7 @@ class _Slicer:
     def begin(self, captured: Mapping[Role, Cell]) -> None:
         for role, cell in captured.items():
             for step in self._history.steps:
-                if step.statement.cell != cell or step.origin is not Origin.OWN:
+                if step.statement.cell != cell or step.origin is not RunOrigin.OWN:
                     continue
                 names = set(step.statement.names.binds)
                 optional = names & (SIGNATURES.keys() - {"load", "predict"})
@@ -97,7 +97,7 @@ class _Slicer:
     def _keep_settings(self) -> None:
         """Calls that set up a library which the code uses: they act on all that follows."""
         for step in self._history.steps:
-            if step.origin in (Origin.FOREIGN, Origin.FAILED) or step.index in self._kept:
+            if step.origin in (RunOrigin.FOREIGN, RunOrigin.FAILED) or step.index in self._kept:
                 continue
             root = _root_of_effect(step.node)
             if root is None or root not in self._imports:
@@ -105,12 +105,12 @@ class _Slicer:
             judge = self._judge(step)
             called = step.node.value if isinstance(step.node, ast.Expr) else None
             qualified = judge.qualified(called.func) if isinstance(called, ast.Call) else ""
-            wanted = listed(qualified, SETTINGS) or step.origin is Origin.OWN
+            wanted = listed(qualified, SETTINGS) or step.origin is RunOrigin.OWN
             if wanted and self._set_up(step, judge):
                 self._keep(step, root)
         self._follow()
 
-    def _set_up(self, step: Step, judge: Judge) -> bool:
+    def _set_up(self, step: RunStatement, judge: Judge) -> bool:
         node = step.node
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
             parts = [*node.value.args, *(each.value for each in node.value.keywords)]
@@ -122,7 +122,7 @@ class _Slicer:
         last = max(self._kept, default=-1)
         for step in self._history.steps[: last + 1]:
             future = isinstance(step.node, ast.ImportFrom) and step.node.module == "__future__"
-            if future and step.origin is not Origin.FAILED:
+            if future and step.origin is not RunOrigin.FAILED:
                 for imported in imported_names(_as_import(step.node)):
                     kept = KeptImport(imported, step.statement.place)
                     self._imports.setdefault(f"__future__ {imported.name}", (kept, step))
@@ -141,7 +141,7 @@ class _Slicer:
             for name, line in {**names.soft, **names.annotated}.items():
                 self._require(name, step, line, at=None, optional=True)
 
-    def _now(self, step: Step) -> dict[str, int]:
+    def _now(self, step: RunStatement) -> dict[str, int]:
         """Names that must exist when the statement runs, through functions that it calls."""
         names = step.statement.names
         found = dict(names.reads)
@@ -158,7 +158,7 @@ class _Slicer:
         return found
 
     def _require(
-        self, name: str, user: Step, line: int, *, at: int | None, optional: bool = False
+        self, name: str, user: RunStatement, line: int, *, at: int | None, optional: bool = False
     ) -> None:
         if (name, at) in self._seen:
             return
@@ -175,7 +175,9 @@ class _Slicer:
             return
         self._keep(binder, name)
         for change in self._history.changes(name, binder):
-            if change.origin is not Origin.FOREIGN and self._judge(change).statement(change.node):
+            if change.origin is not RunOrigin.FOREIGN and self._judge(change).statement(
+                change.node
+            ):
                 self._keep(change, name)
 
     def _is_shadowed(self, name: str) -> bool:
@@ -187,7 +189,7 @@ class _Slicer:
         home = str(getattr(live, "__module__", "")).partition(".")[0]
         return home not in ("IPython", "ipykernel") and live is not getattr(builtins, name, live)
 
-    def _missing(self, name: str, user: Step, line: int, *, optional: bool) -> None:
+    def _missing(self, name: str, user: RunStatement, line: int, *, optional: bool) -> None:
         where = user.statement.cell.line(line)
         live = self._namespace.get(name)
         imported = self._importable(name) if name in self._namespace else None
@@ -202,14 +204,14 @@ class _Slicer:
             is_live = name in self._namespace
             self._absent.setdefault(name, refusals.missing(name, where, is_live, deleter, failed))
 
-    def _import(self, name: str, binder: Step, at: int | None) -> None:
+    def _import(self, name: str, binder: RunStatement, at: int | None) -> None:
         if isinstance(binder.node, ast.Import):
             self._dotted[name] = at
         for imported in imported_names(_as_import(binder.node)):
             if imported.bound == name:
                 self._add_import(name, KeptImport(imported, binder.statement.place), binder)
 
-    def _add_import(self, name: str, kept: KeptImport, step: Step) -> None:
+    def _add_import(self, name: str, kept: KeptImport, step: RunStatement) -> None:
         before = self._imports.get(name)
         if before is not None and not _same_object(before[0].imported, kept.imported):
             self._find(name, refusals.two_imports(name, before[0], kept))
@@ -218,13 +220,13 @@ class _Slicer:
         else:
             self._imports[name] = (kept, step)
 
-    def _keep(self, step: Step, name: str) -> None:
+    def _keep(self, step: RunStatement, name: str) -> None:
         self._names.setdefault(step.index, set()).add(name)
         if step.index in self._kept:
             return
         judge = self._judge(step)
         if not judge.statement(step.node) and not (
-            step.origin is Origin.OWN and self._set_up(step, judge)
+            step.origin is RunOrigin.OWN and self._set_up(step, judge)
         ):
             # What load() sets by `global` is there before any request.
             if name not in self._set_by_load:
@@ -238,10 +240,10 @@ class _Slicer:
         self._kept[step.index] = step
         self._waiting.append(step)
 
-    def _judge(self, step: Step) -> Judge:
+    def _judge(self, step: RunStatement) -> Judge:
         return Judge(lambda name: self._qualified(name, step))
 
-    def _qualified(self, name: str, step: Step) -> str | None:
+    def _qualified(self, name: str, step: RunStatement) -> str | None:
         """What `name` stands for where `step` runs, as `safety.Qualify` has it."""
         found = self._history.qualified(name, step.index)
         if found is not None or name not in self._namespace:
@@ -298,9 +300,9 @@ class _Slicer:
             if isinstance(node, ast.Attribute) and _is_dotted(node)
         }
         for name, at in self._dotted.items():
-            found: dict[str, tuple[KeptImport, Step | None]] = {}
+            found: dict[str, tuple[KeptImport, RunStatement | None]] = {}
             for step in self._history.steps[:at]:
-                trusted = step.origin not in (Origin.FOREIGN, Origin.FAILED)
+                trusted = step.origin not in (RunOrigin.FOREIGN, RunOrigin.FAILED)
                 if not isinstance(step.node, ast.Import) or not trusted:
                     continue
                 for imported in imported_names(step.node):

@@ -13,7 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from sageturner_magic.capture.history import History, Origin, Step, changed_by, surely_binds
+from sageturner_magic.capture.history import (
+    History,
+    RunOrigin,
+    RunStatement,
+    changed_by,
+    surely_binds,
+)
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.liveness import Verdict, definition_is, is_iterator
 from sageturner_magic.capture.slicing.scratch import Scratch
@@ -24,12 +30,12 @@ from sageturner_magic.packages.needed.imports import ImportedName
 
 
 def stale_findings(
-    steps: Sequence[Step],
+    steps: Sequence[RunStatement],
     kept_names: Mapping[int, set[str]],
     history: History,
     namespace: Mapping[str, object],
     probing: set[int],
-    imports: Mapping[str, tuple[KeptImport, Step | None]],
+    imports: Mapping[str, tuple[KeptImport, RunStatement | None]],
 ) -> Iterator[tuple[str, Finding]]:
     """Name and finding for all that the module would have otherwise than the notebook has it.
 
@@ -42,7 +48,7 @@ def stale_findings(
     scratch = Scratch(steps, history, namespace, probing, imports)
     kept = {step.index for step in steps}
     for step in steps:
-        if step.index in scratch.failures and step.origin is not Origin.RECOVERED:
+        if step.index in scratch.failures and step.origin is not RunOrigin.RECOVERED:
             names = step.statement.names
             touched = kept_names.get(step.index) or names.binds.keys() | changed_by(
                 step.node, names
@@ -74,8 +80,8 @@ def stale_findings(
 
 def _judged(
     name: str,
-    step: Step,
-    steps: Sequence[Step],
+    step: RunStatement,
+    steps: Sequence[RunStatement],
     history: History,
     namespace: Mapping[str, object],
     scratch: Scratch,
@@ -106,9 +112,9 @@ def _judged(
     return verdict, None
 
 
-def _touched(name: str, step: Step, history: History, kept: set[int]) -> Finding | None:
+def _touched(name: str, step: RunStatement, history: History, kept: set[int]) -> Finding | None:
     """What may have changed a value that cannot be compared."""
-    if step.origin is Origin.RECOVERED:
+    if step.origin is RunOrigin.RECOVERED:
         return refusals.not_seen(name, step)
     lost = [change for change in history.changes(name, step) if change.index not in kept]
     if lost:
@@ -138,7 +144,7 @@ def _is_blank(value: Any) -> bool:
     return value is None or (isinstance(value, (dict, list, set)) and not value)
 
 
-def _is_late(name: str, steps: Sequence[Step]) -> bool:
+def _is_late(name: str, steps: Sequence[RunStatement]) -> bool:
     """Whether the module's own functions fill `name`, each time only where it is empty."""
     writers = [
         step.node

@@ -32,7 +32,7 @@ class Rendered:
     lines: dict[int, CellLine]
 
 
-def render(
+def render_module(
     header: Sequence[str],
     imports: Iterable[KeptImport],
     statements: Sequence[Statement],

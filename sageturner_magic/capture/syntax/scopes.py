@@ -29,7 +29,7 @@ BUILTINS = (
 
 
 @dataclass(frozen=True)
-class Names:
+class ScopeNames:
     """The module-level names of one statement, each with the line of its first use.
 
     Attributes:
@@ -59,7 +59,7 @@ class Names:
         return {**self.later, **self.reads}
 
 
-def names_of(statement: ast.stmt) -> Names:
+def names_of(statement: ast.stmt) -> ScopeNames:
     """The names of one top-level statement."""
     walker = _Walker()
     walker.visit(statement)
@@ -77,7 +77,7 @@ class _Walker(ast.NodeVisitor):
     """Walks in evaluation order, so that what is bound so far is known at every read."""
 
     def __init__(self) -> None:
-        self.names = Names({}, {}, {}, {}, {}, {}, {}, {})
+        self.names = ScopeNames({}, {}, {}, {}, {}, {}, {}, {})
         self._scopes: list[_Scope] = [_Scope("module")]
         self._classes: list[str] = []
         self._deferred = 0

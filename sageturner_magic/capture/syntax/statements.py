@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 from types import CodeType
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.syntax.scopes import Names, names_of
+from sageturner_magic.capture.syntax.scopes import ScopeNames, names_of
 from sageturner_magic.capture.syntax.trees import FUNCTIONS, walk
 from sageturner_magic.values import CellLine
 
@@ -30,7 +30,7 @@ class Statement:
     end: int
 
     @cached_property
-    def names(self) -> Names:
+    def names(self) -> ScopeNames:
         """What it binds and reads."""
         return names_of(self.node)
 

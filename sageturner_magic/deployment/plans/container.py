@@ -84,7 +84,7 @@ def _image(
 ) -> WantedImage:
     """The image, once `chosen` has checked that it can build it. Raises ImageError."""
     # Without a builder there is no plan, but the packages may have problems to show as well.
-    architecture = chosen.architecture if chosen else sandbox.architecture()
+    architecture = chosen.architecture if chosen else sandbox.sandbox_architecture()
     image = local_image(ingredients, architecture, reporter)
     if chosen:
         chosen.builder.prepare(image.spec, reporter)

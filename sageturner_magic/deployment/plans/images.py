@@ -15,11 +15,11 @@ from sageturner_magic.deployment.ingredients import Ingredients, gather_for_imag
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.gpu import (
-    BaseImage,
     ComputeTarget,
     Decision,
-    Package,
+    ImageBase,
     Replacement,
+    ResolvedPackage,
     explain,
     fit,
 )
@@ -139,7 +139,7 @@ def _generated(
     )
 
 
-def _system_cuda(base: BaseImage) -> SystemCuda | None:
+def _system_cuda(base: ImageBase) -> SystemCuda | None:
     if base.cuda is None:
         return None
     version = ".".join(map(str, base.cuda))
@@ -179,7 +179,7 @@ def dockerfile_of(spec: Spec) -> str:
     """What an image is built from: the user's own Dockerfile, or the generated one."""
     if isinstance(spec, ProvidedSpec):
         return (spec.folder / "Dockerfile").read_text(encoding="utf-8")
-    return dockerfile.render(spec)
+    return dockerfile.render_dockerfile(spec)
 
 
 def packages_text(spec: Spec) -> str:
@@ -191,7 +191,7 @@ def packages_text(spec: Spec) -> str:
 
 
 def _decided(
-    packages: list[Package], target: ComputeTarget, python: str
+    packages: list[ResolvedPackage], target: ComputeTarget, python: str
 ) -> tuple[Decision, tuple[Finding, ...]]:
     fitted = fit(packages, target, python)
     if fitted.decision is None:
@@ -199,12 +199,12 @@ def _decided(
     return fitted.decision, fitted.findings
 
 
-def _packages(requirements: Requirements, lines: tuple[str, ...]) -> list[Package]:
+def _packages(requirements: Requirements, lines: tuple[str, ...]) -> list[ResolvedPackage]:
     def entry(name: str) -> str:
         return next((line for line in lines if name in line.lower()), "")
 
     return [
-        Package(each.name, each.version, index=each.index, entry=entry(each.name))
+        ResolvedPackage(each.name, each.version, index=each.index, entry=entry(each.name))
         for each in requirements.packages
     ]
 

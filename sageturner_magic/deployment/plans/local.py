@@ -17,9 +17,9 @@ from sageturner_magic.deployment.trial.process import check_module
 from sageturner_magic.deployment.tried import has_container_path
 from sageturner_magic.endpoints.local import (
     LocalDeployer,
+    LocalEndpoints,
     LocalRecord,
     LocalState,
-    LocalTarget,
     ProcessDeployer,
     ServedByProcess,
 )
@@ -101,7 +101,7 @@ class LocalWork(Generic[Deployer]):
         record = self.record
         assert record is not None
         self.ingredients.request.code.deployed(record.name)
-        example = LocalTarget().example_request(record.name)
+        example = LocalEndpoints().example_request(record.name)
         return Deployment(
             name=record.name,
             endpoint_type="local",

@@ -7,7 +7,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from sageturner_magic.aws.endpoints import rollout
-from sageturner_magic.aws.endpoints.endpoint import Endpoint, Version, find_version, our_endpoint
+from sageturner_magic.aws.endpoints.endpoint import (
+    EndpointState,
+    EndpointVersion,
+    find_version,
+    our_endpoint,
+)
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Server
 from sageturner_magic.context import AwsOptions
@@ -62,15 +67,15 @@ class _Rollback:
     """
 
     session: AwsSession
-    present: Endpoint
+    present: EndpointState
     wanted: str | None
     endpoint_type: EndpointType
     begin: float = field(default_factory=time.monotonic)
-    target: Version | None = None
+    target: EndpointVersion | None = None
 
     def switch(self, reporter: Reporter) -> Done:
         name, pause = self.present.name, pausing(reporter)
-        self.target = rollout.rollback(self.session, name, self.wanted, pause=pause)
+        self.target = rollout.roll_back(self.session, name, self.wanted, pause=pause)
         return Done(f"from {self.present.version} to {self.target.version}")
 
     def wait(self, reporter: Reporter) -> Done:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from sageturner_magic.aws import ecr
 from sageturner_magic.aws.account import pricing, quotas, roles
-from sageturner_magic.aws.endpoints.endpoint import Endpoint, find_endpoint, find_version, ours
-from sageturner_magic.aws.endpoints.limits import problems
-from sageturner_magic.aws.names import Names, names
+from sageturner_magic.aws.endpoints.endpoint import EndpointState, find_endpoint, find_version, ours
+from sageturner_magic.aws.endpoints.limits import offer_findings
+from sageturner_magic.aws.names import Names, names_in
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage import s3
 from sageturner_magic.aws.storage.bucket import bucket_findings
@@ -36,7 +36,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     compute = config.compute.of(request.endpoint_type)
     session = found.attempt(request.aws.open)
     where = session and found.attempt(
-        lambda: names(
+        lambda: names_in(
             session,
             bucket=config.overrides.bucket_name,
             role=config.overrides.role_name,
@@ -101,7 +101,7 @@ def _account(
     where: Names,
     compute: Serverless | Server,
     found: Collector,
-) -> tuple[str, Endpoint | None]:
+) -> tuple[str, EndpointState | None]:
     """The role's ARN and the endpoint that is there; what is wrong with either is found."""
     config = request.config
     role_arn = _role(request, session, where, found)
@@ -111,7 +111,7 @@ def _account(
     serving = present and found.attempt(lambda: find_version(session, present.heads_for))
     replaced = serving.compute if serving else None
     found.collect(lambda: quotas.quota_findings(session, compute, replaced))
-    found.add(problems(compute))
+    found.add(offer_findings(compute))
     return role_arn, present
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sageturner_magic.aws import ecr
 from sageturner_magic.aws.endpoints import autoscaling, rollout
-from sageturner_magic.aws.endpoints.endpoint import Endpoint
+from sageturner_magic.aws.endpoints.endpoint import EndpointState
 from sageturner_magic.aws.endpoints.limits import SERVERLESS_IMAGE_BYTES
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.names import Names
@@ -53,7 +53,7 @@ class Work:
     wanted: WantedImage
     chosen: ChosenBuilder
     stored: ImageRef | None
-    present: Endpoint | None
+    present: EndpointState | None
     try_image: bool
     begin: float = field(default_factory=time.monotonic)
     built: BuiltImage | None = None
@@ -113,7 +113,7 @@ class Work:
 
     def _destination(self, repository: ecr.Repository) -> Destination:
         tokens = ecr.EcrCredentials(self.session)
-        given: ecr.Credentials | None = None
+        given: ecr.RegistryLogin | None = None
 
         def credentials() -> Credentials:
             nonlocal given
@@ -133,7 +133,7 @@ class Work:
 
     def apply(self, reporter: Reporter) -> Done:
         self.endpoint = self.endpoint_spec()
-        self.deed = rollout.apply(self.session, self.endpoint, pause=pausing(reporter))
+        self.deed = rollout.apply_spec(self.session, self.endpoint, pause=pausing(reporter))
         return Done(f"{self.deed}, version {self.endpoint.version}", self.deed == "unchanged")
 
     def wait(self, reporter: Reporter) -> Done:
@@ -144,7 +144,9 @@ class Work:
 
     def scale(self, reporter: Reporter) -> Done:
         wanted = self.compute.autoscaling if isinstance(self.compute, Server) else None
-        return Done(autoscaling.ensure(self.session, self.ingredients.config.name, wanted))
+        return Done(
+            autoscaling.ensure_autoscaling(self.session, self.ingredients.config.name, wanted)
+        )
 
     def endpoint_spec(self) -> EndpointSpec:
         """The specification of the endpoint with the pushed image."""

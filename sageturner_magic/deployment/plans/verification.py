@@ -43,7 +43,9 @@ def verified(plan: Plan, reporter: Reporter) -> Plan:
         wanted = THIS_PYTHON
     requirements = plan.requirements
     if requirements is None or requirements.target.python_version != wanted:
-        requirements = ingredients.requirements(Target(wanted, sandbox.architecture()), reporter)
+        requirements = ingredients.requirements(
+            Target(wanted, sandbox.sandbox_architecture()), reporter
+        )
     made = make_environment(requirements, interpreter, reporter)
     trial = run_trial(ingredients, reporter, clean_python=str(made.python))
     if not made.same_files:

@@ -26,9 +26,9 @@ from typing import Any
 from sageturner_magic.endpoints.children import LIFELINE
 from sageturner_magic.endpoints.container import sandbox
 from sageturner_magic.endpoints.container.runner import (
-    Container,
     ContainerSpec,
     Exit,
+    RunningContainer,
     run_container,
 )
 from sageturner_magic.errors import EndpointError
@@ -89,7 +89,7 @@ def _unpacked(told: dict[str, Any] | None) -> UnpackedImage | None:
     return UnpackedImage(**{**told, "command": tuple(told["command"])}) if told else None
 
 
-def _started(spec: ContainerSpec, scratch: Path) -> Container:
+def _started(spec: ContainerSpec, scratch: Path) -> RunningContainer:
     if spec.unpacked is None:
         return run_container(spec)
     # As long as this process lives, nobody removes the image's folder.
@@ -111,12 +111,12 @@ def _watch(lifeline: int, news: queue.SimpleQueue[str]) -> None:
     news.put("cut")
 
 
-def _wait(container: Container, news: queue.SimpleQueue[str]) -> None:
+def _wait(container: RunningContainer, news: queue.SimpleQueue[str]) -> None:
     container.wait()
     news.put("ended")
 
 
-def _copy(container: Container) -> None:
+def _copy(container: RunningContainer) -> None:
     for piece in container.output():
         sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()

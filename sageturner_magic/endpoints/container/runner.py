@@ -74,7 +74,7 @@ class Exit:
     forced: bool = False
 
 
-class Container(Protocol):
+class RunningContainer(Protocol):
     """What was started of an image and is not removed yet.
 
     Attributes:

@@ -201,7 +201,7 @@ def run(spec: ContainerSpec, scratch: Path) -> Sandbox:
     """
     image = spec.unpacked
     assert image is not None
-    require()
+    require_sandbox()
     if not Path(image.root).is_dir():
         raise EndpointError(
             "The unpacked image is gone", where=image.root, do="deploy again, which unpacks it"
@@ -237,7 +237,7 @@ def run(spec: ContainerSpec, scratch: Path) -> Sandbox:
     return Sandbox(program, port, spec.serverless_mb)
 
 
-def require() -> None:
+def require_sandbox() -> None:
     """Raises EndpointError, with the reasons, where no unpacked image can be run."""
     if platform.system() != "Linux":
         raise EndpointError(
@@ -256,7 +256,7 @@ def require() -> None:
         )
 
 
-def architecture() -> Architecture:
+def sandbox_architecture() -> Architecture:
     """Of the images that this machine can run."""
     return "arm64" if platform.machine() in ("arm64", "aarch64") else "amd64"
 

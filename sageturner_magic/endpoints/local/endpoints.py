@@ -70,7 +70,7 @@ def _problem(answer: urllib3.HTTPResponse) -> tuple[str, str, list[str]]:
     return error.get("type", ""), message, error.get("traceback") or []
 
 
-class LocalTarget:
+class LocalEndpoints:
     """Model servers on this machine, of this user (see `endpoint.Target`)."""
 
     def __init__(self, state: LocalState | None = None) -> None:

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sageturner_magic.context import HERE, AwsOptions
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints.endpoint import MOST_HOURS, Endpoint
 from sageturner_magic.endpoints.kind import EndpointDescription, Price
 from sageturner_magic.endpoints.usage import Usage
@@ -40,7 +40,7 @@ class Dashboard:
         }
 
 
-def dashboard(name: str, *, hours: float = 3.0, aws: AwsOptions = HERE) -> Dashboard:
+def read_dashboard(name: str, *, hours: float = 3.0, aws: AwsOptions = DEFAULT_AWS) -> Dashboard:
     """Look at an endpoint.
 
     Args:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from sageturner_magic.context import HERE, AwsOptions
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints.endpoint import Endpoint
 from sageturner_magic.endpoints.kind import Price, Send
 from sageturner_magic.endpoints.measured.load_result import LoadTest, Timed
@@ -139,7 +139,7 @@ def start_load_test(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> LoadRun:
     """Return a load test that `watch` runs; see `load_test`."""
     for flag, value, most in (
@@ -171,7 +171,7 @@ def load_test(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = HERE,
+    aws: AwsOptions = DEFAULT_AWS,
 ) -> LoadTest:
     """Send real requests, several at a time, and say how they were answered.
 

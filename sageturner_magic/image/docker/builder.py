@@ -136,7 +136,7 @@ def _run(
             yield chunk
 
     step: list[str] = []
-    lines = engine.Lines()
+    lines = engine.OutputLines()
     try:
         for message in engine.messages(
             client,

@@ -20,7 +20,7 @@ Message = dict[str, Any]
 """One JSON object of the engine's stream (`stream`, `status`, `error`, `aux`, …)."""
 
 
-def architecture() -> str:
+def engine_architecture() -> str:
     """What the engine's own machine is (`amd64`, `arm64`), or empty if none answers."""
     try:
         return str(connect().version(api_version=False)["Arch"])
@@ -83,7 +83,7 @@ def _hang_up(answers: list[requests.Response]) -> None:
                 continue
 
 
-class Lines:
+class OutputLines:
     """Whole lines out of text that an engine sends in pieces, without colours."""
 
     _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

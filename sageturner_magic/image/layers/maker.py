@@ -60,7 +60,7 @@ class Layer:
     written: Written
 
 
-Place = Literal["registry", "cache", "base", "nowhere"]
+LayerPlace = Literal["registry", "cache", "base", "nowhere"]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class PlannedLayer:
     title: str
     size: int
     digest: str = ""
-    place: Place = "nowhere"
+    place: LayerPlace = "nowhere"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,12 @@ import urllib3
 
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.spec import Destination
-from sageturner_magic.packages.connections import TIMEOUT, USER_AGENT, authorization, connections
+from sageturner_magic.packages.connections import (
+    TIMEOUT,
+    USER_AGENT,
+    authorization,
+    open_connections,
+)
 
 TRIES = 8
 """How often one request may fail in a row in a way that may pass."""
@@ -94,7 +99,7 @@ class RegistryRequests:
         """One answer, after new credentials if the registry wants them."""
         for _ in range(2):
             generation, own = self._generation, self._authorization
-            answer = connections(url).request(
+            answer = open_connections(url).request(
                 method,
                 url,
                 # A blob may lie elsewhere, by redirection: urllib3 then leaves this header out.
@@ -127,7 +132,7 @@ class RegistryRequests:
         if kind.lower() == "bearer" and "realm" in fields:
             query = {name: text for name, text in fields.items() if name in ("service", "scope")}
             url = f"{fields['realm']}?{urlencode(query)}"
-            answer = connections(url).request(
+            answer = open_connections(url).request(
                 "GET", url, headers={"User-Agent": USER_AGENT, **authorization(account)},
                 timeout=TIMEOUT,
             )  # fmt: skip

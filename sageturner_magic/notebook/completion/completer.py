@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
 
-from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.session import NotebookSession
 
 if TYPE_CHECKING:
     from sageturner_magic.notebook.completion.suggestions import Completions
@@ -22,9 +22,9 @@ Result = dict[str, Any]
 Matcher = Callable[[CompletionContext], Result]
 
 
-def matcher(session: Session) -> Matcher:
+def matcher(session: NotebookSession) -> Matcher:
     """A matcher for `Completer.custom_matchers` that completes our magics only."""
-    world = SessionWorld(session)
+    world = NotebookNames(session)
 
     @context_matcher(priority=PRIORITY, identifier="sageturner_magic")  # type: ignore[untyped-decorator]
     def sageturner_matcher(context: CompletionContext) -> Result:
@@ -52,19 +52,19 @@ def _result(found: Completions | None) -> Result:
     }
 
 
-class SessionWorld:
+class NotebookNames:
     """What a notebook's session and this machine have.
 
     AWS is not asked: that could take long, or want a password in the middle of a word.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: NotebookSession) -> None:
         self._session = session
 
     def endpoints(self) -> Sequence[str]:
-        from sageturner_magic.endpoints.local import LocalTarget
+        from sageturner_magic.endpoints.local import LocalEndpoints
 
-        return sorted({*LocalTarget().state.names(), *self._session.endpoints})
+        return sorted({*LocalEndpoints().state.names(), *self._session.endpoints})
 
     def captures(self) -> Sequence[str]:
         return [each.name for each in self._session.notebook.names() if each.name]

@@ -16,7 +16,7 @@ _KEY = re.compile(r"""(?P<key>[^\s:#,{}\[\]'"][^:#,{}\[\]'"]*|"[^"]*"|'[^']*')\s
 
 
 @dataclass(frozen=True)
-class Place:
+class Cursor:
     """A cursor in a configuration.
 
     Attributes:
@@ -47,9 +47,9 @@ class _Reader:
     _frames: list[_Frame] = field(default_factory=list)
     _token: str = ""
     _quote: str = ""
-    _place: Place | None = None
+    _place: Cursor | None = None
 
-    def read(self, text: str) -> Place | None:
+    def read(self, text: str) -> Cursor | None:
         """Note every key of `text`; the place at its end, None inside a comment."""
         for line in text.split("\n"):
             self._place = None
@@ -66,7 +66,7 @@ class _Reader:
             return
         if not content:
             # Only the cursor's own line counts here, and that is the last one.
-            self._place = Place(self._above(indent), "key", "")
+            self._place = Cursor(self._above(indent), "key", "")
             return
         is_item = False
         while content == "-" or content.startswith("- "):
@@ -126,11 +126,11 @@ class _Reader:
             "key" if last.is_mapping and last.key is None else "value"
         )
         if not (text.endswith(":") and not self._token):
-            self._place = Place(self._flow_path(), expects, self._token.lstrip(), in_flow=True)
+            self._place = Cursor(self._flow_path(), expects, self._token.lstrip(), in_flow=True)
 
     def _end(self, written: str, path: Path, expects: Literal["key", "value"]) -> None:
         if re.search(r"(^|\s)#", written) is None:
-            self._place = Place(path, expects, written)
+            self._place = Cursor(path, expects, written)
 
     def _above(self, indent: int) -> Path:
         return tuple(key for at, key in self._sections if at < indent)
@@ -147,7 +147,7 @@ class _Reader:
         return (*self._path(), *(key for key in inner if key is not None))
 
 
-def place_in(text: str) -> Place | None:
+def place_in(text: str) -> Cursor | None:
     """The place at the end of `text`; None in a comment, or right behind a key's colon."""
     return _Reader().read(text)
 

@@ -22,7 +22,7 @@ _CONFIG_FILES = (".yaml", ".yml")
 _MODELS = (".gz", ".joblib", ".pkl", ".pt", ".onnx", ".safetensors", ".npz", ".json")
 
 
-class World(Protocol):
+class KnownNames(Protocol):
     """What there is to choose from. Nothing here may raise or take long."""
 
     def endpoints(self) -> Sequence[str]: ...
@@ -62,7 +62,7 @@ class Completions:
     is_all: bool = True
 
 
-def complete(text: str, line: int, column: int, world: World) -> Completions | None:
+def complete(text: str, line: int, column: int, world: KnownNames) -> Completions | None:
     """What fits at a cursor in a cell; None where this is not ours to say.
 
     Args:
@@ -97,7 +97,7 @@ def _that_begin(fragment: str, texts: Iterable[str], kind: str) -> Completions:
     return Completions(fragment, tuple(sorted(chosen)), kind)
 
 
-def _python(before: str, world: World) -> Completions:
+def _python(before: str, world: KnownNames) -> Completions:
     """The payload of invoke: a Python expression, in which IPython knows more than names."""
     match = re.search(r"(?:[^\W\d]\w*\.)*(?:[^\W\d]\w*)?$", before)
     name = match[0] if match else ""
@@ -107,7 +107,7 @@ def _python(before: str, world: World) -> Completions:
 # --- a line -------------------------------------------------------------------------------
 
 
-def _line(rest: str, is_cell: bool, world: World) -> Completions | None:
+def _line(rest: str, is_cell: bool, world: KnownNames) -> Completions | None:
     *words, fragment = re.split(r"\s+", rest)
     if not words:
         verbs = [verb.name for verb in VERBS.values() if verb.cell or not is_cell]
@@ -168,7 +168,7 @@ class _Line:
             and not (self._is_cell and argument.parameter == "config")
         ]
 
-    def values(self, argument: Argument, fragment: str, world: World) -> Completions | None:
+    def values(self, argument: Argument, fragment: str, world: KnownNames) -> Completions | None:
         if argument.choices:
             return _that_begin(fragment, argument.choices, "value")
         if argument.parameter == "permissions":
@@ -181,7 +181,7 @@ class _Line:
         return choices(fragment, world) if choices else Completions(fragment, (), "value")
 
 
-_VALUES: dict[str, Callable[[str, World], Completions | None]] = {
+_VALUES: dict[str, Callable[[str, KnownNames], Completions | None]] = {
     "config": lambda fragment, _: paths(fragment, _CONFIG_FILES),
     "profile": lambda fragment, world: _that_begin(fragment, world.profiles(), "profile"),
     "region": lambda fragment, world: _that_begin(fragment, world.regions(), "region"),
@@ -215,7 +215,7 @@ def paths(fragment: str, suffixes: tuple[str, ...] | None) -> Completions:
 # --- the YAML -----------------------------------------------------------------------------
 
 
-def _yaml(body: str, until: str, after: str, world: World) -> Completions | None:
+def _yaml(body: str, until: str, after: str, world: KnownNames) -> Completions | None:
     from sageturner_magic.config.keys import schema_keys
     from sageturner_magic.notebook.completion.cursor import keys_in, place_in
 
@@ -240,7 +240,7 @@ def _behind(in_flow: bool, is_section: bool, after: str) -> str:
     return ":" if is_section and not in_flow else ": "
 
 
-def _value(path: tuple[str | int, ...], fragment: str, world: World) -> Completions | None:
+def _value(path: tuple[str | int, ...], fragment: str, world: KnownNames) -> Completions | None:
     from sageturner_magic.config.keys import alternatives, options, schema_at
 
     key = path[-1]

@@ -173,7 +173,10 @@ def endpoints_shown(
 
 def dashboard_shown(shown: Dashboard) -> Shown:
     """One endpoint at a glance, with small plots of how it was used."""
-    parts = [fill("<p><b>{}</b></p>", shown.endpoint.name), facts_table(dashboards.facts(shown))]
+    parts = [
+        fill("<p><b>{}</b></p>", shown.endpoint.name),
+        facts_table(dashboards.dashboard_facts(shown)),
+    ]
     if shown.usage:
         drawn = [
             (
@@ -186,4 +189,4 @@ def dashboard_shown(shown: Dashboard) -> Shown:
         shown_time = fill("<p><small>{}</small></p>", dashboards.time_range(shown.usage))
         parts += [table((), drawn), shown_time]
     html = box(*parts, findings_html(shown.notes))
-    return Shown(shown, dashboards.text(shown), html)
+    return Shown(shown, dashboards.dashboard_text(shown), html)

@@ -53,7 +53,7 @@ def load_test_html(test: LoadTest) -> Markup:
     """What a load test measured."""
     parts = [
         fill("<p><b>Load test of {}</b></p>", test.endpoint),
-        facts_table(load_tests.facts(test)),
+        facts_table(load_tests.load_test_facts(test)),
     ]
     if latencies := test.percentiles():
         parts.append(_histogram_html(test))

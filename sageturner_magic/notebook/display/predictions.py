@@ -15,7 +15,7 @@ from markupsafe import Markup
 from sageturner_magic.deployment.tried import Tried
 from sageturner_magic.endpoints.payload import media_type
 from sageturner_magic.endpoints.prediction import Prediction
-from sageturner_magic.endpoints.snippets import snippets
+from sageturner_magic.endpoints.snippets import client_snippets
 from sageturner_magic.notebook.display.html import Shown, findings_html, snippets_html
 from sageturner_magic.notebook.display.markup import (
     box,
@@ -56,7 +56,7 @@ PICTURES = (
 def prediction_html(prediction: Prediction, remark: str = "") -> Markup:
     """Show a prediction, its response (and a remark on that), and how to send the request."""
     summary = " · ".join(filter(None, (responses.prediction_summary(prediction), remark)))
-    lines = snippets(prediction.endpoint, prediction.request) if prediction.request else ()
+    lines = client_snippets(prediction.endpoint, prediction.request) if prediction.request else ()
     return box(
         value_html(prediction.value, prediction.content_type, prediction.body),
         fill("<p><small>{}</small></p>", summary),

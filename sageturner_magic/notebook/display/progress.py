@@ -177,7 +177,7 @@ def show_trial(shell: InteractiveShell, handle: TrialHandle) -> None:
 
 def _show(shell: InteractiveShell, handle: Handle, ended: Callable[[Progress], Result]) -> None:
     if not has_widgets(shell):
-        terminal.follow(handle)
+        terminal.follow_deployment(handle)
         return
     hint = ipywidgets.HTML("<small>press ■ to cancel</small>")
     handle.watch(ProgressView(handle, hint, ended).draw)

@@ -14,7 +14,7 @@ from sageturner_magic.errors import InvocationCancelled
 from sageturner_magic.notebook.display.markup import preformatted
 from sageturner_magic.notebook.display.predictions import PROSE_CHARACTERS, prediction_html
 from sageturner_magic.notebook.display.progress import has_widgets
-from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.rendering import responses, terminal
 from sageturner_magic.text import brief, visible
 
@@ -31,7 +31,7 @@ class StreamedPrediction(Prediction):
         cell: The number of the cell that showed it.
     """
 
-    session: Session | None = None
+    session: NotebookSession | None = None
     cell: int = 0
 
     def _ipython_display_(self) -> None:
@@ -45,7 +45,7 @@ class StreamedPrediction(Prediction):
 
 
 def show_stream(
-    shell: InteractiveShell, session: Session, stream: PredictionStream
+    shell: InteractiveShell, session: NotebookSession, stream: PredictionStream
 ) -> StreamedPrediction:
     """Show an answer as it arrives and return it whole. The stop button gives up the rest.
 

@@ -19,7 +19,7 @@ from sageturner_magic.notebook.form.model import Form
 from sageturner_magic.notebook.form.preview import Preview
 from sageturner_magic.notebook.form.saved_file import SavedFile
 from sageturner_magic.notebook.form.status import Status
-from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.rendering import deployments
 from sageturner_magic.verbs import deploying
 
@@ -43,7 +43,7 @@ class Actions:
     def __init__(
         self,
         form: Form,
-        session: Session,
+        session: NotebookSession,
         saved: SavedFile,
         aws: AwsOptions,
         background: Background,

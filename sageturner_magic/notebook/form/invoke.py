@@ -23,7 +23,7 @@ from sageturner_magic.notebook.form.fields import WIDE, close_all
 from sageturner_magic.notebook.form.style import STYLE
 from sageturner_magic.notebook.form.view import NO_WIDGETS
 from sageturner_magic.notebook.payload import evaluate
-from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.rendering import responses
 
 HISTORY = 50
@@ -62,7 +62,7 @@ class InvokeForm:
     """A request, Send, and the answers so far."""
 
     def __init__(
-        self, shell: InteractiveShell, session: Session, name: str, aws: AwsOptions
+        self, shell: InteractiveShell, session: NotebookSession, name: str, aws: AwsOptions
     ) -> None:
         """Raises EndpointError when there is no such endpoint."""
         self._shell = shell

@@ -10,14 +10,14 @@ from IPython.core.interactiveshell import InteractiveShell
 from sageturner_magic.config import Origin, parse_config, read_config
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import UsageError
-from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.values import ContainerMode, EndpointType
 from sageturner_magic.verbs.deploying import DEFAULT_CONFIG
 
 
 def show_form(
     shell: InteractiveShell,
-    session: Session,
+    session: NotebookSession,
     *,
     config: str | Path | None,
     endpoint_type: EndpointType,
@@ -50,7 +50,7 @@ def show_form(
 
 def _show_deploy_form(
     shell: InteractiveShell,
-    session: Session,
+    session: NotebookSession,
     config: str | Path | None,
     text: str | None,
     endpoint_type: EndpointType,

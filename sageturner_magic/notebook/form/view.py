@@ -56,7 +56,7 @@ from sageturner_magic.notebook.form.status import Status
 from sageturner_magic.notebook.form.style import STYLE
 from sageturner_magic.notebook.form.yaml_document import Path as KeyPath
 from sageturner_magic.notebook.form.yaml_document import Value
-from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.values import THIS_PYTHON
 from sageturner_magic.verbs import deploying
 from sageturner_magic.verbs.instances import (
@@ -76,7 +76,7 @@ class DeployForm:
     def __init__(
         self,
         shell: InteractiveShell,
-        session: Session,
+        session: NotebookSession,
         form: Form,
         saved: SavedFile,
         aws: AwsOptions,

@@ -12,7 +12,7 @@ import requests
 from moto.s3.models import FakeBucket
 from moto.server import ThreadedMotoServer
 
-from sageturner_magic.aws.names import Names, names
+from sageturner_magic.aws.names import Names, names_in
 from sageturner_magic.aws.session import AwsSession, open_session
 
 
@@ -61,4 +61,4 @@ def session(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> AwsSession:
 
 @pytest.fixture
 def ours(session: AwsSession) -> Names:
-    return names(session)
+    return names_in(session)

@@ -24,11 +24,11 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
         environment={"A": "1"},
         tags={"team": "search"},
     )
-    assert rollout.apply(session, spec) == "created"
+    assert rollout.apply_spec(session, spec) == "created"
     *_, last = rollout.watch(session, spec.name)
     assert last.endpoint.status == "InService"
     rollout.settle(session, last.endpoint, spec.resource, 3.4)
-    assert rollout.apply(session, spec) == "unchanged"
+    assert rollout.apply_spec(session, spec) == "unchanged"
 
     (endpoint,) = sagemaker.list_endpoints(session)
     assert endpoint == sagemaker.find_endpoint(session, "digits")
@@ -39,7 +39,7 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
     assert version.role_arn == role.arn and version.servable
 
     wanted = Autoscaling(min=1, max=3, invocations_per_instance=100)
-    assert autoscaling.ensure(session, "digits", wanted)
+    assert autoscaling.ensure_autoscaling(session, "digits", wanted)
     assert autoscaling.describe(session, "digits") == wanted
 
     session.logs.create_log_group(logGroupName=log_group("digits"))
@@ -50,7 +50,7 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
         logStreamName="AllTraffic/i-1",
         logEvents=[{"timestamp": int(time.time() * 1000), "message": "ready\n"}],
     )
-    assert [line.text for line in logs.tail(session, log_group("digits"))] == ["ready"]
+    assert [line.text for line in logs.tail_log(session, log_group("digits"))] == ["ready"]
 
     for _ in range(2):
         sagemaker.delete_endpoint(session, "digits")
@@ -58,15 +58,15 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
         sagemaker.delete_version(session, version)
     assert sagemaker.list_endpoints(session) == sagemaker.list_versions(session) == ()
     assert autoscaling.describe(session, "digits") is None
-    assert logs.our_groups(session) == (log_group("digits"),)
-    assert logs.delete_group(session, log_group("digits"))
-    assert not logs.delete_group(session, log_group("digits"))
-    assert logs.our_groups(session) == ()
+    assert logs.our_log_groups(session) == (log_group("digits"),)
+    assert logs.delete_log_group(session, log_group("digits"))
+    assert not logs.delete_log_group(session, log_group("digits"))
+    assert logs.our_log_groups(session) == ()
 
 
 def test_serverless_settings_come_back_as_they_were_given(session: AwsSession, ours: Names) -> None:
     compute = Serverless(memory=2048, max_concurrency=5, provisioned_concurrency=1)
     spec = EndpointSpec("small", "repo@sha256:" + "a" * 64, ours.role_arn, compute)
-    rollout.apply(session, spec)
+    rollout.apply_spec(session, spec)
     (version,) = sagemaker.list_versions(session)
     assert version.compute == compute and version.artefact_uri == ""

@@ -8,7 +8,7 @@ import pytest
 
 from sageturner_magic.aws import ecr
 from sageturner_magic.aws.account import roles
-from sageturner_magic.aws.names import TAG_CREATED_BY, Names, names
+from sageturner_magic.aws.names import TAG_CREATED_BY, Names, names_in
 from sageturner_magic.aws.session import AwsSession, open_session
 from sageturner_magic.aws.storage.bucket import (
     RULE_ID,
@@ -116,7 +116,7 @@ class TestBucket:
 
     def test_in_us_east_1_the_region_is_not_named(self, session: AwsSession) -> None:
         east = open_session(region="us-east-1")
-        theirs = names(east)
+        theirs = names_in(east)
         assert "created bucket" in ensure_bucket(east, theirs)[0]
         assert bucket_region(east, theirs) == "us-east-1"
 

@@ -71,14 +71,14 @@ def fetch(folder: Path, packages: list[str]) -> None:
 
 def _index(packages: list[str]) -> str:
     """The package index that has the first of `packages`, as the resolver names it."""
-    from sageturner_magic.packages.pip_arguments import parse
+    from sageturner_magic.packages.pip_arguments import parse_pip_arguments
     from sageturner_magic.packages.requirements import Target
     from sageturner_magic.packages.resolution import resolve
     from tests.parts.recorder import Recorder
 
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     for name in packages:
-        asked = parse([f"--no-deps {name}"], Path())
+        asked = parse_pip_arguments([f"--no-deps {name}"], Path())
         (package,) = resolve(asked, Target(version), Recorder()).packages
         if package.index.startswith("http"):
             return package.index

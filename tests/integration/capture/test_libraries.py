@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.packages.environment import make_environment
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Requirements, Target
 from sageturner_magic.packages.resolution import resolve
 from tests.parts.base_image import interpreter
@@ -33,7 +33,7 @@ HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
 def resolved(python_version: str, *wanted: str) -> Requirements:
-    return resolve(parse(wanted, REPOSITORY), Target(python_version), Recorder())
+    return resolve(parse_pip_arguments(wanted, REPOSITORY), Target(python_version), Recorder())
 
 
 def not_importable(

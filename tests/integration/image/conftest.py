@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.image.spec import BuildSpec, Destination
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Requirements, Target
 from sageturner_magic.packages.resolution import resolve, server_arguments
 from sageturner_magic.packages.urls import Credentials
@@ -51,7 +51,7 @@ def make_spec(server_requirements: Requirements, tmp_path: Path):  # type: ignor
     def make(name: str, *entries: str, source: str = "", **fields: object) -> BuildSpec:
         source = source or f"# {name}\ndef load():\n    return 1\n"
         module = CapturedModule("In[1]", (SourceFile("sageturner.py", source.encode()),))
-        requirements = resolve(parse(entries, tmp_path), TARGET, Recorder())
+        requirements = resolve(parse_pip_arguments(entries, tmp_path), TARGET, Recorder())
         return BuildSpec(name, module, requirements, server_requirements, **fields)  # type: ignore[arg-type]
 
     return make

@@ -27,7 +27,7 @@ from sageturner_magic.image.layers.builder import LayersBuilder
 from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.spec import BuildSpec, Destination
 from sageturner_magic.packages.files import FileStore, default_folder
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Target
 from sageturner_magic.packages.resolution import resolve, server_arguments
 from sageturner_magic.packages.urls import Credentials
@@ -153,7 +153,7 @@ def compare(names: Sequence[str], served: Registry, work: Path) -> Comparison:
     target = Target("3.12")
     base = base_image.push("3.12", served)
     docker("tag", base_image.ensure("3.12"), base)
-    requirements = resolve(parse(names, work), target, Recorder())
+    requirements = resolve(parse_pip_arguments(names, work), target, Recorder())
     module = CapturedModule("In[1]", (SourceFile("sageturner.py", b"def load(): return 1\n"),))
     server = resolve(server_arguments(), target, Recorder())
     spec = BuildSpec("layout", module, requirements, server, base_image=base)

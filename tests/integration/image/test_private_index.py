@@ -12,7 +12,7 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.image.docker.builder import DockerBuilder
 from sageturner_magic.image.spec import BuildSpec
 from sageturner_magic.packages.files import FileStore
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Requirements
 from sageturner_magic.packages.resolution import resolve
 from sageturner_magic.values import CapturedModule, SourceFile
@@ -34,7 +34,7 @@ def test_a_guarded_package_is_resolved_and_fetched_with_its_password(
 ) -> None:
     recorder = Recorder()
     found = resolve(
-        parse([f"--extra-index-url {index.url} guarded-model"], tmp_path),
+        parse_pip_arguments([f"--extra-index-url {index.url} guarded-model"], tmp_path),
         TARGET,
         recorder,
         tmp_path / "cache",
@@ -53,7 +53,7 @@ def test_a_guarded_package_is_resolved_and_fetched_with_its_password(
     assert not any(index.password in text for text in everything)
     # From memory, the password is known again.
     again = resolve(
-        parse([f"--extra-index-url {index.url} guarded-model"], tmp_path),
+        parse_pip_arguments([f"--extra-index-url {index.url} guarded-model"], tmp_path),
         TARGET,
         recorder,
         tmp_path / "cache",
@@ -65,7 +65,7 @@ def test_a_wrong_password_is_explained_and_not_repeated(index: Index, tmp_path: 
     wrong = index.url.replace(index.password, "wr0ng")
     with pytest.raises(ImageError, match="refuses the credentials") as caught:
         resolve(
-            parse([f"--index-url {wrong} guarded-model"], tmp_path),
+            parse_pip_arguments([f"--index-url {wrong} guarded-model"], tmp_path),
             TARGET,
             Recorder(),
             tmp_path / "cache",
@@ -80,7 +80,7 @@ def test_the_password_is_in_no_layer_history_or_log_of_the_image(
     recorder = Recorder()
     name = f"test-{uuid.uuid4().hex[:8]}"
     requirements = resolve(
-        parse([f"--extra-index-url {index.url} guarded-model"], tmp_path),
+        parse_pip_arguments([f"--extra-index-url {index.url} guarded-model"], tmp_path),
         TARGET,
         recorder,
         tmp_path / "cache",

@@ -16,7 +16,7 @@ from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 
 import sageturner_magic as sageturner
-from sageturner_magic.endpoints.snippets import snippets
+from sageturner_magic.endpoints.snippets import client_snippets
 from sageturner_magic.errors import InvocationError
 from tests.integration.conftest import wait_until
 
@@ -153,7 +153,7 @@ def test_a_terminal_shows_escape_sequences_and_a_pipe_gets_them(chat, options):
 def test_what_is_copied_from_an_answer_gives_the_same_answer(chat, tmp_path):
     answer = sageturner.invoke("chat", {"count": 2, "piece": 'it\'s "quoted" $HOME '})
     assert answer.request is not None
-    for snippet in snippets("chat", answer.request):
+    for snippet in client_snippets("chat", answer.request):
         program = [sys.executable, "-c"] if snippet.label == "Python" else ["sh", "-c"]
         done = subprocess.run(
             [*program, snippet.code], capture_output=True, text=True, check=True, cwd=tmp_path

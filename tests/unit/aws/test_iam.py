@@ -163,6 +163,6 @@ def test_access_that_cannot_be_checked_is_a_note_and_not_an_error(
     session: AwsSession, stub: Callable[[object], Stubber]
 ) -> None:
     stub(session.iam).add_client_error("list_role_policies", "AccessDenied", "no")
-    role = roles.Role("r", f"arn:aws:iam::{ACCOUNT}:role/r")
+    role = roles.ExecutionRole("r", f"arn:aws:iam::{ACCOUNT}:role/r")
     (finding,) = roles.access_findings(session, role, [("s3:GetObject", "*")], "artefact")
     assert finding.severity == "note"

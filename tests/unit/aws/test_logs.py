@@ -68,8 +68,8 @@ def test_the_tail_is_the_last_lines_over_all_streams_in_order(
     session: AwsSession, fake: FakeLogs
 ) -> None:
     fake.streams = {"a": [(1000, "one\n"), (3000, "three")], "b": [(2000, "two"), (4000, "four")]}
-    assert [line.text for line in logs.tail(session, GROUP, 3)] == ["two", "three", "four"]
-    assert logs.tail(session, GROUP, 1) == (LogLine(4.0, "b", "four"),)
+    assert [line.text for line in logs.tail_log(session, GROUP, 3)] == ["two", "three", "four"]
+    assert logs.tail_log(session, GROUP, 1) == (LogLine(4.0, "b", "four"),)
 
 
 def test_lines_of_one_millisecond_stay_in_the_order_in_which_they_were_written(
@@ -83,22 +83,22 @@ def test_lines_of_one_millisecond_stay_in_the_order_in_which_they_were_written(
     ]
     fake.page = 10
     fake.streams = {"a": [(1000, line) for line in traceback], "b": [(2000, "after")]}
-    assert [line.text for line in logs.tail(session, GROUP, 4)] == [*traceback[1:], "after"]
-    followed = logs.follow(session, GROUP, pause=lambda seconds: None)
+    assert [line.text for line in logs.tail_log(session, GROUP, 4)] == [*traceback[1:], "after"]
+    followed = logs.follow_log(session, GROUP, pause=lambda seconds: None)
     assert [line.text for line in islice(followed, 5)] == [*traceback, "after"]
 
 
 def test_a_group_that_does_not_exist_has_no_lines(session: AwsSession, fake: FakeLogs) -> None:
     fake.streams = None
-    assert logs.tail(session, GROUP) == ()
+    assert logs.tail_log(session, GROUP) == ()
 
 
 def test_only_the_two_calls_that_sagemaker_users_have_are_made(
     session: AwsSession, fake: FakeLogs
 ) -> None:
     fake.streams = {"a": [(1000, "one")]}
-    logs.tail(session, GROUP)
-    next(logs.follow(session, GROUP))
+    logs.tail_log(session, GROUP)
+    next(logs.follow_log(session, GROUP))
     assert set(fake.calls) == {"DescribeLogStreams", "GetLogEvents"}
 
 
@@ -122,14 +122,14 @@ def test_following_yields_each_line_once_also_of_streams_that_come_later(
 
     found: list[str] = []
     with pytest.raises(DeploymentCancelled):
-        for line in logs.follow(session, GROUP, pause=pause):
+        for line in logs.follow_log(session, GROUP, pause=pause):
             found.append(line.text)
     assert found == ["a0", "a1", "a2", "a3", "a4", "b0", "a5"]
 
 
 def test_following_may_begin_at_a_time(session: AwsSession, fake: FakeLogs) -> None:
     fake.streams = {"a": [(1000, "old"), (5000, "new")]}
-    assert [line.text for line in islice(logs.follow(session, GROUP, since=4.0), 1)] == ["new"]
+    assert [line.text for line in islice(logs.follow_log(session, GROUP, since=4.0), 1)] == ["new"]
 
 
 def test_missing_permission_names_the_action(
@@ -141,4 +141,4 @@ def test_missing_permission_names_the_action(
         "User: x is not authorized to perform: logs:DescribeLogStreams on resource: arn:x",
     )
     with pytest.raises(AwsError, match="logs:DescribeLogStreams on arn:x"):
-        logs.tail(session, GROUP)
+        logs.tail_log(session, GROUP)

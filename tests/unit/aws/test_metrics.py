@@ -22,7 +22,7 @@ def test_every_series_is_there_also_the_empty_ones(session: AwsSession, stub: St
         {"MetricDataResults": [{"Id": "requests", "Timestamps": [at], "Values": [7.0]}]},
     )
     start = at.timestamp()
-    found = metrics.requests(session, "digits", start=start, end=start + 60, period=60)
+    found = metrics.request_metrics(session, "digits", start=start, end=start + 60, period=60)
     assert found["requests"] == {start: 7.0}
     assert set(found) == set(metrics.QUERIES) and found["mean"] == {}
 
@@ -35,13 +35,13 @@ def test_a_refusal_is_an_error_that_names_the_permission(session: AwsSession, st
         http_status_code=403,
     )
     with pytest.raises(AwsError, match="cloudwatch:GetMetricData"):
-        metrics.requests(session, "digits", start=0, end=60, period=60)
+        metrics.request_metrics(session, "digits", start=0, end=60, period=60)
 
 
 @pytest.mark.parametrize(
     ("days", "step"), [(0.1, 60), (3, 60), (15, 60), (16, 300), (63, 300), (64, 3600), (455, 3600)]
 )
 def test_periods_are_those_that_cloudwatch_still_has(days: float, step: int) -> None:
-    period = metrics.period_of(days * 86400, 60)
+    period = metrics.metric_period(days * 86400, 60)
     assert period % step == 0
     assert days * 86400 / period <= 60

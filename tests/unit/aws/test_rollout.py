@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 
 def deploy(session: AwsSession, spec: EndpointSpec, clock: Clock) -> str:
-    deed = rollout.apply(session, spec, pause=clock.pause)
+    deed = rollout.apply_spec(session, spec, pause=clock.pause)
     *_, last = rollout.watch(session, spec.name, pause=clock.pause, clock=clock.time)
     rollout.settle(session, last.endpoint, spec.resource, 12.4)
     return deed
@@ -54,7 +54,7 @@ def test_a_new_endpoint_is_created_with_model_config_and_tags(
 def test_the_same_again_does_nothing(session: AwsSession, aws: FakeSageMaker, clock: Clock) -> None:
     deploy(session, FIRST, clock)
     aws.calls.clear()
-    assert rollout.apply(session, FIRST) == "unchanged"
+    assert rollout.apply_spec(session, FIRST) == "unchanged"
     assert "UpdateEndpoint" not in aws.calls and "CreateEndpoint" not in aws.calls
 
 
@@ -62,7 +62,9 @@ def test_new_tags_of_the_user_reach_an_unchanged_endpoint(
     session: AwsSession, aws: FakeSageMaker, clock: Clock
 ) -> None:
     deploy(session, FIRST, clock)
-    assert rollout.apply(session, dataclasses.replace(FIRST, tags={"team": "a"})) == "unchanged"
+    assert (
+        rollout.apply_spec(session, dataclasses.replace(FIRST, tags={"team": "a"})) == "unchanged"
+    )
     assert aws.tags[f"{PREFIX}endpoint/digits"]["team"] == "a"
 
 
@@ -83,9 +85,9 @@ def test_a_change_updates_in_place_and_the_former_version_stays(
 def test_an_interrupted_deployment_goes_on_where_it_was(
     session: AwsSession, aws: FakeSageMaker, clock: Clock
 ) -> None:
-    rollout.apply(session, FIRST)  # and then the process was killed
+    rollout.apply_spec(session, FIRST)  # and then the process was killed
     assert deploy(session, FIRST, clock) == "under way"
-    rollout.apply(session, SECOND)
+    rollout.apply_spec(session, SECOND)
     assert deploy(session, SECOND, clock) == "under way"
     assert aws.calls.count("CreateEndpoint") == aws.calls.count("UpdateEndpoint") == 1
 
@@ -97,7 +99,7 @@ def test_one_killed_before_the_endpoint_was_made_goes_on_too(
     following = {"CreateModel": "CreateEndpointConfig", "CreateEndpointConfig": "CreateEndpoint"}
     aws.refuse[following[last]] = ["killed"]
     with pytest.raises(AwsError):
-        rollout.apply(session, FIRST)
+        rollout.apply_spec(session, FIRST)
     assert deploy(session, FIRST, clock) == "created"
     assert len(aws.models) == len(aws.configs) == len(aws.endpoints) == 1
 
@@ -106,9 +108,9 @@ def test_another_change_under_way_is_explained(
     session: AwsSession, aws: FakeSageMaker, clock: Clock
 ) -> None:
     aws.ticks = 99
-    rollout.apply(session, FIRST)
+    rollout.apply_spec(session, FIRST)
     with pytest.raises(EndpointError, match=r"is being created.*sageturner status digits"):
-        rollout.apply(session, SECOND)
+        rollout.apply_spec(session, SECOND)
     with pytest.raises(EndpointError, match="is being created"):
         endpoint.delete_endpoint(session, "digits")
 
@@ -121,14 +123,14 @@ def test_of_two_first_deployments_one_wins_and_the_other_says_so(
         session.sagemaker.meta.events.unregister(
             "before-parameter-build.sagemaker.CreateEndpoint", other
         )
-        rollout.apply(session, theirs)
+        rollout.apply_spec(session, theirs)
 
     session.sagemaker.meta.events.register("before-parameter-build.sagemaker.CreateEndpoint", other)
     if result:
-        assert rollout.apply(session, FIRST) == result
+        assert rollout.apply_spec(session, FIRST) == result
     else:
         with pytest.raises(EndpointError, match="Another deployment of digits was faster"):
-            rollout.apply(session, FIRST)
+            rollout.apply_spec(session, FIRST)
 
 
 def test_of_two_updates_one_wins_and_the_other_says_so(
@@ -137,7 +139,7 @@ def test_of_two_updates_one_wins_and_the_other_says_so(
     deploy(session, FIRST, clock)
     aws.refuse["UpdateEndpoint"] = [f'Cannot update in-progress endpoint "{PREFIX}endpoint/d".']
     with pytest.raises(EndpointError, match="was faster"):
-        rollout.apply(session, SECOND)
+        rollout.apply_spec(session, SECOND)
 
 
 def test_a_failed_endpoint_of_ours_is_replaced(
@@ -171,8 +173,8 @@ def test_an_endpoint_that_is_not_ours_is_not_touched(
     aws.tags[f"{PREFIX}endpoint/digits"] = {"team": "other"}
     aws.calls.clear()
     for touch in (
-        lambda: rollout.apply(session, SECOND),
-        lambda: rollout.rollback(session, "digits"),
+        lambda: rollout.apply_spec(session, SECOND),
+        lambda: rollout.roll_back(session, "digits"),
         lambda: endpoint.delete_endpoint(session, "digits"),
     ):
         with pytest.raises(EndpointError, match="was not made by sageturner"):
@@ -188,7 +190,7 @@ def test_instances_do_not_become_serverless_but_the_reverse_works(
     deploy(session, serverless, clock)
     assert deploy(session, FIRST, clock) == "updated"
     with pytest.raises(EndpointError, match=r"cannot become serverless.*sageturner delete digits"):
-        rollout.apply(session, serverless)
+        rollout.apply_spec(session, serverless)
 
 
 class TestPatience:
@@ -199,7 +201,7 @@ class TestPatience:
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         aws.refuse = {"CreateModel": [self.ROLE] * 4, "CreateEndpoint": [self.CONFIG] * 2}
-        assert rollout.apply(session, FIRST, pause=clock.pause) == "created"
+        assert rollout.apply_spec(session, FIRST, pause=clock.pause) == "created"
         assert clock.pauses == [1, 2, 4, 8, 1, 2]
 
     def test_for_a_minute_and_no_longer(
@@ -207,7 +209,7 @@ class TestPatience:
     ) -> None:
         aws.refuse = {"CreateModel": [self.ROLE] * 99}
         with pytest.raises(AwsError, match=r"may not use the execution role.*sageturner setup"):
-            rollout.apply(session, FIRST, pause=clock.pause)
+            rollout.apply_spec(session, FIRST, pause=clock.pause)
         assert 60 <= clock.now < 80
 
     @pytest.mark.parametrize(
@@ -222,7 +224,7 @@ class TestPatience:
     ) -> None:
         aws.refuse = {"CreateModel": [refusal]}
         with pytest.raises(AwsError, match=told):
-            rollout.apply(session, FIRST, pause=clock.pause)
+            rollout.apply_spec(session, FIRST, pause=clock.pause)
         assert clock.pauses == []
 
 
@@ -231,7 +233,7 @@ class TestWatch:
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         aws.ticks = 20
-        rollout.apply(session, FIRST)
+        rollout.apply_spec(session, FIRST)
         aws.calls.clear()
         updates = list(rollout.watch(session, "digits", pause=clock.pause, clock=clock.time))
         assert [u.elapsed for u in updates] == [float(i) for i in range(len(updates))]
@@ -244,7 +246,7 @@ class TestWatch:
             raise DeploymentCancelled("Cancelled")
 
         clock = Clock(cancel)
-        rollout.apply(session, FIRST)
+        rollout.apply_spec(session, FIRST)
         with pytest.raises(DeploymentCancelled):
             list(rollout.watch(session, "digits", pause=clock.pause, clock=clock.time))
 
@@ -264,7 +266,7 @@ class TestRollback:
         for spec in (FIRST, SECOND, FIRST):
             deploy(session, spec, clock)
         for expected in (SECOND, FIRST, SECOND):
-            target = rollout.rollback(session, "digits", pause=clock.pause)
+            target = rollout.roll_back(session, "digits", pause=clock.pause)
             assert target.version == expected.version
             *_, last = rollout.watch(session, "digits", pause=clock.pause, clock=clock.time)
             rollout.settle(session, last.endpoint, target.resource, 1)
@@ -275,19 +277,19 @@ class TestRollback:
     ) -> None:
         for spec in (FIRST, SECOND, THIRD):
             deploy(session, spec, clock)
-        assert rollout.rollback(session, "digits", FIRST.version).image == FIRST.image
+        assert rollout.roll_back(session, "digits", FIRST.version).image == FIRST.image
 
     def test_says_which_versions_there_are(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
         with pytest.raises(EndpointError, match="cannot go back to an earlier version"):
-            rollout.rollback(session, "digits")
+            rollout.roll_back(session, "digits")
         deploy(session, SECOND, clock)
         with pytest.raises(EndpointError, match=rf"back to ffff.*are: {FIRST.version}"):
-            rollout.rollback(session, "digits", "ffff")
+            rollout.roll_back(session, "digits", "ffff")
         with pytest.raises(EndpointError, match="There is no endpoint nothing"):
-            rollout.rollback(session, "nothing")
+            rollout.roll_back(session, "nothing")
 
 
 class TestAutoscaling:
@@ -298,21 +300,21 @@ class TestAutoscaling:
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
-        assert autoscaling.ensure(session, "digits", None) == ""
-        assert "from 1 to 4" in autoscaling.ensure(session, "digits", self.WANTED)
+        assert autoscaling.ensure_autoscaling(session, "digits", None) == ""
+        assert "from 1 to 4" in autoscaling.ensure_autoscaling(session, "digits", self.WANTED)
         assert autoscaling.describe(session, "digits") == self.WANTED
-        assert autoscaling.ensure(session, "digits", self.WANTED) == ""
+        assert autoscaling.ensure_autoscaling(session, "digits", self.WANTED) == ""
         more = self.WANTED.model_copy(update={"max": 6})
-        assert "to 6" in autoscaling.ensure(session, "digits", more)
-        assert "off" in autoscaling.ensure(session, "digits", None)
+        assert "to 6" in autoscaling.ensure_autoscaling(session, "digits", more)
+        assert "off" in autoscaling.ensure_autoscaling(session, "digits", None)
         assert autoscaling.describe(session, "digits") is None
 
     def test_an_update_keeps_the_instances_that_it_has_reached(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
-        autoscaling.ensure(session, "digits", self.WANTED)
-        rollout.apply(session, SECOND)
+        autoscaling.ensure_autoscaling(session, "digits", self.WANTED)
+        rollout.apply_spec(session, SECOND)
         assert aws.endpoints["digits"]["request"]["RetainAllVariantProperties"] is True
         assert autoscaling.describe(session, "digits") == self.WANTED
 
@@ -320,8 +322,8 @@ class TestAutoscaling:
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
-        autoscaling.ensure(session, "digits", self.WANTED)
-        rollout.apply(session, self.LARGER)
+        autoscaling.ensure_autoscaling(session, "digits", self.WANTED)
+        rollout.apply_spec(session, self.LARGER)
         assert autoscaling.describe(session, "digits") is None
         assert "RetainAllVariantProperties" not in aws.endpoints["digits"]["request"]
 
@@ -329,7 +331,7 @@ class TestAutoscaling:
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
-        autoscaling.ensure(session, "digits", self.WANTED)
+        autoscaling.ensure_autoscaling(session, "digits", self.WANTED)
         endpoint.delete_endpoint(session, "digits")
         assert aws.targets == {}
 
@@ -361,7 +363,7 @@ class TestDelete:
     ) -> None:
         aws.refuse["CreateEndpointConfig"] = ["killed"]
         with pytest.raises(AwsError):
-            rollout.apply(session, FIRST)
+            rollout.apply_spec(session, FIRST)
         (half,) = endpoint.list_versions(session)
         assert not half.servable and half.image == FIRST.image
         endpoint.delete_version(session, half)

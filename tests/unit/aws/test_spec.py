@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from sageturner_magic.aws.endpoints.limits import problems
+from sageturner_magic.aws.endpoints.limits import offer_findings
 from sageturner_magic.aws.endpoints.spec import (
     EndpointSpec,
     config_request,
@@ -224,7 +224,7 @@ class TestProblems:
         ],
     )
     def test_none_where_all_is_well(self, good: Serverless | Server) -> None:
-        assert problems(good) == ()
+        assert offer_findings(good) == ()
 
     @pytest.mark.parametrize(
         ("bad", "key", "do"),
@@ -238,10 +238,12 @@ class TestProblems:
         ],
     )
     def test_each_is_named_by_its_key_with_a_remedy(self, bad: Server, key: str, do: str) -> None:
-        (finding,) = problems(bad)
+        (finding,) = offer_findings(bad)
         assert finding.where == f"compute.server.{key}"
         assert do in finding.do
         assert finding.do.endswith("needs a newer boto3")
 
     def test_all_are_found_at_once(self) -> None:
-        assert len(problems(Server(instance_type="ml.x.y", inference_ami_version="gpu-4"))) == 2
+        assert (
+            len(offer_findings(Server(instance_type="ml.x.y", inference_ami_version="gpu-4"))) == 2
+        )

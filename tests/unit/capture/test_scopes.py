@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from sageturner_magic.capture.syntax.scopes import Names, names_of
+from sageturner_magic.capture.syntax.scopes import ScopeNames, names_of
 
 
-def names(source: str) -> Names:
+def names(source: str) -> ScopeNames:
     (statement,) = ast.parse(source).body
     return names_of(statement)
 

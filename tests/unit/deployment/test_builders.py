@@ -9,6 +9,7 @@ from sageturner_magic.config import Origin, parse_config
 from sageturner_magic.deployment import builders
 from sageturner_magic.deployment.builders import builder_to_run, untried
 from sageturner_magic.deployment.request import DeployRequest, FolderCode
+from sageturner_magic.endpoints.container import sandbox
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.image.builders import choose
 from sageturner_magic.packages.requirements import Target
@@ -47,8 +48,8 @@ def machine(monkeypatch):
             raise EndpointError("no namespaces", why="they are forbidden")
 
     monkeypatch.setattr(builders, "local_engine", local_engine)
-    monkeypatch.setattr(builders.sandbox, "require", require)
-    monkeypatch.setattr(builders.sandbox, "architecture", lambda: "amd64")
+    monkeypatch.setattr(sandbox, "require_sandbox", require)
+    monkeypatch.setattr(sandbox, "sandbox_architecture", lambda: "amd64")
     return has
 
 

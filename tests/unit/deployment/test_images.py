@@ -6,8 +6,8 @@ import pytest
 
 from sageturner_magic.deployment.plans import images
 from sageturner_magic.errors import ImageError
-from sageturner_magic.gpu import ComputeTarget, Package, fit
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.gpu import ComputeTarget, ResolvedPackage, fit
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Requirements, Target
 
 PLAIN = Requirements(Target("3.11"), ())
@@ -32,9 +32,9 @@ def asked(monkeypatch):
 
 
 def cpu_builds(lines):
-    packages = [Package("torch", "2.13.0", entry=lines[0]), Package("numpy", "2.1")]
+    packages = [ResolvedPackage("torch", "2.13.0", entry=lines[0]), ResolvedPackage("numpy", "2.1")]
     decision = fit(packages, ComputeTarget("serverless"), "3.11").decision
-    return images._other_builds(parse(lines, Path("/")), decision, PLAIN, None)
+    return images._other_builds(parse_pip_arguments(lines, Path("/")), decision, PLAIN, None)
 
 
 def test_a_serverless_endpoint_gets_the_cpu_build_from_its_own_index(asked):

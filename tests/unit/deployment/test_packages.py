@@ -6,7 +6,7 @@ import pytest
 
 from sageturner_magic.deployment import image_packages as packages
 from sageturner_magic.errors import CaptureError, ImageError
-from sageturner_magic.packages.pip_arguments import PipArguments, parse
+from sageturner_magic.packages.pip_arguments import PipArguments, parse_pip_arguments
 from sageturner_magic.packages.requirements import Target
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
@@ -52,7 +52,9 @@ def test_an_exact_build_is_looked_for_without_pytorchs_index_where_that_is_out_o
         return "from this machine's own"
 
     monkeypatch.setattr(packages, "resolve", unreachable)
-    arguments = parse([f"{CPU} {torch}", "--extra-index-url https://x.org numpy"], tmp_path)
+    arguments = parse_pip_arguments(
+        [f"{CPU} {torch}", "--extra-index-url https://x.org numpy"], tmp_path
+    )
     if asked_again:
         assert packages.resolved(arguments, Target("3.11"), Recorder()) == "from this machine's own"
         assert asked[1:] == [["x.org"]]

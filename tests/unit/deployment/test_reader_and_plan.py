@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sageturner_magic.aws.endpoints.limits import (
     inference_ami_versions,
     instance_types,
-    problems,
+    offer_findings,
     service_model,
 )
 from sageturner_magic.aws.endpoints.spec import config_request, endpoint_request, model_request
@@ -147,7 +147,7 @@ def test_what_the_reader_takes_the_plan_takes(written, endpoint_type, container_
         assume(False)
     assume(config.check(endpoint_type, container_mode) == [])
     compute = config.compute.of(endpoint_type)
-    assert problems(compute) == ()
+    assert offer_findings(compute) == ()
     spec = make_endpoint_spec(
         config,
         IMAGE,

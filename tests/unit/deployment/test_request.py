@@ -2,13 +2,13 @@
 
 import pytest
 
-from sageturner_magic.context import HERE, AwsOptions
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 
 
 @pytest.mark.parametrize(
     ("aws", "expected"),
     [
-        (HERE, True),
+        (DEFAULT_AWS, True),
         (AwsOptions(profile="team"), False),
         (AwsOptions(region="eu-west-1"), False),
     ],

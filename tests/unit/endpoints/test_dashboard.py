@@ -6,7 +6,7 @@ from sageturner_magic.endpoints.kind import EndpointDescription, Price
 from sageturner_magic.endpoints.measured.dashboard import Dashboard, cost_so_far
 from sageturner_magic.endpoints.usage import Period, Usage
 from sageturner_magic.errors import Finding
-from sageturner_magic.rendering.dashboards import text, time_range
+from sageturner_magic.rendering.dashboards import dashboard_text, time_range
 
 HOUR = 3600.0
 
@@ -23,26 +23,26 @@ def usage(*periods):
 def test_instances_have_cost_since_they_were_made():
     seen = shown(Price(0.23, 0.0))
     assert cost_so_far(seen) == pytest.approx(2.3)
-    assert "$0.230 an hour ($5.52 a day); since it was made about $2.30" in text(seen)
+    assert "$0.230 an hour ($5.52 a day); since it was made about $2.30" in dashboard_text(seen)
 
 
 def test_serverless_has_cost_for_the_seconds_that_it_worked():
     lately = usage(Period(requests=10, mean_ms=500.0, slowest_ms=600.0))
     seen = shown(Price(0.0, 0.0001), lately, "serverless", 0.0, worked_s=500.0)
     assert cost_so_far(seen) == pytest.approx(0.05)
-    assert "billed by use, $0.00010 a second; since it was made about $0.05" in text(seen)
+    assert "billed by use, $0.00010 a second; since it was made about $0.05" in dashboard_text(seen)
     both = shown(Price(0.05, 0.0001), lately, "serverless", 0.05, worked_s=500.0)
     assert cost_so_far(both) == pytest.approx(0.55)
-    assert "$0.050 an hour ($1.20 a day) + billed by use" in text(both)
+    assert "$0.050 an hour ($1.20 a day) + billed by use" in dashboard_text(both)
 
 
 def test_what_is_not_known_is_not_guessed():
     assert cost_so_far(shown(Price(None, 0.0))) is None
-    assert "Cost         unknown" in text(shown(Price(None, 0.0), per_hour=None))
+    assert "Cost         unknown" in dashboard_text(shown(Price(None, 0.0), per_hour=None))
     unseen = shown(Price(0.0, 0.0001), kind="serverless", per_hour=0.0)
-    assert cost_so_far(unseen) is None and "since it was made unknown" in text(unseen)
+    assert cost_so_far(unseen) is None and "since it was made unknown" in dashboard_text(unseen)
     unpriced = shown(Price(0.0, None), kind="serverless", per_hour=0.0)
-    assert "billed by use, at an unknown price" in text(unpriced)
+    assert "billed by use, at an unknown price" in dashboard_text(unpriced)
 
 
 def test_requests_errors_and_latency_are_plotted_and_said():
@@ -56,7 +56,7 @@ def test_requests_errors_and_latency_are_plotted_and_said():
         "local",
         0.0,
     )
-    lines = text(seen).splitlines()
+    lines = dashboard_text(seen).splitlines()
     assert any("Invocations  ▄ █  12" in line for line in lines)
     assert any("3 (1 with 4xx, 2 with 5xx)" in line for line in lines)
     assert any("mean 4.00 ms, slowest 11.0 ms" in line for line in lines)
@@ -65,7 +65,7 @@ def test_requests_errors_and_latency_are_plotted_and_said():
 
 def test_without_metrics_it_says_why():
     note = Finding("The metrics cannot be read", why="cloudwatch:GetMetricData", severity="note")
-    assert "note: The metrics cannot be read: cloudwatch:GetMetricData." in text(
+    assert "note: The metrics cannot be read: cloudwatch:GetMetricData." in dashboard_text(
         shown(Price(0.0, 0.0), notes=(note,))
     )
 

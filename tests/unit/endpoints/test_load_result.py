@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageturner_magic.endpoints.measured.load_result import LoadTest, Timed, histogram, percentile
-from sageturner_magic.rendering.load_tests import blocks, text
+from sageturner_magic.rendering.load_tests import blocks, load_test_text
 from sageturner_magic.values import Attempt
 
 LATENCIES = st.lists(st.floats(0, 1e5), min_size=1).map(sorted)
@@ -58,13 +58,13 @@ def test_errors_are_counted_by_kind_and_throttling_apart():
     )
     assert test.errors() == {"ThrottlingException (429)": 2, "the connection failed": 1}
     assert (test.failed, test.throttled) == (3, 2)
-    shown = text(test)
+    shown = load_test_text(test)
     assert "3 (100.0%), of which 2 throttled" in shown and "Rate exceeded" in shown
     assert "Latency" not in shown
 
 
 def test_a_stopped_test_says_so():
-    shown = text(result(good(0.01), wanted=200))
+    shown = load_test_text(result(good(0.01), wanted=200))
     assert "1 of 200, then stopped" in shown
 
 
@@ -78,7 +78,7 @@ def test_a_stopped_test_says_so():
     ],
 )
 def test_the_cost_is_said(cost, note, shown):
-    assert shown in text(result(good(0.01), cost=cost, cost_note=note))
+    assert shown in load_test_text(result(good(0.01), cost=cost, cost_note=note))
 
 
 def test_the_data_is_plain_values():

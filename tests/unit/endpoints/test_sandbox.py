@@ -12,7 +12,7 @@ from sageturner_magic.errors import EndpointError
 
 def refused() -> str:
     with pytest.raises(EndpointError) as raised:
-        sandbox.require()
+        sandbox.require_sandbox()
     assert "mode: process" in raised.value.findings[0].do
     return raised.value.report()
 

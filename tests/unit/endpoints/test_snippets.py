@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sageturner_magic.endpoints.payload import encode
 from sageturner_magic.endpoints.prediction import SentRequest
-from sageturner_magic.endpoints.snippets import INLINE, snippets
+from sageturner_magic.endpoints.snippets import INLINE, client_snippets
 
 PAYLOADS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -29,15 +29,15 @@ def remote(payload, content_type=None, profile=""):
 
 
 def code(sent, label):
-    return {snippet.label: snippet.code for snippet in snippets("digits", sent)}[label]
+    return {snippet.label: snippet.code for snippet in client_snippets("digits", sent)}[label]
 
 
 def test_a_local_endpoint_is_called_with_curl_and_python():
-    assert [each.label for each in snippets("digits", local(1))] == ["curl", "Python"]
+    assert [each.label for each in client_snippets("digits", local(1))] == ["curl", "Python"]
 
 
 def test_sagemaker_is_called_with_boto3_the_cli_and_python():
-    labels = [each.label for each in snippets("digits", remote(1))]
+    labels = [each.label for each in client_snippets("digits", remote(1))]
     assert labels == ["boto3", "AWS CLI", "Python"]
 
 

@@ -13,7 +13,7 @@ from botocore.stub import Stubber
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.endpoints import deployed_code, endpoint
 from sageturner_magic.endpoints.endpoint import Endpoint
-from sageturner_magic.endpoints.sagemaker import SageMakerTarget
+from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.errors import InvocationError
 from sageturner_magic.values import CapturedModule, CellLine, SourceFile
 
@@ -38,7 +38,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> AwsSession:
         monkeypatch.delenv(name, raising=False)
     boto = boto3.Session("AKID", "SECRET", region_name="eu-west-1")
     found = AwsSession(None, "eu-west-1", "aws", boto)
-    monkeypatch.setattr(endpoint, "_find", lambda name, aws: SageMakerTarget(found))
+    monkeypatch.setattr(endpoint, "_find", lambda name, aws: SageMakerEndpoints(found))
     monkeypatch.setattr(
         deployed_code, "our_endpoint", lambda session, name: SimpleNamespace(version=VERSION)
     )

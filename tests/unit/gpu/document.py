@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from sageturner_magic.gpu import ComputeTarget, Fit, Package, facts, fit
+from sageturner_magic.gpu import ComputeTarget, Fit, ResolvedPackage, facts, fit
 from tests.unit.gpu.wheels import versions, wheel
 
 PATH = Path(__file__).parents[3] / "docs" / "gpu.md"
@@ -106,7 +106,7 @@ def _torch() -> Iterator[str]:
         )
 
 
-def _on(family: str, package: Package, ami: str) -> str:
+def _on(family: str, package: ResolvedPackage, ami: str) -> str:
     target = ComputeTarget("server", f"ml.{family}.48xlarge", ami, install_cuda=True)
     return _cell(fit([package], target, _PYTHON), ami)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sageturner_magic.gpu import ComputeTarget, Decision, Fit, Package, explain, fit
+from sageturner_magic.gpu import ComputeTarget, Decision, Fit, ResolvedPackage, explain, fit
 from tests.unit.gpu.wheels import wheel
 
 SERVERLESS = ComputeTarget("serverless")
@@ -51,12 +51,12 @@ def test_the_gigabytes_that_are_saved_are_shown():
 
 
 def test_a_cpu_build_is_left_as_it_is():
-    package = Package("torch", "2.11.0+cpu", index=CPU_INDEX)
+    package = ResolvedPackage("torch", "2.11.0+cpu", index=CPU_INDEX)
     assert decided(fit([package], SERVERLESS, "3.11")) == Decision("amd64")
 
 
 def test_a_cuda_build_that_the_entry_pins_is_kept_with_a_warning():
-    package = Package("torch", "2.7.1+cu118", entry="torch==2.7.1+cu118")
+    package = ResolvedPackage("torch", "2.7.1+cu118", entry="torch==2.7.1+cu118")
     answer = fit([package], SERVERLESS, "3.11")
     assert decided(answer).replacements == ()
     (warning,) = answer.findings
@@ -73,7 +73,7 @@ def test_tensorflow_becomes_tensorflow_cpu():
 def test_tensorflow_that_another_package_requires_keeps_its_name():
     packages = [
         wheel("tensorflow", "2.16.2", extras=("and-cuda",)),
-        Package("tf-keras", "2.16.0", ("tensorflow<2.17,>=2.16",)),
+        ResolvedPackage("tf-keras", "2.16.0", ("tensorflow<2.17,>=2.16",)),
     ]
     decision = decided(fit(packages, SERVERLESS, "3.11"))
     assert [r.requirement for r in decision.replacements] == ["tensorflow==2.16.2"]
@@ -86,7 +86,7 @@ def test_jax_loses_its_cuda_extra_and_the_plugins_that_were_listed():
     packages = [
         wheel("jax", "0.10.2", extras=("cuda12",)),
         wheel("jax-cuda12-plugin", "0.10.2", entry="jax-cuda12-plugin==0.10.2"),
-        Package("jax-cuda12-pjrt", "0.10.2"),
+        ResolvedPackage("jax-cuda12-pjrt", "0.10.2"),
     ]
     decision = decided(fit(packages, SERVERLESS, "3.11"))
     assert [(r.package, r.requirement) for r in decision.replacements] == [
@@ -106,7 +106,7 @@ def test_onnxruntime_gpu_becomes_onnxruntime_of_the_same_minor_version():
 
 
 def test_onnxruntime_gpu_that_another_package_requires_stays_with_a_warning():
-    packages = [wheel("onnxruntime-gpu", "1.20.2"), Package("x", "1", ("onnxruntime-gpu",))]
+    packages = [wheel("onnxruntime-gpu", "1.20.2"), ResolvedPackage("x", "1", ("onnxruntime-gpu",))]
     answer = fit(packages, SERVERLESS, "3.11")
     assert decided(answer).replacements == ()
     assert "no CPU build can take its place" in text(answer)
@@ -114,7 +114,7 @@ def test_onnxruntime_gpu_that_another_package_requires_stays_with_a_warning():
 
 @pytest.mark.parametrize("name", ["vllm", "flash-attn", "xformers", "cupy-cuda12x"])
 def test_a_package_that_computes_on_gpus_only_is_a_warning(name: str):
-    answer = fit([Package(name, "1.0")], SERVERLESS, "3.11")
+    answer = fit([ResolvedPackage(name, "1.0")], SERVERLESS, "3.11")
     assert decided(answer).replacements == ()
     assert f"{name} 1.0 computes on NVIDIA GPUs only" in text(answer)
 
@@ -173,7 +173,7 @@ def test_graviton_leaves_out_the_cuda_that_torch_brings_from_2_11_on():
 @pytest.mark.parametrize(("version", "replaced"), [("2.10.0", False), ("2.11.0", True)])
 def test_graviton_does_so_without_metadata_too(version: str, replaced: bool):
     target = ComputeTarget("server", "ml.c7g.large")
-    decision = decided(fit([Package("torch", version)], target, "3.11"))
+    decision = decided(fit([ResolvedPackage("torch", version)], target, "3.11"))
     assert bool(decision.replacements) == replaced
 
 

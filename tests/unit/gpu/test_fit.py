@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.gpu import ComputeTarget, Fit, Package, explain, facts, fit
+from sageturner_magic.gpu import ComputeTarget, Fit, ResolvedPackage, explain, facts, fit
 from tests.unit.gpu.wheels import wheel
 
 GPU_2 = "al2-ami-sagemaker-inference-gpu-2"
@@ -15,7 +15,7 @@ NEURON = "al2-ami-sagemaker-inference-neuron-2"
 CU118 = "https://download.pytorch.org/whl/cu118"
 
 
-def on(instance: str, *packages: Package, **more: Any) -> Fit:
+def on(instance: str, *packages: ResolvedPackage, **more: Any) -> Fit:
     return fit(packages, ComputeTarget("server", instance, install_cuda=True, **more), "3.11")
 
 
@@ -140,7 +140,7 @@ def test_an_ami_that_is_not_known_to_start_on_the_family_is_a_warning():
 
 
 def test_a_build_that_the_entry_pins_is_kept():
-    package = Package("torch", "2.7.1+cu118", index=CU118, entry="torch==2.7.1+cu118")
+    package = ResolvedPackage("torch", "2.7.1+cu118", index=CU118, entry="torch==2.7.1+cu118")
     decision = decided(on("ml.g4dn.xlarge", package))
     assert (decision.ami, decision.replacements) == ("", ())
     assert decision.needs[0].cuda == (11, 8)
@@ -148,7 +148,7 @@ def test_a_build_that_the_entry_pins_is_kept():
 
 def test_a_pinned_build_that_cannot_run_is_an_error_that_says_how_to_unpin_it():
     entry = f"--index-url {CU118} torch"
-    package = Package("torch", "2.7.1+cu118", index=CU118, entry=entry)
+    package = ResolvedPackage("torch", "2.7.1+cu118", index=CU118, entry=entry)
     answer = on("ml.p6-b200.48xlarge", package)
     assert answer.decision is None
     assert "write `torch==2.7.1` without an index and a local version" in answer.findings[0].do
@@ -156,7 +156,7 @@ def test_a_pinned_build_that_cannot_run_is_an_error_that_says_how_to_unpin_it():
 
 def test_the_clip_example_of_the_original_becomes_an_endpoint_that_starts():
     package = wheel("torch", "2.15.0", entry=f"--extra-index-url {CU118} torch")
-    answer = on("ml.g4dn.xlarge", package, Package("transformers", "5.0.0"))
+    answer = on("ml.g4dn.xlarge", package, ResolvedPackage("transformers", "5.0.0"))
     assert decided(answer).ami == GPU_4_1
     assert "torch 2.15 needs CUDA 13: ml.g4dn.xlarge's default driver 470 cannot run it" in (
         explain(decided(answer))
@@ -167,14 +167,14 @@ def test_the_clip_example_of_the_original_becomes_an_endpoint_that_starts():
 
 
 def test_a_cpu_build_is_replaced_on_a_gpu_instance():
-    package = Package("torch", "2.9.1+cpu", index="https://download.pytorch.org/whl/cpu")
+    package = ResolvedPackage("torch", "2.9.1+cpu", index="https://download.pytorch.org/whl/cpu")
     decision = decided(on("ml.g5.xlarge", package))
     assert decision.replacements[0].variant == "cu130"
     assert "because the resolved build uses no GPU" in explain(decision)
 
 
 def test_a_cpu_build_that_the_entry_pins_is_kept_with_a_warning():
-    answer = on("ml.g5.xlarge", Package("torch", "2.9.1+cpu", entry="torch==2.9.1+cpu"))
+    answer = on("ml.g5.xlarge", ResolvedPackage("torch", "2.9.1+cpu", entry="torch==2.9.1+cpu"))
     assert decided(answer).replacements == ()
     assert "torch 2.9.1 will not use the GPU of ml.g5.xlarge" in text(answer)
 
@@ -205,14 +205,19 @@ def test_vllm_keeps_the_cuda_of_its_torch():
         (wheel("cupy-cuda12x", "14.2.0"), "cupy-cuda12x[ctk]==14.2.0"),
     ],
 )
-def test_a_framework_gets_the_extra_that_brings_its_cuda(package: Package, requirement: str):
+def test_a_framework_gets_the_extra_that_brings_its_cuda(
+    package: ResolvedPackage, requirement: str
+):
     decision = decided(on("ml.g5.xlarge", package))
     assert [replacement.requirement for replacement in decision.replacements] == [requirement]
     assert decision.base.kind == "slim"
 
 
 def test_jax_falls_back_to_the_cuda_that_the_driver_runs():
-    packages = [wheel("jax", "0.10.2", extras=("cuda13",)), Package("jax-cuda13-plugin", "0.10.2")]
+    packages = [
+        wheel("jax", "0.10.2", extras=("cuda13",)),
+        ResolvedPackage("jax-cuda13-plugin", "0.10.2"),
+    ]
     decision = decided(on("ml.g5.xlarge", *packages, ami=GPU_2))
     assert [replacement.requirement for replacement in decision.replacements] == [
         "jax[cuda12]==0.10.2"
@@ -223,7 +228,7 @@ def test_an_entry_that_names_jax_cuda_is_kept():
     entry = "jax[cuda13]"
     packages = [
         wheel("jax", "0.10.2", extras=("cuda13",), entry=entry),
-        Package("jax-cuda13-plugin", "0.10.2"),
+        ResolvedPackage("jax-cuda13-plugin", "0.10.2"),
     ]
     assert on("ml.g5.xlarge", *packages, ami=GPU_2).decision is None
     assert decided(on("ml.g5.xlarge", *packages)).ami == GPU_4_1
@@ -244,7 +249,9 @@ def test_two_frameworks_that_load_different_cudas_from_the_system_are_refused():
 
 
 def test_what_has_to_be_compiled_gets_a_devel_base_of_torchs_cuda():
-    decision = decided(on("ml.g5.xlarge", wheel("torch", "2.9.1"), Package("flash-attn", "2.8.3")))
+    decision = decided(
+        on("ml.g5.xlarge", wheel("torch", "2.9.1"), ResolvedPackage("flash-attn", "2.8.3"))
+    )
     assert (decision.base.kind, decision.base.cuda) == ("cuda-devel", (12, 8))
     assert "flash-attn 2.8.3 has to be compiled" in explain(decision)
 
@@ -255,14 +262,14 @@ def test_an_image_for_a_gpu_asks_for_gpu_and_driver():
 
 
 def test_an_unknown_package_with_cuda_is_a_warning_with_what_was_assumed():
-    package = Package("cuml-cu12", "25.8.0", ("nvidia-cuda-runtime-cu12==12.9.79",))
+    package = ResolvedPackage("cuml-cu12", "25.8.0", ("nvidia-cuda-runtime-cu12==12.9.79",))
     answer = on("ml.g5.xlarge", package)
     assert decided(answer).ami == GPU_4_1
     assert "cuml-cu12 25.8.0 is not known: it is assumed" in text(answer)
 
 
 def test_an_unknown_version_of_torch_is_a_warning_with_what_was_assumed():
-    package = Package("torch", "2.99.0", ("cuda-toolkit==13.4.0",))
+    package = ResolvedPackage("torch", "2.99.0", ("cuda-toolkit==13.4.0",))
     answer = on("ml.g5.xlarge", package)
     assert decided(answer).ami == GPU_4_1
     assert "torch 2.99.0 is not known: it is assumed" in text(answer)
@@ -272,24 +279,26 @@ def test_an_unknown_version_of_torch_is_a_warning_with_what_was_assumed():
     ("version", "cuda"), [("1.13.0", (11, 7)), ("2.9.0", (12, 8)), ("2.99.0", (13, 2))]
 )
 def test_torch_without_metadata_is_taken_for_the_nearest_known(version: str, cuda: Any):
-    answer = on("ml.g5.xlarge", Package("torch", version))
+    answer = on("ml.g5.xlarge", ResolvedPackage("torch", version))
     assert decided(answer).needs[0].cuda == cuda
     assert ("is not known" in text(answer)) == (version != "2.9.0")
 
 
 def test_the_runtime_beside_a_torch_without_metadata_tells_its_cuda():
-    runtime = Package("nvidia-cuda-runtime-cu12", "12.6.77")
-    assert decided(on("ml.g5.xlarge", Package("torch", "2.9.0"), runtime)).needs[0].cuda == (12, 6)
+    runtime = ResolvedPackage("nvidia-cuda-runtime-cu12", "12.6.77")
+    assert decided(on("ml.g5.xlarge", ResolvedPackage("torch", "2.9.0"), runtime)).needs[
+        0
+    ].cuda == (12, 6)
 
 
 def test_a_new_torch_whose_metadata_names_no_cuda_is_a_warning():
-    answer = on("ml.g5.xlarge", Package("torch", "2.99.0", ("filelock",)))
+    answer = on("ml.g5.xlarge", ResolvedPackage("torch", "2.99.0", ("filelock",)))
     assert decided(answer).needs[0].cuda is None
     assert "it is assumed that it is a CPU build" in text(answer)
 
 
 def test_an_unknown_cuda_major_is_a_warning():
-    answer = on("ml.g5.xlarge", Package("torch", "3.0.0", ("cuda-toolkit==14.0.0",)))
+    answer = on("ml.g5.xlarge", ResolvedPackage("torch", "3.0.0", ("cuda-toolkit==14.0.0",)))
     assert decided(answer).ami == GPU_4_1
     assert "the driver that CUDA 14 needs is not known" in text(answer)
 
@@ -326,7 +335,7 @@ def test_an_unknown_gpu_family_is_a_warning_with_what_was_assumed():
 
 
 def test_a_gpu_that_nothing_uses_is_a_warning():
-    answer = on("ml.g5.xlarge", Package("scikit-learn", "1.7.0"))
+    answer = on("ml.g5.xlarge", ResolvedPackage("scikit-learn", "1.7.0"))
     assert decided(answer).ami == ""
     assert "Nothing that is installed uses the GPU of ml.g5.xlarge" in text(answer)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sageturner_magic.gpu import facts
-from sageturner_magic.gpu.frameworks import World, gpu_options
+from sageturner_magic.gpu.frameworks import Resolution, gpu_options
 from sageturner_magic.gpu.metadata import (
     cuda_of_variant,
     cuda_required,
@@ -14,7 +14,7 @@ from sageturner_magic.gpu.metadata import (
     requirements,
     variant,
 )
-from sageturner_magic.gpu.values import Cuda, Package
+from sageturner_magic.gpu.values import Cuda, ResolvedPackage
 from tests.unit.gpu.wheels import FACTS, versions, wheel
 
 CUDA: dict[str, dict[str, Cuda]] = {
@@ -83,7 +83,7 @@ def test_the_facts_hold_at_least_thirty_framework_versions():
 @pytest.mark.parametrize(("name", "version"), WHEELS)
 def test_a_real_wheel_tells_its_cuda(name: str, version: str):
     package = wheel(name, version, extras=EXTRAS.get(name, ()))
-    (first, *_) = gpu_options(World.of([package], "amd64", "3.11"))[name]
+    (first, *_) = gpu_options(Resolution.of([package], "amd64", "3.11"))[name]
     assert first.need.cuda == CUDA[name][version]
 
 
@@ -94,24 +94,24 @@ def test_the_table_of_torch_agrees_with_the_wheels(version: str):
 
 @pytest.mark.parametrize("version", CUDA["tensorflow"])
 def test_tensorflow_without_metadata_is_known_from_the_table(version: str):
-    (option,) = gpu_options(World.of([Package("tensorflow", version)], "amd64", "3.11"))[
-        "tensorflow"
-    ]
+    (option,) = gpu_options(
+        Resolution.of([ResolvedPackage("tensorflow", version)], "amd64", "3.11")
+    )["tensorflow"]
     assert option.need.cuda == CUDA["tensorflow"][version]
 
 
 @pytest.mark.parametrize("version", CUDA["onnxruntime-gpu"])
 def test_onnxruntime_without_metadata_is_known_from_the_table(version: str):
-    (option,) = gpu_options(World.of([Package("onnxruntime-gpu", version)], "amd64", "3.11"))[
-        "onnxruntime-gpu"
-    ]
+    (option,) = gpu_options(
+        Resolution.of([ResolvedPackage("onnxruntime-gpu", version)], "amd64", "3.11")
+    )["onnxruntime-gpu"]
     assert option.need.cuda is not None
     assert option.need.cuda[0] == CUDA["onnxruntime-gpu"][version][0]
 
 
 @pytest.mark.parametrize(("version", "cuda"), [("2.10.0", None), ("2.11.0", (13, 0))])
 def test_torch_on_arm64_is_a_cuda_build_from_2_11_on(version: str, cuda: Cuda | None):
-    (option,) = gpu_options(World.of([wheel("torch", version)], "arm64", "3.11"))["torch"]
+    (option,) = gpu_options(Resolution.of([wheel("torch", version)], "arm64", "3.11"))["torch"]
     assert option.need.cuda == cuda
 
 

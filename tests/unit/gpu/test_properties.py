@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from sageturner_magic.aws.endpoints.limits import inference_ami_versions, instance_types
-from sageturner_magic.gpu import ComputeTarget, Decision, Package, catalogue, facts, fit
+from sageturner_magic.gpu import ComputeTarget, Decision, ResolvedPackage, catalogue, facts, fit
 from sageturner_magic.gpu.metadata import cuda_of_variant, minor_version
 from tests.unit.gpu.wheels import versions, wheel
 
@@ -20,22 +20,24 @@ frameworks = st.sampled_from(FRAMEWORKS).flatmap(
     lambda name: st.sampled_from(versions(name)).map(lambda version: wheel(name, version))
 )
 local_torch = st.builds(
-    lambda minor, name: Package(
+    lambda minor, name: ResolvedPackage(
         "torch", f"{minor[0]}.{minor[1]}.0+{name}", entry=f"torch=={minor[0]}.{minor[1]}.0+{name}"
     ),
     st.sampled_from(sorted(facts.TORCH)),
     st.sampled_from(["cpu", "cu117", "cu118", "cu121", "cu124", "cu126", "cu128", "cu130"]),
 )
 unread_torch = st.builds(
-    lambda major, minor: Package("torch", f"{major}.{minor}.0"), st.integers(1, 4), st.integers(0)
+    lambda major, minor: ResolvedPackage("torch", f"{major}.{minor}.0"),
+    st.integers(1, 4),
+    st.integers(0),
 )
 unknown = st.builds(
-    lambda major, minor: Package("new", "1.0", (f"cuda-toolkit=={major}.{minor}.0",)),
+    lambda major, minor: ResolvedPackage("new", "1.0", (f"cuda-toolkit=={major}.{minor}.0",)),
     st.integers(10, 16),
     st.integers(0, 9),
 )
 companions = st.sampled_from(["torchvision", "vllm", "flash-attn", "xformers", "numpy"]).map(
-    lambda name: Package(name, "1.0")
+    lambda name: ResolvedPackage(name, "1.0")
 )
 packages = st.lists(
     st.one_of(frameworks, local_torch, unread_torch, unknown, companions),
@@ -53,7 +55,7 @@ def floor(cuda_major: int) -> int:
 @settings(deadline=None)
 @given(packages, instances, amis)
 def test_no_decision_has_a_driver_below_the_floor_of_a_cuda(
-    packages: list[Package], instance: str, ami: str
+    packages: list[ResolvedPackage], instance: str, ami: str
 ):
     decision = fit(
         packages, ComputeTarget("server", instance, ami, install_cuda=True), "3.12"
@@ -67,7 +69,7 @@ def test_no_decision_has_a_driver_below_the_floor_of_a_cuda(
 @settings(deadline=None)
 @given(packages, instances, amis)
 def test_no_decision_has_a_torch_without_code_for_the_gpu(
-    packages: list[Package], instance: str, ami: str
+    packages: list[ResolvedPackage], instance: str, ami: str
 ):
     decision = fit(
         packages, ComputeTarget("server", instance, ami, install_cuda=True), "3.12"
@@ -88,7 +90,7 @@ def test_no_decision_has_a_torch_without_code_for_the_gpu(
 @settings(deadline=None)
 @given(packages, amis, st.sampled_from(GRAVITON), st.booleans())
 def test_graviton_is_never_given_x86_nor_cuda(
-    packages: list[Package], ami: str, family: str, install_cuda: bool
+    packages: list[ResolvedPackage], ami: str, family: str, install_cuda: bool
 ):
     target = ComputeTarget("server", f"ml.{family}.xlarge", ami, install_cuda)
     decision = fit(packages, target, "3.12").decision
@@ -102,7 +104,7 @@ def test_graviton_is_never_given_x86_nor_cuda(
 @settings(deadline=None)
 @given(packages, st.sampled_from(["local", "serverless"]))
 def test_nothing_but_a_gpu_instance_gets_an_ami_or_a_cuda_base(
-    packages: list[Package], endpoint_type: str
+    packages: list[ResolvedPackage], endpoint_type: str
 ):
     target = ComputeTarget("local" if endpoint_type == "local" else "serverless")
     decision = fit(packages, target, "3.12").decision
@@ -113,7 +115,7 @@ def test_nothing_but_a_gpu_instance_gets_an_ami_or_a_cuda_base(
 @settings(deadline=None)
 @given(packages, instances, amis, st.booleans())
 def test_there_is_a_decision_or_an_error_and_never_both(
-    packages: list[Package], instance: str, ami: str, install_cuda: bool
+    packages: list[ResolvedPackage], instance: str, ami: str, install_cuda: bool
 ):
     answer = fit(packages, ComputeTarget("server", instance, ami, install_cuda), "3.12")
     assert (answer.decision is None) == any(f.severity == "error" for f in answer.findings)
@@ -122,7 +124,7 @@ def test_there_is_a_decision_or_an_error_and_never_both(
 @settings(deadline=None)
 @given(packages, instances)
 def test_a_base_image_with_cuda_has_the_major_version_of_a_need(
-    packages: list[Package], instance: str
+    packages: list[ResolvedPackage], instance: str
 ):
     decision = fit(packages, ComputeTarget("server", instance, install_cuda=True), "3.12").decision
     if decision is None or decision.base.cuda is None:
@@ -135,7 +137,7 @@ def test_a_base_image_with_cuda_has_the_major_version_of_a_need(
 @settings(deadline=None)
 @given(packages, instances, amis)
 def test_a_replacement_of_torch_exists_on_the_index_it_names(
-    packages: list[Package], instance: str, ami: str
+    packages: list[ResolvedPackage], instance: str, ami: str
 ):
     decision = fit(
         packages, ComputeTarget("server", instance, ami, install_cuda=True), "3.12"
@@ -148,7 +150,7 @@ def test_a_replacement_of_torch_exists_on_the_index_it_names(
             assert replacement.index == facts.TORCH_INDEX + replacement.variant
 
 
-def resolved_again(packages: list[Package], decision: Decision) -> list[Package]:
+def resolved_again(packages: list[ResolvedPackage], decision: Decision) -> list[ResolvedPackage]:
     """The resolution with the decision's replacements made."""
     again = {package.name: package for package in packages}
     for replacement in decision.replacements:
@@ -171,7 +173,7 @@ def resolved_again(packages: list[Package], decision: Decision) -> list[Package]
 @settings(deadline=None)
 @given(packages, instances, amis, st.booleans())
 def test_resolving_what_was_decided_leads_to_the_same_decision(
-    packages: list[Package], instance: str, ami: str, install_cuda: bool
+    packages: list[ResolvedPackage], instance: str, ami: str, install_cuda: bool
 ):
     target = ComputeTarget("server", instance, ami, install_cuda)
     first = fit(packages, target, "3.12").decision

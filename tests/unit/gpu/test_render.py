@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sageturner_magic.aws.endpoints.limits import instance_types
-from sageturner_magic.gpu import ComputeTarget, catalogue, choices, doctor_table
+from sageturner_magic.gpu import ComputeTarget, catalogue, doctor_table, instance_fits
 from tests.unit.gpu.wheels import wheel
 
 TARGET = ComputeTarget("server", install_cuda=True)
@@ -11,7 +11,7 @@ TARGET = ComputeTarget("server", install_cuda=True)
 
 def test_the_form_hears_which_instances_fit_and_why_others_do_not():
     types = ("ml.g5.xlarge", "ml.p3.2xlarge", "ml.inf2.xlarge")
-    found = choices([wheel("torch", "2.15.0")], TARGET, "3.11", types)
+    found = instance_fits([wheel("torch", "2.15.0")], TARGET, "3.11", types)
     assert [(choice.instance_type, choice.fits) for choice in found] == [
         ("ml.g5.xlarge", True),
         ("ml.p3.2xlarge", False),
@@ -26,7 +26,7 @@ def test_the_form_hears_which_instances_fit_and_why_others_do_not():
 
 
 def test_the_form_hears_doubts_about_an_instance_that_may_fit():
-    (choice,) = choices([wheel("torch", "2.15.0")], TARGET, "3.11", ["ml.p6-b200.48xlarge"])
+    (choice,) = instance_fits([wheel("torch", "2.15.0")], TARGET, "3.11", ["ml.p6-b200.48xlarge"])
     assert choice.fits
     assert "It is not known whether torch 2.15 runs" in choice.why
 

@@ -9,7 +9,7 @@ from typing import Any
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from sageturner_magic.gpu import Package
+from sageturner_magic.gpu import ResolvedPackage
 
 FACTS: list[dict[str, Any]] = json.loads(
     Path(__file__).with_name("wheels.json").read_text(encoding="utf-8")
@@ -18,9 +18,11 @@ FACTS: list[dict[str, Any]] = json.loads(
 _REQUIRES = {(canonicalize_name(fact["name"]), fact["version"]): fact["requires"] for fact in FACTS}
 
 
-def wheel(name: str, version: str, **more: Any) -> Package:
+def wheel(name: str, version: str, **more: Any) -> ResolvedPackage:
     """A package as it would be resolved, with the metadata of the real wheel."""
-    return Package(name, version, tuple(_REQUIRES[canonicalize_name(name), version]), **more)
+    return ResolvedPackage(
+        name, version, tuple(_REQUIRES[canonicalize_name(name), version]), **more
+    )
 
 
 def versions(name: str) -> list[str]:

@@ -54,7 +54,7 @@ def test_the_dockerfile_is_the_one_that_was_agreed_on(
 ) -> None:
     monkeypatch.setattr(dockerfile, "__version__", "1.2.3")
     golden = GOLDEN / f"{case}.Dockerfile"
-    text = dockerfile.render(CASES[case])
+    text = dockerfile.render_dockerfile(CASES[case])
     if os.environ.get("SAGETURNER_UPDATE_GOLDEN"):
         golden.write_text(text)
     assert text == golden.read_text(), "SAGETURNER_UPDATE_GOLDEN=1 writes the golden files anew"
@@ -65,22 +65,22 @@ def test_the_dockerfile_is_the_one_that_was_agreed_on(
 )
 def test_what_is_no_system_package_cannot_reach_the_shell(name: str) -> None:
     with pytest.raises(ImageError, match=r"system_packages\[1\]"):
-        dockerfile.render(spec(system_packages=("curl", name)))
+        dockerfile.render_dockerfile(spec(system_packages=("curl", name)))
 
 
 @pytest.mark.parametrize("name", ["python:3.12\nRUN id", "--platform=x", "a b"])
 def test_what_is_no_image_name_cannot_reach_the_dockerfile(name: str) -> None:
     with pytest.raises(ImageError, match="base_image"):
-        dockerfile.render(spec(base_image=name))
+        dockerfile.render_dockerfile(spec(base_image=name))
 
 
 def test_a_value_of_several_lines_cannot_reach_the_dockerfile() -> None:
     with pytest.raises(ImageError, match="several lines"):
-        dockerfile.render(spec(environment={"X": "a\nRUN id"}))
+        dockerfile.render_dockerfile(spec(environment={"X": "a\nRUN id"}))
 
 
 def layers_before_the_code(given: BuildSpec) -> str:
-    return dockerfile.render(given).partition("COPY program")[0]
+    return dockerfile.render_dockerfile(given).partition("COPY program")[0]
 
 
 def test_a_change_of_code_leaves_everything_before_it() -> None:

@@ -8,7 +8,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from sageturner_magic.errors import CaptureError
-from sageturner_magic.notebook.session import Session
+from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.notebook.settings import Settings
 
 Run = Callable[[str], None]
@@ -22,8 +22,8 @@ def shell() -> InteractiveShell:
 
 
 @pytest.fixture
-def session(shell: InteractiveShell) -> Session:
-    session = Session(shell, Settings(), show_form=print)
+def session(shell: InteractiveShell) -> NotebookSession:
+    session = NotebookSession(shell, Settings(), show_form=print)
     shell.events.register("pre_run_cell", session.begin)
     shell.events.register("post_run_cell", session.record)
     return session
@@ -37,7 +37,7 @@ def run(shell: InteractiveShell) -> Run:
     return run
 
 
-def source_of(session: Session, load: str) -> str:
+def source_of(session: NotebookSession, load: str) -> str:
     session.capture("load", "", f"def load():\n    return {load}\n")
     session.capture("predict", "", "def predict(model, request):\n    return model\n")
     return session.notebook.module("digits").source

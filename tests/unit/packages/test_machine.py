@@ -6,13 +6,13 @@ import pytest
 
 from sageturner_magic.packages import machine
 from sageturner_magic.packages.machine import with_machine_settings
-from sageturner_magic.packages.pip_arguments import PipArguments, parse
+from sageturner_magic.packages.pip_arguments import PipArguments, parse_pip_arguments
 from sageturner_magic.packages.urls import Credentials, Location
 
 
 def test_pips_settings_are_added_after_what_the_user_asks_for(tmp_path: Path) -> None:
     (tmp_path / "limits.txt").write_text("torch<3\n")
-    arguments = parse(["--extra-index-url https://example.org/mine six"], tmp_path)
+    arguments = parse_pip_arguments(["--extra-index-url https://example.org/mine six"], tmp_path)
     found = with_machine_settings(
         arguments,
         {
@@ -37,7 +37,7 @@ def test_pips_settings_are_added_after_what_the_user_asks_for(tmp_path: Path) ->
 
 
 def test_the_users_own_index_replaces_the_machines() -> None:
-    arguments = parse(["--index-url https://example.org/mine six"], Path())
+    arguments = parse_pip_arguments(["--index-url https://example.org/mine six"], Path())
     settings = {"index-url": "https://mirror.example.org/simple"}
     assert with_machine_settings(arguments, settings, {}).index == Location(
         "https://example.org/mine"

@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.urls import Location
 
 
 def requirements(*entries: str, folder: Path = Path()) -> list[str]:
-    return list(parse(entries, folder).requirements)
+    return list(parse_pip_arguments(entries, folder).requirements)
 
 
 def test_the_originals_examples_are_understood() -> None:
-    arguments = parse(
+    arguments = parse_pip_arguments(
         ["--extra-index-url https://example.org/whl/cpu transformers[torch]", "pillow"], Path()
     )
     assert arguments.requirements == ("transformers[torch]", "pillow")
@@ -51,7 +51,9 @@ def test_options_take_their_value_in_every_way_that_pip_knows() -> None:
         "-ihttps://example.org/simple",
         "'--index-url=https://example.org/simple'",
     ):
-        assert parse([entry], Path()).index == Location("https://example.org/simple"), entry
+        assert parse_pip_arguments([entry], Path()).index == Location(
+            "https://example.org/simple"
+        ), entry
 
 
 def test_a_requirements_file_is_read_with_what_it_includes(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_a_requirements_file_is_read_with_what_it_includes(tmp_path: Path) -> No
     )
     (tmp_path / "more/rest.txt").write_text("six\n")
     (tmp_path / "limits.txt").write_text("six<2\n")
-    arguments = parse(["-r requirements.txt", "pillow"], tmp_path)
+    arguments = parse_pip_arguments(["-r requirements.txt", "pillow"], tmp_path)
     assert arguments.requirements == ("numpy>=2", "six", "pillow")
     assert arguments.constraints == ("six<2",)
     assert arguments.hashes == {"numpy>=2": ("sha256:aa", "sha256:bb")}
@@ -76,20 +78,20 @@ def test_a_requirements_file_is_read_with_what_it_includes(tmp_path: Path) -> No
 def test_local_wheels_and_projects_are_relative_to_the_folder(tmp_path: Path) -> None:
     (tmp_path / "x-1-py3-none-any.whl").touch()
     (tmp_path / "project").mkdir()
-    arguments = parse(["x-1-py3-none-any.whl", "-e ./project"], tmp_path)
+    arguments = parse_pip_arguments(["x-1-py3-none-any.whl", "-e ./project"], tmp_path)
     assert arguments.paths == (tmp_path / "x-1-py3-none-any.whl", tmp_path / "project")
 
 
 def test_a_variable_is_replaced_as_pip_does_in_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "s3cret")
-    (index,) = parse(
+    (index,) = parse_pip_arguments(
         ["--extra-index-url https://bob:${TOKEN}@example.org/simple"], Path()
     ).locations
     assert index.authenticated() == "https://bob:s3cret@example.org/simple"
 
 
 def test_credentials_never_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = parse(
+    arguments = parse_pip_arguments(
         [
             "--index-url https://bob:s3cret@example.org/simple",
             "x @ https://bob:s3cret@example.org/x-1-py3-none-any.whl",
@@ -101,7 +103,7 @@ def test_credentials_never_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "bob" not in repr(arguments)
     monkeypatch.delenv("NOT_SET", raising=False)
     with pytest.raises(ImageError) as caught:
-        parse(["--frobnicate https://bob:s3cret@example.org ${NOT_SET}"], Path())
+        parse_pip_arguments(["--frobnicate https://bob:s3cret@example.org ${NOT_SET}"], Path())
     assert "s3cret" not in caught.value.report()
 
 
@@ -120,14 +122,14 @@ def test_credentials_never_show(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_not_understood_is_named_with_its_entry(entry: str, part: str) -> None:
     with pytest.raises(ImageError) as caught:
-        parse(["six", entry], Path())
+        parse_pip_arguments(["six", entry], Path())
     assert part in str(caught.value)
     assert "python_packages[1]" in str(caught.value)
 
 
 def test_all_entries_that_are_wrong_are_named_at_once() -> None:
     with pytest.raises(ImageError) as caught:
-        parse(["--bad", "six", "--worse"], Path())
+        parse_pip_arguments(["--bad", "six", "--worse"], Path())
     assert [finding.where for finding in caught.value.findings] == [
         "python_packages[0]",
         "python_packages[2]",
@@ -137,7 +139,7 @@ def test_all_entries_that_are_wrong_are_named_at_once() -> None:
 def test_a_file_that_includes_itself_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("-r a.txt\n")
     with pytest.raises(ImageError, match="includes itself"):
-        parse(["-r a.txt"], tmp_path)
+        parse_pip_arguments(["-r a.txt"], tmp_path)
 
 
 names = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,4})?", fullmatch=True)
@@ -157,6 +159,6 @@ def test_any_requirements_on_one_line_come_out_one_by_one(wanted: list[str]) -> 
 @given(st.text(max_size=60))
 def test_any_text_is_understood_or_refused_by_name(text: str) -> None:
     try:
-        parse([text], Path("/nowhere"))
+        parse_pip_arguments([text], Path("/nowhere"))
     except ImageError as error:
         assert error.findings[0].where.startswith("python_packages[0]")

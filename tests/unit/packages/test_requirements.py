@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Package, Requirements, Target
 from sageturner_magic.packages.resolution import MAX_AGE, SERVER_PACKAGES, resolve, server_arguments
 from sageturner_magic.packages.urls import Credentials
@@ -33,7 +33,7 @@ def wheels(tmp_path: Path) -> Path:
 
 
 def lock(folder: Path, *entries: str, target: Target = TARGET) -> Requirements:
-    arguments = parse(["--no-index --find-links wheels", *entries], folder)
+    arguments = parse_pip_arguments(["--no-index --find-links wheels", *entries], folder)
     return resolve(arguments, target, Recorder(), folder / "cache")
 
 
@@ -176,7 +176,7 @@ def test_credentials_are_in_no_text_of_the_answer() -> None:
 
 
 def test_nothing_asked_is_nothing_installed(tmp_path: Path) -> None:
-    assert resolve(parse([], tmp_path), TARGET, Recorder(), tmp_path).text() == ""
+    assert resolve(parse_pip_arguments([], tmp_path), TARGET, Recorder(), tmp_path).text() == ""
 
 
 def test_the_servers_packages_are_bounded_by_the_packages_own_metadata() -> None:

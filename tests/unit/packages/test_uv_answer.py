@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.packages.pip_arguments import parse
+from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Requirements, Target
 from sageturner_magic.packages.uv_answer import read_answer
 
@@ -45,7 +45,7 @@ small==1.5
 
 
 def read(folder: Path, *entries: str) -> Requirements:
-    return read_answer(LOCK, NOTES, parse(entries, folder), Target("3.12"))
+    return read_answer(LOCK, NOTES, parse_pip_arguments(entries, folder), Target("3.12"))
 
 
 @pytest.fixture(autouse=True)
