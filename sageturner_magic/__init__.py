@@ -12,11 +12,11 @@ from sageturner_magic._version import __version__ as __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from sageturner_magic.deployment.run import DeploymentHandle as DeploymentHandle
-    from sageturner_magic.endpoints.endpoint import Endpoint as Endpoint
-    from sageturner_magic.endpoints.measured.load_result import LoadTest as LoadTest
-    from sageturner_magic.endpoints.prediction import Prediction as Prediction
-    from sageturner_magic.endpoints.prediction import PredictionStream as PredictionStream
+    from sageturner_magic.deployment import DeploymentHandle as DeploymentHandle
+    from sageturner_magic.endpoints import Endpoint as Endpoint
+    from sageturner_magic.endpoints import Prediction as Prediction
+    from sageturner_magic.endpoints import PredictionStream as PredictionStream
+    from sageturner_magic.endpoints.measured import LoadTest as LoadTest
     from sageturner_magic.errors import SageturnerError as SageturnerError
 
 _OTHERS = {
@@ -26,14 +26,14 @@ _OTHERS = {
     "Prediction": "sageturner_magic.endpoints.prediction:Prediction",
     "PredictionStream": "sageturner_magic.endpoints.prediction:PredictionStream",
     "SageturnerError": "sageturner_magic.errors:SageturnerError",
-    "invoke_stream": "sageturner_magic.verbs.endpoints:invoke_stream",
-    "start_deployment": "sageturner_magic.verbs.deploying:start_deployment",
+    "invoke_stream": "sageturner_magic.verbs:invoke_stream",
+    "start_deployment": "sageturner_magic.verbs:start_deployment",
 }
 """Public name -> path of what is public beside a function for each verb."""
 
 
 def _public() -> dict[str, str]:
-    from sageturner_magic.verbs.table import PUBLIC
+    from sageturner_magic.verbs import PUBLIC
 
     return {**PUBLIC, **_OTHERS}
 
@@ -56,13 +56,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Register the magics: called by `%load_ext sageturner_magic`."""
-    from sageturner_magic.notebook.extension import load
+    from sageturner_magic.notebook import load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Take everything out again: called by `%unload_ext sageturner_magic`."""
-    from sageturner_magic.notebook.extension import unload
+    from sageturner_magic.notebook import unload
 
     unload(shell)

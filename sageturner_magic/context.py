@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from sageturner_magic.aws.session import AwsSession
-    from sageturner_magic.capture.notebook import Notebook
+    from sageturner_magic.aws import AwsSession
+    from sageturner_magic.capture import Notebook
 
 
 class NotebookContext(Protocol):
@@ -67,7 +67,7 @@ class AwsOptions:
     def open(self) -> AwsSession:
         """A session with them. Raises AwsError when there are no credentials or no region."""
         # Loading the extension must not import boto3.
-        from sageturner_magic.aws.session import open_session
+        from sageturner_magic.aws import open_session
 
         notebook = current_notebook()
         return open_session(

@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Literal
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.syntax.scopes import names_of
-from sageturner_magic.capture.syntax.trees import FUNCTIONS, Function
+from sageturner_magic.capture.syntax import FUNCTIONS, Function, names_of
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.values import ENDPOINT_NAME, nearest_endpoint_name
 

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from sageturner_magic.capture.checks import check_functions, raise_for, syntax_finding
-from sageturner_magic.capture.syntax.scopes import names_of
-from sageturner_magic.capture.syntax.trees import FUNCTIONS
+from sageturner_magic.capture.syntax import FUNCTIONS, names_of
 from sageturner_magic.errors import CaptureError, Finding
-from sageturner_magic.packages.needed.imports import imported_names
+from sageturner_magic.packages.needed import imported_names
 from sageturner_magic.values import CapturedModule, SourceFile
 
 MODULE = "sageturner.py"

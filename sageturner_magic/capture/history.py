@@ -9,11 +9,18 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.syntax.safety import CALLABLE, CHANGING_METHODS, RECORD
-from sageturner_magic.capture.syntax.scopes import ScopeNames, names_of
-from sageturner_magic.capture.syntax.statements import Statement, statements_of
-from sageturner_magic.capture.syntax.trees import FUNCTIONS, walk
-from sageturner_magic.packages.needed.imports import Import, imported_names
+from sageturner_magic.capture.syntax import (
+    CALLABLE,
+    CHANGING_METHODS,
+    FUNCTIONS,
+    RECORD,
+    ScopeNames,
+    Statement,
+    names_of,
+    statements_of,
+    walk,
+)
+from sageturner_magic.packages.needed import Import, imported_names
 
 
 class RunOrigin(Enum):

@@ -88,7 +88,7 @@ class Notebook:
         """What can be said of a cell before it runs. Raises CaptureError with every finding."""
         from sageturner_magic.capture.checks import check_cell, raise_for
         from sageturner_magic.capture.history import RunOrigin
-        from sageturner_magic.capture.slicing.slice import last_imports
+        from sageturner_magic.capture.slicing import last_imports
 
         runs = self._since_loaded(lambda cell: RunOrigin.OTHER)
         raise_for(check_cell(role, cell, last_imports(runs)))
@@ -158,8 +158,8 @@ class Notebook:
         from sageturner_magic.capture.checks import raise_for
         from sageturner_magic.capture.secrets import secret_findings
         from sageturner_magic.capture.sibling_modules import local_modules
-        from sageturner_magic.capture.slicing.slice import slice_of
-        from sageturner_magic.capture.syntax.rendering import render_module
+        from sageturner_magic.capture.slicing import slice_of
+        from sageturner_magic.capture.syntax import render_module
 
         halves = self._captured[self.capture_name(name)]
         chosen = slice_of(halves, self._runs(halves), self._namespace)

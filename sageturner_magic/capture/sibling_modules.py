@@ -12,11 +12,10 @@ from functools import cache
 from pathlib import Path
 
 from sageturner_magic.capture.secrets import secret_findings
-from sageturner_magic.capture.slicing.liveness import definition_is
-from sageturner_magic.capture.syntax.trees import FUNCTIONS
+from sageturner_magic.capture.slicing import definition_is
+from sageturner_magic.capture.syntax import FUNCTIONS
 from sageturner_magic.errors import Finding
-from sageturner_magic.packages.needed.distributions import providers
-from sageturner_magic.packages.needed.imports import imported_names
+from sageturner_magic.packages.needed import imported_names, providers
 from sageturner_magic.values import SourceFile
 
 

@@ -13,8 +13,7 @@ from sageturner_magic._version import __version__
 from sageturner_magic.cli.commands import PROG, run_verb
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
 from sageturner_magic.text import visible
-from sageturner_magic.verbs.arguments import HelpShown
-from sageturner_magic.verbs.table import overview, parse, verb_of
+from sageturner_magic.verbs import HelpShown, overview, parse, verb_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except Exception as error:
-        from sageturner_magic.deployment.run import unexpected
+        from sageturner_magic.deployment import unexpected
 
         return _fail(unexpected(error))
     return 0

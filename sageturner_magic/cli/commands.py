@@ -19,19 +19,14 @@ from sageturner_magic.errors import (
     SageturnerError,
     UsageError,
 )
-from sageturner_magic.rendering.registry import json_of, registered, text_of
-from sageturner_magic.verbs.arguments import is_name
-from sageturner_magic.verbs.verb import Verb, bound
+from sageturner_magic.rendering import json_of, registered, text_of
+from sageturner_magic.verbs import Verb, bound, is_name
 
 if TYPE_CHECKING:
-    from sageturner_magic.deployment.events import Deployment
-    from sageturner_magic.deployment.run import DeploymentHandle
-    from sageturner_magic.deployment.trial_handle import TrialHandle
-    from sageturner_magic.endpoints.endpoint import Listing
-    from sageturner_magic.endpoints.measured.load_result import LoadTest
-    from sageturner_magic.endpoints.measured.load_run import LoadRun
-    from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
-    from sageturner_magic.verbs.account import PlannedRemoval
+    from sageturner_magic.deployment import Deployment, DeploymentHandle, TrialHandle
+    from sageturner_magic.endpoints import Listing, Prediction, PredictionStream
+    from sageturner_magic.endpoints.measured import LoadRun, LoadTest
+    from sageturner_magic.verbs import PlannedRemoval
 
 PROG = "sageturner"
 
@@ -42,7 +37,7 @@ def run_verb(verb: Verb, values: SimpleNamespace) -> None:
     Raises:
         SageturnerError: What went wrong.
     """
-    from sageturner_magic.rendering.terminal import PlainLines
+    from sageturner_magic.rendering import PlainLines
 
     if getattr(values, "no_wait", False):
         raise UsageError(
@@ -81,30 +76,30 @@ def _payload(verb: Verb, values: SimpleNamespace) -> dict[str, Any]:
 
 
 def _follow(handle: DeploymentHandle | TrialHandle, values: SimpleNamespace) -> Any:
-    from sageturner_magic.rendering import terminal
+    from sageturner_magic import rendering
 
     if values.lines is None:
-        terminal.follow_deployment(handle)
+        rendering.follow_deployment(handle)
     else:
         handle.watch(lambda: None)
     return handle.result()
 
 
 def _follow_load_test(load: LoadRun, values: SimpleNamespace) -> LoadTest:
-    from sageturner_magic.rendering import terminal
+    from sageturner_magic import rendering
 
     if values.lines is None:
-        terminal.follow_load_test(load)
+        rendering.follow_load_test(load)
     else:
         load.watch(lambda: None)
     return load.result()
 
 
 def _follow_stream(stream: PredictionStream, values: SimpleNamespace) -> None:
-    from sageturner_magic.rendering import responses, terminal
+    from sageturner_magic import rendering
 
-    whole = terminal.write_stream(stream, as_json=values.json)
-    terminal.say(responses.prediction_summary(whole), sys.stderr)
+    whole = rendering.write_stream(stream, as_json=values.json)
+    rendering.say(rendering.prediction_summary(whole), sys.stderr)
 
 
 def _remove(removal: PlannedRemoval, values: SimpleNamespace) -> PlannedRemoval:
@@ -124,12 +119,12 @@ def _remove(removal: PlannedRemoval, values: SimpleNamespace) -> PlannedRemoval:
 
 def _lines(lines: Iterator[str], values: SimpleNamespace) -> list[str] | None:
     """Write lines as they come; as JSON in a list, or one by one where there is no end to them."""
-    from sageturner_magic.rendering import terminal
+    from sageturner_magic import rendering
 
     if values.json and not values.runs:
         return [*lines]
     for line in lines:
-        terminal.say(json.dumps(line, ensure_ascii=False) if values.json else line)
+        rendering.say(json.dumps(line, ensure_ascii=False) if values.json else line)
     return None
 
 
@@ -146,42 +141,40 @@ FOLLOW: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
 
 
 def _write(result: object, values: SimpleNamespace) -> None:
-    from sageturner_magic.rendering import terminal
+    from sageturner_magic import rendering
 
     if values.json:
         print(json_of(result))
     elif text := text_of(result):
-        terminal.say(text, end="" if text.endswith("\n") else "\n")
+        rendering.say(text, end="" if text.endswith("\n") else "\n")
 
 
 def _write_deployment(deployment: Deployment, values: SimpleNamespace) -> None:
-    from sageturner_magic.rendering import deployments, terminal
-    from sageturner_magic.verbs import account
+    from sageturner_magic import rendering, verbs
 
     serves = deployment.endpoint_type == "local" and not values.detach
     try:
         _write(deployment, values)
-        if not values.json and (command := deployments.invoke_command(deployment)):
-            terminal.say(f"Try: {command}", sys.stderr)
+        if not values.json and (command := rendering.invoke_command(deployment)):
+            rendering.say(f"Try: {command}", sys.stderr)
         if serves:
             _serve(deployment.name)
     except KeyboardInterrupt:
         # Before it has been deployed an interrupt cancels; this one ends what serves.
         if not serves:
             raise
-        account.delete(deployment.name)
+        verbs.delete(deployment.name)
 
 
 def _serve(name: str) -> None:
     """Show the endpoint's log until its server ends."""
-    from sageturner_magic.rendering import terminal
-    from sageturner_magic.verbs import endpoints
+    from sageturner_magic import rendering, verbs
 
     # A pipe would keep the endpoint's address to itself for as long as it serves.
     sys.stdout.flush()
     print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
-    for line in endpoints.follow_logs(name):
-        terminal.say(line, sys.stderr)
+    for line in verbs.follow_logs(name):
+        rendering.say(line, sys.stderr)
     raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
 
 
@@ -192,7 +185,7 @@ def _write_listing(listing: Listing, values: SimpleNamespace) -> None:
 
 
 def _write_prediction(prediction: Prediction, values: SimpleNamespace) -> None:
-    from sageturner_magic.rendering import responses, terminal
+    from sageturner_magic import rendering
 
     if values.json:
         _write(prediction, values)
@@ -200,8 +193,8 @@ def _write_prediction(prediction: Prediction, values: SimpleNamespace) -> None:
     if isinstance(prediction.value, bytes):
         sys.stdout.buffer.write(prediction.body)
     else:
-        terminal.say(responses.value_text(prediction.value))
-    terminal.say(responses.prediction_summary(prediction), sys.stderr)
+        rendering.say(rendering.value_text(prediction.value))
+    rendering.say(rendering.prediction_summary(prediction), sys.stderr)
 
 
 def _write_load_test(test: LoadTest, values: SimpleNamespace) -> None:

@@ -39,7 +39,7 @@ def payload_of(values: SimpleNamespace) -> dict[str, Any]:
 
 
 def _file(path: str, content_type: str | None) -> dict[str, Any]:
-    from sageturner_magic.endpoints.payload import read_payload
+    from sageturner_magic.endpoints import read_payload
 
     data, media_type = read_payload(path, content_type)
     return {"payload": data, "content_type": media_type}

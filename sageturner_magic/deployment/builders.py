@@ -6,13 +6,12 @@ Used by the plans. `image/builders.py` knows the builders; this module adds what
 from __future__ import annotations
 
 from sageturner_magic.deployment.request import DeployRequest
-from sageturner_magic.endpoints.container import sandbox
-from sageturner_magic.endpoints.container.runner import local_engine
+from sageturner_magic.endpoints import container
+from sageturner_magic.endpoints.container import local_engine
 from sageturner_magic.errors import EndpointError, Finding
-from sageturner_magic.image.builders import ChosenBuilder, choose
-from sageturner_magic.image.docker.builder import DockerBuilder
-from sageturner_magic.image.layers.builder import LayersBuilder
-from sageturner_magic.image.spec import Spec
+from sageturner_magic.image import ChosenBuilder, Spec, choose
+from sageturner_magic.image.docker import DockerBuilder
+from sageturner_magic.image.layers import LayersBuilder
 from sageturner_magic.values import Reporter
 
 
@@ -47,22 +46,22 @@ def builder_to_run(request: DeployRequest) -> ChosenBuilder:
                 raise
             missing = error.findings
     try:
-        sandbox.require_sandbox()
+        container.require_sandbox()
     except EndpointError as error:
         raise EndpointError.of([*missing, *error.findings]) from None
     reason = "no Docker engine answers" if missing else "`builder: layers` asks for it"
-    return ChosenBuilder(LayersBuilder(), sandbox.sandbox_architecture(), reason)
+    return ChosenBuilder(LayersBuilder(), container.sandbox_architecture(), reason)
 
 
 def untried(chosen: ChosenBuilder) -> tuple[Finding, ...]:
     """A note with the reason, if this machine cannot try the image before the push."""
     if chosen.builder.needs_engine:
         return ()
-    if chosen.architecture != sandbox.sandbox_architecture():
+    if chosen.architecture != container.sandbox_architecture():
         why = f"it is for {chosen.architecture} and this machine is not"
     else:
         try:
-            sandbox.require_sandbox()
+            container.require_sandbox()
             return ()
         except EndpointError as error:
             why = error.findings[0].why

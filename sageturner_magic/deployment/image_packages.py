@@ -15,13 +15,10 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from sageturner_magic import packages
 from sageturner_magic.errors import CaptureError, ImageError
-from sageturner_magic.packages import machine
-from sageturner_magic.packages.needed.distributions import by_conda
-from sageturner_magic.packages.pip_arguments import PipArguments
-from sageturner_magic.packages.requirements import Requirements, Target
-from sageturner_magic.packages.resolution import resolve
-from sageturner_magic.packages.source_builds import SourceBuilder
+from sageturner_magic.packages import PipArguments, Requirements, SourceBuilder, Target, resolve
+from sageturner_magic.packages.needed import by_conda
 from sageturner_magic.values import Reporter
 
 PYTORCH = "download.pytorch.org"
@@ -45,11 +42,11 @@ def portable_lines(lines: tuple[str, ...], folder: Path, reporter: Reporter) -> 
         if len(words) > 1 or not path.is_absolute():
             found.append(line)
             continue
-        settings = machine.pip_configuration()
-        arguments = machine.with_machine_settings(PipArguments(), settings, os.environ)
+        settings = packages.pip_configuration()
+        arguments = packages.with_machine_settings(PipArguments(), settings, os.environ)
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory() as store:
-            environment = machine.resolver_environment(settings)
+            environment = packages.resolver_environment(settings)
             wheel = SourceBuilder(Path(store), environment, reporter).wheel(path, arguments)
             shutil.copyfile(wheel, folder / wheel.name)
         found.append(f"./{folder.name}/{wheel.name}")

@@ -12,14 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sageturner_magic.capture.artefact.prepare import prepare_artefact
+from sageturner_magic.capture.artefact import prepare_artefact
 from sageturner_magic.config import Config
 from sageturner_magic.deployment.image_packages import resolved
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
-from sageturner_magic.deployment.trial.process import check_module
-from sageturner_magic.packages.needed.needed import NeededPackage, needed_packages
-from sageturner_magic.packages.pip_arguments import PipArguments, parse_pip_arguments
-from sageturner_magic.packages.requirements import Requirements, Target
+from sageturner_magic.deployment.trial import check_module
+from sageturner_magic.packages import PipArguments, Requirements, Target, parse_pip_arguments
+from sageturner_magic.packages.needed import NeededPackage, needed_packages
 from sageturner_magic.values import THIS_PYTHON, Artefact, CapturedModule, Reporter
 
 DEFAULT_PYTHON = "3.12"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.errors import Finding
-from sageturner_magic.image.layers.maker import PlannedLayer
-from sageturner_magic.packages.requirements import Requirements
+from sageturner_magic.image.layers import PlannedLayer
+from sageturner_magic.packages import Requirements
 from sageturner_magic.values import EndpointType, Reporter
 
 

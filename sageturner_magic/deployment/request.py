@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
-from sageturner_magic.capture.code_folder import from_folder
-from sageturner_magic.capture.notebook import Notebook
+from sageturner_magic.capture import Notebook, from_folder
 from sageturner_magic.config import Config
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError

@@ -25,8 +25,8 @@ from sageturner_magic.config import SERVERLESS_MEMORY, Config
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done
 from sageturner_magic.deployment.request import Collector, DeployRequest
-from sageturner_magic.deployment.trial.process import Limits, Trial, try_module
-from sageturner_magic.endpoints.payload import decode
+from sageturner_magic.deployment.trial import Limits, Trial, try_module
+from sageturner_magic.endpoints import decode
 from sageturner_magic.errors import Finding
 from sageturner_magic.text import brief, duration, size
 from sageturner_magic.values import MODEL_DIR, THIS_PYTHON, CapturedModule, Reporter, Request

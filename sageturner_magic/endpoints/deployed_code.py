@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sageturner_magic.aws import ecr
-from sageturner_magic.aws.endpoints.endpoint import find_version, our_endpoint
+from sageturner_magic import aws
+from sageturner_magic.aws.endpoints import find_version, our_endpoint
 from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.errors import AwsError, EndpointError
-from sageturner_magic.image.registry.contents import read_file
-from sageturner_magic.image.spec import Destination
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.image import Destination
+from sageturner_magic.image.registry import read_file
+from sageturner_magic.packages import Credentials
 from sageturner_magic.values import CapturedModule
 
 PROGRAM = "/opt/program/sageturner.py"
@@ -75,7 +75,7 @@ def _of_image(target: SageMakerEndpoints, name: str) -> str:
             where=f"endpoint {name}",
             do="deploy it again",
         )
-    tokens = ecr.EcrCredentials(target.session)
+    tokens = aws.EcrCredentials(target.session)
 
     def credentials() -> Credentials:
         given = tokens.get()

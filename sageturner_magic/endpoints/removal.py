@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sageturner_magic.aws import ecr
-from sageturner_magic.aws.account import roles
-from sageturner_magic.aws.ecr import StoredImage
-from sageturner_magic.aws.endpoints import logs
-from sageturner_magic.aws.endpoints.endpoint import (
+from sageturner_magic import aws
+from sageturner_magic.aws import TAG_CREATED_BY, AwsSession, Names, StoredImage, own_tags, storage
+from sageturner_magic.aws import account as aws_account
+from sageturner_magic.aws import endpoints as aws_endpoints
+from sageturner_magic.aws.endpoints import (
     EndpointState,
     EndpointVersion,
     busy,
@@ -20,20 +20,16 @@ from sageturner_magic.aws.endpoints.endpoint import (
     list_endpoints,
     list_versions,
     ours,
+    wait_until_gone,
 )
-from sageturner_magic.aws.endpoints.rollout import wait_until_gone
-from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags
-from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.storage import s3
-from sageturner_magic.aws.storage.bucket import bucket_region, delete_bucket
-from sageturner_magic.aws.storage.s3 import StoredArtefact
+from sageturner_magic.aws.storage import StoredArtefact, bucket_region, delete_bucket
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.text import size
 
 ORPHAN_AGE_S = 24 * 3600.0
 """What is younger may belong to a deployment that is under way."""
 
-_STORED = re.compile(rf"s3://(?P<bucket>[^/]+)/{s3.ARTEFACTS}[0-9a-f]{{64}}/")
+_STORED = re.compile(rf"s3://(?P<bucket>[^/]+)/{storage.ARTEFACTS}[0-9a-f]{{64}}/")
 _PUSHED = re.compile(r"[^/]+/(?P<repository>.+)@sha256:")
 
 Say = Callable[[str], None]
@@ -193,23 +189,23 @@ def remove(session: AwsSession, removal: Removal, say: Say) -> None:
         delete_version(session, version)
         say(f"deleted model and endpoint config {version.resource}")
     if removal.images:
-        ecr.delete_images(session, removal.names, [image.digest for image in removal.images])
+        aws.delete_images(session, removal.names, [image.digest for image in removal.images])
         say(f"deleted {len(removal.images)} images")
     for artefact in removal.artefacts:
-        s3.delete_artefact(session, removal.names, artefact.digest)
+        storage.delete_artefact(session, removal.names, artefact.digest)
         say(f"deleted artefact {artefact.digest[:12]}")
 
 
 def _images(session: AwsSession, names: Names) -> tuple[StoredImage, ...]:
-    repository = ecr.find_repository(session, names)
+    repository = aws.find_repository(session, names)
     # Only in a repository of ours is every image ours.
-    return ecr.list_images(session, names) if repository and repository.ours else ()
+    return aws.list_images(session, names) if repository and repository.ours else ()
 
 
 def _artefacts(session: AwsSession, names: Names) -> tuple[StoredArtefact, ...]:
     if bucket_region(session, names) is None:
         return ()
-    return s3.list_artefacts(session, names)
+    return storage.list_artefacts(session, names)
 
 
 # --- tearing down an account --------------------------------------------------------------
@@ -236,7 +232,7 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
             where=f"account {names.account}, {names.region}",
             do="delete them first, with `sageturner delete NAME`",
         )
-    groups = logs.our_log_groups(session)
+    groups = aws_endpoints.our_log_groups(session)
     versions = list_versions(session)
     return Teardown(
         (
@@ -256,11 +252,11 @@ def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -
         delete_version(session, version)
         say(f"deleted model and endpoint config {version.resource}")
     for group in teardown.groups:
-        logs.delete_log_group(session, group)
+        aws_endpoints.delete_log_group(session, group)
         say(f"deleted log group {group}")
     for line in (
-        *ecr.delete_repository(session, names),
+        *aws.delete_repository(session, names),
         *delete_bucket(session, names),
-        *roles.delete_role(session, names),
+        *aws_account.delete_role(session, names),
     ):
         say(line)

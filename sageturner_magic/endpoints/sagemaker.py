@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from sageturner_magic.aws.account import pricing
-from sageturner_magic.aws.endpoints import logs, metrics, runtime
-from sageturner_magic.aws.endpoints.endpoint import (
+from sageturner_magic.aws import AwsSession, log_group
+from sageturner_magic.aws import account as aws_account
+from sageturner_magic.aws import (
+    endpoints as aws_endpoints,
+)
+from sageturner_magic.aws.endpoints import (
     EndpointState,
     EndpointVersion,
     delete_endpoint,
@@ -17,8 +20,6 @@ from sageturner_magic.aws.endpoints.endpoint import (
     list_endpoints,
     our_endpoint,
 )
-from sageturner_magic.aws.names import log_group
-from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Server
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.payload import JSON
@@ -60,16 +61,16 @@ class SageMakerEndpoints:
     def _cost(self, version: EndpointVersion | None) -> float | None:
         if version is None or version.compute is None:
             return None
-        return pricing.hourly(self.session, version.compute)
+        return aws_account.hourly(self.session, version.compute)
 
     def logs(self, name: str) -> Iterator[str]:
         self._expect(name)
-        for line in logs.tail_log(self.session, log_group(name), LOG_LINES):
+        for line in aws_endpoints.tail_log(self.session, log_group(name), LOG_LINES):
             yield line.text
 
     def follow(self, name: str) -> Iterator[str]:
         self._expect(name)
-        for line in logs.follow_log(self.session, log_group(name)):
+        for line in aws_endpoints.follow_log(self.session, log_group(name)):
             yield line.text
 
     def _expect(self, name: str) -> None:
@@ -80,7 +81,7 @@ class SageMakerEndpoints:
 
     def invoke(self, name: str, request: Request) -> Prediction:
         begin = time.perf_counter()
-        answer = runtime.invoke(self.session, name, request)
+        answer = aws_endpoints.invoke(self.session, name, request)
         return Prediction(
             endpoint=name,
             body=answer.body,
@@ -92,7 +93,7 @@ class SageMakerEndpoints:
 
     def invoke_stream(self, name: str, request: Request) -> PredictionStream:
         begin = time.perf_counter()
-        answer = runtime.invoke_stream(self.session, name, request)
+        answer = aws_endpoints.invoke_stream(self.session, name, request)
         return PredictionStream(
             endpoint=name,
             status=200,
@@ -109,7 +110,7 @@ class SageMakerEndpoints:
         )
 
     def sender(self, name: str, request: Request, connections: int) -> Send:
-        return runtime.sender(self.session, name, request, connections)
+        return aws_endpoints.sender(self.session, name, request, connections)
 
     def example_request(self, name: str) -> object:
         return None
@@ -123,17 +124,19 @@ class SageMakerEndpoints:
             return Price(None, None)
         if version is None or version.compute is None:
             return Price(None, None)
-        hour = pricing.hourly(self.session, version.compute)
+        hour = aws_account.hourly(self.session, version.compute)
         if isinstance(version.compute, Server):
             return Price(hour, 0.0)
-        return Price(hour, pricing.serverless_second(self.session, version.compute.memory))
+        return Price(hour, aws_account.serverless_second(self.session, version.compute.memory))
 
     def usage(self, name: str, hours: float) -> Usage:
-        period = metrics.metric_period(hours * 3600, POINTS)
+        period = aws_endpoints.metric_period(hours * 3600, POINTS)
         end = math.ceil(time.time() / period) * period
         count = math.ceil(hours * 3600 / period)
         start = end - count * period
-        series = metrics.request_metrics(self.session, name, start=start, end=end, period=period)
+        series = aws_endpoints.request_metrics(
+            self.session, name, start=start, end=end, period=period
+        )
         return of_series(series, start=start, period_s=period, count=count)
 
     def delete(self, name: str) -> None:

@@ -1,36 +1,26 @@
-"""GPU fit: wheels, driver, instance and base image chosen so that they start together.
+"""Choose wheels, driver, instance and base image so that they start together.
 
-A pure core: `fit` reads no file and asks no service. What it knows beyond the wheels' own
-metadata stands in `facts`, dated and sourced.
+A pure core: `fit` reads no file and calls no service. What it knows beyond the wheels' own
+metadata is in `facts`, dated and sourced. The plans, the form and the doctor use it.
 """
 
 from __future__ import annotations
 
-from sageturner_magic.gpu.decide import fit
-from sageturner_magic.gpu.facts import MISFIT_MARKER
-from sageturner_magic.gpu.render import InstanceFit, doctor_table, explain, instance_fits
-from sageturner_magic.gpu.values import (
-    ComputeTarget,
-    Decision,
-    Fit,
-    ImageBase,
-    Need,
-    Replacement,
-    ResolvedPackage,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "MISFIT_MARKER",
-    "ComputeTarget",
-    "Decision",
-    "Fit",
-    "ImageBase",
-    "InstanceFit",
-    "Need",
-    "Replacement",
-    "ResolvedPackage",
-    "doctor_table",
-    "explain",
-    "fit",
-    "instance_fits",
-]
+from sageturner_magic.faces import face
+
+if TYPE_CHECKING:
+    from .decide import fit as fit
+    from .instances import machine_of as machine_of
+    from .render import doctor_table as doctor_table
+    from .render import explain as explain
+    from .render import instance_fits as instance_fits
+    from .values import ComputeTarget as ComputeTarget
+    from .values import Decision as Decision
+    from .values import Fit as Fit
+    from .values import ImageBase as ImageBase
+    from .values import Replacement as Replacement
+    from .values import ResolvedPackage as ResolvedPackage
+else:
+    __getattr__, __dir__ = face(__name__)

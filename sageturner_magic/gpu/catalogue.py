@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from sageturner_magic.aws.endpoints.limits import instance_types, service_model
+from sageturner_magic.aws.endpoints import instance_types, service_model
 from sageturner_magic.gpu.facts import Ami
 
 _AMI = re.compile(

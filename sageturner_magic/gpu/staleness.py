@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 
-from sageturner_magic.aws.endpoints.limits import inference_ami_versions
+from sageturner_magic.aws.endpoints import inference_ami_versions
 from sageturner_magic.errors import Finding
 from sageturner_magic.gpu import catalogue, facts
 from sageturner_magic.gpu.metadata import minor_version

@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.image.docker import engine
-from sageturner_magic.image.docker.builder import DockerBuilder
-from sageturner_magic.image.layers.builder import LayersBuilder, refuse_what_needs_docker
-from sageturner_magic.image.layers.maker import PlannedLayer
+from sageturner_magic.image.docker import DockerBuilder, engine_architecture
+from sageturner_magic.image.layers import LayersBuilder, PlannedLayer, refuse_what_needs_docker
 from sageturner_magic.image.spec import BuiltImage, Destination, Spec
 from sageturner_magic.values import Architecture, ImageRef, Reporter, UnpackedImage
 
@@ -96,7 +94,7 @@ def choose(setting: Setting, spec: Spec) -> ChosenBuilder:
         return docker(error.findings[0].what)
     if setting == "layers":
         return layers("`builder: layers` asks for it")
-    architecture = engine.engine_architecture()
+    architecture = engine_architecture()
     if architecture == spec.architecture:
         return docker("a Docker engine answers")
     if architecture:

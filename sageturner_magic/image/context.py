@@ -12,8 +12,7 @@ from sageturner_magic import tarball
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import dockerfile
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, tag_of
-from sageturner_magic.packages.files import FileStore
-from sageturner_magic.packages.requirements import Requirements
+from sageturner_magic.packages import FileStore, Requirements
 from sageturner_magic.tarball import Entry
 from sageturner_magic.values import Reporter
 

@@ -17,7 +17,7 @@ from sageturner_magic._version import __version__
 from sageturner_magic.config import IMAGE_REFERENCE, SYSTEM_PACKAGE
 from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image.spec import BuildSpec, default_base_image
-from sageturner_magic.packages.requirements import Requirements
+from sageturner_magic.packages import Requirements
 
 BIN = "/opt/venv/bin"
 """The folder of the image's Python and of its packages' scripts."""

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from sageturner_magic.packages.requirements import Requirements, Target
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.packages import Credentials, Requirements, Target
 from sageturner_magic.values import Architecture, CapturedModule
 
 LOCAL_REPOSITORY = "sageturner-sagemaker"

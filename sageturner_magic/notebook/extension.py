@@ -7,9 +7,8 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 
 from sageturner_magic.context import enter_notebook, leave_notebook
-from sageturner_magic.notebook.completion.completer import matcher
-from sageturner_magic.notebook.completion.first_line import magic_first
-from sageturner_magic.notebook.display import formatters
+from sageturner_magic.notebook import display
+from sageturner_magic.notebook.completion import magic_first, matcher
 from sageturner_magic.notebook.magics import SageturnerMagics
 
 _loaded: dict[InteractiveShell, SageturnerMagics] = {}
@@ -26,7 +25,7 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("post_run_cell", magics.session.record)
     shell.input_transformers_cleanup.append(magic_first)
     enter_notebook(magics.session)
-    formatters.register(shell)
+    display.register(shell)
     _matchers[shell] = matcher(magics.session)
     _custom_matchers(shell).append(_matchers[shell])
     _loaded[shell] = magics
@@ -48,7 +47,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.magics_manager.registry.pop(type(magics).__name__, None)
     configurables: list[Any] = shell.configurables
     configurables.remove(magics)
-    formatters.unregister(shell)
+    display.unregister(shell)
 
 
 def _custom_matchers(shell: InteractiveShell) -> list[Any]:

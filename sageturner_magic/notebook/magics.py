@@ -23,14 +23,11 @@ from sageturner_magic.text import clip, visible
 
 if TYPE_CHECKING:
     from sageturner_magic.config import Config
-    from sageturner_magic.deployment.run import DeploymentHandle
-    from sageturner_magic.deployment.trial_handle import TrialHandle
-    from sageturner_magic.endpoints.endpoint import Listing
-    from sageturner_magic.endpoints.measured.load_run import LoadRun
-    from sageturner_magic.endpoints.prediction import PredictionStream
-    from sageturner_magic.notebook.display.lines import Lines
-    from sageturner_magic.verbs.account import PlannedRemoval
-    from sageturner_magic.verbs.verb import Verb
+    from sageturner_magic.deployment import DeploymentHandle, TrialHandle
+    from sageturner_magic.endpoints import Listing, PredictionStream
+    from sageturner_magic.endpoints.measured import LoadRun
+    from sageturner_magic.notebook.display import Lines
+    from sageturner_magic.verbs import PlannedRemoval, Verb
 
 PROG = "%sageturner"
 
@@ -91,8 +88,7 @@ class SageturnerMagics(Magics, Settings):
         `$name` and `{name}` in a line stand for a variable of the notebook, except in the
         payload of `invoke`, which is Python.
         """
-        from sageturner_magic.verbs.arguments import HelpShown
-        from sageturner_magic.verbs.table import overview
+        from sageturner_magic.verbs import HelpShown, overview
 
         verb, _, rest = line.strip().partition(" ")
         if not verb or verb in ("-h", "--help", "help"):
@@ -107,15 +103,21 @@ class SageturnerMagics(Magics, Settings):
         except KeyboardInterrupt:
             raise DeploymentCancelled(f"`{PROG} {verb}` was stopped") from None
         except Exception as error:
-            from sageturner_magic.deployment.run import unexpected
+            from sageturner_magic.deployment import unexpected
 
             raise unexpected(error) from error
 
     def _verb(self, name: str, rest: str, cell: str | None) -> Any:
-        from sageturner_magic.rendering.registry import registered
-        from sageturner_magic.verbs.arguments import by_flag, is_name, split, split_payload
-        from sageturner_magic.verbs.table import parse, verb_of
-        from sageturner_magic.verbs.verb import bound
+        from sageturner_magic.rendering import registered
+        from sageturner_magic.verbs import (
+            bound,
+            by_flag,
+            is_name,
+            parse,
+            split,
+            split_payload,
+            verb_of,
+        )
 
         verb, payload = verb_of(name), ""
         if verb.takes_payload:
@@ -135,7 +137,7 @@ class SageturnerMagics(Magics, Settings):
         begin = bound(verb, values, listener=values.lines, **given)
         if "listener" in begin.keywords:
             # Before the work begins: an interrupt while this is imported would not reach it.
-            from sageturner_magic.notebook.display.progress import show_blocking  # noqa: F401
+            from sageturner_magic.notebook.display import show_blocking  # noqa: F401
         work = begin()
         follow = registered(FOLLOW, work)
         return follow(self, work, values) if follow else self._shown(work, values)
@@ -153,7 +155,7 @@ class SageturnerMagics(Magics, Settings):
         return re.sub(r"\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}", value, word)
 
     def _show_form(self, **asked: Any) -> None:
-        from sageturner_magic.notebook.form.show import show_form
+        from sageturner_magic.notebook.form import show_form
 
         show_form(self._shell, self.session, **asked)
 
@@ -185,7 +187,7 @@ class SageturnerMagics(Magics, Settings):
         self, verb: Verb, values: SimpleNamespace, payload: str, cell: str | None
     ) -> dict[str, Any]:
         """The payload, an expression's value or a file, and its media type as far as given."""
-        from sageturner_magic.endpoints.payload import read_payload
+        from sageturner_magic.endpoints import read_payload
         from sageturner_magic.notebook.payload import evaluate
 
         del values.payload
@@ -208,14 +210,14 @@ class SageturnerMagics(Magics, Settings):
 
     def _lines(self) -> Lines | None:
         """What prints the events, where lines of text are wanted."""
-        from sageturner_magic.notebook.display.lines import Lines
+        from sageturner_magic.notebook.display import Lines
 
         return Lines() if self.progress_style == "text" else None
 
     def _shown(self, result: Any, values: SimpleNamespace) -> Any:
         """Print a result, or return what the cell shows."""
-        from sageturner_magic.notebook.display.formatters import show
-        from sageturner_magic.rendering.registry import json_of, text_of
+        from sageturner_magic.notebook.display import show
+        from sageturner_magic.rendering import json_of, text_of
 
         if isinstance(result, Iterator):
             return self._logs(result, values)
@@ -230,7 +232,7 @@ class SageturnerMagics(Magics, Settings):
         return shown
 
     def _logs(self, found: Iterator[str], values: SimpleNamespace) -> None:
-        from sageturner_magic.rendering.registry import json_of
+        from sageturner_magic.rendering import json_of
 
         lines: list[str] | Iterator[str] = found
         if not values.runs:
@@ -247,7 +249,7 @@ class SageturnerMagics(Magics, Settings):
     # --- work that has begun --------------------------------------------------------------
 
     def _deployment(self, handle: DeploymentHandle, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.display.progress import show_blocking, show_in_background
+        from sageturner_magic.notebook.display import show_blocking, show_in_background
 
         self.session.endpoints.add(handle.progress.name)
         lines = values.lines
@@ -269,7 +271,7 @@ class SageturnerMagics(Magics, Settings):
         return None
 
     def _trial(self, handle: TrialHandle, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.display.progress import show_trial
+        from sageturner_magic.notebook.display import show_trial
 
         if values.lines is None:
             show_trial(self._shell, handle)
@@ -278,12 +280,12 @@ class SageturnerMagics(Magics, Settings):
         return self._shown(handle.result(), values)
 
     def _load_test(self, load: LoadRun, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.display.load_test import show_load_test
+        from sageturner_magic.notebook.display import show_load_test
 
         return self._shown(show_load_test(self._shell, load), values)
 
     def _stream(self, stream: PredictionStream, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.display.stream import show_stream
+        from sageturner_magic.notebook.display import show_stream
 
         return show_stream(self._shell, self.session, stream)
 

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, Intera
 from sageturner_magic.notebook.settings import Settings
 
 if TYPE_CHECKING:
-    from sageturner_magic.capture.notebook import Notebook
+    from sageturner_magic.capture import Notebook
     from sageturner_magic.config import Config
 
 
@@ -53,8 +53,7 @@ class NotebookSession:
 
         It is loaded when it is first asked for: most cells of most notebooks never need it.
         """
-        from sageturner_magic.capture.cells import Cell
-        from sageturner_magic.capture.notebook import Notebook
+        from sageturner_magic.capture import Cell, Notebook
 
         notebook = Notebook(self.namespace)
         notebook.recover([Cell(number, source) for number, source in self._before()])
@@ -120,7 +119,7 @@ class NotebookSession:
             return
         failed, line = self._failed_inside or not result.success, None
         if failed:
-            from sageturner_magic.capture.cells import failing_line
+            from sageturner_magic.capture import failing_line
 
             line = failing_line(source, result.error_in_exec, self.namespace)
         ran = _Ran(result.execution_count, source, self._cell_id, failed, line)
@@ -137,8 +136,7 @@ class NotebookSession:
             Exception: What the cell's own code raises.
         """
         __tracebackhide__ = True
-        from sageturner_magic.capture.cells import Cell, failing_line
-        from sageturner_magic.capture.checks import check_name
+        from sageturner_magic.capture import Cell, check_name, failing_line
 
         shell = self._shell
         cell = Cell(self.number, body, first_line=2, cell_id=self._cell_id)
@@ -172,7 +170,7 @@ class NotebookSession:
 
 
 def _tell(notebook: Notebook, ran: _Ran) -> None:
-    from sageturner_magic.capture.cells import Cell
+    from sageturner_magic.capture import Cell
 
     cell = Cell(ran.number, ran.source, cell_id=ran.cell_id)
     if ran.failed:

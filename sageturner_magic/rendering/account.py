@@ -6,8 +6,7 @@ import json
 from typing import Any
 
 from sageturner_magic.text import columns
-from sageturner_magic.verbs.account import Changes, PlannedRemoval, Policy
-from sageturner_magic.verbs.doctor import Report
+from sageturner_magic.verbs import Changes, PlannedRemoval, Policy, Report
 
 
 def changes_text(changes: Changes) -> str:

@@ -6,9 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from sageturner_magic.endpoints.measured.costs import cost_of
-from sageturner_magic.endpoints.measured.dashboard import Dashboard, cost_so_far
-from sageturner_magic.endpoints.usage import Usage
+from sageturner_magic.endpoints import Usage
+from sageturner_magic.endpoints.measured import Dashboard, cost_of, cost_so_far
 from sageturner_magic.rendering.endpoints import FREE, UNKNOWN, money
 from sageturner_magic.rendering.load_tests import blocks
 from sageturner_magic.text import duration, milliseconds, nearby

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import shlex
 
-from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.progress import Measure, Progress, StepProgress
-from sageturner_magic.endpoints.payload import JSON
-from sageturner_magic.endpoints.prediction import SentRequest
-from sageturner_magic.endpoints.snippets import INLINE, Snippet, client_snippets
+from sageturner_magic.deployment import Deployment, Measure, Progress, StepProgress
+from sageturner_magic.endpoints import INLINE, JSON, SentRequest, Snippet, client_snippets
 from sageturner_magic.text import duration, nearby, size
 
 STATE_SIGN = {

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sageturner_magic.endpoints.endpoint import Listing
-from sageturner_magic.endpoints.kind import EndpointDescription
-from sageturner_magic.endpoints.measured.costs import Cost, Total, cost_of, total_of
+from sageturner_magic.endpoints import EndpointDescription, Listing
+from sageturner_magic.endpoints.measured import Cost, Total, cost_of, total_of
 from sageturner_magic.text import columns, duration, nearby
 
 ENDPOINT_HEAD = ("Name", "Type", "Status", "Version", "Age", "Cost", "So far", "Code", "")

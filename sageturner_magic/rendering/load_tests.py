@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from sageturner_magic.endpoints.measured.load_result import LoadTest
+from sageturner_magic.endpoints.measured import LoadTest
 from sageturner_magic.text import clip, duration, milliseconds
 
 BLOCKS = " ▁▂▃▄▅▆▇█"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sageturner_magic.deployment.plan import Plan
+from sageturner_magic.deployment import Plan
 from sageturner_magic.errors import Finding
-from sageturner_magic.image.layers.maker import LayerPlace, PlannedLayer
+from sageturner_magic.image.layers import LayerPlace, PlannedLayer
 from sageturner_magic.text import duration, size
 
 PLACES: dict[LayerPlace, str] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sageturner_magic.endpoints.prediction import Prediction
+from sageturner_magic.endpoints import Prediction
 from sageturner_magic.text import TEXT_LENGTH, clip, size, visible
 
 OUTLINED = 8

@@ -11,18 +11,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sageturner_magic.deployment.events import (
+from sageturner_magic.deployment import (
     Announced,
     Event,
     Found,
+    Handle,
+    Progress,
     StepEnded,
     StepLogged,
     StepStarted,
 )
-from sageturner_magic.deployment.progress import Progress
-from sageturner_magic.deployment.run import Handle
-from sageturner_magic.endpoints.measured.load_run import LoadRun
-from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
+from sageturner_magic.endpoints import Prediction, PredictionStream
+from sageturner_magic.endpoints.measured import LoadRun
 from sageturner_magic.rendering import deployments, responses
 from sageturner_magic.rendering.load_tests import load_progress
 from sageturner_magic.text import duration, visible

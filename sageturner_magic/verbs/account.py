@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sageturner_magic.aws.account import policies, roles
-from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet
-from sageturner_magic.aws.names import Names, names_in
-from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.storage.bucket import ensure_bucket
+from sageturner_magic import endpoints
+from sageturner_magic.aws import AwsSession, Names, names_in
+from sageturner_magic.aws import account as aws_account
+from sageturner_magic.aws.account import PERMISSION_SETS, PermissionSet
+from sageturner_magic.aws.storage import ensure_bucket
 from sageturner_magic.config import Config, Overrides
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
-from sageturner_magic.endpoints import removal
-from sageturner_magic.endpoints.endpoint import Endpoint, is_local
+from sageturner_magic.endpoints import Endpoint, is_local
 from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.errors import AwsError, UsageError
 from sageturner_magic.verbs.deploying import DEFAULT_CONFIG, find_config
@@ -79,7 +78,7 @@ def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAUL
     """
     overrides = _overrides(config)
     found = account(config, aws=aws)
-    role = roles.resolve_role(
+    role = aws_account.resolve_role(
         found.session,
         found.names,
         role_name=overrides.role_name if overrides else None,
@@ -88,7 +87,7 @@ def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAUL
     if overrides and role and not role.ours and (overrides.role_name or overrides.role_arn):
         changed = [f"left role {role.name} as it is, which is your own"]
     else:
-        changed = [*roles.ensure_role(found.session, found.names)[1]]
+        changed = [*aws_account.ensure_role(found.session, found.names)[1]]
     return Changes([*changed, *ensure_bucket(found.session, found.names)])
 
 
@@ -104,7 +103,7 @@ def show_policy(
         AwsError: There are no credentials, or no region.
     """
     wanted = PERMISSION_SETS if permissions is None else permissions
-    return Policy(policies.caller_policy(account(config, aws=aws).names, wanted))
+    return Policy(aws_account.caller_policy(account(config, aws=aws).names, wanted))
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ class PlannedRemoval:
     """
 
     lines: tuple[str, ...]
-    run: Callable[[removal.Say], None]
+    run: Callable[[endpoints.Say], None]
     done: str = ""
     asks: bool = True
 
@@ -148,12 +147,12 @@ def plan_removal(
         raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
     if not name:
         found = account(config, aws=aws)
-        gone = removal.removal_of_orphans(
+        gone = endpoints.removal_of_orphans(
             found.session, found.names, everybody=everybody, now=time.time()
         )
         return PlannedRemoval(
             tuple(gone.lines()),
-            lambda say: removal.remove(found.session, gone, say),
+            lambda say: endpoints.remove(found.session, gone, say),
             "no orphans are left",
         )
     done = f"{name} is deleted; nothing of it is left"
@@ -162,10 +161,10 @@ def plan_removal(
             (f"endpoint {name}",), lambda say: _remove_local(name), done, asks=False
         )
     found = _account_of(name, config, aws)
-    whole = removal.removal_of_endpoint(found.session, found.names, name)
+    whole = endpoints.removal_of_endpoint(found.session, found.names, name)
 
-    def remove(say: removal.Say) -> None:
-        removal.remove(found.session, whole, say)
+    def remove(say: endpoints.Say) -> None:
+        endpoints.remove(found.session, whole, say)
         _forget(name)
 
     return PlannedRemoval(tuple(whole.lines()), remove, done)
@@ -190,10 +189,10 @@ def plan_teardown(
         SageturnerError: Endpoints are left.
     """
     found = account(config, aws=aws)
-    everything = removal.removal_of_everything(found.session, found.names)
+    everything = endpoints.removal_of_everything(found.session, found.names)
     return PlannedRemoval(
         everything.lines,
-        lambda say: removal.tear_down(found.session, found.names, everything, say),
+        lambda say: endpoints.tear_down(found.session, found.names, everything, say),
     )
 
 
@@ -201,7 +200,7 @@ def teardown(
     config: Config | str | Path | None = None,
     *,
     aws: AwsOptions = DEFAULT_AWS,
-    say: removal.Say = lambda line: None,
+    say: endpoints.Say = lambda line: None,
 ) -> None:
     """Remove role, bucket, repository and logs from AWS, without asking.
 
@@ -220,7 +219,7 @@ def delete(
     config: Config | str | Path | None = None,
     *,
     aws: AwsOptions = DEFAULT_AWS,
-    say: removal.Say = lambda line: None,
+    say: endpoints.Say = lambda line: None,
 ) -> None:
     """Delete an endpoint, and what was created for it and nothing else uses, without asking.
 

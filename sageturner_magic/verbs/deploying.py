@@ -22,30 +22,38 @@ from sageturner_magic.config import (
     read_config,
 )
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
-from sageturner_magic.deployment.events import Deployment, Listener
-from sageturner_magic.deployment.plan import Plan
-from sageturner_magic.deployment.plans.container import plan_container
-from sageturner_magic.deployment.plans.images import automatic_packages, preview_dockerfile
-from sageturner_magic.deployment.plans.local import plan_local
-from sageturner_magic.deployment.plans.rollback import plan_rollback
-from sageturner_magic.deployment.plans.sagemaker import plan_sagemaker
-from sageturner_magic.deployment.plans.verification import verified
-from sageturner_magic.deployment.progress import Progress
-from sageturner_magic.deployment.request import DeployRequest, code_source
-from sageturner_magic.deployment.run import DeploymentHandle, unexpected
-from sageturner_magic.deployment.trial.process import check_module
-from sageturner_magic.deployment.trial_handle import TrialHandle
-from sageturner_magic.deployment.tried import Tried, try_request
-from sageturner_magic.endpoints.endpoint import Endpoint
+from sageturner_magic.deployment import (
+    Deployment,
+    DeploymentHandle,
+    DeployRequest,
+    Listener,
+    Plan,
+    Progress,
+    TrialHandle,
+    Tried,
+    code_source,
+    try_request,
+    unexpected,
+)
+from sageturner_magic.deployment.plans import (
+    automatic_packages,
+    plan_container,
+    plan_local,
+    plan_rollback,
+    plan_sagemaker,
+    preview_dockerfile,
+    verified,
+)
+from sageturner_magic.deployment.trial import check_module
+from sageturner_magic.endpoints import Endpoint, encode
 from sageturner_magic.endpoints.local import LocalState
-from sageturner_magic.endpoints.payload import encode
 from sageturner_magic.errors import (
     ConfigError,
     DeploymentCancelled,
     SageturnerError,
     UsageError,
 )
-from sageturner_magic.packages.needed.needed import NeededPackage
+from sageturner_magic.packages.needed import NeededPackage
 from sageturner_magic.values import ContainerMode, EndpointType, Reporter, Request
 from sageturner_magic.verbs.exporting import export_folder
 

@@ -10,15 +10,14 @@ from importlib import metadata
 from importlib.util import find_spec
 
 from sageturner_magic._version import __version__
-from sageturner_magic.aws.account import roles
-from sageturner_magic.aws.endpoints.limits import instance_types
-from sageturner_magic.aws.names import names_in
-from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.storage.bucket import bucket_findings
+from sageturner_magic.aws import AwsSession, names_in
+from sageturner_magic.aws import account as aws_account
+from sageturner_magic.aws.endpoints import instance_types
+from sageturner_magic.aws.storage import bucket_findings
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import AwsError, SageturnerError
 from sageturner_magic.gpu import ResolvedPackage, doctor_table
-from sageturner_magic.image.docker.engine import connect
+from sageturner_magic.image.docker import connect
 from sageturner_magic.values import THIS_PYTHON
 
 HEAVY = ("torch", "tensorflow", "jax", "onnxruntime", "cupy", "vllm")
@@ -92,8 +91,8 @@ def _account(aws: AwsOptions) -> list[tuple[str, str]]:
 
 def _role(session: AwsSession) -> str:
     where = names_in(session)
-    role = roles.resolve_role(session, where)
-    found = roles.role_findings(role, where)
+    role = aws_account.resolve_role(session, where)
+    found = aws_account.role_findings(role, where)
     return str(found[0]) if found else where.role_arn
 
 

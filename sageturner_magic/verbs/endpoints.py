@@ -6,10 +6,14 @@ from collections import deque
 from collections.abc import Iterator
 
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
-from sageturner_magic.endpoints.endpoint import Endpoint, listing
-from sageturner_magic.endpoints.kind import EndpointDescription
-from sageturner_magic.endpoints.payload import encode
-from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
+from sageturner_magic.endpoints import (
+    Endpoint,
+    EndpointDescription,
+    Prediction,
+    PredictionStream,
+    encode,
+    listing,
+)
 from sageturner_magic.values import REQUEST_SECONDS
 
 

@@ -9,9 +9,7 @@ from typing import Any
 
 import yaml
 
-from sageturner_magic.deployment.image_packages import portable_lines
-from sageturner_magic.deployment.ingredients import gather
-from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.deployment import Collector, DeployRequest, gather, portable_lines
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.values import Reporter
 

@@ -9,10 +9,9 @@ from importlib import metadata
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from sageturner_magic.aws.endpoints.limits import instance_types
-from sageturner_magic.gpu import ComputeTarget, ResolvedPackage, instance_fits
-from sageturner_magic.gpu.instances import machine_of
-from sageturner_magic.packages.needed.distributions import providers
+from sageturner_magic.aws.endpoints import instance_types
+from sageturner_magic.gpu import ComputeTarget, ResolvedPackage, instance_fits, machine_of
+from sageturner_magic.packages.needed import providers
 
 
 @dataclass(frozen=True)

@@ -234,7 +234,7 @@ _TABLE = (
             *_AWS,
             _JSON,
         ),
-        work="sageturner_magic.endpoints.measured.dashboard:read_dashboard",
+        work="sageturner_magic.endpoints.measured:read_dashboard",
         permissions=("list",),
     ),
     Verb(
@@ -243,7 +243,7 @@ _TABLE = (
         f"{_ENDPOINTS}:list_endpoints",
         "sageturner_magic.endpoints.endpoint:Listing",
         (*_AWS, _JSON),
-        work="sageturner_magic.endpoints.endpoint:listing",
+        work="sageturner_magic.endpoints:listing",
         permissions=("list",),
     ),
     Verb(
@@ -287,7 +287,7 @@ _TABLE = (
     Verb(
         "load-test",
         "send many requests and measure the responses",
-        "sageturner_magic.endpoints.measured.load_run:load_test",
+        "sageturner_magic.endpoints.measured:load_test",
         "sageturner_magic.endpoints.measured.load_result:LoadTest",
         (
             _flag(
@@ -307,7 +307,7 @@ _TABLE = (
             *_REQUEST,
             _PAYLOAD,
         ),
-        work="sageturner_magic.endpoints.measured.load_run:start_load_test",
+        work="sageturner_magic.endpoints.measured:start_load_test",
         permissions=("invoke",),
         cell="payload",
     ),
@@ -374,7 +374,7 @@ _TABLE = (
     Verb(
         "schema",
         "print the configuration's JSON schema, for editors",
-        "sageturner_magic.config.editors:json_schema",
+        "sageturner_magic.config:json_schema",
         "builtins:dict",
         (_JSON,),
     ),

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sageturner_magic.aws.account.evaluation import statements
+from sageturner_magic.aws.account import statements
 from sageturner_magic.aws.errors import code, is_aws, message, unless
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
 from sageturner_magic.aws.session import AwsSession

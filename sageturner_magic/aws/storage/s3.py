@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sageturner_magic.aws.account.roles import ExecutionRole, access_findings
+from sageturner_magic.aws.account import ExecutionRole, access_findings
 from sageturner_magic.aws.errors import code, is_aws, unless
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession

@@ -1,1 +1,16 @@
-"""Make the model files that an endpoint gets from variables, files and archives."""
+"""Write the model files of an endpoint from variables, files, folders and archives.
+
+The ingredients of a deployment use it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sageturner_magic.faces import face
+
+if TYPE_CHECKING:
+    from .prepare import prepare_artefact as prepare_artefact
+    from .writers import WRITERS as WRITERS
+else:
+    __getattr__, __dir__ = face(__name__)

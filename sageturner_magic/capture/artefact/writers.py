@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sageturner_magic.errors import ArtefactError
-from sageturner_magic.packages.needed.pickles import modules_in
+from sageturner_magic.packages.needed import modules_in
 
 Writer = Callable[[Any, Path], None]
 

@@ -1,1 +1,18 @@
-"""The statements of cells that a module needs, in the order to write them."""
+"""Choose the statements that a module needs, and refuse what a module cannot repeat.
+
+`slice` walks the history of the cells. `liveness`, `staleness` and `scratch` compare the live
+values with what the source makes. Only the `capture` room uses it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sageturner_magic.faces import face
+
+if TYPE_CHECKING:
+    from .liveness import definition_is as definition_is
+    from .slice import last_imports as last_imports
+    from .slice import slice_of as slice_of
+else:
+    __getattr__, __dir__ = face(__name__)

@@ -16,7 +16,7 @@ from functools import cache, lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from sageturner_magic.capture.syntax.trees import FUNCTIONS, Function
+from sageturner_magic.capture.syntax import FUNCTIONS, Function
 
 Verdict = bool | None
 """True: the same; False: not the same; None: cannot be told."""

@@ -10,7 +10,7 @@ from typing import Any
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY
 from sageturner_magic.capture.history import RunOrigin, RunStatement
 from sageturner_magic.capture.slicing.liveness import kind, short
-from sageturner_magic.capture.syntax.rendering import KeptImport
+from sageturner_magic.capture.syntax import KeptImport
 from sageturner_magic.errors import Finding
 from sageturner_magic.values import CellLine
 

@@ -9,10 +9,15 @@ from typing import Any
 
 from sageturner_magic.capture.history import History, RunStatement, changed_by
 from sageturner_magic.capture.slicing.liveness import Comparison, plain_function
-from sageturner_magic.capture.syntax.rendering import KeptImport
-from sageturner_magic.capture.syntax.safety import CHANGING_METHODS, Judge
-from sageturner_magic.capture.syntax.trees import FUNCTIONS, Function, walk
-from sageturner_magic.packages.needed.imports import imported_names
+from sageturner_magic.capture.syntax import (
+    CHANGING_METHODS,
+    FUNCTIONS,
+    Function,
+    Judge,
+    KeptImport,
+    walk,
+)
+from sageturner_magic.packages.needed import imported_names
 
 
 class Scratch:

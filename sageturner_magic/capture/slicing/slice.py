@@ -15,12 +15,9 @@ from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.liveness import importable
 from sageturner_magic.capture.slicing.ordering import in_order
 from sageturner_magic.capture.slicing.staleness import imported_value, stale_findings
-from sageturner_magic.capture.syntax.rendering import KeptImport
-from sageturner_magic.capture.syntax.safety import SETTINGS, Judge, listed
-from sageturner_magic.capture.syntax.scopes import BUILTINS
-from sageturner_magic.capture.syntax.statements import Statement
+from sageturner_magic.capture.syntax import BUILTINS, SETTINGS, Judge, KeptImport, Statement, listed
 from sageturner_magic.errors import CaptureError, Finding
-from sageturner_magic.packages.needed.imports import Import, ImportedName, imported_names
+from sageturner_magic.packages.needed import Import, ImportedName, imported_names
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,9 @@ from sageturner_magic.capture.history import (
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.liveness import Verdict, definition_is, is_iterator
 from sageturner_magic.capture.slicing.scratch import Scratch
-from sageturner_magic.capture.syntax.rendering import KeptImport
-from sageturner_magic.capture.syntax.safety import CHANGING_METHODS
+from sageturner_magic.capture.syntax import CHANGING_METHODS, KeptImport
 from sageturner_magic.errors import Finding
-from sageturner_magic.packages.needed.imports import ImportedName
+from sageturner_magic.packages.needed import ImportedName
 
 
 def stale_findings(

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from sageturner_magic.capture.syntax.statements import Statement
 from sageturner_magic.capture.syntax.trees import FUNCTIONS
-from sageturner_magic.packages.needed.imports import ImportedName
+from sageturner_magic.packages.needed import ImportedName
 from sageturner_magic.values import CellLine
 
 _WIDTH = 88

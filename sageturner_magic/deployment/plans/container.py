@@ -12,13 +12,11 @@ from sageturner_magic.deployment.plans.images import WantedImage, local_image, p
 from sageturner_magic.deployment.plans.local import LocalWork
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.tried import trial_step
-from sageturner_magic.endpoints.container import sandbox
-from sageturner_magic.endpoints.local import LocalState
-from sageturner_magic.endpoints.local.container_deployer import ContainerDeployer, ServedByContainer
+from sageturner_magic.endpoints import container
+from sageturner_magic.endpoints.local import ContainerDeployer, LocalState, ServedByContainer
 from sageturner_magic.errors import Finding
-from sageturner_magic.image.builders import Builder, ChosenBuilder
-from sageturner_magic.image.layers.maker import PlannedLayer
-from sageturner_magic.image.spec import BuiltImage, ProvidedSpec
+from sageturner_magic.image import Builder, BuiltImage, ChosenBuilder, ProvidedSpec
+from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.text import size
 from sageturner_magic.values import Reporter, UnpackedImage
 
@@ -84,7 +82,7 @@ def _image(
 ) -> WantedImage:
     """The image, once `chosen` has checked that it can build it. Raises ImageError."""
     # Without a builder there is no plan, but the packages may have problems to show as well.
-    architecture = chosen.architecture if chosen else sandbox.sandbox_architecture()
+    architecture = chosen.architecture if chosen else container.sandbox_architecture()
     image = local_image(ingredients, architecture, reporter)
     if chosen:
         chosen.builder.prepare(image.spec, reporter)
@@ -155,12 +153,14 @@ def _image_facts(image: WantedImage) -> tuple[Fact, ...]:
 
 def _limits(serverless_mb: int | None, needs_engine: bool) -> str:
     if serverless_mb is None and not needs_engine:
-        return f"{', '.join(sandbox.WRITABLE)} and the program's folder can be written, no more"
+        return f"{', '.join(container.WRITABLE)} and the program's folder can be written, no more"
     if serverless_mb is None:
         return "none, as on an instance"
     limits = f"{serverless_mb} MB, read-only files, no root, as a serverless endpoint"
     if not needs_engine:
-        limits += f" (memory is looked at every {sandbox.MEMORY_SECONDS:g} s; /tmp is not limited)"
+        limits += (
+            f" (memory is looked at every {container.MEMORY_SECONDS:g} s; /tmp is not limited)"
+        )
     return limits
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from sageturner_magic import image
 from sageturner_magic.config import Config
 from sageturner_magic.deployment.image_packages import PYTORCH
 from sageturner_magic.deployment.ingredients import Ingredients, gather_for_image
@@ -23,14 +24,16 @@ from sageturner_magic.gpu import (
     explain,
     fit,
 )
-from sageturner_magic.image import dockerfile
-from sageturner_magic.image.context import image_tag
-from sageturner_magic.image.spec import BuildSpec, ProvidedSpec, Spec, SystemCuda
-from sageturner_magic.packages.needed.needed import NeededPackage
-from sageturner_magic.packages.pip_arguments import PipArguments
-from sageturner_magic.packages.requirements import Requirements, Target
-from sageturner_magic.packages.resolution import resolve, server_arguments
-from sageturner_magic.packages.urls import Location
+from sageturner_magic.image import BuildSpec, ProvidedSpec, Spec, SystemCuda, image_tag
+from sageturner_magic.packages import (
+    Location,
+    PipArguments,
+    Requirements,
+    Target,
+    resolve,
+    server_arguments,
+)
+from sageturner_magic.packages.needed import NeededPackage
 from sageturner_magic.values import Architecture, Reporter
 
 
@@ -179,7 +182,7 @@ def dockerfile_of(spec: Spec) -> str:
     """What an image is built from: the user's own Dockerfile, or the generated one."""
     if isinstance(spec, ProvidedSpec):
         return (spec.folder / "Dockerfile").read_text(encoding="utf-8")
-    return dockerfile.render_dockerfile(spec)
+    return image.render_dockerfile(spec)
 
 
 def packages_text(spec: Spec) -> str:

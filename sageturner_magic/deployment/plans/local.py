@@ -13,7 +13,7 @@ from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest
-from sageturner_magic.deployment.trial.process import check_module
+from sageturner_magic.deployment.trial import check_module
 from sageturner_magic.deployment.tried import has_container_path
 from sageturner_magic.endpoints.local import (
     LocalDeployer,

@@ -6,20 +6,20 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
-from sageturner_magic.aws.endpoints import rollout
-from sageturner_magic.aws.endpoints.endpoint import (
+from sageturner_magic.aws import AwsSession
+from sageturner_magic.aws import endpoints as aws_endpoints
+from sageturner_magic.aws.endpoints import (
     EndpointState,
     EndpointVersion,
     find_version,
     our_endpoint,
 )
-from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Server
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.plans.sagemaker_steps import pausing, wait_until_settled
-from sageturner_magic.endpoints.endpoint import is_local
+from sageturner_magic.endpoints import is_local
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.values import EndpointType, Reporter
 
@@ -75,7 +75,7 @@ class _Rollback:
 
     def switch(self, reporter: Reporter) -> Done:
         name, pause = self.present.name, pausing(reporter)
-        self.target = rollout.roll_back(self.session, name, self.wanted, pause=pause)
+        self.target = aws_endpoints.roll_back(self.session, name, self.wanted, pause=pause)
         return Done(f"from {self.present.version} to {self.target.version}")
 
     def wait(self, reporter: Reporter) -> Done:

@@ -5,14 +5,19 @@ from __future__ import annotations
 from contextlib import nullcontext
 from pathlib import Path
 
-from sageturner_magic.aws import ecr
-from sageturner_magic.aws.account import pricing, quotas, roles
-from sageturner_magic.aws.endpoints.endpoint import EndpointState, find_endpoint, find_version, ours
-from sageturner_magic.aws.endpoints.limits import offer_findings
-from sageturner_magic.aws.names import Names, names_in
-from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.storage import s3
-from sageturner_magic.aws.storage.bucket import bucket_findings
+from sageturner_magic import aws
+from sageturner_magic.aws import AwsSession, Names, names_in, storage
+from sageturner_magic.aws import (
+    account as aws_account,
+)
+from sageturner_magic.aws.endpoints import (
+    EndpointState,
+    find_endpoint,
+    find_version,
+    offer_findings,
+    ours,
+)
+from sageturner_magic.aws.storage import bucket_findings
 from sageturner_magic.config import Server, Serverless
 from sageturner_magic.deployment.builders import builder_to_push, untried
 from sageturner_magic.deployment.ingredients import gather_for_image
@@ -74,7 +79,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         compute=compute,
         wanted=wanted,
         chosen=chosen,
-        stored=ecr.find_image(session, where, tag=wanted.tag, architecture=architecture),
+        stored=aws.find_image(session, where, tag=wanted.tag, architecture=architecture),
         present=present,
         try_image=request.smoke_test and not cannot_try,
     )
@@ -110,7 +115,7 @@ def _account(
         found.attempt(lambda: ours(present))
     serving = present and found.attempt(lambda: find_version(session, present.heads_for))
     replaced = serving.compute if serving else None
-    found.collect(lambda: quotas.quota_findings(session, compute, replaced))
+    found.collect(lambda: aws_account.quota_findings(session, compute, replaced))
     found.add(offer_findings(compute))
     return role_arn, present
 
@@ -119,13 +124,13 @@ def _role(request: DeployRequest, session: AwsSession, where: Names, found: Coll
     """The execution role's ARN; what is wrong with it, and with the bucket, goes to `found`."""
     config, overrides = request.config, request.config.overrides
     role = found.attempt(
-        lambda: roles.resolve_role(
+        lambda: aws_account.resolve_role(
             session, where, role_name=overrides.role_name, role_arn=overrides.role_arn
         )
     )
     studio = None
     if role is None and not (overrides.role_name or overrides.role_arn):
-        studio = found.attempt(lambda: roles.studio_role(session))
+        studio = found.attempt(lambda: aws_account.studio_role(session))
     if studio:
         found.add(
             [
@@ -138,9 +143,9 @@ def _role(request: DeployRequest, session: AwsSession, where: Names, found: Coll
             ]
         )
         return studio
-    found.add(roles.role_findings(role, where))
+    found.add(aws_account.role_findings(role, where))
     if uri := config.s3_artefact:
-        found.collect(lambda: s3.uri_findings(session, uri, role))
+        found.collect(lambda: storage.uri_findings(session, uri, role))
     elif config.artefact:
         found.collect(lambda: bucket_findings(session, where))
     return role.arn if role else where.role_arn
@@ -165,7 +170,7 @@ def _facts(work: Work) -> tuple[Fact, ...]:
     model = config.s3_artefact or "none"
     if artefact:
         model = f"{size(artefact.size)} to bucket {work.names.bucket}"
-    hourly = pricing.hourly(work.session, compute)
+    hourly = aws_account.hourly(work.session, compute)
     an_hour = f"${hourly:.3f} an hour" if hourly else "nothing"
     cost = "not known" if hourly is None else f"{an_hour} while nobody calls it"
     return (

@@ -6,28 +6,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sageturner_magic.aws import ecr
-from sageturner_magic.aws.endpoints import autoscaling, rollout
-from sageturner_magic.aws.endpoints.endpoint import EndpointState
-from sageturner_magic.aws.endpoints.limits import SERVERLESS_IMAGE_BYTES
-from sageturner_magic.aws.endpoints.spec import EndpointSpec
-from sageturner_magic.aws.names import Names
-from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.storage import upload
+from sageturner_magic import aws
+from sageturner_magic.aws import AwsSession, Names, storage
+from sageturner_magic.aws import endpoints as aws_endpoints
+from sageturner_magic.aws.endpoints import SERVERLESS_IMAGE_BYTES, EndpointSpec, EndpointState
 from sageturner_magic.config import Config, Server, Serverless
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.plans.images import WantedImage
 from sageturner_magic.deployment.tried import trial_step
-from sageturner_magic.endpoints.container.runner import ContainerSpec
-from sageturner_magic.endpoints.container.smoke import smoke_test
-from sageturner_magic.endpoints.deployed_code import remember
+from sageturner_magic.endpoints import remember
+from sageturner_magic.endpoints.container import ContainerSpec, smoke_test
 from sageturner_magic.errors import DeploymentCancelled, ImageError
-from sageturner_magic.image.builders import ChosenBuilder
-from sageturner_magic.image.layers.maker import PlannedLayer
-from sageturner_magic.image.spec import BuiltImage, Destination
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.image import BuiltImage, ChosenBuilder, Destination
+from sageturner_magic.image.layers import PlannedLayer
+from sageturner_magic.packages import Credentials
 from sageturner_magic.text import duration, size
 from sageturner_magic.values import ImageRef, Reporter
 
@@ -95,7 +89,7 @@ class Work:
         return Done(f"ready in {duration(report.ready_s)}{answered}")
 
     def push(self, reporter: Reporter) -> Done:
-        repository, notes = ecr.ensure_repository(self.session, self.names)
+        repository, notes = aws.ensure_repository(self.session, self.names)
         for note in notes:
             reporter.log(note)
         assert self.built is not None
@@ -107,13 +101,13 @@ class Work:
         if self.stored is not None or self.chosen.builder.needs_engine:
             # Only a build shows the layers of an engine: the registry need not be asked.
             return ()
-        repository = ecr.find_repository(self.session, self.names)
+        repository = aws.find_repository(self.session, self.names)
         destination = self._destination(repository) if repository else None
         return self.chosen.builder.planned(self.wanted.spec, destination, reporter)
 
-    def _destination(self, repository: ecr.Repository) -> Destination:
-        tokens = ecr.EcrCredentials(self.session)
-        given: ecr.RegistryLogin | None = None
+    def _destination(self, repository: aws.Repository) -> Destination:
+        tokens = aws.EcrCredentials(self.session)
+        given: aws.RegistryLogin | None = None
 
         def credentials() -> Credentials:
             nonlocal given
@@ -127,13 +121,13 @@ class Work:
         artefact = self.ingredients.artefact
         assert artefact is not None
         server = isinstance(self.compute, Server)
-        send = upload.upload_prefix if server else upload.upload_archive
+        send = storage.upload_prefix if server else storage.upload_archive
         self.artefact_uri = send(self.session, self.names, artefact, reporter)
         return Done(size(artefact.size))
 
     def apply(self, reporter: Reporter) -> Done:
         self.endpoint = self.endpoint_spec()
-        self.deed = rollout.apply_spec(self.session, self.endpoint, pause=pausing(reporter))
+        self.deed = aws_endpoints.apply_spec(self.session, self.endpoint, pause=pausing(reporter))
         return Done(f"{self.deed}, version {self.endpoint.version}", self.deed == "unchanged")
 
     def wait(self, reporter: Reporter) -> Done:
@@ -145,7 +139,7 @@ class Work:
     def scale(self, reporter: Reporter) -> Done:
         wanted = self.compute.autoscaling if isinstance(self.compute, Server) else None
         return Done(
-            autoscaling.ensure_autoscaling(self.session, self.ingredients.config.name, wanted)
+            aws_endpoints.ensure_autoscaling(self.session, self.ingredients.config.name, wanted)
         )
 
     def endpoint_spec(self) -> EndpointSpec:
@@ -231,7 +225,7 @@ def wait_until_settled(
     """Watch an endpoint until it has settled on the endpoint config `wanted`."""
     status = ""
     try:
-        for update in rollout.watch(session, name, pause=pausing(reporter)):
+        for update in aws_endpoints.watch(session, name, pause=pausing(reporter)):
             seen = update.endpoint
             now = f"{seen.status} {seen.variant_status}".strip()
             if now != status:
@@ -247,7 +241,7 @@ def wait_until_settled(
             do=f"`sageturner status {name}` shows how far it is; once it has settled,"
             f" `sageturner delete {name}` removes it",
         ) from None
-    rollout.settle(session, update.endpoint, wanted, time.monotonic() - begin)
+    aws_endpoints.settle(session, update.endpoint, wanted, time.monotonic() - begin)
     return Done(update.endpoint.status)
 
 

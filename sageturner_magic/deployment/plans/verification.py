@@ -9,10 +9,9 @@ from pathlib import Path
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.deployment.tried import findings_of, run_trial, trial_figures
-from sageturner_magic.endpoints.container import sandbox
+from sageturner_magic.endpoints import container
 from sageturner_magic.errors import Finding, UsageError
-from sageturner_magic.packages.environment import find_interpreter, make_environment
-from sageturner_magic.packages.requirements import Target
+from sageturner_magic.packages import Target, find_interpreter, make_environment
 from sageturner_magic.values import THIS_PYTHON, Reporter
 
 
@@ -44,7 +43,7 @@ def verified(plan: Plan, reporter: Reporter) -> Plan:
     requirements = plan.requirements
     if requirements is None or requirements.target.python_version != wanted:
         requirements = ingredients.requirements(
-            Target(wanted, sandbox.sandbox_architecture()), reporter
+            Target(wanted, container.sandbox_architecture()), reporter
         )
     made = make_environment(requirements, interpreter, reporter)
     trial = run_trial(ingredients, reporter, clean_python=str(made.python))

@@ -1,15 +1,23 @@
-"""The local target: the model server as a process of this machine, on 127.0.0.1 only."""
+"""Endpoints on this machine, in a process or in a container, on 127.0.0.1 only.
 
-from sageturner_magic.endpoints.local.deployer import LocalDeployer
-from sageturner_magic.endpoints.local.endpoints import LocalEndpoints
-from sageturner_magic.endpoints.local.process_deployer import ProcessDeployer, ServedByProcess
-from sageturner_magic.endpoints.local.state import LocalRecord, LocalState
+The plans deploy them. Their records lie in the user's state folder, where every process finds
+them.
+"""
 
-__all__ = [
-    "LocalDeployer",
-    "LocalEndpoints",
-    "LocalRecord",
-    "LocalState",
-    "ProcessDeployer",
-    "ServedByProcess",
-]
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sageturner_magic.faces import face
+
+if TYPE_CHECKING:
+    from .container_deployer import ContainerDeployer as ContainerDeployer
+    from .container_deployer import ServedByContainer as ServedByContainer
+    from .deployer import LocalDeployer as LocalDeployer
+    from .endpoints import LocalEndpoints as LocalEndpoints
+    from .process_deployer import ProcessDeployer as ProcessDeployer
+    from .process_deployer import ServedByProcess as ServedByProcess
+    from .state import LocalRecord as LocalRecord
+    from .state import LocalState as LocalState
+else:
+    __getattr__, __dir__ = face(__name__)

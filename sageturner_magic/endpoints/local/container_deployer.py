@@ -7,9 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sageturner_magic.endpoints import children
-from sageturner_magic.endpoints.container import kept as keeping
-from sageturner_magic.endpoints.container.runner import ContainerSpec
+from sageturner_magic.endpoints import children, container
+from sageturner_magic.endpoints.container import ContainerSpec
 from sageturner_magic.endpoints.local import server_process
 from sageturner_magic.endpoints.local.deployer import LocalDeployer, Served
 from sageturner_magic.endpoints.server_log import pass_on, with_tail
@@ -45,7 +44,7 @@ class ServedByContainer(Served):
 class ContainerDeployer(LocalDeployer[ServedByContainer]):
     """One deployment of a local endpoint whose server is in a container."""
 
-    _kept: keeping.Kept | None = None
+    _kept: container.Kept | None = None
 
     def _written(self) -> str:
         artefact = self.served.artefact
@@ -75,7 +74,7 @@ class ContainerDeployer(LocalDeployer[ServedByContainer]):
             serverless_mb=served.serverless_mb,
             unpacked=unpacked,
         )
-        self._kept = keeping.keep(spec, self._log, tied=served.tied)
+        self._kept = container.keep(spec, self._log, tied=served.tied)
         self._undo.callback(self._cut, self._kept)
         self._record = self._record_of(
             self._kept, port=0, token=token, image=image, unpacked=unpacked is not None
@@ -99,7 +98,7 @@ class ContainerDeployer(LocalDeployer[ServedByContainer]):
             shown = pass_on(log, shown, reporter)
 
         try:
-            said = keeping.wait_ready(
+            said = container.wait_ready(
                 self._kept,
                 reporter,
                 timeout_s=self.served.startup_timeout_s,
@@ -112,10 +111,10 @@ class ContainerDeployer(LocalDeployer[ServedByContainer]):
         self._record = replace(self._record, port=said.port)
         return f"ready after {time.monotonic() - begin:.1f} s, at 127.0.0.1:{said.port}"
 
-    def _cut(self, kept: keeping.Kept) -> None:
+    def _cut(self, kept: container.Kept) -> None:
         if keeper := children.find_process(kept.pid, kept.started):
             # It has no requests yet, so there is nothing to drain.
-            keeping.cut(keeper)
+            container.cut(keeper)
         else:
             children.forget(kept.pid)
-        keeping.forget(kept.control)
+        container.forget(kept.control)

@@ -21,8 +21,8 @@ from typing import Generic, TypeVar
 
 import psutil
 
-from sageturner_magic.endpoints.container import runner
-from sageturner_magic.endpoints.container.kept import Kept
+from sageturner_magic.endpoints import container
+from sageturner_magic.endpoints.container import Kept
 from sageturner_magic.endpoints.local import serving
 from sageturner_magic.endpoints.local.server_process import LocalServer
 from sageturner_magic.endpoints.local.state import LocalRecord, LocalState
@@ -129,7 +129,7 @@ class LocalDeployer(ABC, Generic[What]):
         if before:
             serving.end(before, self._home, keep=self._container)
             if before.engine_image and before.engine_image != record.engine_image:
-                runner.remove_image(before.engine_image)
+                container.remove_image(before.engine_image)
         self._state.tidy(record)
         return record
 

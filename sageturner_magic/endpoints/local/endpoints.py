@@ -14,8 +14,7 @@ from pathlib import Path
 
 import urllib3
 
-from sageturner_magic.endpoints import server_log
-from sageturner_magic.endpoints.container import runner
+from sageturner_magic.endpoints import container, server_log
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.local import serving
 from sageturner_magic.endpoints.local.state import LocalRecord, LocalState
@@ -287,7 +286,7 @@ class LocalEndpoints:
         with self.state.changing(name):
             serving.end(record, str(self.state.folder(name)))
             if record.engine_image:
-                runner.remove_image(record.engine_image)
+                container.remove_image(record.engine_image)
             self.state.remove(name)
 
 

@@ -6,8 +6,7 @@ import json
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sageturner_magic.endpoints import children
-from sageturner_magic.endpoints.container import kept, runner
+from sageturner_magic.endpoints import children, container
 from sageturner_magic.endpoints.local import server_process
 from sageturner_magic.endpoints.local.state import LocalRecord
 
@@ -48,13 +47,13 @@ def condition(record: LocalRecord) -> Condition:
 def _end_of(record: LocalRecord) -> str:
     if not record.image:
         return "its server has ended"
-    said = kept.read_state(record.control)
-    reason = runner.exit_reason(said.exit, None) if said and said.exit else ""
+    said = container.read_state(record.control)
+    reason = container.exit_reason(said.exit, None) if said and said.exit else ""
     return "its container has ended" + (f" ({reason})" if reason else "")
 
 
 def _of_container(port: int) -> Condition:
-    answer = kept.ping(port)
+    answer = container.ping(port)
     if answer is None:
         return Condition("Failed", "its container runs but does not answer /ping within 2 s")
     status, body = answer
@@ -88,9 +87,9 @@ def end(record: LocalRecord, home: str, keep: str = "") -> None:
             children.forget(record.pid)
         return
     if server:
-        kept.end(server)
+        container.end(server)
     else:
         children.forget(record.pid)
     if record.engine_image:
-        runner.remove_containers(home, keep)
-    kept.forget(record.control)
+        container.remove_containers(home, keep)
+    container.forget(record.control)

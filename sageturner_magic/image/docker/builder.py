@@ -14,8 +14,8 @@ from docker.errors import APIError
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import context
 from sageturner_magic.image.docker import engine, errors, saved_images
-from sageturner_magic.image.layers.maker import PlannedLayer
-from sageturner_magic.image.registry.client import RegistryClient
+from sageturner_magic.image.layers import PlannedLayer
+from sageturner_magic.image.registry import RegistryClient
 from sageturner_magic.image.spec import (
     LOCAL_REPOSITORY,
     BuildSpec,
@@ -23,7 +23,7 @@ from sageturner_magic.image.spec import (
     Destination,
     Spec,
 )
-from sageturner_magic.packages.files import FileStore, default_folder
+from sageturner_magic.packages import FileStore, default_folder
 from sageturner_magic.values import Architecture, ImageRef, Reporter
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : ")

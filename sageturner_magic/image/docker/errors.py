@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sageturner_magic.errors import ImageError
-from sageturner_magic.packages.urls import without_credentials
+from sageturner_magic.packages import without_credentials
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,8 @@ from typing import IO
 import docker
 from zlib_ng import gzip_ng
 
-from sageturner_magic.image.layers.assembled import manifest_of
-from sageturner_magic.image.layers.writer import LEVEL
-from sageturner_magic.image.registry.base_images import BaseLayer
-from sageturner_magic.image.registry.client import DOCKER_MANIFEST, RegistryClient
+from sageturner_magic.image.layers import LEVEL, manifest_of
+from sageturner_magic.image.registry import DOCKER_MANIFEST, BaseLayer, RegistryClient
 from sageturner_magic.values import CHUNK, Reporter
 
 _GZIP = b"\x1f\x8b"

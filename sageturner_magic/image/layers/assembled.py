@@ -11,8 +11,7 @@ from typing import Any
 from sageturner_magic.image import dockerfile
 from sageturner_magic.image.layers.maker import Layer
 from sageturner_magic.image.layers.writer import Written
-from sageturner_magic.image.registry.base_images import BaseImage, BaseLayer, split_reference
-from sageturner_magic.image.registry.client import DOCKER_MANIFEST
+from sageturner_magic.image.registry import DOCKER_MANIFEST, BaseImage, BaseLayer, split_reference
 from sageturner_magic.image.spec import BuildSpec
 
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"

@@ -23,13 +23,14 @@ from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.layers.maker import Layer, LayerMaker, PlannedLayer
 from sageturner_magic.image.layers.pushed import PushedLayers
 from sageturner_magic.image.layers.unpacking import PackedLayer, UnpackedLayers
-from sageturner_magic.image.registry.base_images import (
+from sageturner_magic.image.registry import (
+    DOCKER_MANIFEST,
     BaseImage,
     BaseImages,
     BaseLayer,
+    RegistryClient,
     stored_credentials,
 )
-from sageturner_magic.image.registry.client import DOCKER_MANIFEST, RegistryClient
 from sageturner_magic.image.spec import (
     BuildSpec,
     BuiltImage,
@@ -37,9 +38,7 @@ from sageturner_magic.image.spec import (
     ProvidedSpec,
     Spec,
 )
-from sageturner_magic.packages.files import FileStore, default_folder
-from sageturner_magic.packages.sdists import with_wheels
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.packages import Credentials, FileStore, default_folder, with_wheels
 from sageturner_magic.values import CHUNK, ImageRef, Reporter, UnpackedImage
 
 _UPLOADS = 4

@@ -25,8 +25,7 @@ from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.layers.wheel_layout import Layout, installed
 from sageturner_magic.image.layers.writer import COPIED_FROM, LEVEL, LayerWriter, Written
 from sageturner_magic.image.spec import BuildSpec
-from sageturner_magic.packages.files import FileStore
-from sageturner_magic.packages.requirements import Package, Requirements
+from sageturner_magic.packages import FileStore, Package, Requirements
 from sageturner_magic.tarball import Entry
 from sageturner_magic.values import Reporter
 

@@ -23,8 +23,7 @@ from sageturner_magic.image.registry.client import (
     RegistryClient,
 )
 from sageturner_magic.image.spec import Destination
-from sageturner_magic.packages.requirements import Target
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.packages import Credentials, Target
 
 MAX_AGE = 24 * 3600
 """Seconds for which a tag is taken to stand for the same base image.

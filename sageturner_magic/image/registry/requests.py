@@ -13,12 +13,7 @@ import urllib3
 
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.spec import Destination
-from sageturner_magic.packages.connections import (
-    TIMEOUT,
-    USER_AGENT,
-    authorization,
-    open_connections,
-)
+from sageturner_magic.packages import TIMEOUT, USER_AGENT, authorization, open_connections
 
 TRIES = 8
 """How often one request may fail in a row in a way that may pass."""

@@ -83,12 +83,12 @@ class NotebookNames:
         return list(botocore.session.Session().get_available_regions("sagemaker"))
 
     def instance_types(self) -> Sequence[str]:
-        from sageturner_magic.aws.endpoints.limits import instance_types
+        from sageturner_magic.aws.endpoints import instance_types
 
         return instance_types()
 
     def amis(self) -> Sequence[str]:
-        from sageturner_magic.aws.endpoints.limits import inference_ami_versions
+        from sageturner_magic.aws.endpoints import inference_ami_versions
 
         return inference_ami_versions()
 

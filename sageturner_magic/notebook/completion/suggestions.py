@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sageturner_magic.notebook.completion.first_line import magic_first
-from sageturner_magic.verbs.arguments import Argument, by_flag
-from sageturner_magic.verbs.table import PERMITTED, VERBS
+from sageturner_magic.verbs import PERMITTED, VERBS, Argument, by_flag
 
 _LINE = re.compile(r"(?:[\w\s.,]+=)?\s*(?P<percent>%{0,2})sageturner\s+(?P<rest>.*)", re.DOTALL)
 _CAPTURE = re.compile(r"%%sageturner_(?:load|predict)\s+(?P<rest>\S*)")
@@ -216,7 +215,7 @@ def paths(fragment: str, suffixes: tuple[str, ...] | None) -> Completions:
 
 
 def _yaml(body: str, until: str, after: str, world: KnownNames) -> Completions | None:
-    from sageturner_magic.config.keys import schema_keys
+    from sageturner_magic.config import schema_keys
     from sageturner_magic.notebook.completion.cursor import keys_in, place_in
 
     place = place_in(until)
@@ -241,7 +240,7 @@ def _behind(in_flow: bool, is_section: bool, after: str) -> str:
 
 
 def _value(path: tuple[str | int, ...], fragment: str, world: KnownNames) -> Completions | None:
-    from sageturner_magic.config.keys import alternatives, options, schema_at
+    from sageturner_magic.config import alternatives, options, schema_at
 
     key = path[-1]
     schema = schema_at(path) or {}

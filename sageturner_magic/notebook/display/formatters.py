@@ -44,7 +44,7 @@ def _prediction_html(prediction: Any) -> str:
 
 
 def _text(result: Any, printer: Any, cycle: bool) -> None:
-    from sageturner_magic.rendering.registry import text_of
+    from sageturner_magic.rendering import text_of
     from sageturner_magic.text import visible
 
     printer.text(visible(text_of(result)))
@@ -83,7 +83,7 @@ def show(result: object) -> Any:
     """Return what a cell shows for the result of a magic; None where it prints the text."""
     from pkgutil import resolve_name
 
-    from sageturner_magic.rendering.registry import registered
+    from sageturner_magic.rendering import registered
 
     path = registered(SHOWN, result)
     return resolve_name(path)(result) if path else None
@@ -102,7 +102,7 @@ def _listing(listing: Any) -> Any:
 
 def _source(result: object) -> Any:
     from sageturner_magic.notebook.display.html import code_shown
-    from sageturner_magic.rendering.registry import text_of
+    from sageturner_magic.rendering import text_of
 
     return code_shown(text_of(result))
 

@@ -7,12 +7,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from sageturner_magic.deployment.events import Deployment
-from sageturner_magic.deployment.plan import Plan
-from sageturner_magic.deployment.progress import Progress
-from sageturner_magic.endpoints.kind import EndpointDescription
-from sageturner_magic.endpoints.measured.dashboard import Dashboard
-from sageturner_magic.endpoints.snippets import Snippet
+from sageturner_magic import rendering
+from sageturner_magic.deployment import Deployment, Plan, Progress
+from sageturner_magic.endpoints import EndpointDescription, Snippet
+from sageturner_magic.endpoints.measured import Dashboard
 from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.notebook.display.figures import spark
 from sageturner_magic.notebook.display.markup import (
@@ -24,8 +22,7 @@ from sageturner_magic.notebook.display.markup import (
     table,
     text,
 )
-from sageturner_magic.rendering import dashboards, deployments, plans
-from sageturner_magic.rendering.endpoints import (
+from sageturner_magic.rendering import (
     ENDPOINT_HEAD,
     endpoint_row,
     endpoints_text,
@@ -71,9 +68,9 @@ def deployment_html(progress: Progress) -> Markup:
     """Show a deployment that has ended."""
     rows = [
         (
-            fill("{} {}", deployments.STATE_SIGN[deployments.state(step)], step.title),
+            fill("{} {}", rendering.STATE_SIGN[rendering.state(step)], step.title),
             duration(step.seconds()) if step.started is not None else "",
-            deployments.remark(step),
+            rendering.remark(step),
         )
         for step in progress.steps()
     ]
@@ -97,13 +94,13 @@ def _calling_html(deployment: Deployment) -> Markup:
             ' <a href="{}" target="_blank" rel="noopener">API documentation</a>',
             f"{deployment.url}/docs?token={deployment.token}",
         )
-    lines = deployments.request_lines(deployment)
+    lines = rendering.request_lines(deployment)
     elsewhere = snippets_html(lines, "the example")
     if deployment.url and not lines:
-        elsewhere = fill("<p>or</p>{}", preformatted(deployments.curl(deployment)))
+        elsewhere = fill("<p>or</p>{}", preformatted(rendering.curl(deployment)))
     return fill(
         "<p>Code: {}. Version {}.{}</p><p>Try <code>{}</code></p>{}",
-        *(nearby(deployment.origin), deployment.version, docs, deployments.invoke_line(deployment)),
+        *(nearby(deployment.origin), deployment.version, docs, rendering.invoke_line(deployment)),
         elsewhere,
     )
 
@@ -120,8 +117,8 @@ def snippets_html(lines: Sequence[Snippet], sent: str = "it") -> Markup:
 def _headline_html(progress: Progress) -> Markup:
     deployment = progress.deployment
     if progress.error or deployment is None or not deployment.url:
-        return text(deployments.headline(progress))
-    before, url, after = deployments.outcome(deployment).partition(deployment.url)
+        return text(rendering.headline(progress))
+    before, url, after = rendering.outcome(deployment).partition(deployment.url)
     return fill("{}<code>{}</code>{}", before, url, after)
 
 
@@ -142,8 +139,8 @@ def _error_html(error: SageturnerError) -> Markup:
 
 def plan_shown(plan: Plan) -> Shown:
     """What a deployment would do."""
-    html = box(facts_table(plans.plan_facts(plan)), findings_html(plan.findings))
-    return Shown(plan, plans.plan_text(plan), html)
+    html = box(facts_table(rendering.plan_facts(plan)), findings_html(plan.findings))
+    return Shown(plan, rendering.plan_text(plan), html)
 
 
 def code_shown(source: str) -> Shown:
@@ -175,7 +172,7 @@ def dashboard_shown(shown: Dashboard) -> Shown:
     """One endpoint at a glance, with small plots of how it was used."""
     parts = [
         fill("<p><b>{}</b></p>", shown.endpoint.name),
-        facts_table(dashboards.dashboard_facts(shown)),
+        facts_table(rendering.dashboard_facts(shown)),
     ]
     if shown.usage:
         drawn = [
@@ -184,9 +181,9 @@ def dashboard_shown(shown: Dashboard) -> Shown:
                 spark(plot.values, title=f"{plot.label}: {plot.said}", bad=plot.bad),
                 plot.said,
             )
-            for plot in dashboards.plots(shown.usage)
+            for plot in rendering.plots(shown.usage)
         ]
-        shown_time = fill("<p><small>{}</small></p>", dashboards.time_range(shown.usage))
+        shown_time = fill("<p><small>{}</small></p>", rendering.time_range(shown.usage))
         parts += [table((), drawn), shown_time]
     html = box(*parts, findings_html(shown.notes))
-    return Shown(shown, dashboards.dashboard_text(shown), html)
+    return Shown(shown, rendering.dashboard_text(shown), html)

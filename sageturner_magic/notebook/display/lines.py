@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from queue import SimpleQueue
 
-from sageturner_magic.deployment.events import Event
-from sageturner_magic.rendering.terminal import PlainLines
+from sageturner_magic.deployment import Event
+from sageturner_magic.rendering import PlainLines
 
 
 class Lines:

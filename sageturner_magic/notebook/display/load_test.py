@@ -7,20 +7,19 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from markupsafe import Markup
 
-from sageturner_magic.endpoints.measured.load_result import LoadTest
-from sageturner_magic.endpoints.measured.load_run import LoadRun
+from sageturner_magic import rendering
+from sageturner_magic.endpoints.measured import LoadRun, LoadTest
 from sageturner_magic.notebook.display.figures import bars
 from sageturner_magic.notebook.display.markup import box, facts_table, fill, table, text
 from sageturner_magic.notebook.display.progress import STYLE, has_widgets
-from sageturner_magic.rendering import load_tests, terminal
-from sageturner_magic.rendering.load_tests import load_progress
+from sageturner_magic.rendering import load_progress
 from sageturner_magic.text import milliseconds
 
 
 def show_load_test(shell: InteractiveShell, run: LoadRun) -> LoadTest:
     """Show how far it is until it has ended. The stop button ends it with what was measured."""
     if not has_widgets(shell):
-        terminal.follow_load_test(run)
+        rendering.follow_load_test(run)
         return run.result()
     view = ipywidgets.HTML()
     hint = ipywidgets.HTML("<small>press ■ to stop and keep what was measured</small>")
@@ -33,7 +32,7 @@ def show_load_test(shell: InteractiveShell, run: LoadRun) -> LoadTest:
         run.watch(draw)
     finally:
         # The result is the cell's value; a widget would be dead in the saved notebook.
-        line = load_tests.load_progress(
+        line = rendering.load_progress(
             run.endpoint, run.sent, run.wanted, run.failed, run.seconds()
         )
         output.update({"text/html": fill("<p>{}</p>", line), "text/plain": line}, raw=True)
@@ -53,7 +52,7 @@ def load_test_html(test: LoadTest) -> Markup:
     """What a load test measured."""
     parts = [
         fill("<p><b>Load test of {}</b></p>", test.endpoint),
-        facts_table(load_tests.load_test_facts(test)),
+        facts_table(rendering.load_test_facts(test)),
     ]
     if latencies := test.percentiles():
         parts.append(_histogram_html(test))

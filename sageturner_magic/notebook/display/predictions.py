@@ -12,10 +12,9 @@ from typing import Any, TypeGuard
 
 from markupsafe import Markup
 
-from sageturner_magic.deployment.tried import Tried
-from sageturner_magic.endpoints.payload import media_type
-from sageturner_magic.endpoints.prediction import Prediction
-from sageturner_magic.endpoints.snippets import client_snippets
+from sageturner_magic import rendering
+from sageturner_magic.deployment import Tried
+from sageturner_magic.endpoints import Prediction, client_snippets, media_type
 from sageturner_magic.notebook.display.html import Shown, findings_html, snippets_html
 from sageturner_magic.notebook.display.markup import (
     box,
@@ -26,7 +25,6 @@ from sageturner_magic.notebook.display.markup import (
     table,
     text,
 )
-from sageturner_magic.rendering import responses, trials
 from sageturner_magic.text import nearby
 
 TREE_ITEMS = 200
@@ -55,7 +53,7 @@ PICTURES = (
 
 def prediction_html(prediction: Prediction, remark: str = "") -> Markup:
     """Show a prediction, its response (and a remark on that), and how to send the request."""
-    summary = " · ".join(filter(None, (responses.prediction_summary(prediction), remark)))
+    summary = " · ".join(filter(None, (rendering.prediction_summary(prediction), remark)))
     lines = client_snippets(prediction.endpoint, prediction.request) if prediction.request else ()
     return box(
         value_html(prediction.value, prediction.content_type, prediction.body),
@@ -72,11 +70,11 @@ def tried_shown(tried: Tried) -> Shown:
         value_html(value, trial.content_type, body) if trial.asked else Markup(),
         fill(
             "<p><small>{}<br>Code: {}</small></p>",
-            *(trials.tried_summary(tried), nearby(tried.origin)),
+            *(rendering.tried_summary(tried), nearby(tried.origin)),
         ),
         findings_html(tried.findings),
     )
-    return Shown(tried, trials.tried_text(tried), html)
+    return Shown(tried, rendering.tried_text(tried), html)
 
 
 def value_html(value: Any, content_type: str, body: bytes) -> Markup:
@@ -186,8 +184,8 @@ class _Tree:
 
     def _numbers(self, value: Sequence[float]) -> Markup:
         """Many numbers: the first of them, and more when unfolded."""
-        first = responses.as_json(value[:PREVIEWED])[1:-1]
-        items = text(responses.as_json(value[:TREE_ITEMS])[:-1], TREE_CHARACTERS)
+        first = rendering.as_json(value[:PREVIEWED])[1:-1]
+        items = text(rendering.as_json(value[:TREE_ITEMS])[:-1], TREE_CHARACTERS)
         self._left -= len(items)
         return fill(
             "<details><summary>{:,} numbers: {}, …</summary>"
@@ -202,4 +200,4 @@ class _Tree:
 
 
 def _leaf_text(value: object) -> str:
-    return value if isinstance(value, str) else responses.as_json(value)
+    return value if isinstance(value, str) else rendering.as_json(value)

@@ -15,13 +15,17 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from markupsafe import Markup
 
-from sageturner_magic.deployment.progress import Progress, StepProgress
-from sageturner_magic.deployment.run import DeploymentHandle, Handle
-from sageturner_magic.deployment.trial_handle import TrialHandle
+from sageturner_magic import rendering
+from sageturner_magic.deployment import (
+    DeploymentHandle,
+    Handle,
+    Progress,
+    StepProgress,
+    TrialHandle,
+)
 from sageturner_magic.notebook.display.announcer import Announcer
 from sageturner_magic.notebook.display.html import deployment_html
 from sageturner_magic.notebook.display.markup import fill, text
-from sageturner_magic.rendering import deployments, terminal
 from sageturner_magic.text import duration, visible
 
 LOG_LINES = 100
@@ -114,17 +118,17 @@ class ProgressView:
 
 def deployment_ended(progress: Progress) -> Result:
     """What a deployment leaves."""
-    return deployment_html(progress), deployments.deployment_text(progress)
+    return deployment_html(progress), rendering.deployment_text(progress)
 
 
 def _trial_ended(progress: Progress) -> Result:
     """What a trial leaves above its result, which is the cell's value."""
-    line = deployments.steps_line(progress)
+    line = rendering.steps_line(progress)
     return fill("<p><small>{}</small></p>", line), line
 
 
 def _running(progress: Progress) -> list[StepProgress]:
-    return [step for step in progress.steps() if deployments.state(step) == "running"]
+    return [step for step in progress.steps() if rendering.state(step) == "running"]
 
 
 def log_html(progress: Progress) -> Markup:
@@ -139,7 +143,7 @@ def steps_html(progress: Progress) -> Markup:
     """Show the steps of a deployment that runs, with bars where there is a measure."""
     rows = Markup()
     for step in progress.steps():
-        state = deployments.state(step)
+        state = rendering.state(step)
         measure = step.measure() if state == "running" else None
         bar = Markup()
         if measure and measure.total:
@@ -150,13 +154,13 @@ def steps_html(progress: Progress) -> Markup:
         rows += fill(
             '<tr><td class="{}">{}</td><td class="{}">{}</td><td class="dim">{}</td>'
             '<td class="dim">{}{}</td></tr>',
-            *(state or "dim", deployments.STATE_SIGN[state], "" if state else "dim", step.title),
-            *(duration(step.seconds()) if state else "", bar, deployments.remark(step)),
+            *(state or "dim", rendering.STATE_SIGN[state], "" if state else "dim", step.title),
+            *(duration(step.seconds()) if state else "", bar, rendering.remark(step)),
         )
     return fill(
         '<div class="sageturner-progress"><b>{}</b><span class="dim"> · {}</span>'
         "<table>{}</table></div>",
-        *(deployments.headline(progress), deployments.elapsed(progress), rows),
+        *(rendering.headline(progress), rendering.elapsed(progress), rows),
     )
 
 
@@ -177,7 +181,7 @@ def show_trial(shell: InteractiveShell, handle: TrialHandle) -> None:
 
 def _show(shell: InteractiveShell, handle: Handle, ended: Callable[[Progress], Result]) -> None:
     if not has_widgets(shell):
-        terminal.follow_deployment(handle)
+        rendering.follow_deployment(handle)
         return
     hint = ipywidgets.HTML("<small>press ■ to cancel</small>")
     handle.watch(ProgressView(handle, hint, ended).draw)

@@ -9,13 +9,13 @@ from typing import Any
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
+from sageturner_magic import rendering
+from sageturner_magic.endpoints import Prediction, PredictionStream
 from sageturner_magic.errors import InvocationCancelled
 from sageturner_magic.notebook.display.markup import preformatted
 from sageturner_magic.notebook.display.predictions import PROSE_CHARACTERS, prediction_html
 from sageturner_magic.notebook.display.progress import has_widgets
 from sageturner_magic.notebook.session import NotebookSession
-from sageturner_magic.rendering import responses, terminal
 from sageturner_magic.text import brief, visible
 
 UPDATES = 10
@@ -56,7 +56,7 @@ def show_stream(
     if has_widgets(shell):
         whole = _show_in_place(stream)
     else:
-        whole = terminal.write_stream(stream)
+        whole = rendering.write_stream(stream)
     values = {field.name: getattr(whole, field.name) for field in fields(Prediction)}
     return StreamedPrediction(**values, session=session, cell=session.number)
 
@@ -76,7 +76,7 @@ class _Growing:
         self._thread.start()
 
     def add(self, piece: object) -> None:
-        self._tail = (self._tail + responses.piece_text(piece))[-PROSE_CHARACTERS:]
+        self._tail = (self._tail + rendering.piece_text(piece))[-PROSE_CHARACTERS:]
         self._arrived += 1
 
     def _draw(self) -> None:
@@ -91,7 +91,7 @@ class _Growing:
         self._ended.set()
         self._thread.join()
         arrived = self._stream.so_far()
-        plain = "\n".join(filter(None, (responses.prediction_text(arrived), remark)))
+        plain = "\n".join(filter(None, (rendering.prediction_text(arrived), remark)))
         self._output.update(_bundle(prediction_html(arrived, remark), plain), raw=True)
 
 

@@ -8,11 +8,16 @@ from collections.abc import Callable
 import ipywidgets
 from markupsafe import Markup
 
+from sageturner_magic import rendering, verbs
 from sageturner_magic.context import AwsOptions
-from sageturner_magic.deployment.run import DeploymentHandle
+from sageturner_magic.deployment import DeploymentHandle
 from sageturner_magic.errors import SageturnerError
-from sageturner_magic.notebook.display.html import deployment_html
-from sageturner_magic.notebook.display.progress import ProgressView, cancel_button, deployment_ended
+from sageturner_magic.notebook.display import (
+    ProgressView,
+    cancel_button,
+    deployment_ended,
+    deployment_html,
+)
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import LABELLED, WIDE
 from sageturner_magic.notebook.form.model import Form
@@ -20,8 +25,6 @@ from sageturner_magic.notebook.form.preview import Preview
 from sageturner_magic.notebook.form.saved_file import SavedFile
 from sageturner_magic.notebook.form.status import Status
 from sageturner_magic.notebook.session import NotebookSession
-from sageturner_magic.rendering import deployments
-from sageturner_magic.verbs import deploying
 
 COPY_SCRIPT = (
     "const done=w=>{this.nextElementSibling.textContent=w};"
@@ -113,7 +116,7 @@ class Actions:
         self._status.say("exporting …")
         self._background.start(
             "export",
-            lambda: deploying.export(folder, config),
+            lambda: verbs.export(folder, config),
             lambda files: self._status.say(f"wrote {len(files)} files to {folder}"),
             self._status.error,
         )
@@ -124,7 +127,7 @@ class Actions:
             self._status.problems(checked.findings)
             return
         try:
-            handle = deploying.start_deployment(
+            handle = verbs.start_deployment(
                 checked.config,
                 endpoint_type=self._form.endpoint_type,
                 container_mode=self._form.container_mode,
@@ -149,10 +152,10 @@ class Actions:
         handle.watch(view.draw)
         if handle.status == "done":
             progress = handle.progress
-            self._leave(deployment_html(progress), deployments.deployment_text(progress))
+            self._leave(deployment_html(progress), rendering.deployment_text(progress))
             return
         self._deploy.disabled = False
-        self._status.say(deployments.headline(handle.progress))
+        self._status.say(rendering.headline(handle.progress))
 
 
 class _Panel:

@@ -44,7 +44,7 @@ class Background:
             except SageturnerError as error:
                 problem = error
             except Exception as error:
-                from sageturner_magic.deployment.run import unexpected
+                from sageturner_magic.deployment import unexpected
 
                 problem = unexpected(error)
             with self._lock:

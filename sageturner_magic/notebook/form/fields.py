@@ -9,9 +9,9 @@ from typing import Any
 import ipywidgets
 from markupsafe import Markup, escape
 
-from sageturner_magic.config.keys import alternatives, schema_at
+from sageturner_magic.config import alternatives, schema_at
 from sageturner_magic.errors import Finding
-from sageturner_magic.notebook.display.markup import fill, fill_each
+from sageturner_magic.notebook.display import fill, fill_each
 from sageturner_magic.notebook.form.model import Field
 from sageturner_magic.notebook.form.yaml_document import Value
 

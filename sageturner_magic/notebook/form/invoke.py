@@ -11,20 +11,17 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 from markupsafe import Markup
 
+from sageturner_magic import rendering
 from sageturner_magic.context import AwsOptions
-from sageturner_magic.endpoints.endpoint import Endpoint
-from sageturner_magic.endpoints.prediction import Prediction
+from sageturner_magic.endpoints import Endpoint, Prediction
 from sageturner_magic.errors import SageturnerError
-from sageturner_magic.notebook.display.announcer import Announcer
-from sageturner_magic.notebook.display.html import findings_html
-from sageturner_magic.notebook.display.markup import fill, preformatted
+from sageturner_magic.notebook.display import Announcer, fill, findings_html, preformatted
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import WIDE, close_all
 from sageturner_magic.notebook.form.style import STYLE
 from sageturner_magic.notebook.form.view import NO_WIDGETS
 from sageturner_magic.notebook.payload import evaluate
 from sageturner_magic.notebook.session import NotebookSession
-from sageturner_magic.rendering import responses
 
 HISTORY = 50
 """Requests that are kept."""
@@ -153,7 +150,7 @@ class InvokeForm:
         assert formatter is not None
         shown: dict[str, str] = formatter.format(prediction)[0]  # type: ignore[no-untyped-call]
         html = shown.get("text/html") or preformatted(shown["text/plain"])
-        self._keep(text, html, responses.prediction_summary(prediction))
+        self._keep(text, html, rendering.prediction_summary(prediction))
 
     def _failed(self, text: str, error: SageturnerError) -> None:
         details = Markup().join(preformatted(each.details) for each in error.findings)

@@ -14,9 +14,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from sageturner_magic.capture.notebook import Notebook
-from sageturner_magic.config import Config, Origin, parse_config, schema_keys
-from sageturner_magic.config.keys import alternatives, options, schema_at
+from sageturner_magic.capture import Notebook
+from sageturner_magic.config import (
+    Config,
+    Origin,
+    alternatives,
+    options,
+    parse_config,
+    schema_at,
+    schema_keys,
+)
 from sageturner_magic.errors import CaptureError, ConfigError, Finding
 from sageturner_magic.notebook.form.yaml_document import Document, Value
 from sageturner_magic.notebook.form.yaml_document import Path as KeyPath
@@ -280,7 +287,7 @@ def first_text(
 
 def files_of(source: str) -> list[str]:
     """The files below `model_dir` that a module's load() names, as far as that can be seen."""
-    from sageturner_magic.capture.artefact.writers import WRITERS
+    from sageturner_magic.capture.artefact import WRITERS
 
     load = next(
         (

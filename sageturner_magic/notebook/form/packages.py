@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 import ipywidgets
 
 from sageturner_magic.errors import Finding
-from sageturner_magic.notebook.display.markup import fill, fill_each
+from sageturner_magic.notebook.display import fill, fill_each
 from sageturner_magic.notebook.form.fields import LABELLED, WIDE, FieldView, note_html
 from sageturner_magic.notebook.form.model import Field
 from sageturner_magic.notebook.form.yaml_document import Value
-from sageturner_magic.packages.needed.needed import NeededPackage
+from sageturner_magic.packages.needed import NeededPackage
 
 AUTO = "auto"
 EDIT = "Edit this list"

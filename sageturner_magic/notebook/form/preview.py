@@ -5,14 +5,12 @@ from __future__ import annotations
 import ipywidgets
 from markupsafe import Markup
 
+from sageturner_magic import verbs
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import SageturnerError
-from sageturner_magic.notebook.display.announcer import Announcer
-from sageturner_magic.notebook.display.html import findings_html, plan_shown
-from sageturner_magic.notebook.display.markup import fill
+from sageturner_magic.notebook.display import Announcer, fill, findings_html, plan_shown
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.model import Form
-from sageturner_magic.verbs import deploying
 
 PREVIEWS = ("YAML", "sageturner.py", "Dockerfile", "plan")
 PAUSE_S = 0.6
@@ -59,7 +57,7 @@ class Preview:
         mode, aws = self._form.container_mode, self._aws
         if kind == "sageturner.py":
             self._background.start(
-                "preview", lambda: deploying.code(config), self._show_code, self._show_problems
+                "preview", lambda: verbs.code(config), self._show_code, self._show_problems
             )
             return
         self._show('<p class="sageturner-note">checking everything …</p>')
@@ -67,9 +65,7 @@ class Preview:
         if kind == "Dockerfile":
             self._background.start(
                 "preview",
-                lambda: deploying.dockerfile(
-                    config, endpoint_type=endpoint_type, container_mode=mode
-                ),
+                lambda: verbs.dockerfile(config, endpoint_type=endpoint_type, container_mode=mode),
                 self._made,
                 self._show_problems,
                 pause_s,
@@ -77,9 +73,7 @@ class Preview:
             return
         self._background.start(
             "preview",
-            lambda: deploying.plan(
-                config, endpoint_type=endpoint_type, container_mode=mode, aws=aws
-            ),
+            lambda: verbs.plan(config, endpoint_type=endpoint_type, container_mode=mode, aws=aws),
             lambda plan: self._made_plan(plan_shown(plan)._repr_html_()),
             self._show_problems,
             pause_s,

@@ -12,7 +12,7 @@ from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import UsageError
 from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.values import ContainerMode, EndpointType
-from sageturner_magic.verbs.deploying import DEFAULT_CONFIG
+from sageturner_magic.verbs import DEFAULT_CONFIG
 
 
 def show_form(
@@ -57,7 +57,7 @@ def _show_deploy_form(
     container_mode: ContainerMode,
     aws: AwsOptions,
 ) -> None:
-    from sageturner_magic.notebook.completion.completer import shippable
+    from sageturner_magic.notebook.completion import shippable
     from sageturner_magic.notebook.form.model import Form, first_text
     from sageturner_magic.notebook.form.saved_file import SavedFile
     from sageturner_magic.notebook.form.view import DeployForm

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import ipywidgets
 
 from sageturner_magic.errors import Finding, SageturnerError
-from sageturner_magic.notebook.display.announcer import Announcer
-from sageturner_magic.notebook.display.html import findings_html
-from sageturner_magic.notebook.display.markup import fill
+from sageturner_magic.notebook.display import Announcer, fill, findings_html
 
 
 class Status:

@@ -16,12 +16,13 @@ import ipywidgets
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.display import display
 
-from sageturner_magic.aws.account import pricing
-from sageturner_magic.aws.account.pricing import HostedInstance
+from sageturner_magic import verbs
+from sageturner_magic.aws import account as aws_account
+from sageturner_magic.aws.account import HostedInstance
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import CaptureError, Finding
-from sageturner_magic.notebook.completion.completer import shippable
-from sageturner_magic.notebook.display.markup import fill, preformatted
+from sageturner_magic.notebook.completion import shippable
+from sageturner_magic.notebook.display import fill, preformatted
 from sageturner_magic.notebook.form.actions import Actions
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import (
@@ -58,12 +59,7 @@ from sageturner_magic.notebook.form.yaml_document import Path as KeyPath
 from sageturner_magic.notebook.form.yaml_document import Value
 from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.values import THIS_PYTHON
-from sageturner_magic.verbs import deploying
-from sageturner_magic.verbs.instances import (
-    InstanceChoice,
-    imported_distributions,
-    instance_choices,
-)
+from sageturner_magic.verbs import InstanceChoice, imported_distributions, instance_choices
 
 INSTANCE_TYPE = (*SERVER, "instance_type")
 PACKAGES = (*GENERATE, "python_packages")
@@ -248,7 +244,7 @@ class DeployForm:
             return
         # Without an account there is no price, and nothing else is missing.
         self._background.start(
-            "prices", lambda: pricing.hosted_instances(self._aws.open()), show, lambda _: None
+            "prices", lambda: aws_account.hosted_instances(self._aws.open()), show, lambda _: None
         )
 
     def _find_packages(self) -> None:
@@ -266,7 +262,7 @@ class DeployForm:
         field.waiting()
         self._background.start(
             "packages",
-            lambda: deploying.packages(config),
+            lambda: verbs.packages(config),
             field.found,
             lambda error: field.not_found(problem_text(error.findings[0])),
             PAUSE_S,

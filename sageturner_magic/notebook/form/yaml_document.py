@@ -9,9 +9,7 @@ from typing import Any
 
 import yaml
 
-from sageturner_magic.config import Origin
-from sageturner_magic.config.keys import alternatives, schema_at
-from sageturner_magic.config.nodes import read_nodes
+from sageturner_magic.config import Origin, alternatives, read_nodes, schema_at
 
 Path = tuple[str, ...]
 Value = str | list[str] | dict[str, str] | None

@@ -34,14 +34,14 @@ SOURCE = spec(package("old", "1", file="old-1.tar.gz"))
 def test_auto_takes_what_can_make_the_image(
     monkeypatch: pytest.MonkeyPatch, given: builders.Spec, answers: str, expected: str, reason: str
 ) -> None:
-    monkeypatch.setattr(engine, "engine_architecture", lambda: answers)
+    monkeypatch.setattr(builders, "engine_architecture", lambda: answers)
     made = choose("auto", given)
     assert made.builder.name == expected
     assert reason in made.reason
 
 
 def test_a_builder_that_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "engine_architecture", lambda: "amd64")
+    monkeypatch.setattr(builders, "engine_architecture", lambda: "amd64")
     assert choose("layers", spec()).builder.name == "layers"
     assert choose("docker", spec()).builder.name == "docker"
 
@@ -65,7 +65,7 @@ def test_an_engine_that_is_needed_and_missing_is_found_before_the_build(
 
 
 def test_only_what_needs_no_engine_is_unpacked_and_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "engine_architecture", lambda: "amd64")
+    monkeypatch.setattr(builders, "engine_architecture", lambda: "amd64")
     docker = choose("docker", spec()).builder
     built = BuiltImage("x-1", "repository:x-1", "amd64", 1, reused=False)
     assert docker.needs_engine and not choose("layers", spec()).builder.needs_engine

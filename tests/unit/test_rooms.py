@@ -1,0 +1,49 @@
+"""The rooms of the package: small folders, and faces that name what they offer."""
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import sageturner_magic
+
+ROOT = Path(sageturner_magic.__file__).parent
+FOLDERS = sorted({path.parent for path in ROOT.rglob("*.py")})
+FACES = [
+    folder for folder in FOLDERS if "import face\n" in (folder / "__init__.py").read_text("utf-8")
+]
+
+
+def name_of(folder: Path) -> str:
+    return ".".join(("sageturner_magic", *folder.relative_to(ROOT).parts))
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_a_folder_has_a_docstring_and_at_most_fifteen_modules(folder: Path) -> None:
+    assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text("utf-8")))
+    assert len(list(folder.glob("[!_]*.py"))) <= 15
+
+
+@pytest.mark.parametrize("folder", FACES, ids=name_of)
+def test_a_face_offers_what_it_names(folder: Path) -> None:
+    face = import_module(name_of(folder))
+    names = dir(face)
+    assert names
+    for name in names:
+        assert not (folder / f"{name}.py").exists(), f"{name} is a module, too"
+        assert not (folder / name).exists(), f"{name} is a folder, too"
+        assert getattr(face, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        face.nonsense  # noqa: B018
+
+
+def test_a_face_imports_only_what_is_asked_for() -> None:
+    code = (
+        "import sys; from sageturner_magic.image import BuildSpec;"
+        "print([m for m in sys.modules if m.startswith('sageturner_magic.image.')])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "['sageturner_magic.image.spec']\n"
