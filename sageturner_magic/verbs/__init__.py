@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from .arguments import is_name as is_name
     from .arguments import split as split
     from .arguments import split_payload as split_payload
-    from .deploying import DEFAULT_CONFIG as DEFAULT_CONFIG
-    from .deploying import code as code
     from .deploying import dockerfile as dockerfile
-    from .deploying import export as export
     from .deploying import packages as packages
     from .deploying import plan as plan
     from .deploying import start_deployment as start_deployment
     from .doctor import Report as Report
     from .endpoints import follow_logs as follow_logs
     from .endpoints import invoke_stream as invoke_stream
+    from .exporting import export as export
     from .instances import InstanceChoice as InstanceChoice
     from .instances import imported_distributions as imported_distributions
     from .instances import instance_choices as instance_choices
+    from .reading import overview as overview
+    from .reading import parse as parse
+    from .reading import verb_of as verb_of
+    from .requested import DEFAULT_CONFIG as DEFAULT_CONFIG
+    from .sources import code as code
     from .table import PERMITTED as PERMITTED
     from .table import PUBLIC as PUBLIC
     from .table import VERBS as VERBS
-    from .table import overview as overview
-    from .table import parse as parse
-    from .table import verb_of as verb_of
     from .verb import Verb as Verb
     from .verb import bound as bound
 else:

@@ -18,7 +18,7 @@ from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.endpoints import Endpoint, is_local
 from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.errors import AwsError, UsageError
-from sageturner_magic.verbs.deploying import DEFAULT_CONFIG, find_config
+from sageturner_magic.verbs.requested import DEFAULT_CONFIG, find_config
 
 
 class Changes(list[str]):

@@ -1,4 +1,4 @@
-"""A folder that a shell or CI/CD deploys: code, configuration, pinned packages and artefact."""
+"""Write files for a shell or CI/CD: a configuration to fill in, or a whole folder to deploy."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import yaml
 
+from sageturner_magic.config import Config, commented_example
 from sageturner_magic.deployment import Collector, DeployRequest, gather, portable_lines
-from sageturner_magic.errors import SageturnerError
+from sageturner_magic.errors import ConfigError, SageturnerError
 from sageturner_magic.values import Reporter
+from sageturner_magic.verbs.requested import DEFAULT_CONFIG, Silent, request_for
 
 HEADER = "# Deploy this folder with: sageturner deploy -c sageturner.yaml -e serverless\n"
 
@@ -60,3 +62,37 @@ def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) 
         container["provide_container"]["docker_dir"] = "./docker"
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10_000)
     (made / "sageturner.yaml").write_text(HEADER + text, encoding="utf-8")
+
+
+def export(folder: str | Path, config: Config | str | Path | None = None) -> list[Path]:
+    """Write code, configuration, pinned packages and artefact as a folder to deploy from.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        SageturnerError: The folder is not empty, or what belongs into it is not right.
+    """
+    asked = request_for(config, "local", "generate")
+    return export_folder(asked, Path(folder).expanduser().absolute(), Silent())
+
+
+def init(path: str | Path | None = None) -> Path:
+    """Write a commented sageturner.yaml and return where.
+
+    Raises:
+        ConfigError: The file exists already, or cannot be written.
+    """
+    target = Path(path or DEFAULT_CONFIG).expanduser()
+    if target.is_dir():
+        target /= DEFAULT_CONFIG
+    try:
+        with target.open("x", encoding="utf-8") as file:
+            file.write(commented_example())
+    except FileExistsError:
+        raise ConfigError(
+            f"{target} exists already", do="name another path, or move it away first"
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written", why=error.strerror or "") from None
+    return target

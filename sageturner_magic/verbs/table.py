@@ -7,14 +7,12 @@ so that importing it imports none of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 from sageturner_magic.errors import UsageError
 from sageturner_magic.values import CONTAINER_MODES, ENDPOINT_TYPES, REQUEST_SECONDS
-from sageturner_magic.verbs.arguments import Argument, HelpShown, help_text, nearest, read
+from sageturner_magic.verbs.arguments import Argument
 from sageturner_magic.verbs.verb import Verb
 
 
@@ -52,7 +50,7 @@ _AWS = (
     _flag("--profile", metavar="NAME", help="AWS profile"),
     _flag("--region", metavar="REGION", help="AWS region"),
 )
-_HELP = _switch("-h", "--help", help="print this and do nothing")
+HELP = _switch("-h", "--help", help="print this and do nothing")
 _JSON = _switch("--json", help="print JSON for programs")
 _NAME = _at("NAME", "the endpoint", required=True)
 _YES = _switch("--yes", help="do it without asking")
@@ -97,6 +95,9 @@ _PAYLOAD = _at(
 )
 
 _DEPLOYMENTS = "sageturner_magic.verbs.deploying"
+_SOURCES = "sageturner_magic.verbs.sources"
+_FILES = "sageturner_magic.verbs.exporting"
+_TRIALS = "sageturner_magic.verbs.trying"
 _ENDPOINTS = "sageturner_magic.verbs.endpoints"
 _ACCOUNT = "sageturner_magic.verbs.account"
 
@@ -104,7 +105,7 @@ _TABLE = (
     Verb(
         "init",
         "write a commented sageturner.yaml",
-        f"{_DEPLOYMENTS}:init",
+        f"{_FILES}:init",
         "pathlib:Path",
         (_at("PATH", "the file to write (default: ./sageturner.yaml)"), _JSON),
     ),
@@ -135,7 +136,7 @@ _TABLE = (
     Verb(
         "try",
         "run load and predict in a clean process, now",
-        f"{_DEPLOYMENTS}:try_",
+        f"{_TRIALS}:try_",
         "sageturner_magic.deployment.tried:Tried",
         (
             *_FILE,
@@ -144,7 +145,7 @@ _TABLE = (
             _at("NAME", "the model (default: the configuration's)"),
             replace(_PAYLOAD, help=f"{_PAYLOAD.help} (default: what example_request() returns)"),
         ),
-        work=f"{_DEPLOYMENTS}:start_trial",
+        work=f"{_TRIALS}:start_trial",
         cell="configuration",
     ),
     Verb(
@@ -352,7 +353,7 @@ _TABLE = (
     Verb(
         "export",
         "write code, configuration and artefact as a folder to deploy",
-        f"{_DEPLOYMENTS}:export",
+        f"{_FILES}:export",
         "builtins:list",
         (_at("DIR", "an empty or new folder", parameter="folder", required=True), _CONFIG, _JSON),
         cell="configuration",
@@ -360,11 +361,11 @@ _TABLE = (
     Verb(
         "code",
         "show the module that is deployed",
-        f"{_DEPLOYMENTS}:code",
-        f"{_DEPLOYMENTS}:Source",
+        f"{_SOURCES}:code",
+        f"{_SOURCES}:Source",
         (
             _at("NAME", "the captured name (default: the configuration's)"),
-            _switch("--diff", runs=f"{_DEPLOYMENTS}:code_diff", help="against what is deployed"),
+            _switch("--diff", runs=f"{_SOURCES}:code_diff", help="against what is deployed"),
             _CONFIG,
             *_AWS,
             _JSON,
@@ -401,40 +402,3 @@ VERBS = {verb.name: replace(verb, arguments=tuple(map(_filled, verb.arguments)))
 
 PUBLIC = {verb.public_name: verb.function for verb in _TABLE}
 """Public name -> path of the function."""
-
-
-def verb_of(name: str) -> Verb:
-    """The verb of that name. Raises UsageError for one that does not exist, with the nearest."""
-    if name not in VERBS:
-        raise UsageError(
-            f"There is no verb `{name}`",
-            do=nearest(name, VERBS) or f"the verbs are {', '.join(VERBS)}",
-        )
-    return VERBS[name]
-
-
-def parse(
-    name: str, argv: Sequence[str], prog: str, defaults: Mapping[str, object] | None = None
-) -> SimpleNamespace:
-    """The values of a verb's arguments, by parameter, that the words of a line give.
-
-    Args:
-        prog: `sageturner` or `%sageturner`.
-        defaults: Parameter -> value where no flag says otherwise, for verbs that take it.
-
-    Raises:
-        UsageError: A verb, flag or value that does not fit, with the nearest that does.
-        HelpShown: `--help` was printed.
-    """
-    verb = verb_of(name)
-    if not {*_HELP.flags}.isdisjoint(argv):
-        print(help_text(verb.arguments, f"{prog} {name}", verb.sentence))
-        raise HelpShown
-    return read(verb.arguments, argv, f"{prog} {name}", defaults)
-
-
-def overview(prog: str) -> str:
-    """The verbs, a line each."""
-    width = max(map(len, VERBS))
-    lines = [f"  {verb.name:<{width}}  {verb.summary}" for verb in VERBS.values()]
-    return "\n".join([f"{prog} VERB", "", *lines, "", f"`{prog} VERB --help` says more."])

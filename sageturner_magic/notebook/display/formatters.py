@@ -118,7 +118,7 @@ SHOWN = {
         "sageturner_magic.notebook.display.html:dashboard_shown"
     ),
     "sageturner_magic.endpoints.endpoint:Listing": f"{__name__}:_listing",
-    "sageturner_magic.verbs.deploying:Source": f"{__name__}:_source",
+    "sageturner_magic.verbs.sources:Source": f"{__name__}:_source",
     "sageturner_magic.verbs.doctor:Report": f"{__name__}:_source",
     "builtins:dict": f"{__name__}:_source",
 }

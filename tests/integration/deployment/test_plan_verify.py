@@ -110,9 +110,9 @@ def test_an_image_of_ones_own_has_nothing_to_verify(project, tmp_path):
     from sageturner_magic.deployment.ingredients import Ingredients
     from sageturner_magic.deployment.plan import Plan
     from sageturner_magic.deployment.plans.verification import verified
-    from sageturner_magic.verbs import deploying
+    from sageturner_magic.verbs import requested
 
-    asked = deploying._request(None, "local", "provide")
+    asked = requested.request_for(None, "local", "provide")
     made = Ingredients(asked, asked.code.module()[0], None)
     plan = Plan("own", "local", "v", (), (), (), nullcontext, lambda: None, ingredients=made)
     with pytest.raises(UsageError, match="your own Dockerfile"):

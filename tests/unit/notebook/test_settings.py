@@ -8,7 +8,7 @@ from traitlets.config import Config
 from sageturner_magic.aws import session
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.notebook.extension import load, unload
-from sageturner_magic.verbs.table import parse
+from sageturner_magic.verbs.reading import parse
 
 
 @pytest.fixture

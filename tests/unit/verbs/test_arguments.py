@@ -12,7 +12,8 @@ from sageturner_magic.verbs.arguments import (
     split,
     split_payload,
 )
-from sageturner_magic.verbs.table import VERBS, parse
+from sageturner_magic.verbs.reading import parse
+from sageturner_magic.verbs.table import VERBS
 
 OPTIONS = by_flag(VERBS["invoke"].arguments)
 

@@ -65,7 +65,7 @@ def test_the_result_is_what_the_work_returns(verb):
 def test_every_result_has_text_and_json(verb):
     assert verb.result == "" or any(each.parameter == "json" for each in verb.arguments)
     plain = {"pathlib:Path", "builtins:list", "builtins:dict", "collections.abc:Iterator"}
-    source = "sageturner_magic.verbs.deploying:Source"
+    source = "sageturner_magic.verbs.sources:Source"
     assert verb.result in {"", source, *plain, *RENDERERS}
 
 

@@ -1,0 +1,96 @@
+"""Try load() and predict() before anything is deployed."""
+
+from __future__ import annotations
+
+import tempfile
+from enum import Enum
+from pathlib import Path
+
+from sageturner_magic.config import Config
+from sageturner_magic.context import current_notebook
+from sageturner_magic.deployment import DeployRequest, Listener, TrialHandle, Tried, try_request
+from sageturner_magic.endpoints import encode
+from sageturner_magic.errors import UsageError
+from sageturner_magic.values import Request
+from sageturner_magic.verbs.requested import (
+    DEFAULT_CONFIG,
+    Silent,
+    find_config,
+    named_config,
+    request_for,
+)
+
+
+class _Given(Enum):
+    """What stands for an argument that was left out, where None is a value."""
+
+    EXAMPLE = "what example_request() returns"
+
+
+EXAMPLE = _Given.EXAMPLE
+
+
+def try_(
+    payload: object = EXAMPLE,
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    content_type: str | None = None,
+) -> Tried:
+    """Run load() and predict() now, in a clean process with only the code and the artefact.
+
+    Args:
+        payload: The request, as `invoke` takes it; by default what example_request() returns.
+        name: The captured name, where there is no configuration.
+        content_type: Media type of the request; JSON unless the payload is bytes.
+
+    Raises:
+        SageturnerError: What would fail where the model runs, with the cell's line.
+    """
+    asked, sample = _trial_request(payload, config, name, content_type)
+    with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
+        return try_request(asked, sample, Path(workspace), Silent())
+
+
+def start_trial(
+    payload: object = EXAMPLE,
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    content_type: str | None = None,
+    listener: Listener | None = None,
+) -> TrialHandle:
+    """Begin what `try_` does in a thread of its own, which tells how far it is.
+
+    Args:
+        payload, config, name, content_type: As for `try_`.
+        listener: Called with each event, on the trial's thread.
+
+    Raises:
+        SageturnerError: The configuration or the payload cannot be used.
+    """
+    asked, sample = _trial_request(payload, config, name, content_type)
+    return TrialHandle(asked, sample, listener)
+
+
+def _trial_request(
+    payload: object, config: Config | str | Path | None, name: str | None, content_type: str | None
+) -> tuple[DeployRequest, Request | None]:
+    sample = None if payload is EXAMPLE else encode(payload, content_type)
+    return request_for(_trial_config(config, name), "local", "generate"), sample
+
+
+def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:
+    """The configuration that is meant; in a notebook there need not be one."""
+    notebook = current_notebook()
+    if config is not None or notebook is None or Path(DEFAULT_CONFIG).exists():
+        found = find_config(config)
+        if name in (None, found.name):
+            return found
+        if config is not None or notebook is None:
+            raise UsageError(
+                f"The configuration is that of `{found.name}`, not of `{name}`",
+                do=f"write `try {found.name}`, or name the right file with -c",
+            )
+    names = [captured.name for captured in notebook.notebook.names() if captured.name]
+    return named_config(name or (names[0] if len(names) == 1 else "model"))
