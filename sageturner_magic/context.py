@@ -1,4 +1,4 @@
-"""The notebook that this process runs, if it runs one: where the verbs find cells and variables."""
+"""The notebook and the AWS options of this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Docker engine this machine's programs talk to."""
+"""Find the Docker engine that this machine's programs use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user sees when something is wrong: `what failed (where): why. Do: the remedy.`
+"""The errors that a user sees: `what failed (where): why. Do: the remedy.`
 
 Errors are raised where the cause is known and rendered once, at the edge: IPython calls
 `_render_traceback_`, the command line prints `str(error)` and exits with 2.

@@ -1,4 +1,4 @@
-"""The faces of rooms: a package offers names that its modules have, and imports them when used.
+"""Faces of rooms: a package offers names of its modules, and imports a module on first use.
 
 The `__init__` of a room names what the room offers below `if TYPE_CHECKING:`, where type checkers
 and editors read it. `face` reads the same lines, so that there is no second list. A name imports

@@ -1,4 +1,4 @@
-"""Tar archives that depend on their content alone, written while the files are read.
+"""Write tar archives that depend on their content alone, as a stream.
 
 The only writer of archives: of build contexts, layers and artefacts. Identities are digests over
 these bytes, so they stay the same in every version of this package.

@@ -1,4 +1,4 @@
-"""Make text of others safe to look at, and write figures in one way.
+"""Make untrusted text safe to show, and format figures.
 
 A terminal obeys escape sequences and a browser reorders letters after an override, so that what is
 shown could be something else than what was written. Such characters are shown as symbols.

@@ -1,4 +1,4 @@
-"""The values that rooms hand to each other: small, frozen, without behaviour of their own."""
+"""The values that rooms pass to each other: small and frozen."""
 
 from __future__ import annotations
 

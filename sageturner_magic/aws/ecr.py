@@ -1,4 +1,4 @@
-"""The image repository: made and mended, its images found and deleted, and its credentials."""
+"""Create and repair the ECR repository, find and delete its images, and sign in to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what AWS says to what it means and what to do: the table in symptoms.py, applied."""
+"""Translate errors of boto3 to AwsError, with the table in symptoms.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What things are called in AWS, and the tags that mark what is ours."""
+"""Name the AWS resources of an endpoint, and tag them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which IAM permission each API call needs.
+"""Name the IAM permissions that each API call needs.
 
 IAM's action is the name of the operation in most services; here are the exceptions. The source
 is the Service Authorization Reference.

@@ -1,4 +1,4 @@
-"""Who is calling, in which region, and the clients that do it."""
+"""Open an AWS session: credentials, region and clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of everything that is known to go wrong, with its cause and its remedy.
+"""The table of known AWS errors, each with its cause and its remedy.
 
 Each row's pattern is matched against `Code: message` of an API error, or against a
 FailureReason, a line of an endpoint's log, a registry's answer. Sources of the rows: the

@@ -1,4 +1,4 @@
-"""A notebook cell as a person typed it, and its Python without IPython's own lines."""
+"""Read a cell as it was typed, and its Python without IPython's own lines."""
 
 from __future__ import annotations
 

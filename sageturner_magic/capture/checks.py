@@ -1,4 +1,4 @@
-"""What must hold for the code of a model, seen from its source alone.
+"""Check the source of load() and predict() before anything runs.
 
 The same checks serve a captured cell and the sageturner.py of a folder; they differ in how a
 line of the source is called (`In[3], line 2` or `sageturner.py:2`).

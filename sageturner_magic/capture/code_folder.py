@@ -1,4 +1,4 @@
-"""The original's way: a folder of code with a sageturner.py in it."""
+"""Read a code folder with a sageturner.py in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every statement that ran, in order, and which of them gave a name its value."""
+"""Order every statement that ran, and find which of them gave a name its value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of one notebook's session: the cells that ran and those that were captured."""
+"""Record a notebook's cells, and capture the code of models from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds keys and tokens in source, which an image would carry wherever it goes."""
+"""Find keys and tokens in source, because an image would carry them everywhere."""
 
 from __future__ import annotations
 

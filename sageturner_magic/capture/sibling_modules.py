@@ -1,4 +1,4 @@
-"""Modules that lie beside the notebook, or wherever else no distribution put them."""
+"""Find imported modules that no distribution installs, such as files beside the notebook."""
 
 from __future__ import annotations
 

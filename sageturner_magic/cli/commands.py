@@ -1,4 +1,4 @@
-"""A verb as a shell has it: asked with y/N, drawn in a terminal, written as text or as JSON.
+"""Run a verb in a shell: ask y/N, draw progress in a terminal, print text or JSON.
 
 What a verb needs is imported when it runs, so that the others start without it.
 """

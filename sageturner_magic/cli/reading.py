@@ -1,4 +1,4 @@
-"""The request that a command's arguments describe."""
+"""Build a request from a command's arguments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A whole configuration: its top level, its paths, and what does not fit an endpoint type."""
+"""The whole configuration: its top level, its paths, and the keys of each endpoint type."""
 
 from __future__ import annotations
 

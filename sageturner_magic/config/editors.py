@@ -1,4 +1,4 @@
-"""The JSON schema of a configuration, for editors that check and complete YAML.
+"""Make the JSON schema of a configuration, for editors.
 
 An editor gives plain scalars YAML's own types, while the reader takes every scalar as the text
 that was written: `python_version: 3.12` and `environment: {PORT: 8080}` are right. So wherever the

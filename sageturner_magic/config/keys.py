@@ -1,4 +1,4 @@
-"""What the schema says about a key, for messages, examples, documentation and completion."""
+"""Tell what the schema says about a key, for messages, examples, docs and completion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a configuration was written, so that every room can point at the user's own line."""
+"""Keep the place of each value in the YAML, so that messages can name the line."""
 
 from __future__ import annotations
 

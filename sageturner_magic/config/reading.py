@@ -1,4 +1,4 @@
-"""A YAML text or file -> a checked `Config`, or all of its mistakes at once."""
+"""Read YAML into a checked `Config`, or report all mistakes at once."""
 
 from __future__ import annotations
 

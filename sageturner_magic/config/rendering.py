@@ -1,4 +1,4 @@
-"""The schema as people read it: a commented example and a table."""
+"""Render the schema as a commented example and as a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a single value has to be, beyond its type: each rule says what fits and what to write.
+"""The rules for single values beyond their type, each with its message.
 
 The limits are those of SageMaker's API reference (CreateModel, CreateEndpointConfig) and of the
 service that a name belongs to.

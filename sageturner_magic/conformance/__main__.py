@@ -1,4 +1,4 @@
-"""The command line of the test kit."""
+"""The command line of the conformance checks."""
 
 from __future__ import annotations
 

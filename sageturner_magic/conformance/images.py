@@ -1,4 +1,4 @@
-"""The rules for an image: the same container contract, from its start to its end."""
+"""Check an image against the container contract, from its start to its end."""
 
 from __future__ import annotations
 

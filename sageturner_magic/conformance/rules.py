@@ -1,4 +1,4 @@
-"""The rules, and how each is asked of a running server.
+"""The rules of the container contract, each checked on a running server.
 
 Source of the required ones: AWS, "Custom inference code with hosting services". The advised ones
 are what callers of an endpoint run into.

@@ -1,4 +1,4 @@
-"""Which builder a deployment uses on this machine, and whether the machine can run the image.
+"""Choose the image builder of a deployment on this machine.
 
 Used by the plans. `image/builders.py` knows the builders; this module adds what runs containers.
 """

@@ -1,4 +1,4 @@
-"""What a deployment says while it runs. Every face (widget, terminal, JSON) shows these."""
+"""The events that a deployment emits. Every renderer reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment is made of: the code, the model files and the packages they need.
+"""Gather what a deployment is made of: code, model files and packages.
 
 Gathered once from a request. Plans, trials, exports, and previews of the Dockerfile and of the
 packages are made of them. Knows no endpoints and no images.

@@ -1,4 +1,4 @@
-"""A plan: what a deployment will do, decided and checked before anything is done."""
+"""The plan of a deployment: its steps, decided and checked before anything runs."""
 
 from __future__ import annotations
 

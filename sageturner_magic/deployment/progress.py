@@ -1,4 +1,4 @@
-"""The state of a running deployment, folded from its events; what every renderer reads.
+"""Fold the events of a deployment into the state that every renderer shows.
 
 Renderers look at it a few times a second: an event costs no drawing, so 100,000 log lines are
 as cheap as their storage, and only the last lines are stored.

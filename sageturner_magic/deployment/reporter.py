@@ -1,4 +1,4 @@
-"""What the work of a step is given to say how far it is: its words become the step's events."""
+"""Report a step's progress as events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller asks to be deployed, before anything is checked."""
+"""What a caller asks to be deployed, before it is checked."""
 
 from __future__ import annotations
 

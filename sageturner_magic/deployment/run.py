@@ -1,4 +1,4 @@
-"""Running a plan: order, concurrency, cancelling; and the handle that a caller holds."""
+"""Run a plan: order, concurrency and cancelling; and the handle for the caller."""
 
 from __future__ import annotations
 

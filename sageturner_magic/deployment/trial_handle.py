@@ -1,4 +1,4 @@
-"""A trial that tells how far it is while it runs."""
+"""Run a trial in the background and report its progress."""
 
 from __future__ import annotations
 

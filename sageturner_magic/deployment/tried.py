@@ -1,4 +1,4 @@
-"""load() and predict() tried in a clean process before anything is built."""
+"""Try load() and predict() in a clean process before anything is built."""
 
 from __future__ import annotations
 

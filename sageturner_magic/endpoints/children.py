@@ -1,4 +1,4 @@
-"""Processes that serve local endpoints: started, tied to this process's life, ended."""
+"""Start and end server processes, tied to this process's life where asked."""
 
 from __future__ import annotations
 

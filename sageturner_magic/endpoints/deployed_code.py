@@ -1,4 +1,4 @@
-"""The code that an endpoint runs, and the notebook's cells in what it says."""
+"""Read the code that an endpoint runs, and show the notebook's cells in its messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An endpoint by name, wherever it runs."""
+"""Find an endpoint by name, wherever it runs, and use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every kind of endpoint can be asked, wherever its model runs."""
+"""What every kind of endpoint can do, wherever its model runs."""
 
 from __future__ import annotations
 

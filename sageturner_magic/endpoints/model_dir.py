@@ -1,4 +1,4 @@
-"""A model's folder as SageMaker unpacks it: files in place of links, readable by every user."""
+"""Copy a model's folder as SageMaker unpacks it: no links, readable by every user."""
 
 from __future__ import annotations
 

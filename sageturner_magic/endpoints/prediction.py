@@ -1,4 +1,4 @@
-"""The answer of an endpoint, the same from a local process, a container and SageMaker."""
+"""The response of an endpoint, the same from every kind of endpoint."""
 
 from __future__ import annotations
 

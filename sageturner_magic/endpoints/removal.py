@@ -1,4 +1,4 @@
-"""What is removed with an endpoint, or once nothing uses it: decided first, shown, then done."""
+"""Decide what goes with an endpoint, show it, then remove it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints on SageMaker after they were deployed: describe, invoke, logs."""
+"""Describe and invoke endpoints on SageMaker, and read their logs."""
 
 from __future__ import annotations
 

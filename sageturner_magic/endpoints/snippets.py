@@ -1,4 +1,4 @@
-"""A request written so that it can be sent again from elsewhere: in a shell or in Python."""
+"""Write a request as code to copy, for a shell or for Python."""
 
 from __future__ import annotations
 

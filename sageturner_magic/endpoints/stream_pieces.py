@@ -1,4 +1,4 @@
-"""Streamed answers: bytes as they arrive from the network, as the pieces that the model yielded."""
+"""Split a streamed response into the pieces that the model yielded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an endpoint was used in a range of time, wherever it runs."""
+"""The use of an endpoint in a range of time, wherever it runs."""
 
 from __future__ import annotations
 

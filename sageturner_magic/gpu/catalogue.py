@@ -1,4 +1,4 @@
-"""Instance families and the AMIs' drivers, from botocore's own service model."""
+"""List instance families and the AMIs' drivers, from botocore's service model."""
 
 from __future__ import annotations
 

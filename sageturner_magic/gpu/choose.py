@@ -1,4 +1,4 @@
-"""Every build of every framework against every driver, and the best of them."""
+"""Judge every build of every framework on every driver, and choose the best."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fit: from a resolution and a target to a decision with reasons, or to findings."""
+"""Decide the fit of a resolution and a target, with reasons or with findings."""
 
 from __future__ import annotations
 

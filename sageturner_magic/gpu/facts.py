@@ -1,4 +1,4 @@
-"""What no wheel's metadata tells: drivers, GPUs, wheel indexes. Dated and sourced.
+"""Facts that no wheel's metadata has: drivers, GPUs, wheel indexes. Dated and sourced.
 
 `python -m sageturner_magic.gpu.staleness` compares these tables with botocore's service
 model and with the package index.

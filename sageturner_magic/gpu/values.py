@@ -1,4 +1,4 @@
-"""What the fit is asked and what it answers."""
+"""The questions and the decisions of the GPU fit, as values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every builder of images can do, and which one makes an image.
+"""The protocol of image builders, and the choice of one.
 
 Deployments know builders by this protocol; only the choice names their classes.
 """

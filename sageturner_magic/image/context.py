@@ -1,4 +1,4 @@
-"""The build context of an image: every file that a Docker engine is given, as a stream."""
+"""Make the build context of an image as a stream of files."""
 
 from __future__ import annotations
 

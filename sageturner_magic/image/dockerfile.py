@@ -1,4 +1,4 @@
-"""The Dockerfile of a generated image.
+"""Render the Dockerfile of a generated image.
 
 It needs no BuildKit. Credentials never reach it: files from guarded or local places are
 fetched on the machine that builds and are copied into a stage that the image does not

@@ -1,4 +1,4 @@
-"""What is built and what comes of it: the values between a deployment and a builder."""
+"""The values between a deployment and a builder: what to build, and what was built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Putting the extension into a shell, and taking it out without a trace."""
+"""Load the extension into a shell, and unload it without a trace."""
 
 from __future__ import annotations
 

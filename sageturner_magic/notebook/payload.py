@@ -1,4 +1,4 @@
-"""The payload of `%sageturner invoke`: a Python expression, or JSON."""
+"""Evaluate the payload of `%sageturner invoke`: a Python expression, or JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One notebook's session: its cells as they run, and the code that was captured from them."""
+"""Record the cells of this notebook, and the code that was captured from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `%config SageturnerMagics` shows and sets; a flag on a line always wins."""
+"""The settings of `%config SageturnerMagics`; a flag on a line takes precedence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP connections that go as this machine's settings say: proxies, certificates, no proxy."""
+"""Open HTTP connections with this machine's proxies and certificates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Python environment on this machine with exactly the packages of a resolution."""
+"""Make a Python environment with exactly the packages of a resolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of packages, fetched once and kept by their digest."""
+"""Fetch package files once, and keep them by digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine says about package indexes: pip's configuration and uv's environment."""
+"""Read this machine's settings for package indexes: pip's configuration, uv's environment."""
 
 from __future__ import annotations
 

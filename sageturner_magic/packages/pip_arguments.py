@@ -1,4 +1,4 @@
-"""The pieces of a pip command line that stand in `python_packages`, read as pip would.
+"""Read the entries of `python_packages` as pip would read its command line.
 
 - --extra-index-url https://example.org/whl/cpu transformers[torch]
 - pillow

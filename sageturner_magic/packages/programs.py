@@ -1,4 +1,4 @@
-"""Programs that are run for their output and can be stopped on the way."""
+"""Run programs for their output, and stop them when asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All packages of an image, exactly: a version and one file with its SHA-256 for each."""
+"""The exact packages of an image: one version, one file and its SHA-256 each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One resolution for every builder: uv is asked for exact versions, and its answer remembered.
+"""Resolve packages to exact versions with uv, and remember the result.
 
 uv resolves for the target's platform, not for this machine's, with pip's meaning of extra
 indexes. The answer names one file and its SHA-256 for each package, so that every builder

@@ -1,4 +1,4 @@
-"""Packages without a wheel for the target, made into wheels where they are pure Python."""
+"""Build wheels for pure Python packages that have none for the target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local projects, source archives and Git repositories, made into wheels.
+"""Build wheels from local projects, source archives and Git repositories.
 
 A wheel that is pure Python serves every target. One that is not was compiled for this
 machine, not for the image, and is refused.

@@ -1,4 +1,4 @@
-"""URLs of package indexes and files, with their credentials kept apart."""
+"""Split URLs of package indexes and files from their credentials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What uv answered, read into packages."""
+"""Read uv's output into packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a resolver's refusal means and what to do about it."""
+"""Translate uv's errors, with a remedy for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was found or changed on this machine and in an AWS account, as text and as data."""
+"""Show what the verbs for the account found or changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One endpoint at a glance, as text."""
+"""Show one endpoint's dashboard as text."""
 
 from __future__ import annotations
 

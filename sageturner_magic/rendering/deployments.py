@@ -1,4 +1,4 @@
-"""Deployments as text: their steps, and what came of them."""
+"""Show deployments as text: their steps and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints as a table, and one at a glance."""
+"""Show endpoints as a table, and one endpoint as text."""
 
 from __future__ import annotations
 

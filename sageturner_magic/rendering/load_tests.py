@@ -1,4 +1,4 @@
-"""Load tests as text: how far one is, and what it measured."""
+"""Show load tests as text: progress and result."""
 
 from __future__ import annotations
 

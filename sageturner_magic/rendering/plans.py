@@ -1,4 +1,4 @@
-"""Plans as text and as data."""
+"""Show plans as text and as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of verbs as text for people and as plain values for JSON.
+"""Render results of verbs as text for people and as plain values for JSON.
 
 The command line and the notebook use `text_of` and `data_of`; how a type is rendered is registered
 here by the type's path, so that only what is rendered is imported. Knows nothing of IPython.

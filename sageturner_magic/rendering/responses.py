@@ -1,4 +1,4 @@
-"""Responses of endpoints, and their values, as text."""
+"""Show responses of endpoints, and their values, as text."""
 
 from __future__ import annotations
 

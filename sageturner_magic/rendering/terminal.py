@@ -1,4 +1,4 @@
-"""A deployment in a terminal (redrawn in place), and as plain lines where there is none."""
+"""Show a deployment in a terminal, or as plain lines where there is none."""
 
 from __future__ import annotations
 

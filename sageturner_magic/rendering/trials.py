@@ -1,4 +1,4 @@
-"""Trials as text and as data."""
+"""Show trials as text and as data."""
 
 from __future__ import annotations
 

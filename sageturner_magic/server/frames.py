@@ -1,4 +1,4 @@
-"""What goes over the socket pair between the front and a worker.
+"""Encode and decode the frames between the front and a worker.
 
 A frame is a header (length of the payload, number of the request, kind) and a payload. Both
 ends are this same code on the same machine, so there is no version in it.

@@ -1,4 +1,4 @@
-"""The server's own log lines, on stderr: JSON for CloudWatch, short text for people."""
+"""Write the server's log lines to stderr: JSON for CloudWatch, short text for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller is told when something is wrong: a status and a JSON body.
+"""Error responses: a status and a JSON body.
 
 The body is `{"error": {"type", "message"}}`, with `"traceback"` (a list of lines) where code of
 the user raised.

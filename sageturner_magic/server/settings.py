@@ -1,4 +1,4 @@
-"""The environment of the server, read once and checked as a whole."""
+"""Read and check the server's environment once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of memory that a worker writes and the front reads.
+"""A page of shared memory that a worker writes and the front reads.
 
 A worker that is killed, or that hangs in a C call, cannot say any more what it was doing. It
 counts the requests that it takes from its socket here, before it runs them: requests up to

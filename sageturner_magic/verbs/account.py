@@ -1,4 +1,4 @@
-"""Verbs that look after an AWS account: setting it up, what to allow, and removing things."""
+"""The verbs for an AWS account: set up, show policies, remove."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of verbs as data, and how they are read from a line.
+"""Describe arguments of verbs as data, and read them from a line.
 
 The table of verbs uses this module; it knows no verb itself.
 """

@@ -1,4 +1,4 @@
-"""Verbs for a deployed endpoint, wherever it runs."""
+"""The verbs for a deployed endpoint, wherever it runs."""
 
 from __future__ import annotations
 

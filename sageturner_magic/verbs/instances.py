@@ -1,4 +1,4 @@
-"""Instance types as a person chooses from them: what they have, and whether the packages fit."""
+"""List instance types with their hardware, and whether the packages fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/cli.md, made of the table of verbs: `python -m sageturner_magic.verbs.reference`."""
+"""Write docs/cli.md from the table of verbs: `python -m sageturner_magic.verbs.reference`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every verb, described once.
+"""Describe every verb once.
 
 The command, the magics, completion, `--help`, the public functions, the policy that `setup` shows
 and docs/cli.md come from this table. It names functions by their path (`package.module:function`),

@@ -1,4 +1,4 @@
-"""What a verb is, and how it runs. The table lists the verbs; this module knows none of them."""
+"""Describe what a verb is, and run it. The table lists the verbs; this module knows none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What policies say: IAM's evaluation of a document, as far as it can be told without asking.
+"""Evaluate IAM policy documents, as far as that is possible without calling AWS.
 
 Source: IAM user guide, "Policy evaluation logic" and "IAM JSON policy elements".
 """

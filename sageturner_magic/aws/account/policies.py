@@ -1,4 +1,4 @@
-"""The least that a person (or a CI job) must be allowed, by permission set.
+"""List the least permissions that a person or a CI job needs, by permission set.
 
 The actions follow from the calls that the modules of this room make (see their docstrings), and
 from those that AWS makes in the caller's name.

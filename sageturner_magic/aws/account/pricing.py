@@ -1,4 +1,4 @@
-"""What things cost, where AWS tells: None whenever it does not, and never an error."""
+"""Read prices from AWS. An unknown price is None, never an error."""
 
 from __future__ import annotations
 

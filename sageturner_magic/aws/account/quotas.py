@@ -1,4 +1,4 @@
-"""The account's quotas for endpoints, where Service Quotas tells."""
+"""Compare an endpoint with the account's service quotas."""
 
 from __future__ import annotations
 

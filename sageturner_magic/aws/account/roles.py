@@ -1,4 +1,4 @@
-"""The execution role that SageMaker uses, and the policies of those who call."""
+"""Find, create, repair and check the execution role, and the permissions of the caller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instances by load: application-autoscaling for the one variant of an endpoint."""
+"""Scale the instances of an endpoint by load, with application-autoscaling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Endpoints and their versions: described, listed and deleted.
+"""Describe, list and delete SageMaker endpoints and their versions.
 
 A version of an endpoint is a model and an endpoint config that are both called
 `<name>-<version>`. Deleting can be repeated: what is gone is not missed.

@@ -1,4 +1,4 @@
-"""What endpoints write: CloudWatch logs, read with the two calls that SageMaker users have.
+"""Read and delete the CloudWatch logs of endpoints.
 
 AmazonSageMakerFullAccess grants DescribeLogStreams and GetLogEvents, and not FilterLogEvents.
 """

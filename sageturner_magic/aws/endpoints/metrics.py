@@ -1,4 +1,4 @@
-"""What CloudWatch knows of an endpoint's requests."""
+"""Read the CloudWatch metrics of an endpoint's requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An endpoint becomes what it shall be: created, updated in place, watched, rolled back."""
+"""Create, update, watch and roll back SageMaker endpoints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to live endpoints, and what the model answers."""
+"""Send requests to SageMaker endpoints and read the responses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder as `model.tar.gz`, packed as a stream: the same bytes for the same content.
+"""Pack a folder as `model.tar.gz`, streamed: the same bytes for the same content.
 
 Links are followed, because a link in the archive breaks the creation of an endpoint. Nothing is
 written to disk and no more than a chunk is held in memory.

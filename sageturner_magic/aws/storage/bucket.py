@@ -1,4 +1,4 @@
-"""The bucket for artefacts: made, hardened and mended; found; emptied and deleted."""
+"""Create, harden, repair, find, empty and delete the bucket for artefacts."""
 
 from __future__ import annotations
 

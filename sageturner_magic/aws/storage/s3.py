@@ -1,4 +1,4 @@
-"""Objects in S3: the artefacts in our bucket, and what a user names by an `s3://` address."""
+"""Read and delete S3 objects: our artefacts, and what a user names as `s3://…`."""
 
 from __future__ import annotations
 

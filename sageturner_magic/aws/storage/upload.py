@@ -1,4 +1,4 @@
-"""Artefacts into the bucket: streamed in parts, resumed by content, skipped when there.
+"""Upload artefacts in parts, resume by content, and skip what is in the bucket.
 
 The archive is never on disk and never whole in memory: parts are cut from the stream of
 `archive.pack` and sent by a few threads. After an interruption the same stream gives the same

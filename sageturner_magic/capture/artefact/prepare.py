@@ -1,4 +1,4 @@
-"""What `artefact:` names, made into a folder of files that becomes `model_dir`."""
+"""Prepare the files that `artefact:` names as the folder `model_dir`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unpacking an archive of which nothing is known but its name."""
+"""Extract an untrusted archive safely."""
 
 from __future__ import annotations
 

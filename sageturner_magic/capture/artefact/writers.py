@@ -1,4 +1,4 @@
-"""Live notebook objects as files, each through its library's own writer."""
+"""Write live notebook objects to files, each with its own library's writer."""
 
 from __future__ import annotations
 

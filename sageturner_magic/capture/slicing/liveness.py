@@ -1,4 +1,4 @@
-"""Whether what lives in the notebook is still what the source says."""
+"""Compare live values of the notebook with what their source says."""
 
 from __future__ import annotations
 import __future__

@@ -1,4 +1,4 @@
-"""The order in which a person would write the statements, as far as their meaning allows it."""
+"""Order statements as a person would write them, without changing their meaning."""
 
 from __future__ import annotations
 

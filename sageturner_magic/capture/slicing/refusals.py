@@ -1,4 +1,4 @@
-"""What a module cannot hold: the name, the cell that made it, why, and what to do."""
+"""Word each refusal: the name, the cell that made it, why, and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The constants of a module, made again from their source beside the notebook's own."""
+"""Run a module's constants from their source, to compare them with the notebook's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what ran in a notebook to the statements that one module needs."""
+"""Choose the statements of a notebook that one module needs."""
 
 from __future__ import annotations
 

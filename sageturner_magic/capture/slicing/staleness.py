@@ -1,4 +1,4 @@
-"""Finds what the notebook changed behind the back of the source.
+"""Find values that the notebook changed after their source ran.
 
 Constants are made once more from their source and compared; functions and classes are compared
 with the code that their source compiles to. What cannot be compared is taken as its source has

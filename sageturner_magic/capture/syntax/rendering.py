@@ -1,4 +1,4 @@
-"""A module as a person would have written it, from the statements that were chosen for it."""
+"""Write the chosen statements as a module that a person could have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which code may run again wherever the module is imported, and gives the same there.
+"""Decide which code gives the same value wherever the module is imported.
 
 A definition always may. A value may when it is made of constants, and of calls that are listed
 here because they are known to depend on their arguments alone.

@@ -1,4 +1,4 @@
-"""Which names of the module a top-level statement binds, and which it reads, and when.
+"""Find the names that a top-level statement binds and reads, and when.
 
 Python's own scoping rules over the syntax tree. `symtable` knows them too, but not in which
 order a class body reads and binds, nor what stands in a string annotation.

@@ -1,4 +1,4 @@
-"""The top-level statements of a cell, each with its own text and names."""
+"""Split a cell into its top-level statements, each with its text and its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Syntax trees: what lies below a node, and which names a function's body declares."""
+"""Walk syntax trees, and find the names that a function's body declares."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an endpoint's image is made of."""
+"""Specify the image of an endpoint."""
 
 from __future__ import annotations
 

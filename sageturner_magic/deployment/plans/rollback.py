@@ -1,4 +1,4 @@
-"""Plan the way back of an endpoint on SageMaker to an earlier version."""
+"""Plan to roll an endpoint on SageMaker back to an earlier version."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`plan --verify`: the packages of a plan, proven in a clean environment made from them."""
+"""Check a plan's packages in a clean environment, for `plan --verify`."""
 
 from __future__ import annotations
 

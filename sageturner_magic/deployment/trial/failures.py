@@ -1,4 +1,4 @@
-"""What went wrong in a clean process, told in the user's own lines and with a remedy."""
+"""Explain a failure in a clean process with the user's own lines and a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""load() and predict() run in a clean process, with only the module and the artefact.
+"""Run load() and predict() in a clean process with only the module and the artefact.
 
 The process is the model server's own (`server/worker/trial.py`): what imports, loads, predicts and
 encodes the answer is what a worker runs.

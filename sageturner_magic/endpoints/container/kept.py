@@ -1,4 +1,4 @@
-"""A container that is held by a keeper: start it, ask what became of it, end it."""
+"""Start a container that a keeper holds, read its state, and end it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System libraries that Python packages need and a slim image lacks."""
+"""Name the system libraries that Python packages need and slim images do not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One model container: started, pinged and stopped as SageMaker does it."""
+"""Start, ping and stop one model container as SageMaker does."""
 
 from __future__ import annotations
 

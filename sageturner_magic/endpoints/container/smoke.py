@@ -1,4 +1,4 @@
-"""Whether an image keeps SageMaker's container contract, found out before it is pushed."""
+"""Check that an image keeps SageMaker's container contract before it is pushed."""
 
 from __future__ import annotations
 

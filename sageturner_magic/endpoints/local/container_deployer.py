@@ -1,4 +1,4 @@
-"""Put an image behind a local endpoint: the steps, and undoing them."""
+"""Start an image behind a local endpoint; undo it if it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put a model behind a local endpoint: what a process and a container have in common.
+"""Switch a local endpoint to a new server: what processes and containers share.
 
 `deploy.py` here and `container/deploy.py` add how the server starts and when it is ready. Knows
 nothing of plans.

@@ -1,4 +1,4 @@
-"""Local endpoints after they were deployed: describe, invoke, logs, delete."""
+"""Describe, invoke and delete local endpoints, and read their logs."""
 
 from __future__ import annotations
 

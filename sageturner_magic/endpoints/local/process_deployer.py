@@ -1,4 +1,4 @@
-"""Put a model behind a local endpoint whose server is a process: the steps, and undoing them."""
+"""Start a server process behind a local endpoint; undo it if it fails."""
 
 from __future__ import annotations
 

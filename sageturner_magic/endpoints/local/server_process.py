@@ -1,4 +1,4 @@
-"""One model server as a child process: start it, watch it, end it.
+"""Start, watch and end one model server as a child process.
 
 The server's side of this contract (environment, control socket) stands in the docstring of the
 `server` room.

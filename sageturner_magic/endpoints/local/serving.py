@@ -1,4 +1,4 @@
-"""What serves a local endpoint, a process or a container: its state, and its end."""
+"""Read the state of a local endpoint's process or container, and end it."""
 
 from __future__ import annotations
 

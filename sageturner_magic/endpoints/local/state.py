@@ -1,4 +1,4 @@
-"""What is known of local endpoints, kept in the user's state folder for every process to see.
+"""Keep the records of local endpoints in the user's state folder.
 
 `<state folder>/endpoints/<name>/` holds `endpoint.json`, what the server was started on (program
 and model) and the logs of the last servers. The folder is private (0700): the record has the token.

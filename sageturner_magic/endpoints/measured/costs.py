@@ -1,4 +1,4 @@
-"""What endpoints cost, in US dollars; an unknown price is never counted as nothing."""
+"""Count what endpoints cost in US dollars; an unknown price is never counted as zero."""
 
 from __future__ import annotations
 

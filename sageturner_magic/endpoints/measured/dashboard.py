@@ -1,4 +1,4 @@
-"""One endpoint at a glance: what it is, how it was used lately, and what that cost."""
+"""Summarise one endpoint: what it is, its recent use, and what that cost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a load test measured: percentiles, throughput, errors. Nothing here does any I/O."""
+"""Summarise a load test: percentiles, throughput, errors. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sending many requests at a time to an endpoint, and measuring what comes back."""
+"""Send many concurrent requests to an endpoint and measure the responses."""
 
 from __future__ import annotations
 

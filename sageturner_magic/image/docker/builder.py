@@ -1,4 +1,4 @@
-"""Images built and pushed by a Docker engine."""
+"""Build and push images with a Docker engine."""
 
 from __future__ import annotations
 

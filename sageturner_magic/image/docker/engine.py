@@ -1,4 +1,4 @@
-"""The Docker engine of this machine, as far as building and pushing need it."""
+"""Talk to this machine's Docker engine, as far as building and pushing need it."""
 
 from __future__ import annotations
 

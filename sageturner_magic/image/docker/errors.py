@@ -1,4 +1,4 @@
-"""What a Docker engine's complaint means and what to do about it: one table."""
+"""Translate errors of a Docker engine, with one table."""
 
 from __future__ import annotations
 

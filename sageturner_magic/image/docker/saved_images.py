@@ -1,4 +1,4 @@
-"""Images of a Docker engine, sent by our own registry client.
+"""Push images of a Docker engine with our own registry client.
 
 An engine gives up a push at the first 429 and after a few broken connections; the client asks
 again until the registry takes what it has.

@@ -1,4 +1,4 @@
-"""An image as a list of layers and a configuration, and how a registry wants it described."""
+"""Describe an image as layers and a configuration, in the formats of registries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images put together from layers and pushed through the registry API, without an engine."""
+"""Build images from layers and push them through the registry API, without Docker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytecode for the image's Python, made by an interpreter of that version on this machine."""
+"""Compile bytecode for the image's Python with an interpreter of that version."""
 
 from __future__ import annotations
 

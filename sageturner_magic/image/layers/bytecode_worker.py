@@ -1,4 +1,4 @@
-"""Compiles modules for an image. Its text is run by an interpreter of the image's version.
+"""Compile modules for an image. An interpreter of the image's version runs this text.
 
 Reads `path length, source length, path, source` from standard input (32 bit, big endian) and
 answers `length, bytecode` for each; length 0 means that the source does not compile.

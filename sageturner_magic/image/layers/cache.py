@@ -1,4 +1,4 @@
-"""Layers and pieces of layers on this machine, found by what they are made of.
+"""Cache layers and parts of layers on this machine by their content.
 
 Any number of processes may use one cache at once, and each may be killed at any time: files
 appear by renaming, under the digest of their content, and are removed only after hours

@@ -1,4 +1,4 @@
-"""An image's own layers, straight from wheels and files, without running anything of them.
+"""Make an image's layers from wheels and files without running any of them.
 
 From the bottom: the virtual environment's frame, one layer for each large wheel, the small
 ones in groups, the model server's packages, the server, the program. What changes most often

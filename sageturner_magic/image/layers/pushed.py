@@ -1,4 +1,4 @@
-"""Which layers a repository was seen to have, so that an unchanged one is not asked for again."""
+"""Remember which layers a repository has, so that unchanged ones need no request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images as folders: layers unpacked once each, and put one over the other by hard links.
+"""Unpack images to folders: each layer once, combined by hard links.
 
 The rules are those of the image specification
 (github.com/opencontainers/image-spec/blob/main/layer.md): what an upper layer has replaces what

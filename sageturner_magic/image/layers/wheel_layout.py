@@ -1,4 +1,4 @@
-"""What a wheel becomes when it is installed, read straight from its zip file.
+"""Read from a wheel's zip file what its installation would write.
 
 The result is pip's, by the wheel specification
 (packaging.python.org/en/latest/specifications/binary-distribution-format), apart from

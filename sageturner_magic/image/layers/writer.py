@@ -1,4 +1,4 @@
-"""Layers of an image: gzipped tar archives, written member by member.
+"""Write layers as gzipped tar archives, member by member.
 
 A gzip file may consist of several members, one after the other. Two things follow. What a
 wheel holds is already compressed as a gzip member wants it, so large files go from the wheel

@@ -1,4 +1,4 @@
-"""Base images, read through the registry API: which layers, which config, for one platform."""
+"""Read base images through the registry API: layers and config for one platform."""
 
 from __future__ import annotations
 

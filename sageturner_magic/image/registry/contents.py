@@ -1,4 +1,4 @@
-"""A file of an image, read from the registry without pulling the image."""
+"""Read one file of an image from its registry, without pulling the image."""
 
 from __future__ import annotations
 

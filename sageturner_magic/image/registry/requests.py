@@ -1,4 +1,4 @@
-"""Requests to a registry: its credentials, what is tried again, and what its refusals mean."""
+"""Send requests to a registry: credentials, retries, and its errors in plain words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Completion in IPython: what the shell asks, and what there is to choose from."""
+"""Connect completion to IPython."""
 
 from __future__ import annotations
 

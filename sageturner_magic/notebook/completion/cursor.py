@@ -1,4 +1,4 @@
-"""Where in a YAML text a cursor stands: under which keys, and what is expected there.
+"""Find the keys above a cursor in YAML, and what is expected there.
 
 A text that is being written is seldom valid YAML, so it is not parsed but read the way a person
 does: block sections by their indentation, `{…}` and `[…]` by their brackets.

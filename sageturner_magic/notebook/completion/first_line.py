@@ -1,4 +1,4 @@
-"""Comments above one of our cell magics, which IPython wants on the first line."""
+"""Allow comments above our cell magics, which IPython expects on the first line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be written next: in a line of `%sageturner`, and in the YAML below `%%sageturner`.
+"""Suggest what can come next in a line of `%sageturner` and in YAML.
 
 The core knows neither IPython nor AWS: what exists is asked of a `World`.
 """

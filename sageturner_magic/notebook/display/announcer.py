@@ -1,4 +1,4 @@
-"""What changes on the page, said to those who do not see it.
+"""Announce changes on the page to screen readers.
 
 A screen reader hears of a text when it changes within a live region that stood there before.
 ipywidgets makes its nodes anew with every change, and a result replaces its widgets: so there is

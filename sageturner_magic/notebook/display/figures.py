@@ -1,4 +1,4 @@
-"""Small figures as SVG that stands in HTML: no script, no file, and the colours of the theme.
+"""Draw small figures as inline SVG in the theme's colours.
 
 Where a viewer strips SVG, as for untrusted notebooks, the numbers beside a figure remain.
 """

@@ -1,4 +1,4 @@
-"""How results are shown in a notebook: registered by type, imported when shown."""
+"""Register how a notebook shows each type of result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results as static HTML and as text: what is left in the notebook when the kernel is gone."""
+"""Render results as static HTML that stays when the kernel is gone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A deployment as lines of text in a notebook."""
+"""Show a deployment as lines of text in a notebook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A load test in a notebook: its progress while it runs, and its result as static HTML."""
+"""Show a load test in a notebook: progress, then the result as static HTML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML from templates: whatever is filled in is escaped, unless it is HTML already.
+"""Make HTML from templates, and escape whatever is filled in.
 
 A viewer of an untrusted notebook may strip styles, roles and classes, so the HTML reads well as
 plain semantic elements.

@@ -1,4 +1,4 @@
-"""Predictions as static HTML: a table for records, a picture for images, a tree for the rest.
+"""Render predictions as static HTML: tables, pictures or trees.
 
 Nothing here needs a script or a kernel: lists fold with <details>.
 """

@@ -1,4 +1,4 @@
-"""The live view of a deployment or a trial: a widget in a notebook, drawn text in a terminal.
+"""Show a running deployment or trial: a widget in a notebook, text in a terminal.
 
 The widget is built once and its traits are changed; when the work has ended, the cell's output is
 replaced by static HTML and text, which a notebook can keep.

@@ -1,4 +1,4 @@
-"""A streamed answer in a notebook: it grows in its cell's output while the model makes it."""
+"""Show a streamed response in a notebook while it arrives."""
 
 from __future__ import annotations
 

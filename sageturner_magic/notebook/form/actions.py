@@ -1,4 +1,4 @@
-"""The deploy form's buttons, and the deployment that they start."""
+"""The buttons of the deploy form, and the deployment that they start."""
 
 from __future__ import annotations
 

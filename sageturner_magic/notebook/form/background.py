@@ -1,4 +1,4 @@
-"""Work that a form starts and does not wait for, so that the kernel stays free."""
+"""Run a form's work in the background, so that the kernel stays free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The widgets of the deploy form's fields: a control with its label, and below it what to know."""
+"""The fields of the deploy form as widgets: label, control and hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`%sageturner form --invoke NAME`: a request editor with the history of what was sent."""
+"""`%sageturner form --invoke NAME`: edit requests, and keep their history."""
 
 from __future__ import annotations
 

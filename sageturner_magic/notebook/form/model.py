@@ -1,4 +1,4 @@
-"""The deploy form without its widgets: fields, their values as YAML, and what is wrong with them.
+"""The deploy form without widgets: fields, their values as YAML, and their mistakes.
 
 The YAML is the only state. A field reads and writes one of its keys, and what is deployed is what
 the configuration's own reader makes of the text; so the form can neither mean nor allow anything

@@ -1,4 +1,4 @@
-"""The deploy form's Python packages: those that `auto` takes, or a list of one's own."""
+"""The Python packages of the deploy form: `auto`, or a list."""
 
 from __future__ import annotations
 

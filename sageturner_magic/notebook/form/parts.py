@@ -1,4 +1,4 @@
-"""The parts of the deploy form that are more than one field: code, artefact and compute."""
+"""The larger parts of the deploy form: code, artefact and compute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a form would deploy, as it will be written: YAML, module, Dockerfile and plan."""
+"""Preview what a form deploys: YAML, module, Dockerfile and plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file that a form was opened from, and saving without losing what others wrote."""
+"""Save a form to its file without losing other people's changes."""
 
 from __future__ import annotations
 

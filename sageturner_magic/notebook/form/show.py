@@ -1,4 +1,4 @@
-"""From a line of `%sageturner form` to the form that it asks for."""
+"""Open the form that a line of `%sageturner form` asks for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line of a form that says how it stands."""
+"""The status line of a form."""
 
 from __future__ import annotations
 

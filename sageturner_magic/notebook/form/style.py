@@ -1,4 +1,4 @@
-"""How the forms look, in the theme's own colours."""
+"""The style of the forms, in the theme's colours."""
 
 from __future__ import annotations
 

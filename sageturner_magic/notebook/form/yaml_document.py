@@ -1,4 +1,4 @@
-"""A configuration as text that is changed key by key; comments and order stay as they are."""
+"""Change a configuration's text key by key; comments and order stay."""
 
 from __future__ import annotations
 

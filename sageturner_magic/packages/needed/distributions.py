@@ -1,4 +1,4 @@
-"""Which installed distribution an imported name comes from."""
+"""Find the installed distribution that an imported name comes from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which extras of a distribution the imported parts of it need."""
+"""Find the extras of a distribution that the imported modules need."""
 
 from __future__ import annotations
 

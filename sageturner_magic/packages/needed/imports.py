@@ -1,4 +1,4 @@
-"""The names that import statements bind."""
+"""List the names that import statements bind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python_packages: auto`: what the code and the artefact need, at this kernel's versions."""
+"""Find what code and artefact need, at this kernel's versions: `python_packages: auto`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which modules a saved model refers to, read from its bytes; nothing of it is executed."""
+"""Read from a saved model's bytes which modules it refers to, without running it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How what this environment has is installed elsewhere: a pin, an index, a commit, a project."""
+"""Pin an installed distribution: by version, index, commit or project folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a library needs for what the code does with it, though nobody imports it."""
+"""Find packages that a library needs for what the code does, though nothing imports them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a connection hands over: the head of a request, and the application that answers it."""
+"""The interface between a connection and the application that responds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many bytes of request bodies the front holds at once, whoever sends them."""
+"""Limit the bytes of request bodies that the front holds at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control socket of a local endpoint: its state, and its listening socket to take over."""
+"""The control socket of a local endpoint: its state and its listening socket."""
 
 from __future__ import annotations
 

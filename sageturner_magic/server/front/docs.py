@@ -1,4 +1,4 @@
-"""What describes the endpoint: /docs for a person, /openapi.json for programs.
+"""Serve /docs for people and /openapi.json for programs.
 
 The page loads nothing from other hosts, because a container in a VPC and a notebook behind a proxy
 cannot reach any; its Content-Security-Policy forbids it. tests/unit/server/openapi holds whole

@@ -1,4 +1,4 @@
-"""The answer to one request: what is put on its connection, whole or piece by piece."""
+"""Write the response to one request, whole or piece by piece."""
 
 from __future__ import annotations
 

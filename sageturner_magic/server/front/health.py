@@ -1,4 +1,4 @@
-"""Whether restarts of workers help, and how long to wait before the next one: no I/O."""
+"""Judge whether restarts of workers help, and when to restart next. No I/O."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection: from its bytes to requests, and their answers in order.
+"""Read HTTP/1.1 requests from one connection and write the responses in order.
 
 httptools (Node's llhttp) does the parsing. What is here is what a server in front of slow,
 broken and hostile clients needs around it: time limits for headers and bodies, size limits that

@@ -1,4 +1,4 @@
-"""One request on its way from the queue through a worker to its answer."""
+"""One request on its way through the queue and a worker to its response."""
 
 from __future__ import annotations
 

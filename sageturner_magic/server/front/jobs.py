@@ -1,4 +1,4 @@
-"""The requests that wait or run, and what is counted of them."""
+"""The requests that wait or run, and their counts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The front process: from its start, over serving, to its end."""
+"""Run the front process from start to end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is counted, and the two forms in which it is told: Prometheus text and EMF log lines."""
+"""Count requests, and report them as Prometheus text and EMF log lines."""
 
 from __future__ import annotations
 

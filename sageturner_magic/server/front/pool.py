@@ -1,4 +1,4 @@
-"""The queue and the worker processes, as the front sees them.
+"""Give requests to workers; enforce timeouts; replace workers that end.
 
 A request is a job. Jobs wait in the pool's queue until a worker has room, and are answered in
 the order in which the worker answers. A worker that ends takes only the jobs that it had begun

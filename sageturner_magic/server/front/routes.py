@@ -1,4 +1,4 @@
-"""Which request goes where: the token, the paths, and what each answers."""
+"""Route requests: check the token, match the path, respond."""
 
 from __future__ import annotations
 

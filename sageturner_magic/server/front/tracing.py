@@ -1,4 +1,4 @@
-"""OpenTelemetry spans, one for each request, where OTEL_EXPORTER_OTLP_ENDPOINT is set.
+"""Send OpenTelemetry spans, one a request, where OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
 They are sent as OTLP over HTTP in its JSON form, which every collector takes on port 4318; so
 the server needs no SDK. Understood are OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS

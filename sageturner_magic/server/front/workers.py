@@ -1,4 +1,4 @@
-"""The worker processes as the front sees them: starting, talking to, and ending one.
+"""Start, talk to and end worker processes.
 
 A worker is spawned, and loads the model itself, or it is forked off a template: a process that
 has loaded the model and does nothing but fork, so that all workers share its memory.

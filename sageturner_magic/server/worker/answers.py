@@ -1,4 +1,4 @@
-"""From the value that predict returned to the bytes of an answer, by Accept.
+"""Encode the value that predict returned, by the Accept header.
 
 JSON is made by orjson where it can, and by `plain` and the standard library where it cannot or
 where NaN or Infinity may be inside: `plain` is the one place that knows what becomes of each

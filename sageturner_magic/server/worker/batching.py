@@ -1,4 +1,4 @@
-"""When a batch is worth waiting for, and how large it should be.
+"""Decide when to wait for a larger batch, and how large it gets.
 
 A call of predict_batch with n requests is taken to last `fixed + each * n` seconds; both are
 fitted to the last batches. With the mean gap between arrivals this says what waiting costs and

@@ -1,4 +1,4 @@
-"""The worker of an async predict: an event loop in which requests run side by side."""
+"""Run async predict functions side by side in an event loop."""
 
 from __future__ import annotations
 

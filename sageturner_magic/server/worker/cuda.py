@@ -1,4 +1,4 @@
-"""What the CUDA driver says of this process, whichever framework uses it.
+"""Ask the CUDA driver whether the GPU still works for this process.
 
 Some errors leave a process unable to use its GPU until it ends: a failed assertion on the device
 (an index out of range), an illegal access. Every call reports the same error from then on (CUDA

@@ -1,4 +1,4 @@
-"""orjson where there is one: the user's own, otherwise the server's."""
+"""Load orjson: the user's own, otherwise the server's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does the driver of this instance run what the frameworks were built for?
+"""Check that this instance's driver runs the installed frameworks.
 
 A CUDA build on too old a driver fails in ways that leave an empty log. `check` finds that out
 before the model loads. It reads the driver's version and the frameworks' installed files, imports

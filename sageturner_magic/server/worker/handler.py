@@ -1,4 +1,4 @@
-"""What every kind of worker does with one request: decode it, answer it, report its failure."""
+"""Decode, answer and report one request, for every kind of worker."""
 
 from __future__ import annotations
 

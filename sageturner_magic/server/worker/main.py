@@ -1,4 +1,4 @@
-"""The worker process: imports the program, loads the model, serves until the front is gone."""
+"""Run the worker process: import the program, load the model, serve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that has loaded the model and forks the workers that serve it."""
+"""Load the model once, and fork the workers that serve it."""
 
 from __future__ import annotations
 

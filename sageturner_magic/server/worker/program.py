@@ -1,4 +1,4 @@
-"""The user's sageturner.py: importing it, what its functions take, and its tracebacks."""
+"""Import the user's sageturner.py, check its functions, and trim its tracebacks."""
 
 from __future__ import annotations
 

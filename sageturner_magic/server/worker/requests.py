@@ -1,4 +1,4 @@
-"""From the body of a request to the value that predict gets, by Content-Type."""
+"""Decode a request's body, by its Content-Type, to the value that predict gets."""
 
 from __future__ import annotations
 

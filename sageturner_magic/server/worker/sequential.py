@@ -1,4 +1,4 @@
-"""The worker of a plain predict, or of predict_batch: one call at a time, in the main thread."""
+"""Run predict or predict_batch one call at a time, in the main thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers that come in pieces: what a generator yields, as the bytes that go to the client."""
+"""Encode what a generator yields as a streamed response."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One load and one request in a process of their own, without a socket: what a worker would do.
+"""Run load and one request in a process without a socket, as a worker would.
 
 Started as `PYTHON <this folder>/__main__.py trial REPORT LIFELINE STAGE`, with the environment of
 a server. REPORT is a file that gets a line of JSON for each thing that happens, so that whoever
