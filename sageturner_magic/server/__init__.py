@@ -9,37 +9,8 @@ One or more worker processes hold the model and run load and predict. So a call 
 GIL cannot stall /ping, a time limit can end a worker, a crash costs only the requests that it
 ran, and the socket answers from the first moment.
 
-    frames.py                what goes over the socket pair between the front and a worker
-    shared_page.py           shared memory that says what a worker that died was doing
-    front/http.py            a connection: its bytes -> requests, in order (httptools does the
-                             parsing)
-    front/application.py     what a connection hands over: the request's head, and to whom
-    front/exchange.py        one request's answer -> bytes
-    front/buffers.py         how much of request bodies is held at once
-    front/routes.py          which request goes where; token; /ping, /invocations, /docs
-    front/pool.py            which worker gets which request; time limits; workers that end
-    front/job.py             a request on its way from the queue to its answer
-    front/jobs.py            all of them: the queue, and what is counted
-    front/health.py          whether restarts of workers help
-    front/workers.py         one worker as the front sees it: starting, talking to, and ending
-                             it
-    front/docs.py            /openapi.json and /docs (docs.html)
-    front/metrics.py         /metrics and EMF lines
-    front/tracing.py         OpenTelemetry spans
-    front/main.py            the front process from its start to its end
-    worker/prefork.py        a process that forks workers which share the model
-    worker/main.py           the worker process: receive, predict, answer
-    worker/sequential.py     a worker that runs one call at a time, of predict or predict_batch
-    worker/concurrent.py     a worker that runs async predicts side by side
-    worker/handler.py        what both do with one request
-    worker/cuda.py           whether the GPU still serves this process
-    worker/gpu_check.py      whether the driver runs what is installed
-    worker/batching.py       when a batch is worth waiting for
-    worker/streams.py        what a generator yields -> bytes
-    worker/program.py        the user's sageturner.py: import, signatures, tracebacks
-    worker/requests.py       bytes of a request -> the value that predict gets
-    worker/answers.py        the value that predict returned -> bytes
-    worker/trial.py          load and one request without a socket, for `sageturner try`
+`front` is the first, `worker` the second. Between them: `frames` on a socket pair, and
+`shared_page`. Both use `settings`, `logs` and `problems`. Each module's first line says its job.
 
 Environment:
     SAGETURNER_PROGRAM_DIR  folder of sageturner.py; the worker's working directory and first on

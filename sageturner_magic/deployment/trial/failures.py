@@ -8,7 +8,6 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from sageturner_magic.deployment.trial.places import place
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.values import MODEL_DIR, CapturedModule
 
@@ -149,7 +148,7 @@ def forgotten_return(scene: Scene) -> CaptureError | None:
         remedy = f"end load() with `return {last.targets[0].id}`"
     return CaptureError(
         "load() returns nothing",
-        where=place("sageturner.py", last.lineno, scene.module),
+        where=_place("sageturner.py", last.lineno, scene.module),
         why=f"it ends without `return`, and {predict.name}() reads `{_model_name(predict)}`",
         do=remedy,
     )
@@ -174,7 +173,7 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
         line = returns[-1].lineno if returns else function.lineno if function else 0
         return CaptureError(
             "What predict() returns cannot be sent as an answer",
-            where=place("sageturner.py", line, module) if line else module.origin,
+            where=_place("sageturner.py", line, module) if line else module.origin,
             why=failure.message,
             do="return plain values: `float(x)`, `x.tolist()`, `vars(x)`",
         )
@@ -254,7 +253,7 @@ def _remedy(failure: Raised, scene: Scene) -> str:
 def _where(failure: Failure, scene: Scene) -> str:
     if failure.frames:
         file, line, *_ = failure.frames[-1]
-        return place(str(file), int(line), scene.module)
+        return _place(str(file), int(line), scene.module)
     return scene.module.origin
 
 
@@ -263,7 +262,7 @@ def _shown(frames: Sequence[Frame], module: CapturedModule) -> list[str]:
     for file, line, function, text in frames:
         if not text and file == "sageturner.py":
             text = module.source.splitlines()[int(line) - 1].strip()
-        shown.append(f"  {place(str(file), int(line), module)}, in {function}\n    {text}")
+        shown.append(f"  {_place(str(file), int(line), module)}, in {function}\n    {text}")
     return shown
 
 
@@ -305,3 +304,10 @@ def _model_name(predict: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
 def _reads_model(predict: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     name = _model_name(predict)
     return any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(predict))
+
+
+def _place(file: str, line: int, module: CapturedModule) -> str:
+    """`In[n], line m` for a line of sageturner.py that was copied from a cell, else `file:line`."""
+    if file == "sageturner.py" and line in module.lines:
+        return str(module.lines[line])
+    return f"{file}:{line}"

@@ -1,11 +1,11 @@
-"""The process that holds one container: `python -m …keeper`, started by `keeping.keep`.
+"""The process that holds one container: `python -m …keeper`, started by `kept.keep`.
 
 It starts the container, copies its output to its own, and writes down what becomes of it. The
 container ends with it: in good order at SIGTERM, at once at SIGUSR1 or when the lifeline is cut.
 So nothing is left when the kernel that asked for the container is killed, at whatever moment.
 
 Environment:
-    SAGETURNER_CONTROL      path of the state file (see `keeping.Kept`); `spec.json` beside it is
+    SAGETURNER_CONTROL      path of the state file (see `kept.Kept`); `spec.json` beside it is
                             the container to run
     SAGETURNER_LIFELINE_FD  read end of the owner's pipe; unset when the container may outlive it
 """

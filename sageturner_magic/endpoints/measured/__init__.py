@@ -1,4 +1,4 @@
-"""Measure endpoints: what they cost, how they are used, what load they bear.
+"""Measure endpoints: costs, usage and load tests.
 
 The verbs and the renderers use it.
 """

@@ -2,7 +2,7 @@
 
 A request is a job. Jobs wait in the pool's queue until a worker has room, and are answered in
 the order in which the worker answers. A worker that ends takes only the jobs that it had begun
-with it (`page.py`); the others go back to the head of the queue.
+with it (`shared_page.py`); the others go back to the head of the queue.
 """
 
 from __future__ import annotations
