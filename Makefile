@@ -30,7 +30,7 @@ help:
 	@echo "make bench-build  measure both builders side by side (needs an hour or so)"
 	@echo "make bench-models  measure the example notebooks' models beside a peer"
 	@echo "make bench-gpu  measure the model server beside its peers on an NVIDIA GPU"
-	@echo "make format    let ruff format and mend the code"
+	@echo "make format    let ruff format and fix the code"
 
 $(BIN)/python:
 	sh tools/make-venv $(VENV)

@@ -127,7 +127,7 @@ class EcrCredentials:
 
 
 def ensure_repository(session: AwsSession, names: Names) -> tuple[Repository, tuple[str, ...]]:
-    """Make the repository, or mend what has drifted on one that carries our tag.
+    """Create the repository, or repair one that carries our tag.
 
     A repository of the user's own is used as it is.
 

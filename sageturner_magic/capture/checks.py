@@ -120,11 +120,11 @@ def syntax_finding(source: str, place: Place) -> Finding | None:
         return Finding(
             f"Python cannot read the code: {error.msg}",
             where=place(line),
-            do="mend the line",
+            do="fix the line",
             details=details,
         )
     except ValueError as error:
-        return Finding(f"Python cannot read the code: {error}", where=place(1), do="mend the cell")
+        return Finding(f"Python cannot read the code: {error}", where=place(1), do="fix the cell")
     return None
 
 

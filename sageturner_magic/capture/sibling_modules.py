@@ -140,7 +140,7 @@ def _take(path: Path, relative: str, found: LocalModules) -> list[str]:
             Finding(
                 f"Python cannot read {relative}: {error.args[0]}",
                 where=f"{path}:{line}",
-                do="mend the line",
+                do="fix the line",
             )
         )
         return []

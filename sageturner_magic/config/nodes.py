@@ -307,5 +307,5 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, origin: Origin) -> Con
         "The YAML cannot be read",
         why=said.strip(),
         where=where,
-        do="mend this place, or put the value in quotes",
+        do="fix this place, or put the value in quotes",
     )

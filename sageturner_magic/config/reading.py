@@ -87,7 +87,7 @@ def parse_config(text: str, *, folder: Path, origin: Origin) -> Config:
         remarks.sort(key=lambda remark: remark.mark)
         shown = [remark.finding for remark in remarks[:MAX_FINDINGS]]
         if number > len(shown):
-            shown.append(Finding(f"{number - len(shown)} more problems", do="mend these first"))
+            shown.append(Finding(f"{number - len(shown)} more problems", do="fix these first"))
         raise ConfigError.of(shown)
     return config
 

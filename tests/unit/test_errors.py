@@ -17,8 +17,8 @@ def test_one_line_has_what_where_why_and_remedy():
 
 
 def test_several_findings_are_listed_together():
-    error = ConfigError.of([Finding("a is wrong"), Finding("b is wrong", do="mend b")])
-    assert str(error) == "2 problems:\n- a is wrong.\n- b is wrong. Do: mend b."
+    error = ConfigError.of([Finding("a is wrong"), Finding("b is wrong", do="fix b")])
+    assert str(error) == "2 problems:\n- a is wrong.\n- b is wrong. Do: fix b."
     assert isinstance(error, ConfigError)
 
 

@@ -108,7 +108,7 @@ def execution_policy(names: Names) -> Document:
 
 
 def ensure_role(session: AwsSession, names: Names) -> tuple[ExecutionRole, tuple[str, ...]]:
-    """Make the execution role, or mend what has drifted on the one that carries our tag.
+    """Create the execution role, or repair one that carries our tag.
 
     Permissions: iam:GetRole, iam:CreateRole, iam:TagRole, iam:UpdateAssumeRolePolicy,
     iam:GetRolePolicy, iam:PutRolePolicy, iam:ListAttachedRolePolicies.

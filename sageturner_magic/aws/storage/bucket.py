@@ -28,7 +28,7 @@ _PUBLIC_ACCESS = {
 
 
 def ensure_bucket(session: AwsSession, names: Names) -> tuple[str, ...]:
-    """Make the bucket, or mend what has drifted on the one that carries our tag.
+    """Create the bucket, or repair one that carries our tag.
 
     An empty bucket of this account under our own name, without a tag, is what an interrupted
     setup leaves: it is adopted.

@@ -36,7 +36,7 @@ def missing(
             f"`{name}` is made by In[{cell}], which failed" + ("" if reached else " before it"),
             where=str(failed.statement.place),
             why="how far it came is not known" if reached else "",
-            do=f"mend In[{cell}] and run it again, or make `{name}` in a cell of its own",
+            do=f"fix In[{cell}] and run it again, or make `{name}` in a cell of its own",
         )
     if is_live:
         return Finding(

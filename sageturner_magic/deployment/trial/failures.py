@@ -243,10 +243,10 @@ def _remedy(failure: Raised, scene: Scene) -> str:
     if failure.stage == "predict" and scene.model_is_none and "NoneType" in message:
         return "let load() return the model: it returned None"
     return {
-        "import": "mend the line, or move it into load()",
-        "load": "mend load()",
-        "example": "mend example_request()",
-        "predict": "mend predict(), or the request",
+        "import": "fix the line, or move it into load()",
+        "load": "fix load()",
+        "example": "fix example_request()",
+        "predict": "fix predict(), or the request",
     }[failure.stage]
 
 

@@ -201,14 +201,14 @@ def ended_early(kept: Kept, ended: Exit) -> EndpointError:
     if ended.code and len(output.splitlines()) <= 2 and "exec format error" in output:
         return refusal(kept.spec.image, output)
     if said := _last_words(output):
-        return EndpointError(said, do=libraries.remedy(said) or "mend load() and deploy again")
+        return EndpointError(said, do=libraries.remedy(said) or "fix load() and deploy again")
     megabytes = kept.spec.serverless_mb
     return EndpointError(
         "The container ended before it was ready",
         why=exit_reason(ended, megabytes),
         do="choose more memory under compute.serverless, or load less"
         if ended.out_of_memory
-        else "see the log below, mend it and deploy again",
+        else "see the log below, fix it and deploy again",
     )
 
 

@@ -151,7 +151,7 @@ class _Test:
                 f"The example request fails: {said.splitlines()[0]}",
                 where=module.origin,
                 why="example_request() raises, or predict does on what it returns",
-                do="mend the function that the lines below name",
+                do="fix the function that the lines below name",
             )
         return Request(json.dumps(example).encode())
 
@@ -192,7 +192,7 @@ class _Test:
                 f"The example request is answered with {status}",
                 where="POST /invocations",
                 why=_message(body),
-                do="mend predict, or the example" if status < 500 else "mend predict",
+                do="fix predict, or the example" if status < 500 else "fix predict",
             )
         return body
 

@@ -213,7 +213,7 @@ class LocalEndpoints:
                 f"predict raised {kind}",
                 where=f"endpoint {record.name}, HTTP {status}",
                 why=message,
-                do="change the request, or mend the code and deploy again",
+                do="change the request, or fix the code and deploy again",
                 details="\n\n".join(filter(None, (frames, _printed(record)))),
                 status=status,
             )

@@ -98,7 +98,7 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
                 raise EndpointError(
                     "The model server ended while it loaded the model",
                     why=_exit_reason(code),
-                    do="look at the lines below, mend load() and deploy again",
+                    do="look at the lines below, fix load() and deploy again",
                     details=self._tail(),
                 )
             if time.monotonic() > deadline:
@@ -121,7 +121,7 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
         said = str(error.get("message", "load() failed"))
         return EndpointError(
             said,
-            do=self._missing_file(said) or "mend load() and deploy again",
+            do=self._missing_file(said) or "fix load() and deploy again",
             details=with_cells(lines, self.served.module.lines) or self._tail(),
         )
 

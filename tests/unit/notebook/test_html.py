@@ -189,13 +189,13 @@ def test_a_long_example_is_not_written_out_in_a_sentence():
 
 def test_a_failed_deployment_shows_cause_remedy_and_log():
     error = EndpointError(
-        "load() raised", why=HOSTILE, do="mend it", where="In[3], line 4", details=HOSTILE
+        "load() raised", why=HOSTILE, do="fix it", where="In[3], line 4", details=HOSTILE
     )
     html = deployment_html(ended_progress(error))
-    assert "mend it" in html and "In[3], line 4" in html
+    assert "fix it" in html and "In[3], line 4" in html
     assert "img" not in tags(html)
     text = deployment_text(ended_progress(error))
-    assert "Do: mend it" in text
+    assert "Do: fix it" in text
 
 
 def test_results_have_no_script_and_no_handler():
