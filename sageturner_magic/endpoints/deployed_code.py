@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sageturner_magic import aws
+from sageturner_magic import aws, image, packages
 from sageturner_magic.aws.endpoints import find_version, our_endpoint
 from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.errors import AwsError, EndpointError
-from sageturner_magic.image import Destination
-from sageturner_magic.image.registry import read_file
-from sageturner_magic.packages import Credentials
+from sageturner_magic.image import registry
 from sageturner_magic.values import CapturedModule
 
 PROGRAM = "/opt/program/sageturner.py"
@@ -77,11 +75,12 @@ def _of_image(target: SageMakerEndpoints, name: str) -> str:
         )
     tokens = aws.EcrCredentials(target.session)
 
-    def credentials() -> Credentials:
+    # Rooms in place of their names: what only sends requests does not load them.
+    def credentials() -> packages.Credentials:
         given = tokens.get()
-        return Credentials(given.username, given.password)
+        return packages.Credentials(given.username, given.password)
 
-    content = read_file(Destination(repository, credentials), digest, PROGRAM)
+    content = registry.read_file(image.Destination(repository, credentials), digest, PROGRAM)
     if content is None:
         raise EndpointError(
             f"The image of endpoint `{name}` has no {PROGRAM}",

@@ -1,6 +1,7 @@
 """The rooms of the package: small folders, and faces that name what they offer."""
 
 import ast
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -47,3 +48,20 @@ def test_a_face_imports_only_what_is_asked_for() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout == "['sageturner_magic.image.spec']\n"
+
+
+def test_to_invoke_an_endpoint_loads_nothing_that_builds_images(tmp_path: Path) -> None:
+    code = (
+        "import sys, sageturner_magic\n"
+        "try: sageturner_magic.invoke('nothing', 1)\n"
+        "except sageturner_magic.SageturnerError: pass\n"
+        "rooms = ('image.', 'packages.', 'capture.', 'deployment.', 'gpu.')\n"
+        "wanted = tuple('sageturner_magic.' + room for room in rooms)\n"
+        "loaded = [m for m in sys.modules if m.startswith(wanted)]\n"
+        "print([m for m in loaded if not hasattr(sys.modules[m], '__path__')])"
+    )
+    nowhere = {**os.environ, "SAGETURNER_STATE_DIR": str(tmp_path), "AWS_PROFILE": "nobody"}
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=nowhere
+    )
+    assert shown.stdout == "[]\n"
