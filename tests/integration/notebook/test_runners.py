@@ -1,7 +1,7 @@
 """Notebooks run without a person: nbclient, papermill and `jupyter execute`.
 
 The quickstart runs by all three. The others take a minute and more each, so they are spread:
-tests/integration/test_examples.py runs each by one of them, tests/stand/test_examples.py by
+tests/integration/test_examples.py runs each by one of them, tests/aws/test_examples.py by
 another.
 """
 

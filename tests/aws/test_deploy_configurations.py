@@ -75,7 +75,7 @@ def example(stand: Stand, tmp_path: Path) -> Iterator[Project]:
             archive.addfile(member, io.BytesIO(b"3"))
         provided = tmp_path / "provided-container"
         provided.mkdir()
-        model = Path(__file__).parent / "model"
+        model = Path(__file__).parents[1] / "stand" / "model"
         for name in ("Dockerfile", "serve.py"):
             (provided / name).write_bytes((model / name).read_bytes())
         made.run("setup")
