@@ -14,7 +14,7 @@ from typing import Any
 import urllib3
 
 from sageturner_magic.endpoints import children
-from sageturner_magic.endpoints.container import kept as keeping
+from sageturner_magic.endpoints.container import kept as keepers
 from sageturner_magic.endpoints.container.runner import STOP_SECONDS, ContainerSpec
 from sageturner_magic.endpoints.model_dir import as_unpacked
 from sageturner_magic.endpoints.payload import JSON
@@ -107,10 +107,10 @@ class _Test:
             # For its log lines to read as text; SageMaker's default is JSON.
             variables = {"SAGETURNER_LOG": "text", **self._spec.environment}
             self._spec = replace(self._spec, environment=variables)
-        kept = keeping.keep(self._spec, self._log, tied=True, grace_s=self._grace_s)
+        kept = keepers.keep(self._spec, self._log, tied=True, grace_s=self._grace_s)
         try:
             begin = time.monotonic()
-            port = keeping.wait_ready(
+            port = keepers.wait_ready(
                 kept,
                 self._reporter,
                 timeout_s=startup_timeout_s,
@@ -172,7 +172,7 @@ class _Test:
         while thread.is_alive():
             self._reporter.checkpoint()
             self._watch()
-            late += keeping.ping(port) is None and thread.is_alive()
+            late += keepers.ping(port) is None and thread.is_alive()
             thread.join(POLL_SECONDS)
         if isinstance(outcome[0], EndpointError):
             raise outcome[0]
@@ -221,12 +221,12 @@ class _Test:
                 do="see the log below",
             ) from None
 
-    def _stop(self, kept: keeping.Kept) -> float:
+    def _stop(self, kept: keepers.Kept) -> float:
         """SIGTERM; the seconds until the end."""
         begin = time.monotonic()
         if keeper := children.find_process(kept.pid, kept.started):
-            keeping.end(keeper, self._grace_s)
-        said = keeping.read_state(kept.control)
+            keepers.end(keeper, self._grace_s)
+        said = keepers.read_state(kept.control)
         if said and said.exit and said.exit.forced:
             self._findings.append(
                 Finding(
@@ -239,10 +239,10 @@ class _Test:
             )
         return time.monotonic() - begin
 
-    def _clear(self, kept: keeping.Kept) -> None:
+    def _clear(self, kept: keepers.Kept) -> None:
         if keeper := children.find_process(kept.pid, kept.started):
-            keeping.cut(keeper)
-        keeping.forget(kept.control)
+            keepers.cut(keeper)
+        keepers.forget(kept.control)
 
     def _told(self, error: EndpointError) -> Exception:
         self._watch()

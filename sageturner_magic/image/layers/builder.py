@@ -16,10 +16,9 @@ from typing import ClassVar
 from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image import context, dockerfile
 from sageturner_magic.image.layers import bytecode
-from sageturner_magic.image.layers import cache as layer_cache
 from sageturner_magic.image.layers.assembled import AssembledImage, digest_of
 from sageturner_magic.image.layers.bytecode import Compilers
-from sageturner_magic.image.layers.cache import LayerCache
+from sageturner_magic.image.layers.cache import LayerCache, layers_folder
 from sageturner_magic.image.layers.maker import Layer, LayerMaker, PlannedLayer
 from sageturner_magic.image.layers.pushed import PushedLayers
 from sageturner_magic.image.layers.unpacking import PackedLayer, UnpackedLayers
@@ -57,7 +56,7 @@ class LayersBuilder:
     name: ClassVar[str] = "layers"
     needs_engine: ClassVar[bool] = False
 
-    cache: LayerCache = field(default_factory=lambda: LayerCache(layer_cache.default_folder()))
+    cache: LayerCache = field(default_factory=lambda: LayerCache(layers_folder()))
     files: FileStore = field(default_factory=lambda: FileStore(default_folder()))
     credentials: Callable[[str], Credentials | None] = stored_credentials
 

@@ -32,7 +32,7 @@ IN_USE = 6 * 3600
 _PART = ".part-"
 
 
-def default_folder() -> Path:
+def layers_folder() -> Path:
     """Where layers are kept unless said otherwise."""
     return platformdirs.user_cache_path("sageturner-magic") / "layers"
 
