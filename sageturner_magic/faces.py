@@ -1,33 +1,29 @@
 """Faces of rooms: a package offers names of its modules, and imports a module on first use.
 
-The `__init__` of a room names what the room offers below `if TYPE_CHECKING:`, where type checkers
-and editors read it. `face` reads the same lines, so that there is no second list. A name imports
-only the module that has it: `%load_ext` has to load within milliseconds.
+The `__init__` of a room names what the room offers below `if TYPE_CHECKING:`, one import a line,
+where type checkers and editors read it. `face` reads the same lines, so that there is no second
+list. A name imports only the module that has it: `%load_ext` has to load within milliseconds.
 """
 
 from __future__ import annotations
 
-import ast
+import re
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
+
+_OFFER = re.compile(r"^    from \.([\w.]+) import (\w+) as \2$", re.MULTILINE)
 
 
 def face(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """The functions `__getattr__` and `__dir__` of `package` (PEP 562)."""
+    """Return the functions `__getattr__` and `__dir__` of `package` (PEP 562)."""
 
     @cache
     def homes() -> dict[str, str]:
-        spec = find_spec(package)
-        tree = ast.parse(Path(spec.origin).read_text("utf-8")) if spec and spec.origin else None
-        return {
-            alias.name: f"{package}.{node.module}"
-            for node in (ast.walk(tree) if tree else ())
-            if isinstance(node, ast.ImportFrom) and node.level
-            for alias in node.names
-        }
+        text = Path(str(sys.modules[package].__file__)).read_text("utf-8")
+        return {name: f"{package}.{module}" for module, name in _OFFER.findall(text)}
 
     def get(name: str) -> object:
         if name not in homes():
