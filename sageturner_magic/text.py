@@ -10,8 +10,11 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sageturner_magic.values import Artefact
+if TYPE_CHECKING:
+    from sageturner_magic.values import Artefact
+
 
 _KEPT = {"\t", "\n"}
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from sageturner_magic.config import TAG_CHARACTERS
-from sageturner_magic.values import ENDPOINT_NAME
+from sageturner_magic.constants import ENDPOINT_NAME
 
 if TYPE_CHECKING:
     from sageturner_magic.aws.session import AwsSession

@@ -14,8 +14,8 @@ from typing import Literal
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.syntax import FUNCTIONS, Function, names_of
+from sageturner_magic.constants import ENDPOINT_NAME, nearest_endpoint_name
 from sageturner_magic.errors import CaptureError, Finding
-from sageturner_magic.values import ENDPOINT_NAME, nearest_endpoint_name
 
 Role = Literal["load", "predict"]
 Place = Callable[[int], str]

@@ -35,8 +35,8 @@ from sageturner_magic.config.schema import (
     Section,
     Serving,
 )
+from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.errors import Finding
-from sageturner_magic.values import ContainerMode, EndpointType
 
 
 def _mapping_or_text(value: Any) -> str:

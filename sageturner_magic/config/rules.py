@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from sageturner_magic.values import ENDPOINT_NAME, nearest_endpoint_name
+from sageturner_magic.constants import ENDPOINT_NAME, nearest_endpoint_name
 
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 """MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""

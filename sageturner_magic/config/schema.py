@@ -39,7 +39,7 @@ from sageturner_magic.config.rules import (
     SystemPackage,
     rule,
 )
-from sageturner_magic.values import EndpointType
+from sageturner_magic.constants import EndpointType
 
 
 def _list_or_text(value: Any) -> str:

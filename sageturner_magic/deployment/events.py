@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from sageturner_magic.constants import EndpointType
 from sageturner_magic.errors import Finding, SageturnerError
-from sageturner_magic.values import EndpointType
 
 Outcome = Literal["done", "reused", "failed", "cancelled"]
 

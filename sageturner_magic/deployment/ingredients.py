@@ -14,12 +14,13 @@ from typing import Any
 
 from sageturner_magic.capture.artefact import prepare_artefact
 from sageturner_magic.config import Config
+from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.deployment.image_packages import resolved
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.trial import check_module
 from sageturner_magic.packages import PipArguments, Requirements, Target, parse_pip_arguments
 from sageturner_magic.packages.needed import NeededPackage, needed_packages
-from sageturner_magic.values import THIS_PYTHON, Artefact, CapturedModule, Reporter
+from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
 DEFAULT_PYTHON = "3.12"
 """Outside a notebook, if the configuration names none."""

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from sageturner_magic.constants import EndpointType
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.errors import Finding
 from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.packages import Requirements
-from sageturner_magic.values import EndpointType, Reporter
+from sageturner_magic.values import Reporter
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from typing import Literal, Protocol, TypeVar
 
 from sageturner_magic.capture import Notebook, from_folder
 from sageturner_magic.config import Config
+from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError
-from sageturner_magic.values import CapturedModule, ContainerMode, EndpointType, SourceFile
+from sageturner_magic.values import CapturedModule, SourceFile
 
 Value = TypeVar("Value")
 

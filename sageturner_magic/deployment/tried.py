@@ -22,6 +22,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion
 
 from sageturner_magic.config import SERVERLESS_MEMORY, Config
+from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done
 from sageturner_magic.deployment.request import Collector, DeployRequest
@@ -29,7 +30,7 @@ from sageturner_magic.deployment.trial import Limits, Trial, try_module
 from sageturner_magic.endpoints import decode
 from sageturner_magic.errors import Finding
 from sageturner_magic.text import brief, duration, size
-from sageturner_magic.values import MODEL_DIR, THIS_PYTHON, CapturedModule, Reporter, Request
+from sageturner_magic.values import CapturedModule, Reporter, Request
 
 SERVER_BYTES = 64 << 20
 """Memory of the server's front process: 27 MB at rest, and requests that wait."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.endpoints import deployed_code
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
@@ -16,7 +17,7 @@ from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.endpoints.server_log import with_cells
 from sageturner_magic.endpoints.usage import Usage
 from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
-from sageturner_magic.values import REQUEST_SECONDS, Request
+from sageturner_magic.values import Request
 
 MOST_HOURS = 455 * 24
 """As long as CloudWatch keeps anything."""

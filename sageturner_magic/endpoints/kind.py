@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from sageturner_magic.constants import EndpointType
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
 from sageturner_magic.endpoints.usage import Usage
-from sageturner_magic.values import Attempt, EndpointType, Request
+from sageturner_magic.values import Attempt, Request
 
 Send = Callable[[], Attempt]
 """Send a request once, without a retry. Failures of the endpoint are counted, never raised.

@@ -13,8 +13,9 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Protocol
 
+from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.errors import InvocationError, UsageError
-from sageturner_magic.values import REQUEST_SECONDS, Request
+from sageturner_magic.values import Request
 
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"

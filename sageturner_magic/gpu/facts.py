@@ -26,8 +26,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
 
+from sageturner_magic.constants import Architecture
 from sageturner_magic.gpu.values import Capability, Cuda
-from sageturner_magic.values import Architecture
 
 AS_OF = date(2026, 11, 22)
 """When the tables were last compared with their sources."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from sageturner_magic.constants import Architecture
 from sageturner_magic.gpu import facts
 from sageturner_magic.gpu.metadata import (
     CudaEvidence,
@@ -26,7 +27,6 @@ from sageturner_magic.gpu.metadata import (
     variant,
 )
 from sageturner_magic.gpu.values import Capability, Cuda, Need, Replacement, ResolvedPackage
-from sageturner_magic.values import Architecture
 
 TORCH_FAMILY = ("torch", "torchvision", "torchaudio")
 """Packages whose builds have to come from one index."""

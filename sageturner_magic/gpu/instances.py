@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from sageturner_magic.constants import Architecture
 from sageturner_magic.gpu import facts
-from sageturner_magic.values import Architecture
 
 _GRAVITON = re.compile(r"[a-z]+\d+g[a-z]*")
 _NEURON = re.compile(r"(inf|trn)\d.*")

@@ -11,8 +11,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from sageturner_magic.constants import Architecture
 from sageturner_magic.gpu.values import Cuda
-from sageturner_magic.values import Architecture
 
 _MACHINES: dict[Architecture, str] = {"amd64": "x86_64", "arm64": "aarch64"}
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu(?P<major>\d+))?")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from sageturner_magic.constants import Architecture, EndpointType
 from sageturner_magic.errors import Finding
-from sageturner_magic.values import Architecture, EndpointType
 
 Cuda = tuple[int, int]
 """A CUDA version: major and minor."""

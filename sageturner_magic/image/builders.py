@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
+from sageturner_magic.constants import Architecture
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.docker import DockerBuilder, engine_architecture
 from sageturner_magic.image.layers import LayersBuilder, PlannedLayer, refuse_what_needs_docker
 from sageturner_magic.image.spec import BuiltImage, Destination, Spec
-from sageturner_magic.values import Architecture, ImageRef, Reporter, UnpackedImage
+from sageturner_magic.values import ImageRef, Reporter, UnpackedImage
 
 Setting = Literal["auto", "docker", "layers"]
 """The configuration's `builder`."""

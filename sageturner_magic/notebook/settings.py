@@ -5,7 +5,7 @@ from __future__ import annotations
 from traitlets import Bool, Enum, Unicode
 from traitlets.config import Configurable
 
-from sageturner_magic.values import ENDPOINT_TYPES
+from sageturner_magic.constants import ENDPOINT_TYPES
 
 
 class Settings(Configurable):

@@ -16,6 +16,7 @@ from pathlib import Path
 import platformdirs
 import uv
 
+from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.errors import ImageError
 from sageturner_magic.packages import machine
 from sageturner_magic.packages.files import FileStore, default_folder
@@ -24,7 +25,7 @@ from sageturner_magic.packages.programs import run
 from sageturner_magic.packages.requirements import Requirements
 from sageturner_magic.packages.source_builds import public_indexes
 from sageturner_magic.packages.urls import without_credentials
-from sageturner_magic.values import THIS_PYTHON, Reporter
+from sageturner_magic.values import Reporter
 
 KEPT = 3
 """Environments that are kept; one with torch takes gigabytes."""

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import platformdirs
 import urllib3
 
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import ImageError
 from sageturner_magic.packages.connections import (
     TIMEOUT,
@@ -23,7 +24,7 @@ from sageturner_magic.packages.connections import (
 )
 from sageturner_magic.packages.requirements import Package
 from sageturner_magic.packages.urls import Credentials, Location, netrc_credentials
-from sageturner_magic.values import CHUNK, Reporter
+from sageturner_magic.values import Reporter
 
 _RETRIES = urllib3.Retry(
     total=5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), redirect=10

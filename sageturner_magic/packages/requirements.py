@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
+from sageturner_magic.constants import Architecture
 from sageturner_magic.packages.urls import Credentials
-from sageturner_magic.values import Architecture
 
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 

@@ -19,12 +19,13 @@ import uv
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import ImageError
 from sageturner_magic.packages.pip_arguments import PipArguments
 from sageturner_magic.packages.programs import run
 from sageturner_magic.packages.urls import without_credentials
 from sageturner_magic.tarball import EPOCH
-from sageturner_magic.values import CHUNK, Reporter
+from sageturner_magic.values import Reporter
 
 _GIT = re.compile(
     r"git\+(?P<url>[a-z+]+://(?:[^/@#]+@)?[^@#]+)(?:@(?P<revision>[^#]+))?(?:#(?P<rest>.*))?"

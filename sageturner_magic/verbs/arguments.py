@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
+from sageturner_magic.constants import ENDPOINT_NAME
 from sageturner_magic.errors import UsageError
-from sageturner_magic.values import ENDPOINT_NAME
 
 
 class HelpShown(Exception):

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sageturner_magic.config import Config
+from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.deployment import (
     Deployment,
@@ -29,7 +30,7 @@ from sageturner_magic.deployment.plans import (
 from sageturner_magic.deployment.trial import check_module
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.packages.needed import NeededPackage
-from sageturner_magic.values import ContainerMode, EndpointType, Reporter
+from sageturner_magic.values import Reporter
 from sageturner_magic.verbs.requested import Silent, request_for
 
 

@@ -14,11 +14,11 @@ from sageturner_magic.aws import AwsSession, names_in
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws.endpoints import instance_types
 from sageturner_magic.aws.storage import bucket_findings
+from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import AwsError, SageturnerError
 from sageturner_magic.gpu import ResolvedPackage, doctor_table
 from sageturner_magic.image.docker import connect
-from sageturner_magic.values import THIS_PYTHON
 
 HEAVY = ("torch", "tensorflow", "jax", "onnxruntime", "cupy", "vllm")
 """Frameworks with builds for GPUs; without one the table of instances says nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints import (
     Endpoint,
@@ -14,7 +15,6 @@ from sageturner_magic.endpoints import (
     encode,
     listing,
 )
-from sageturner_magic.values import REQUEST_SECONDS
 
 
 def status(name: str, *, aws: AwsOptions = DEFAULT_AWS) -> EndpointDescription:

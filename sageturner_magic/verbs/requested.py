@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 from sageturner_magic.config import Config, Origin, parse_config, read_config
+from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.deployment import DeployRequest, code_source
 from sageturner_magic.errors import ConfigError
-from sageturner_magic.values import ContainerMode, EndpointType
 
 DEFAULT_CONFIG = "sageturner.yaml"
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from sageturner_magic.constants import CONTAINER_MODES, ENDPOINT_TYPES, REQUEST_SECONDS
 from sageturner_magic.errors import UsageError
-from sageturner_magic.values import CONTAINER_MODES, ENDPOINT_TYPES, REQUEST_SECONDS
 from sageturner_magic.verbs.arguments import Argument
 from sageturner_magic.verbs.verb import Verb
 

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from sageturner_magic.capture.artefact.unpack import unpack
 from sageturner_magic.capture.artefact.writers import write_object
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import ArtefactError, Finding
-from sageturner_magic.values import CHUNK, Artefact, Reporter
+from sageturner_magic.values import Artefact, Reporter
 
 ARCHIVES = (".tar.gz", ".tgz")
 

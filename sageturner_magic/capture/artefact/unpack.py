@@ -10,8 +10,9 @@ import zlib
 from pathlib import Path
 from typing import IO
 
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import ArtefactError, Finding
-from sageturner_magic.values import CHUNK, Reporter
+from sageturner_magic.values import Reporter
 
 MOST_BYTES = 64 << 30
 """Bytes that an archive may unpack to: what SageMaker's largest default volumes hold twice."""

@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name
 
 from sageturner_magic import image
 from sageturner_magic.config import Config
+from sageturner_magic.constants import Architecture
 from sageturner_magic.deployment.image_packages import PYTORCH
 from sageturner_magic.deployment.ingredients import Ingredients, gather_for_image
 from sageturner_magic.deployment.request import Collector, DeployRequest
@@ -34,7 +35,7 @@ from sageturner_magic.packages import (
     server_arguments,
 )
 from sageturner_magic.packages.needed import NeededPackage
-from sageturner_magic.values import Architecture, Reporter
+from sageturner_magic.values import Reporter
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
@@ -25,7 +26,7 @@ from sageturner_magic.endpoints.local import (
 )
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.text import artefact_text, nearby
-from sageturner_magic.values import MODEL_DIR, THIS_PYTHON, Reporter
+from sageturner_magic.values import Reporter
 
 
 def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:

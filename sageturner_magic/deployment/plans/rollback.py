@@ -15,13 +15,14 @@ from sageturner_magic.aws.endpoints import (
     our_endpoint,
 )
 from sageturner_magic.config import Server
+from sageturner_magic.constants import EndpointType
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.plans.sagemaker_steps import pausing, wait_until_settled
 from sageturner_magic.endpoints import is_local
 from sageturner_magic.errors import EndpointError
-from sageturner_magic.values import EndpointType, Reporter
+from sageturner_magic.values import Reporter
 
 
 def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:

@@ -6,13 +6,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.deployment.tried import findings_of, run_trial, trial_figures
 from sageturner_magic.endpoints import container
 from sageturner_magic.errors import Finding, UsageError
 from sageturner_magic.packages import Target, find_interpreter, make_environment
-from sageturner_magic.values import THIS_PYTHON, Reporter
+from sageturner_magic.values import Reporter
 
 
 def verified(plan: Plan, reporter: Reporter) -> Plan:

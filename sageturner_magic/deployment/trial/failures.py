@@ -8,8 +8,9 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from sageturner_magic.constants import MODEL_DIR
 from sageturner_magic.errors import CaptureError
-from sageturner_magic.values import MODEL_DIR, CapturedModule
+from sageturner_magic.values import CapturedModule
 
 Frame = Sequence[str | int]
 """File relative to the program folder, line, function, text of the line."""

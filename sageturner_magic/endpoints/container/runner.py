@@ -15,9 +15,10 @@ import docker
 import docker.errors
 import requests
 
+from sageturner_magic.constants import MODEL_DIR
 from sageturner_magic.docker_engine import connect
 from sageturner_magic.errors import EndpointError, ImageError
-from sageturner_magic.values import MODEL_DIR, UnpackedImage
+from sageturner_magic.values import UnpackedImage
 
 PORT = "8080/tcp"
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import psutil
 
+from sageturner_magic.constants import MODEL_DIR, Architecture
 from sageturner_magic.endpoints.children import LIFELINE
 from sageturner_magic.endpoints.container.runner import (
     STOP_SECONDS,
@@ -34,7 +35,7 @@ from sageturner_magic.endpoints.container.runner import (
     refusal,
 )
 from sageturner_magic.errors import EndpointError
-from sageturner_magic.values import MODEL_DIR, Architecture, UnpackedImage
+from sageturner_magic.values import UnpackedImage
 
 MEMORY_SECONDS = 0.2
 """Between two looks at how much memory the processes have."""

@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 
+from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints.endpoint import Endpoint
 from sageturner_magic.endpoints.kind import Price, Send
 from sageturner_magic.endpoints.measured.load_result import LoadTest, Timed
 from sageturner_magic.endpoints.payload import encode
 from sageturner_magic.errors import InvocationCancelled, UsageError
-from sageturner_magic.values import REQUEST_SECONDS
 
 REDRAWS = 5
 """How often a second a load test that runs is drawn."""

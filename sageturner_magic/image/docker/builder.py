@@ -11,6 +11,7 @@ from typing import ClassVar
 import docker
 from docker.errors import APIError
 
+from sageturner_magic.constants import Architecture
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import context
 from sageturner_magic.image.docker import engine, errors, saved_images
@@ -24,7 +25,7 @@ from sageturner_magic.image.spec import (
     Spec,
 )
 from sageturner_magic.packages import FileStore, default_folder
-from sageturner_magic.values import Architecture, ImageRef, Reporter
+from sageturner_magic.values import ImageRef, Reporter
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : ")
 _TRIES = 4

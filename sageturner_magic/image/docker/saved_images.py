@@ -18,9 +18,10 @@ from typing import IO
 import docker
 from zlib_ng import gzip_ng
 
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.image.layers import LEVEL, manifest_of
 from sageturner_magic.image.registry import DOCKER_MANIFEST, BaseLayer, RegistryClient
-from sageturner_magic.values import CHUNK, Reporter
+from sageturner_magic.values import Reporter
 
 _GZIP = b"\x1f\x8b"
 

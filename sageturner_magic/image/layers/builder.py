@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image import context, dockerfile
 from sageturner_magic.image.layers import bytecode
@@ -38,7 +39,7 @@ from sageturner_magic.image.spec import (
     Spec,
 )
 from sageturner_magic.packages import Credentials, FileStore, default_folder, with_wheels
-from sageturner_magic.values import CHUNK, ImageRef, Reporter, UnpackedImage
+from sageturner_magic.values import ImageRef, Reporter, UnpackedImage
 
 _UPLOADS = 4
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import uv
 
+from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.errors import ImageError
-from sageturner_magic.values import THIS_PYTHON
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from typing import IO
 
 import platformdirs
 
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.image.layers.writer import LayerWriter, Written
-from sageturner_magic.values import CHUNK
 
 MAX_BYTES = 20 << 30
 """What a cache may hold before the least recently used goes."""

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import ImageError
-from sageturner_magic.values import CHUNK
 
 MAX_RATIO = 200
 """Bytes that one byte of a wheel may unpack to. Real wheels stay below 60; deflate's limit,

@@ -20,9 +20,9 @@ from typing import IO, Any
 from zlib_ng import zlib_ng
 
 from sageturner_magic import tarball
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import ImageError
 from sageturner_magic.tarball import Entry
-from sageturner_magic.values import CHUNK
 
 LEVEL = 6
 COPIED_FROM = 16 << 10

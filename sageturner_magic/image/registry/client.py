@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
+from sageturner_magic.constants import CHUNK, Architecture
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.registry.requests import (
     PASSING,
@@ -21,7 +22,7 @@ from sageturner_magic.image.registry.requests import (
     pause,
 )
 from sageturner_magic.image.spec import Destination
-from sageturner_magic.values import CHUNK, Architecture, ImageRef, Reporter
+from sageturner_magic.values import ImageRef, Reporter
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"

@@ -24,10 +24,10 @@ from sageturner_magic.config import (
     schema_at,
     schema_keys,
 )
+from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.errors import CaptureError, ConfigError, Finding
 from sageturner_magic.notebook.form.yaml_document import Document, Value
 from sageturner_magic.notebook.form.yaml_document import Path as KeyPath
-from sageturner_magic.values import ContainerMode, EndpointType
 
 Kind = Literal["text", "number", "choice", "switch", "lines", "pairs"]
 

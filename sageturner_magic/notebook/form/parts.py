@@ -9,12 +9,12 @@ import ipywidgets
 from markupsafe import Markup
 
 from sageturner_magic.aws.account import HostedInstance
+from sageturner_magic.constants import EndpointType
 from sageturner_magic.errors import Finding
 from sageturner_magic.notebook.display import fill, fill_each
 from sageturner_magic.notebook.form.fields import LABELLED, WIDE, PairsEditor, note_html
 from sageturner_magic.notebook.form.model import CodeState
 from sageturner_magic.notebook.form.yaml_document import Value
-from sageturner_magic.values import EndpointType
 from sageturner_magic.verbs import InstanceChoice
 
 STATE_WORDS = {"captured": "✓ captured", "stale": "✗ stale", "missing": "✗ missing"}

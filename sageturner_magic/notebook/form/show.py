@@ -8,10 +8,10 @@ from pathlib import Path
 from IPython.core.interactiveshell import InteractiveShell
 
 from sageturner_magic.config import Origin, parse_config, read_config
+from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import UsageError
 from sageturner_magic.notebook.session import NotebookSession
-from sageturner_magic.values import ContainerMode, EndpointType
 from sageturner_magic.verbs import DEFAULT_CONFIG
 
 

@@ -19,6 +19,7 @@ from IPython.display import display
 from sageturner_magic import verbs
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws.account import HostedInstance
+from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.notebook.completion import shippable
@@ -58,7 +59,6 @@ from sageturner_magic.notebook.form.style import STYLE
 from sageturner_magic.notebook.form.yaml_document import Path as KeyPath
 from sageturner_magic.notebook.form.yaml_document import Value
 from sageturner_magic.notebook.session import NotebookSession
-from sageturner_magic.values import THIS_PYTHON
 from sageturner_magic.verbs import InstanceChoice, imported_distributions, instance_choices
 
 INSTANCE_TYPE = (*SERVER, "instance_type")

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
-from sageturner_magic.values import CHUNK
+from sageturner_magic.constants import CHUNK
 
 EXTENSIONS = (".joblib", ".pkl", ".pickle", ".pt", ".pth", ".bin", ".skops")
 

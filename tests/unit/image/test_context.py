@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic import tarball
+from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import context
 from sageturner_magic.image.spec import BuildSpec, ProvidedSpec
@@ -15,7 +16,7 @@ from sageturner_magic.packages.files import FileStore
 from sageturner_magic.packages.requirements import Package, Requirements
 from sageturner_magic.packages.source_builds import sha256
 from sageturner_magic.tarball import Entry
-from sageturner_magic.values import CHUNK, SourceFile
+from sageturner_magic.values import SourceFile
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
 from tests.unit.image.specs import package, spec
