@@ -62,7 +62,7 @@ def test_an_image_holds_program_packages_and_server_apart(
     builder: DockerBuilder, make_spec: MakeSpec, name: str
 ) -> None:
     recorder = Recorder()
-    image = builder.build(make_spec(name, "six==1.17.0", "idna<3"), recorder)
+    image = builder.build(make_spec(name, "six==1.17.0", "orjson==3.10.18"), recorder)
     assert image.tag.startswith(f"{name}-")
     assert image.architecture == "amd64"
     found = json.loads(
@@ -70,8 +70,8 @@ def test_an_image_holds_program_packages_and_server_apart(
             image,
             "python",
             "-c",
-            "import json, os, sys, six, idna, sageturner\n"
-            "print(json.dumps([six.__version__, six.__file__, idna.__version__,"
+            "import json, os, sys, six, orjson, sageturner\n"
+            "print(json.dumps([six.__version__, six.__file__, orjson.__version__,"
             " sageturner.__file__, os.getcwd(), sys.prefix]))",
             # As SageMaker's serverless endpoints may run it.
             options=("--user=1000", "--read-only"),
@@ -79,15 +79,16 @@ def test_an_image_holds_program_packages_and_server_apart(
     )
     assert found[0] == "1.17.0"
     assert found[1].startswith("/opt/venv/lib/python3.12/site-packages")
-    assert found[2].startswith("2.")
+    assert found[2] == "3.10.18"
     assert found[3:] == ["/opt/program/sageturner.py", "/opt/program", "/opt/venv"]
     config = json.loads(docker("image", "inspect", image.reference))[0]["Config"]
     assert config["Entrypoint"] == ["python", "/opt/sageturner/server/__main__.py"]
     assert config["Cmd"] == ["serve"]
     assert "SAGETURNER_PACKAGES=/opt/sageturner/packages" in config["Env"]
     assert len(config["Labels"]["sageturner.requirements"]) == 64
-    # The server's own idna is another one, where the model's code does not see it.
-    assert "idna" in run_in(image, "ls", "/opt/sageturner/packages")
+    # The server's own orjson is another one, where the model's code does not see it.
+    servers = run_in(image, "ls", "/opt/sageturner/packages").split()
+    assert "orjson" in servers and "orjson-3.10.18.dist-info" not in servers
     assert any(line.startswith("Step 1/") for line in recorder.lines)
     assert any(unit == "steps" for _, _, unit, _ in recorder.measures)
     assert any(part == "context" for *_, part in recorder.measures)
