@@ -268,10 +268,11 @@ def _foreign(value: Any) -> Any:
         if isinstance(value, numpy.timedelta64):
             return float(value / numpy.timedelta64(1, "s"))
         if isinstance(value, numpy.datetime64):
-            moment = value.astype("datetime64[us]").item()
-            if not isinstance(moment, datetime.datetime):
+            # Microseconds have room for fewer years than days: they would wrap around.
+            year = value.astype("datetime64[Y]").astype("int64") + 1970
+            if not datetime.MINYEAR <= year <= datetime.MAXYEAR:
                 raise AnswerError(f"{value} is outside the years 1 to 9999; return it as text")
-            return moment.isoformat()
+            return value.astype("datetime64[us]").item().isoformat()
         if isinstance(value, numpy.ndarray) and value.dtype.kind in "Mm":
             return [_foreign(item) for item in value] if value.ndim else _foreign(value[()])
         if isinstance(value, numpy.longdouble):

@@ -149,6 +149,8 @@ def test_what_json_has_no_form_for_is_named_by_its_place(value: Any, place: str)
     ("value", "words"),
     [
         (np.datetime64("10000-01-01"), "outside the years"),
+        (np.datetime64("294247-01-11"), "outside the years"),
+        (np.datetime64("586512-01-01"), "outside the years"),
         (np.array([-1], "M8[Y]") - 2000, "outside the years"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "more than one column 'a'"),
         ({1: "a", "1": "b"}, "equal as text"),
