@@ -82,7 +82,7 @@ def apply_spec(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.s
 
     Args:
         session: Who asks.
-        spec: What it shall be.
+        spec: What the endpoint becomes.
         pause: Called with the seconds to wait; what it raises ends the work.
 
     Raises:

@@ -120,7 +120,7 @@ def update_request(
 
     Args:
         name: The endpoint.
-        config: The endpoint config that it shall serve.
+        config: The endpoint config to serve.
         compute: What that config asks for.
         keep_instances: Whether autoscaling decides the number of instances.
     """

@@ -66,7 +66,7 @@ class Exit:
 
     Attributes:
         code: Exit status; 128 + n where signal n ended it; `REMOVED`.
-        out_of_memory: The kernel ended it, or a process in it, for want of memory.
+        out_of_memory: The kernel ended it, or a process in it, because memory ran out.
         forced: It was ended by SIGKILL because SIGTERM did not end it in time.
     """
 
