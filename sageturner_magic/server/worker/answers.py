@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..problems import Problem
-from . import fastjson
+from . import fastjson, moments
 from .requests import JSON_LINES
 
 JSON = "application/json"
@@ -266,13 +266,12 @@ def _foreign(value: Any) -> Any:
         if isinstance(value, numpy.datetime64 | numpy.timedelta64) and numpy.isnat(value):
             return None
         if isinstance(value, numpy.timedelta64):
-            return float(value / numpy.timedelta64(1, "s"))
+            return moments.seconds(numpy, value)
         if isinstance(value, numpy.datetime64):
-            # Microseconds have room for fewer years than days: they would wrap around.
-            year = value.astype("datetime64[Y]").astype("int64") + 1970
-            if not datetime.MINYEAR <= year <= datetime.MAXYEAR:
+            found = moments.iso(numpy, value)
+            if not found:
                 raise AnswerError(f"{value} is outside the years 1 to 9999; return it as text")
-            return value.astype("datetime64[us]").item().isoformat()
+            return found
         if isinstance(value, numpy.ndarray) and value.dtype.kind in "Mm":
             return [_foreign(item) for item in value] if value.ndim else _foreign(value[()])
         if isinstance(value, numpy.longdouble):

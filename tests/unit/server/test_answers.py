@@ -86,6 +86,8 @@ class Nested:
         ),
         ([np.timedelta64(90, "s")], [90.0]),
         (np.array([1, "NaT"], dtype="m8[s]"), [1.0, None]),
+        (np.timedelta64(1_500, "ms"), 1.5),
+        (np.timedelta64(2**62, "W"), 2.0**62 * 604_800),
         (np.array([1, 2], dtype=">i4"), [1, 2]),
         (np.longdouble(0.5), 0.5),
         (np.array([0.5], dtype=np.longdouble), [0.5]),
@@ -155,6 +157,7 @@ def test_what_json_has_no_form_for_is_named_by_its_place(value: Any, place: str)
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "more than one column 'a'"),
         ({1: "a", "1": "b"}, "equal as text"),
         (np.array([1j]), "complex"),
+        (np.timedelta64(1, "Y"), "timedelta64"),
     ],
 )
 def test_what_would_lose_something_is_refused(value: Any, words: str) -> None:
