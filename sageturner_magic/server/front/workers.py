@@ -314,8 +314,10 @@ class Worker(asyncio.Protocol):
 
     def _flush(self) -> None:
         data, self._outgoing = b"".join(self._outgoing), []
-        if self._transport is not None and not self.gone:
-            self._transport.write(data)
+        transport = self._transport
+        # uvloop's transport refuses to write once the worker has closed its end.
+        if transport is not None and not self.gone and not transport.is_closing():
+            transport.write(data)
 
 
 def describe_status(status: int | None) -> str:
