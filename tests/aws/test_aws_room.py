@@ -148,9 +148,14 @@ def ours(stand: Any) -> Names:
 
 @pytest.fixture
 def clean(stand: Any, ours: Names) -> Iterator[None]:
-    """Nothing of ours is left behind, whatever happens."""
+    """Nothing of ours is there at the beginning, whoever was here before, nor left at the end."""
+    _clean(stand, ours)
     yield
     stand.faults.clear()
+    _clean(stand, ours)
+
+
+def _clean(stand: Any, ours: Names) -> None:
     admin = session_of(stand)
     for endpoint in sagemaker.list_endpoints(admin):
         for _ in rollout.watch(admin, endpoint.name):

@@ -144,7 +144,9 @@ def is_expired(complaint: str) -> bool:
     """Whether a registry says that new credentials would help."""
     return bool(
         re.search(
-            r"token has expired|no basic auth credentials|unauthorized|authentication required",
+            r"token has expired|no basic auth credentials|unauthorized|authentication required"
+            # ECR's 403 to a HEAD request, which has no body to say why.
+            r"|error parsing HTTP 403 response body: unexpected end",
             complaint,
             re.IGNORECASE,
         )

@@ -60,6 +60,9 @@ def test_credentials_in_a_log_do_not_show() -> None:
 def test_what_may_pass_and_what_new_credentials_mend_is_told_apart() -> None:
     assert errors.is_expired("denied: Your authorization token has expired.")
     assert errors.is_expired("no basic auth credentials")
+    assert errors.is_expired(
+        'error parsing HTTP 403 response body: unexpected end of JSON input: ""'
+    )
     assert not errors.is_expired("no space left on device")
     assert errors.is_passing("received unexpected HTTP status: 503 Service Unavailable")
     assert errors.is_passing("write: connection reset by peer")
