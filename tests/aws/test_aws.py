@@ -217,6 +217,21 @@ def test_a_bucket_of_somebody_else_is_theirs(stand: Stand) -> None:
         s3.put_object(Bucket="taken-sagemaker", Key="a", Body=b"a")
 
 
+def test_the_tags_of_a_bucket_go_with_it(stand: Stand) -> None:
+    s3, bucket = stand.client("s3"), "bucket-of-a-moment"
+    create: dict[str, Any] = {
+        "Bucket": bucket,
+        "CreateBucketConfiguration": {"LocationConstraint": stand.region},
+    }
+    s3.create_bucket(**create)
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": [{"Key": "of", "Value": "old"}]})
+    s3.delete_bucket(Bucket=bucket)
+    s3.create_bucket(**create)
+    with pytest.raises(ClientError, match="NoSuchTagSet"):
+        s3.get_bucket_tagging(Bucket=bucket)
+    s3.delete_bucket(Bucket=bucket)
+
+
 def test_the_expected_owner_is_enforced(account: Account) -> None:
     s3 = account.stand.client("s3")
     own, other = account.stand.account, "111111111111"

@@ -12,7 +12,7 @@ from moto.core.model_instances import reset_model_data
 from moto.core.resource_tagging import TaggedResource
 from moto.ecr.models import Repository
 from moto.iam.access_control import PermissionResult
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, S3Backend
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
 from tests.stand.wire import ACCOUNT
@@ -28,7 +28,7 @@ def seams(registry_host: Callable[[], str], sagemaker_tags: TagsOf) -> Iterator[
         registry_host: Where ECR's repositories are really reached.
         sagemaker_tags: Region -> the tags of its SageMaker resources, by ARN.
     """
-    plain = Repository.__init__
+    plain, without_tags = Repository.__init__, S3Backend.delete_bucket
 
     def repository(self: Repository, *arguments: Any, **named: Any) -> None:
         plain(self, *arguments, **named)
@@ -43,11 +43,19 @@ def seams(registry_host: Callable[[], str], sagemaker_tags: TagsOf) -> Iterator[
         # moto's look at a bucket policy leaves conditions out; the stand has decided before.
         return PermissionResult.NEUTRAL
 
+    def delete_bucket(self: S3Backend, bucket_name: str) -> FakeBucket | None:
+        # A new bucket of the same name would have the tags of the deleted one.
+        deleted = without_tags(self, bucket_name)
+        if deleted:
+            self.tagger.delete_all_tags_for_resource(deleted.arn)
+        return deleted
+
     _reset()
     with ExitStack() as stack:
         stack.enter_context(patch.object(Repository, "__init__", repository))
         stack.enter_context(patch.object(SageMakerModelBackend, "iter_tagged_resources", tagged))
         stack.enter_context(patch.object(FakeBucket, "get_permission", neutral))
+        stack.enter_context(patch.object(S3Backend, "delete_bucket", delete_bucket))
         # The tagging API passes over services that nobody has used.
         sagemaker_backends[ACCOUNT]["us-east-1"]
         yield
