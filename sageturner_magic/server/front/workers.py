@@ -27,6 +27,9 @@ SPREAD_SECONDS = 0.002
 
 INTERRUPT = signal.SIGURG
 
+UNKNOWN_STATUS = 256
+"""In the place of an exit status (0 to 255) that nobody can tell."""
+
 _CONTEXT = contextvars.Context()
 
 
@@ -51,12 +54,16 @@ class Process(Protocol):
 class Forked:
     """A process that a template forked, which is the one to learn how it ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, template: Worker) -> None:
+        self._template = template
         self.pid = 0
         self.status: int | None = None
 
     def poll(self) -> int | None:
-        """The exit status as the template told it, or as can be seen without a template."""
+        """The exit status as the template told it, or as can be seen without a template.
+
+        UNKNOWN_STATUS for one that has ended after its template.
+        """
         if self.status is None and self.pid:
             try:
                 # An orphan of the template is this process's own child where it is process 1.
@@ -64,10 +71,12 @@ class Forked:
                 if pid:
                     self.status = os.waitstatus_to_exitcode(status)
             except ChildProcessError:
-                try:
-                    os.kill(self.pid, 0)
-                except ProcessLookupError:
-                    self.status = 0
+                # A living template tells it, a moment after it has reaped the process.
+                if self._template.silent:
+                    try:
+                        os.kill(self.pid, 0)
+                    except ProcessLookupError:
+                        self.status = UNKNOWN_STATUS
         return self.status
 
 
@@ -113,6 +122,7 @@ class Worker(asyncio.Protocol):
 
     Attributes:
         ready: Whether it has loaded the model.
+        silent: Whether its socket is closed, so that nothing more is heard of it.
         template: Whether it forks workers and serves nothing itself.
         jobs: What it was sent and has not answered.
         sent: How many jobs it was ever sent.
@@ -128,6 +138,7 @@ class Worker(asyncio.Protocol):
         self.ready = False
         self.ending = False
         self.gone = False
+        self.silent = False
         self.template = False
         self.kind = "plain"
         self.failure: Failure | None = None
@@ -180,7 +191,7 @@ class Worker(asyncio.Protocol):
             self._forks += 1
             number = self._forks
             socket.send_fds(self._channel, [number.to_bytes(4, "little")], list(ends.of_worker()))
-            process = self._children[number] = Forked()
+            process = self._children[number] = Forked(self)
             return type(self)(self._owner, process, ends)
         finally:
             ends.close_workers()
@@ -196,6 +207,7 @@ class Worker(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.silent = True
         self._owner.worker_gone(self)
 
     def data_received(self, data: bytes) -> None:
@@ -324,6 +336,8 @@ def describe_status(status: int | None) -> str:
     """How a process ended, in words: `exit status 3`, `killed by SIGSEGV (...)`."""
     if status is None:
         return "it closed its connection"
+    if status == UNKNOWN_STATUS:
+        return "nobody could tell how"
     if status >= 0:
         return f"exit status {status}"
     try:
