@@ -1,20 +1,18 @@
 """Faces of rooms: a package offers names of its modules, and imports a module on first use.
 
-The `__init__` of a room names what the room offers below `if TYPE_CHECKING:`, one import a line,
-where type checkers and editors read it. `face` reads the same lines, so that there is no second
-list. A name imports only the module that has it: `%load_ext` has to load within milliseconds.
+The `__init__` of a room imports what the room offers below `if TYPE_CHECKING:`, where type checkers
+and editors read it. `face` reads the same imports, so that there is no second list. A name imports
+only the module that has it: `%load_ext` has to load within milliseconds.
 """
 
 from __future__ import annotations
 
-import re
+import ast
 import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-
-_OFFER = re.compile(r"^    from \.([\w.]+) import (\w+) as \2$", re.MULTILINE)
 
 
 def face(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
@@ -22,8 +20,11 @@ def face(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]
 
     @cache
     def homes() -> dict[str, str]:
-        text = Path(str(sys.modules[package].__file__)).read_text("utf-8")
-        return {name: f"{package}.{module}" for module, name in _OFFER.findall(text)}
+        tree = ast.parse(Path(str(sys.modules[package].__file__)).read_bytes())
+        offers = [
+            node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
+        ]
+        return {name.name: f"{package}.{offer.module}" for offer in offers for name in offer.names}
 
     def get(name: str) -> object:
         if name not in homes():

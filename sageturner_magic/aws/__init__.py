@@ -5,29 +5,25 @@
 Every room above may use it. It knows no notebook, no image and no local endpoint.
 """
 
-from __future__ import annotations
-
+# mypy: implicit-reexport
 from typing import TYPE_CHECKING
 
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .ecr import EcrCredentials as EcrCredentials
-    from .ecr import RegistryLogin as RegistryLogin
-    from .ecr import Repository as Repository
-    from .ecr import StoredImage as StoredImage
-    from .ecr import delete_images as delete_images
-    from .ecr import delete_repository as delete_repository
-    from .ecr import ensure_repository as ensure_repository
-    from .ecr import find_image as find_image
-    from .ecr import find_repository as find_repository
-    from .ecr import list_images as list_images
-    from .names import TAG_CREATED_BY as TAG_CREATED_BY
-    from .names import Names as Names
-    from .names import log_group as log_group
-    from .names import names_in as names_in
-    from .names import own_tags as own_tags
-    from .session import AwsSession as AwsSession
-    from .session import open_session as open_session
+    from .ecr import (
+        EcrCredentials,
+        RegistryLogin,
+        Repository,
+        StoredImage,
+        delete_images,
+        delete_repository,
+        ensure_repository,
+        find_image,
+        find_repository,
+        list_images,
+    )
+    from .names import TAG_CREATED_BY, Names, log_group, names_in, own_tags
+    from .session import AwsSession, open_session
 else:
     __getattr__, __dir__ = face(__name__)

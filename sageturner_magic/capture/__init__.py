@@ -5,17 +5,15 @@ reads a folder instead. `syntax`, `slicing` and `artefact` are its parts. The de
 notebook use it. It knows no images and no endpoints.
 """
 
-from __future__ import annotations
-
+# mypy: implicit-reexport
 from typing import TYPE_CHECKING
 
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .cells import Cell as Cell
-    from .cells import failing_line as failing_line
-    from .checks import check_name as check_name
-    from .code_folder import from_folder as from_folder
-    from .notebook import Notebook as Notebook
+    from .cells import Cell, failing_line
+    from .checks import check_name
+    from .code_folder import from_folder
+    from .notebook import Notebook
 else:
     __getattr__, __dir__ = face(__name__)

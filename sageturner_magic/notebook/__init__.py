@@ -4,14 +4,12 @@
 it. No other room knows IPython and ipywidgets.
 """
 
-from __future__ import annotations
-
+# mypy: implicit-reexport
 from typing import TYPE_CHECKING
 
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .extension import load as load
-    from .extension import unload as unload
+    from .extension import load, unload
 else:
     __getattr__, __dir__ = face(__name__)

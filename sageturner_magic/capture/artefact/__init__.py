@@ -3,14 +3,13 @@
 The ingredients of a deployment use it.
 """
 
-from __future__ import annotations
-
+# mypy: implicit-reexport
 from typing import TYPE_CHECKING
 
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .prepare import prepare_artefact as prepare_artefact
-    from .writers import WRITERS as WRITERS
+    from .prepare import prepare_artefact
+    from .writers import WRITERS
 else:
     __getattr__, __dir__ = face(__name__)

@@ -4,15 +4,13 @@
 values with what the source makes. Only the `capture` room uses it.
 """
 
-from __future__ import annotations
-
+# mypy: implicit-reexport
 from typing import TYPE_CHECKING
 
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .liveness import definition_is as definition_is
-    from .slice import last_imports as last_imports
-    from .slice import slice_of as slice_of
+    from .liveness import definition_is
+    from .slice import last_imports, slice_of
 else:
     __getattr__, __dir__ = face(__name__)
