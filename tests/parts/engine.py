@@ -36,16 +36,22 @@ def own_host() -> str:
     return f"unix://{_home() / 'docker.sock'}"
 
 
+def address() -> str:
+    """The address that `start` gives, or would give; starts nothing."""
+    if _answers(None):
+        return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    return own_host()
+
+
 def start() -> str:
     """The address of an engine that answers: DOCKER_HOST, Docker's default, or our own.
 
     Our own is started if need be and outlives this process (see `stop`). Raises RuntimeError
     with the end of its log when it does not come up.
     """
-    if _answers(None):
-        return os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
-    if _answers(own_host()):
-        return own_host()
+    host = address()
+    if host != own_host() or _answers(host):
+        return host
     if not shutil.which("dockerd"):
         raise RuntimeError("no Docker engine answers and dockerd is not installed")
     home = _home()

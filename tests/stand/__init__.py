@@ -7,6 +7,6 @@ that the code under test has no branch for tests.
 from tests.stand.faults import Faults
 from tests.stand.sagemaker.images import Limits
 from tests.stand.sagemaker.transitions import Timing
-from tests.stand.stand import Keys, Stand, role_policy
+from tests.stand.stand import SAGEMAKER_FULL_ACCESS, Keys, Stand, role_policy
 
-__all__ = ["Faults", "Keys", "Limits", "Stand", "Timing", "role_policy"]
+__all__ = ["SAGEMAKER_FULL_ACCESS", "Faults", "Keys", "Limits", "Stand", "Timing", "role_policy"]

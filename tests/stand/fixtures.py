@@ -29,12 +29,15 @@ def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     """AWS on this machine, the same for all tests, which take names of their own.
 
     While a test that has it runs, DOCKER_HOST and AWS's variables are set to it. botocore reads
-    its descriptions of AWS's services once, and not for every command that a test runs.
+    its descriptions of AWS's services once, and not for every command that a test runs. Tests
+    that start no container need no Docker engine.
     """
     once = functools.cache(create_loader)
     with (
         patch("botocore.session.create_loader", once),
-        Stand(tmp_path_factory.mktemp("stand"), timing=_timing()) as running,
+        Stand(
+            tmp_path_factory.mktemp("stand"), timing=_timing(), find_engine=engine.address
+        ) as running,
     ):
         yield running
 

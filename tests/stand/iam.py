@@ -48,12 +48,16 @@ class Iam:
     def _backend(self) -> IAMBackend:
         return iam_backends[ACCOUNT]["aws"]
 
-    def create_user(self, name: str, policy: Mapping[str, Any] | str) -> tuple[str, str]:
-        """A new user with `policy` inline; returns access key id and secret."""
-        document = policy if isinstance(policy, str) else json.dumps(policy)
+    def create_user(self, name: str, *attached: Mapping[str, Any] | str) -> tuple[str, str]:
+        """A new user with managed policies: documents, or ARNs of AWS's own; returns the key."""
         backend = self._backend
         backend.create_user("us-east-1", name)
-        backend.put_user_policy(name, "policy", document)
+        for place, policy in enumerate(attached):
+            arn = policy
+            if not isinstance(policy, str):
+                document = json.dumps(policy)
+                arn = backend.create_policy("", "/", document, f"{name}-{place}", []).arn
+            backend.attach_user_policy(str(arn), name)
         key = backend.create_access_key(name)
         return key.access_key_id, key.secret_access_key
 

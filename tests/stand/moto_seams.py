@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -12,6 +13,8 @@ from moto.core.model_instances import reset_model_data
 from moto.core.resource_tagging import TaggedResource
 from moto.ecr.models import Repository
 from moto.iam.access_control import PermissionResult
+from moto.iam.exceptions import LimitExceededException
+from moto.iam.models import Group, PolicyVersion, Role, User
 from moto.s3.models import FakeBucket, S3Backend
 from moto.sagemaker.models import SageMakerModelBackend, sagemaker_backends
 
@@ -50,8 +53,13 @@ def seams(registry_host: Callable[[], str], sagemaker_tags: TagsOf) -> Iterator[
             self.tagger.delete_all_tags_for_resource(deleted.arn)
         return deleted
 
-    _reset()
     with ExitStack() as stack:
+        # AWS's own managed policies are there.
+        managed = {"MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
+        stack.enter_context(patch.dict(os.environ, managed))
+        _reset()
+        for patched in _iam_sizes():
+            stack.enter_context(patched)
         stack.enter_context(patch.object(Repository, "__init__", repository))
         stack.enter_context(patch.object(SageMakerModelBackend, "iter_tagged_resources", tagged))
         stack.enter_context(patch.object(FakeBucket, "get_permission", neutral))
@@ -60,6 +68,40 @@ def seams(registry_host: Callable[[], str], sagemaker_tags: TagsOf) -> Iterator[
         sagemaker_backends[ACCOUNT]["us-east-1"]
         yield
     _reset()
+
+
+def _iam_sizes() -> Iterator[Any]:
+    """IAM's limits for policies, in which white space does not count.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+    """
+    for holder, limit in ((User, 2048), (Group, 5120), (Role, 10_240)):
+        yield patch.object(holder, "put_policy", _inline(holder.put_policy, limit))
+    version = PolicyVersion.__init__
+
+    def sized(self: PolicyVersion, arn: str, document: str, *more: Any, **named: Any) -> None:
+        if not arn.split(":")[4] == "aws" and _size(document) > 6144:
+            raise LimitExceededException("Cannot exceed quota for PolicySize: 6144")
+        version(self, arn, document, *more, **named)
+
+    yield patch.object(PolicyVersion, "__init__", sized)
+
+
+def _inline(plain: Callable[..., None], limit: int) -> Callable[..., None]:
+    def put_policy(self: User | Group | Role, name: str, document: str) -> None:
+        others = [each for other, each in self.policies.items() if other != name]
+        if sum(map(_size, [*others, document])) > limit:
+            raise LimitExceededException(
+                f"Maximum policy size of {limit} bytes exceeded for "
+                f"{type(self).__name__.lower()} {self.name}"
+            )
+        plain(self, name, document)
+
+    return put_policy
+
+
+def _size(document: str) -> int:
+    return len("".join(document.split()))
 
 
 def _reset() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,6 +36,8 @@ from tests.stand.wire import ACCOUNT
 
 STRANGER = "999999999999"
 """Another account, for buckets whose name is taken."""
+SAGEMAKER_FULL_ACCESS = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
+"""What most people in SageMaker Studio have; the document is AWS's, as moto carries it."""
 EVERYTHING = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -65,6 +67,7 @@ class Stand:
         timing: How long SageMaker takes.
         limits: SageMaker's limits that a test may lower.
         quotas: Service quotas.
+        find_engine: Gives the address of the Docker engine, which the first container needs.
     """
 
     folder: Path
@@ -74,10 +77,11 @@ class Stand:
     limits: Limits = field(default_factory=Limits)
     quotas: Quotas = field(default_factory=Quotas)
     account: str = ACCOUNT
+    find_engine: Callable[[], str] = engine.start
 
     def __enter__(self) -> Stand:
         with ExitStack() as stack:
-            self.docker_host = engine.start()
+            self.docker_host = self.find_engine()
             self.ecr = Ecr(self.faults)
             self.iam = Iam(self.faults, self._tags_of)
             stack.enter_context(seams(lambda: self.ecr.host, self._sagemaker_tags))
@@ -138,9 +142,15 @@ class Stand:
             **{"region_name": self.region, **options},
         )
 
-    def create_user(self, name: str, policy: Mapping[str, Any] | str) -> Keys:
-        """A new IAM user who has exactly `policy`."""
-        return Keys(*self.iam.create_user(name, policy))
+    def create_user(self, name: str, *policies: Mapping[str, Any] | str) -> Keys:
+        """A new IAM user who has exactly these managed policies.
+
+        Args:
+            name: Of the user.
+            policies: Documents of at most 6,144 characters, or ARNs of policies that AWS manages,
+                such as `SAGEMAKER_FULL_ACCESS`.
+        """
+        return Keys(*self.iam.create_user(name, *policies))
 
     def spare(self, user: str, policy: Mapping[str, Any]) -> list[str]:
         """The actions of `policy` (`Sid: action`) that no call of `user` so far has needed.

@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,14 @@ class Containers:
     LABEL = "sageturner.stand"
 
     def __init__(self, stand: str, docker_host: str) -> None:
-        self._client = docker.DockerClient(base_url=docker_host)
+        self._host = docker_host
         self._stand = stand
-        self._remove_left_behind()
+
+    @cached_property
+    def _client(self) -> docker.DockerClient:
+        client = docker.DockerClient(base_url=self._host)
+        self._remove_left_behind(client)
+        return client
 
     def pull(self, repository: str, digest: str, password: str) -> Any:
         """Pull an image by digest. Raises docker.errors.APIError."""
@@ -167,6 +173,8 @@ class Containers:
 
     def remove_all(self, registry: str) -> None:
         """Remove this stand's containers, and the images that were pulled from `registry`."""
+        if "_client" not in vars(self):
+            return
         for container in self._own():
             with suppress(docker.errors.APIError):
                 container.remove(force=True, v=True)
@@ -182,9 +190,9 @@ class Containers:
         """Names of the containers that are there now."""
         return [str(item.name) for item in self._own()]
 
-    def _remove_left_behind(self) -> None:
+    def _remove_left_behind(self, client: docker.DockerClient) -> None:
         """Remove the containers of stands whose process was killed."""
-        for container in self._client.containers.list(
+        for container in client.containers.list(
             all=True, filters={"label": self.LABEL}, ignore_removed=True
         ):
             process = container.labels.get(f"{self.LABEL}.process", "")
@@ -193,6 +201,8 @@ class Containers:
                     container.remove(force=True, v=True)
 
     def _own(self) -> list[Any]:
+        if "_client" not in vars(self):
+            return []
         label = f"{self.LABEL}={self._stand}"
         return list(
             self._client.containers.list(all=True, filters={"label": label}, ignore_removed=True)
