@@ -12,9 +12,9 @@ from typing import Any
 
 from .. import frames
 from ..shared_page import Page
+from .context import Context
+from .formats import ChunkEncoder
 from .handler import Work
-from .requests import Context
-from .streams import ChunkEncoder
 
 
 class _Stream:

@@ -11,23 +11,22 @@ from typing import Any
 from .. import frames
 from ..logs import Log
 from ..problems import Problem
-from . import answers, cuda
+from . import cuda, formats
+from .context import Context
 from .program import Program, user_traceback
-from .requests import Context, decode
-from .streams import ChunkEncoder
 
 ATTRIBUTES_LENGTH = 1024
 """Characters of X-Amzn-SageMaker-Custom-Attributes at most (SageMaker's limit)."""
 
 
 class Work:
-    """The loaded program and how its requests become answers.
+    """The loaded program and how its requests become formats.
 
     Args:
         program: The user's functions.
         model: What load returned.
         folder: The program folder, to which tracebacks are cut.
-        nan: See `answers.encode`.
+        nan: See `formats.encode`.
         log: Where failures of user code go.
 
     Attributes:
@@ -68,7 +67,7 @@ class Work:
             return []
         try:
             made = self.program.example_request()
-            self.example = json.loads(answers.to_json(made, "null"))
+            self.example = json.loads(formats.to_json(made, "null"))
         except Exception as error:
             self._warn("example_request failed", error)
             return []
@@ -85,12 +84,12 @@ class Work:
 
     def decode(self, context: Context, body: bytes) -> Any:
         """The request that predict gets. Raises Problem."""
-        return decode(body, context.content_type)
+        return formats.decode(body, context.content_type)
 
     def answer(self, number: int, value: Any, context: Context) -> bytes:
         """The ANSWER frame for what predict returned."""
         try:
-            content_type, body = answers.encode(value, context.accept, self.nan)
+            content_type, body = formats.encode(value, context.accept, self.nan)
             head = frames.AnswerHead(200, content_type, attributes(context))
         except Exception as error:
             return self.refusal(number, self.problem(error, context))
@@ -98,10 +97,10 @@ class Work:
 
     def refusal(self, number: int, problem: Problem) -> bytes:
         """The ANSWER frame for a request that failed."""
-        head = frames.AnswerHead(problem.status, answers.JSON)
+        head = frames.AnswerHead(problem.status, formats.JSON)
         return frames.pack_answer(frames.ANSWER, number, head, problem.body())
 
-    def head(self, encoder: ChunkEncoder, context: Context) -> frames.AnswerHead:
+    def head(self, encoder: formats.ChunkEncoder, context: Context) -> frames.AnswerHead:
         """Status and headers of a stream. Raises AnswerError."""
         return frames.AnswerHead(200, encoder.content_type, attributes(context))
 
@@ -118,7 +117,7 @@ class Work:
         }
         if isinstance(error, Problem):
             return error
-        if isinstance(error, answers.AnswerError):
+        if isinstance(error, formats.AnswerError):
             self.log.error(str(error), **names)
             return Problem(500, "AnswerError", str(error))
         kind, message = type(error).__name__, describe(error)
@@ -152,7 +151,7 @@ def attributes(context: Context) -> str:
     if not text:
         return ""
     if not isinstance(text, str) or len(text) > ATTRIBUTES_LENGTH or not _visible(text):
-        raise answers.AnswerError(
+        raise formats.AnswerError(
             f"context.answer_attributes has to be at most {ATTRIBUTES_LENGTH} characters of "
             f"visible ASCII, not {text!r:.80}"
         )

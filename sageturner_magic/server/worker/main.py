@@ -18,8 +18,9 @@ from typing import Any
 from .. import frames, settings
 from ..logs import Log
 from ..shared_page import Page
-from . import fastjson, prefork, sequential
+from . import prefork, sequential
 from .batching import BatchRule
+from .formats import find_orjson
 from .handler import Work, describe
 from .program import ProgramError, import_program, user_traceback
 
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     config = settings.read(os.environ)
     os.environ["SM_MODEL_DIR"] = config.model_dir
-    fastjson.find(config.packages)
+    find_orjson(config.packages)
     log = Log(config.log, worker=os.getpid())
     if misfit := _gpu_misfit():
         log.error(misfit)

@@ -15,9 +15,9 @@ from .. import frames
 from ..shared_page import Page
 from . import cuda
 from .batching import BatchRule
+from .context import Context
+from .formats import ChunkEncoder
 from .handler import Work
-from .requests import Context
-from .streams import ChunkEncoder
 
 RECEIVE = 1 << 18
 

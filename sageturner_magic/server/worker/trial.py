@@ -37,11 +37,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from .. import settings
-from . import answers, fastjson, requests
+from . import formats
+from .context import Context
 from .handler import describe
 from .main import end_with_the_front
 from .program import Program, import_program
-from .streams import ChunkEncoder
 
 
 class _Report:
@@ -86,7 +86,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(program: Program, config: settings.Settings, report: _Report) -> dict[str, Any]:
-    fastjson.find(config.packages)
+    formats.find_orjson(config.packages)
     with report.stage("load"):
         model = program.load(config.model_dir)
     if model is None:
@@ -108,19 +108,19 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
     }
 
 
-def _request(program: Program, report: _Report) -> tuple[str, Any, requests.Context]:
+def _request(program: Program, report: _Report) -> tuple[str, Any, Context]:
     """Where the request comes from (empty where there is none), the request and its context."""
-    context = requests.Context()
+    context = Context()
     with contextlib.suppress(FileNotFoundError), open(f"{report.path}.request", "rb") as file:  # noqa: PTH123
         context.headers["content-type"] = os.environ["SAGETURNER_TRIAL_TYPE"]
-        return "payload", requests.decode(file.read(), context.content_type), context
+        return "payload", formats.decode(file.read(), context.content_type), context
     if program.example_request is None:
         return "", None, context
     with report.stage("example"):
         example = program.example_request()
         # As a client would send it: what JSON turns into something else is seen here.
         if not _is_raw(example):
-            example = json.loads(answers.to_json(example, "null"))
+            example = json.loads(formats.to_json(example, "null"))
     return "example", example, context
 
 
@@ -130,27 +130,27 @@ def _is_raw(example: Any) -> bool:
 
 
 async def _predict(
-    program: Program, model: Any, request: Any, context: requests.Context, nan: str
+    program: Program, model: Any, request: Any, context: Context, nan: str
 ) -> tuple[str, bytes, int]:
     """Content-Type and body of the answer, and in how many chunks a stream came."""
     if program.predict_batch is not None:
         several = list(program.predict_batch(model, [request]))
         if len(several) != 1:
-            raise answers.AnswerError(
+            raise formats.AnswerError(
                 f"predict_batch returned {len(several)} answers for 1 request"
             )
-        return *answers.encode(several[0], context.accept, nan), 0
+        return *formats.encode(several[0], context.accept, nan), 0
     value = program.predict(model, request, context)
     if inspect.isawaitable(value):
         value = await value
     if not isinstance(value, Iterator | AsyncIterator):
-        return *answers.encode(value, context.accept, nan), 0
-    encoder: ChunkEncoder | None = None
+        return *formats.encode(value, context.accept, nan), 0
+    encoder: formats.ChunkEncoder | None = None
     pieces = []
     async for chunk in value if isinstance(value, AsyncIterator) else _each(value):
-        encoder = encoder or ChunkEncoder(chunk, context.accept, nan)
+        encoder = encoder or formats.ChunkEncoder(chunk, context.accept, nan)
         pieces.append(encoder.encode(chunk))
-    encoder = encoder or ChunkEncoder("", context.accept, nan)
+    encoder = encoder or formats.ChunkEncoder("", context.accept, nan)
     return encoder.content_type, b"".join(pieces), len(pieces)
 
 

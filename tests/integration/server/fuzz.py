@@ -70,8 +70,7 @@ def respond(fuzzed: Fuzzed) -> int:
     Raises whatever is not foreseen.
     """
     from sageturner_magic.server.problems import Problem
-    from sageturner_magic.server.worker.answers import AnswerError, encode
-    from sageturner_magic.server.worker.requests import decode
+    from sageturner_magic.server.worker.formats import AnswerError, decode, encode
 
     kind, accept, body = fuzzed
     try:
@@ -119,8 +118,7 @@ def _child(corpus: str, runs: str) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["sageturner_magic.server"]):
-        import sageturner_magic.server.worker.answers
-        import sageturner_magic.server.worker.requests  # noqa: F401
+        import sageturner_magic.server.worker.formats  # noqa: F401
 
     def one(data: bytes) -> None:
         respond(unpacked(data))

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageturner_magic.server.problems import Problem
-from sageturner_magic.server.worker import answers, fastjson
+from sageturner_magic.server.worker.formats import answers, fastjson
 
 
 @pytest.fixture(params=["orjson", "the standard library"], autouse=True)

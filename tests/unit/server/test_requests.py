@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageturner_magic.server.problems import Problem
-from sageturner_magic.server.worker import fastjson
-from sageturner_magic.server.worker.requests import Context, decode
+from sageturner_magic.server.worker.context import Context
+from sageturner_magic.server.worker.formats import decode, fastjson
 
 
 @pytest.fixture(params=["orjson", "the standard library"], autouse=True)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageturner_magic.endpoints.stream_pieces import pieces
-from sageturner_magic.server.worker.streams import ChunkEncoder
+from sageturner_magic.server.worker.formats import ChunkEncoder
 
 SSE = "text/event-stream"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..problems import Problem
+from ...problems import Problem
 from .answers import OCTETS, choices, to_json
 from .requests import JSON_LINES
 

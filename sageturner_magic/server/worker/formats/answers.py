@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..problems import Problem
+from ...problems import Problem
 from . import fastjson, moments
 from .requests import JSON_LINES
 
