@@ -32,9 +32,9 @@ from sageturner_magic.config.schema import (
     Container,
     Network,
     Overrides,
-    Section,
-    Serving,
 )
+from sageturner_magic.config.section import Section
+from sageturner_magic.config.serving import Serving
 from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.errors import Finding
 

@@ -8,18 +8,15 @@ CreateEndpointConfig). A default costs nothing unless its description says other
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from sageturner_magic.config.rules import (
@@ -39,45 +36,12 @@ from sageturner_magic.config.rules import (
     SystemPackage,
     rule,
 )
+from sageturner_magic.config.section import Section
 from sageturner_magic.constants import EndpointType
 
 
 def _list_or_text(value: Any) -> str:
     return "[list]" if isinstance(value, (list, tuple)) else "[text]"
-
-
-class Section(BaseModel):
-    """A part of the configuration. Unknown keys are mistakes; nothing changes once it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    null_is_a_value: ClassVar[frozenset[str]] = frozenset()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_written_means_default(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        filled = {}
-        for key, value in data.items():
-            field = cls.model_fields.get(key)
-            if value is not None or field is None or key in cls.null_is_a_value:
-                filled[key] = value
-            elif key in cls._sections():
-                filled[key] = {}
-            elif field.is_required():
-                filled[key] = None
-        return filled
-
-    @classmethod
-    def _sections(cls) -> frozenset[str]:
-        """The keys that are sections themselves."""
-        return frozenset(
-            key
-            for key, field in cls.model_fields.items()
-            for kind in (field.annotation, *getattr(field.annotation, "__args__", ()))
-            if isinstance(kind, type(Section)) and issubclass(kind, Section)
-        )
 
 
 class GenerateContainer(Section):
@@ -299,61 +263,6 @@ class Compute(Section):
     def of(self, endpoint_type: EndpointType) -> Serverless | Server | None:
         """The settings of an endpoint on SageMaker; None where they are missing, or for `local`."""
         return {"local": None, "serverless": self.serverless, "server": self.server}[endpoint_type]
-
-
-class Batch(Section):
-    """Requests that are predicted together, for code that defines predict_batch()."""
-
-    max_size: int = Field(32, ge=1, description="Most requests in a batch.")
-    max_wait_ms: int = Field(
-        5,
-        ge=0,
-        le=10_000,
-        description="Milliseconds that a request may wait for others, 0 to 10000.",
-    )
-
-
-class Serving(Section):
-    """How the model server treats requests."""
-
-    null_is_a_value = frozenset({"nan"})
-
-    workers: int = Field(
-        1,
-        ge=1,
-        description="Processes that hold a copy of the model each and predict in parallel; memory "
-        "grows with them.",
-    )
-    batch: Batch = Field(
-        Batch(), description="Batching of requests; used only if the code has predict_batch()."
-    )
-    queue: int = Field(256, ge=1, description="Requests that may wait; more are refused at once.")
-    timeout_s: int = Field(
-        55,
-        ge=1,
-        le=60,
-        description="Seconds that a prediction may take, 1 to 60 (SageMaker waits 60).",
-    )
-    max_body_mb: int = Field(
-        25,
-        ge=1,
-        le=1024,
-        description="Largest request in MB, 1 to 1024. SageMaker itself takes 25, and 4 on "
-        "serverless endpoints.",
-    )
-    nan: Annotated[
-        Literal["error", "null"],
-        BeforeValidator(lambda value: "null" if value is None else value),
-    ] = Field(
-        "error",
-        description="What a NaN or infinity in an answer becomes, which JSON does not have: an "
-        "`error` that names it, or `null`.",
-    )
-    metrics: Literal["prometheus", "emf"] = Field(
-        "prometheus",
-        description="How figures are given out: `prometheus` on GET /metrics, or `emf` as log "
-        "lines that become CloudWatch metrics (which CloudWatch bills).",
-    )
 
 
 class Network(Section):

@@ -1,0 +1,64 @@
+"""The `serving` section: how the model server treats requests."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from sageturner_magic.config.section import Section
+
+
+class Batch(Section):
+    """Requests that are predicted together, for code that defines predict_batch()."""
+
+    max_size: int = Field(32, ge=1, description="Most requests in a batch.")
+    max_wait_ms: int = Field(
+        5,
+        ge=0,
+        le=10_000,
+        description="Milliseconds that a request may wait for others, 0 to 10000.",
+    )
+
+
+class Serving(Section):
+    """How the model server treats requests."""
+
+    null_is_a_value = frozenset({"nan"})
+
+    workers: int = Field(
+        1,
+        ge=1,
+        description="Processes that hold a copy of the model each and predict in parallel; memory "
+        "grows with them.",
+    )
+    batch: Batch = Field(
+        Batch(), description="Batching of requests; used only if the code has predict_batch()."
+    )
+    queue: int = Field(256, ge=1, description="Requests that may wait; more are refused at once.")
+    timeout_s: int = Field(
+        55,
+        ge=1,
+        le=60,
+        description="Seconds that a prediction may take, 1 to 60 (SageMaker waits 60).",
+    )
+    max_body_mb: int = Field(
+        25,
+        ge=1,
+        le=1024,
+        description="Largest request in MB, 1 to 1024. SageMaker itself takes 25, and 4 on "
+        "serverless endpoints.",
+    )
+    nan: Annotated[
+        Literal["error", "null"],
+        BeforeValidator(lambda value: "null" if value is None else value),
+    ] = Field(
+        "error",
+        description="What a NaN or infinity in an answer becomes, which JSON does not have: an "
+        "`error` that names it, or `null`.",
+    )
+    metrics: Literal["prometheus", "emf"] = Field(
+        "prometheus",
+        description="How figures are given out: `prometheus` on GET /metrics, or `emf` as log "
+        "lines that become CloudWatch metrics (which CloudWatch bills).",
+    )
