@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -19,6 +20,10 @@ class NotebookContext(Protocol):
 
     @property
     def namespace(self) -> Mapping[str, object]: ...
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment variables that the kernel was started with."""
 
     @property
     def profile(self) -> str | None: ...
@@ -50,6 +55,21 @@ def leave_notebook() -> None:
 def current_notebook() -> NotebookContext | None:
     """The notebook of this process."""
     return _here[0] if _here else None
+
+
+_KERNEL_ONLY = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND", "PYTHONHASHSEED")
+"""Variables of a kernel that mean nothing, or harm, in a process of its own."""
+
+
+def model_environment() -> dict[str, str]:
+    """The environment for a process that runs a model.
+
+    In a notebook that of the kernel's start, so that what cells set since does not reach a local
+    process: it would not reach a container either.
+    """
+    notebook = current_notebook()
+    inherited = notebook.environment if notebook else os.environ
+    return {name: value for name, value in inherited.items() if name not in _KERNEL_ONLY}
 
 
 @dataclass(frozen=True)

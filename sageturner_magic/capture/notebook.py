@@ -107,6 +107,11 @@ class Notebook:
         self._captured.setdefault(name, {})[role] = cell
         return CapturedCell(role, name, cell)
 
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every cell that ran, in order; those that failed among them."""
+        return (*self._recovered, *self._ran)
+
     def names(self) -> tuple[Captured, ...]:
         """What is captured, in the order in which the names came up."""
         return tuple(

@@ -78,6 +78,12 @@ def secret_findings(source: str, place: Callable[[int], str]) -> list[Finding]:
     ]
 
 
+def is_secret(name: str, value: str) -> bool:
+    """Whether an environment variable looks like a key, token or password."""
+    known = any(part in value and pattern.search(value) for _, part, pattern in _PATTERNS)
+    return known or _random(value) or (bool(_NAMED.search(name)) and not _PLACEHOLDER.search(value))
+
+
 def masked(text: str) -> str:
     """The beginning of a secret, enough to find it by."""
     return text[:4] + "…"

@@ -12,12 +12,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sageturner_magic.capture import lost_variables
 from sageturner_magic.capture.artefact import prepare_artefact
 from sageturner_magic.config import Config
 from sageturner_magic.constants import THIS_PYTHON
+from sageturner_magic.context import current_notebook
 from sageturner_magic.deployment.image_packages import resolved
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.trial import check_module
+from sageturner_magic.errors import Finding
 from sageturner_magic.packages import PipArguments, Requirements, Target, parse_pip_arguments
 from sageturner_magic.packages.needed import NeededPackage, needed_packages
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
@@ -141,4 +144,15 @@ def _gathered(
         return None
     module, notes = captured
     found.add(notes)
+    found.add(_lost_variables(request, module))
     return Ingredients(request, module, files)
+
+
+def _lost_variables(request: DeployRequest, module: CapturedModule) -> list[Finding]:
+    """What the notebook set in its environment and the module's process will not have."""
+    here = current_notebook()
+    if here is None or request.container_mode == "provide":
+        return []
+    return lost_variables(
+        here.notebook.cells, module.source, here.environment, request.config.environment
+    )

@@ -96,7 +96,7 @@ def try_request(
         python=platform.python_version(),
         workers=request.config.serving.workers,
         trial=trial,
-        findings=tuple(findings_of(trial, ingredients)),
+        findings=(*found.finish(), *findings_of(trial, ingredients)),
     )
 
 

@@ -40,6 +40,7 @@ def spawn(
     *,
     folder: Path,
     environment: Mapping[str, str],
+    inherits: Mapping[str, str] | None = None,
     log: Path,
     inherited: Sequence[int] = (),
     tied: bool,
@@ -47,7 +48,8 @@ def spawn(
     """Start `command` in `folder`; what it prints is added to `log`.
 
     Args:
-        environment: Added to this process's own.
+        environment: Added to what the child inherits.
+        inherits: The variables that it inherits; by default this process's own.
         inherited: File descriptors that the child gets.
         tied: The child is given a lifeline, and has to end when that does.
 
@@ -55,7 +57,8 @@ def spawn(
         EndpointError: The program cannot be started.
     """
     lifeline: tuple[int, int] | None = os.pipe() if tied else None
-    kept = {key: value for key, value in os.environ.items() if key not in NOTEBOOK_ONLY}
+    inherits = os.environ if inherits is None else inherits
+    kept = {key: value for key, value in inherits.items() if key not in NOTEBOOK_ONLY}
     variables = {**kept, **environment}
     descriptors = list(inherited)
     if lifeline:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -43,6 +44,7 @@ class NotebookSession:
         self._cell_id = ""
         self._failed_inside = False
         self._first = self.number
+        self._environment = dict(os.environ)
         self._ran: list[_Ran] = []
         self.configurations: dict[str, Config] = {}
         """The configurations that stood below magics, by name; the last of each."""
@@ -73,6 +75,13 @@ class NotebookSession:
         """The notebook's variables."""
         namespace: dict[str, object] = self._shell.user_ns
         return namespace
+
+    @cached_property
+    def environment(self) -> Mapping[str, str]:
+        """The environment variables that the kernel was started with."""
+        from sageturner_magic.capture import environment_at_start
+
+        return environment_at_start(self._environment)
 
     @property
     def profile(self) -> str | None:

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 import psutil
 
+from sageturner_magic.context import model_environment
 from sageturner_magic.deployment.trial.failures import (
     Died,
     Failure,
@@ -40,9 +41,6 @@ IMPORT_LIMIT_S = 480.0
 Of wall clock, as SageMaker counts them, and because what hangs in an import uses no processor. A
 cold torch takes a minute from a slow disk, longer from one on the network.
 """
-
-_NOTEBOOK_ONLY = ("JPY_PARENT_PID", "JPY_SESSION_NAME", "MPLBACKEND")
-"""Environment variables of a kernel that mean nothing, or harm, in a process of its own."""
 
 _POLL_S = 0.02
 _STACK_S = 2.0
@@ -108,7 +106,7 @@ def try_module(
         model_dir: The artefact's folder; None for an empty one.
         request: The request; without one that of example_request(), if the module defines it.
         serving: The `serving` section as the server reads it.
-        environment: Added to this process's own.
+        environment: Added to `context.model_environment()`.
         reporter: Is given what the code prints.
         entered: Is told each stage as it begins: `import`, `load`, `example`, `predict`.
 
@@ -213,7 +211,6 @@ def _run(
     report.touch()
     output = folder / "output"
     watched, lifeline = os.pipe()
-    kept = {name: value for name, value in os.environ.items() if name not in _NOTEBOOK_ONLY}
     main = resources.files("sageturner_magic") / "server" / "__main__.py"
     try:
         with output.open("wb") as out:
@@ -222,7 +219,7 @@ def _run(
                 [python, str(main), "trial", str(report), str(watched), last],
                 cwd=folder / "program",
                 env={
-                    **kept,
+                    **model_environment(),
                     **variables,
                     "SAGETURNER_PROGRAM_DIR": str(folder / "program"),
                     "PYTHONDONTWRITEBYTECODE": "1",

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 
+from sageturner_magic.context import model_environment
 from sageturner_magic.endpoints import children
 
 DRAIN_SECONDS = 30.0
@@ -88,7 +89,7 @@ def start(
 
     Args:
         python: The interpreter that runs the user's code.
-        environment: The user's own variables, on top of this process's.
+        environment: The user's own variables, on top of `context.model_environment()`.
         tied: The server ends when this process ends, however that happens.
         replaces: Another server still answers on `listener`: do not accept before ready.
 
@@ -114,6 +115,7 @@ def start(
         [python, str(main), "serve"],
         folder=program,
         environment=variables,
+        inherits=model_environment(),
         log=log,
         inherited=[listener.fileno()],
         tied=tied,

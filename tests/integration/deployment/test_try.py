@@ -154,3 +154,23 @@ def test_the_unnamed_cells_are_tried_without_a_configuration():
     )
     tried = text(run(EXTENSION, load, predict, "%sageturner try [1][0]").cells[3])
     assert tried.splitlines()[1] == "3"
+
+
+def test_what_cells_set_in_the_environment_reaches_no_process_of_the_model_and_is_named():
+    set_here = "import os\nos.environ['HERE_ONLY'] = 'fast'"
+    predict = "%%sageturner_predict mode\ndef predict(model, request):\n    import os\n"
+    predict += "    return os.environ.get('HERE_ONLY', 'slow')"
+    notebook = run(
+        set_here,
+        EXTENSION,
+        "%%sageturner_load mode\ndef load():\n    return None",
+        predict,
+        "%sageturner try mode 1",
+        "%%sageturner deploy\nname: mode",
+        "%sageturner invoke mode 1",
+        "%sageturner delete mode",
+    )
+    tried, deployed, invoked = map(text, notebook.cells[4:7])
+    assert "slow" in tried and "slow" in invoked
+    for said in (tried, deployed):
+        assert "add `environment: {HERE_ONLY: fast}` to the YAML" in said

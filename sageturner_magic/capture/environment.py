@@ -1,0 +1,110 @@
+"""Find the environment variables that a notebook's cells set, and no other process has.
+
+A model's process, here or in a container, gets the environment that the kernel was started with,
+or less. What cells added since (`os.environ[…] = …`, `%env`, load_dotenv()) exists in the kernel.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.secrets import is_secret
+from sageturner_magic.errors import Finding
+
+_SYSTEM = Path("/proc/self/environ")
+"""What Linux gave this process when it started; `os.environ` is a copy that cells change."""
+
+
+def environment_at_start(known: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment that this process was started with; `known` where the system has no record.
+
+    Args:
+        known: The earliest copy of `os.environ` that there is.
+    """
+    try:
+        data = _SYSTEM.read_bytes()
+    except OSError:
+        return known
+    # A program that renames its process writes over the beginning of this memory.
+    if not re.match(rb"\w+=", data):
+        return known
+    pairs = (entry.partition(b"=") for entry in data.split(b"\0") if b"=" in entry)
+    return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+
+
+def lost_variables(
+    cells: Iterable[Cell], source: str, at_start: Mapping[str, str], given: Iterable[str]
+) -> list[Finding]:
+    """What cells set in the environment and the deployed code will not have.
+
+    Variables that a library sets when it is imported are left out: it sets them there too.
+
+    Args:
+        cells: Every cell that ran.
+        source: The module's text; what it sets itself is not lost.
+        at_start: As `environment_at_start` returns it.
+        given: Names that the configuration gives the endpoint.
+    """
+    changed = {
+        name: value
+        for name, value in os.environ.items()
+        if at_start.get(name) != value and name not in given and not _sets(source, name)
+    }
+    if not changed:
+        return []
+    ran = list(cells)
+    found: dict[bool, dict[str, str]] = {True: {}, False: {}}
+    for name, value in changed.items():
+        cell = next((each for each in reversed(ran) if _names(each.source, name)), None)
+        if cell is not None or _names(source, name):
+            found[_names(source, name)][name] = value
+    return [
+        _finding(variables, ran, is_read=is_read)
+        for is_read, variables in found.items()
+        if variables
+    ]
+
+
+def _names(text: str, name: str) -> bool:
+    return name in text and re.search(rf"\b{re.escape(name)}\b", text) is not None
+
+
+def _sets(source: str, name: str) -> bool:
+    if name not in source:
+        return False
+    quoted = rf"['\"]{re.escape(name)}['\"]"
+    return re.search(rf"environ(?:\[{quoted}\]\s*=[^=]|\.setdefault\({quoted})", source) is not None
+
+
+_SETTING = re.compile(r"env.*[=%(]|%(?:set_)?env\b", re.IGNORECASE)
+"""Of a line that sets a variable of the environment, or reads one by a call."""
+
+
+def _sets_one_of(source: str, names: Iterable[str]) -> bool:
+    reads = re.compile(r"environ\.get\(|getenv\(")
+    lines = [line for line in source.splitlines() if _SETTING.search(line)]
+    return any(_names(line, name) and not reads.search(line) for line in lines for name in names)
+
+
+def _finding(variables: Mapping[str, str], cells: Sequence[Cell], *, is_read: bool) -> Finding:
+    import yaml
+
+    numbers = {cell.number for cell in cells if _sets_one_of(cell.source, variables)}
+    shown = {name: value for name, value in variables.items() if not is_secret(name, value)}
+    hidden = ", ".join(f"`{name}`" for name in variables if name not in shown)
+    lines = yaml.safe_dump({"environment": shown}, default_flow_style=None, width=10_000).strip()
+    remedies = [f"add `{lines}` to the YAML"] if shown else []
+    if hidden:
+        remedies.append(f"read {hidden} in load() from where you keep secrets")
+    return Finding(
+        f"The deployed code will not have environment variables that this notebook set:"
+        f" {', '.join(f'`{name}`' for name in variables)}",
+        where=", ".join(f"In[{number}]" for number in sorted(numbers)),
+        why="the code reads them" if is_read else "libraries may read them",
+        do=", and ".join(remedies),
+        severity="warning" if is_read else "note",
+    )
