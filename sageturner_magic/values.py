@@ -154,8 +154,7 @@ class Request:
         body: The payload's bytes.
         content_type: Media type of the body.
         accept: Media type wanted for the response; empty leaves it to the model.
-        timeout_s: Seconds to wait for the response of a local endpoint; of a streamed one, for
-            each piece.
+        timeout_s: Seconds to wait for the response; of a streamed one, for each piece.
     """
 
     body: bytes = field(repr=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageturner_magic._version import __version__
 from sageturner_magic.aws.errors import aws_call
+from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.errors import AwsError
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ CONNECTIONS = 16
 """Connections a client keeps: more than the threads that upload parts or read tags at once."""
 
 _PRICING_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-northwest-1"}
-# AWS gives a model 60 s to answer and 8 minutes to finish a stream; the client waits longer than
-# that, so that it is AWS that says what went wrong.
-_INVOKE_TIMEOUT_S = 75
-_STREAM_TIMEOUT_S = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,25 +163,40 @@ class AwsSession:
 
     @property
     def runtime(self) -> SageMakerRuntimeClient:
-        return self._client(  # type: ignore[no-any-return]
-            "runtime", "sagemaker-runtime", read_timeout=_INVOKE_TIMEOUT_S, attempts=5
-        )
+        """The client that waits as long as a request does unless it says otherwise."""
+        return self.runtime_within(REQUEST_SECONDS)
 
-    @property
-    def runtime_stream(self) -> SageMakerRuntimeClient:
-        return self._client(  # type: ignore[no-any-return]
-            "runtime_stream", "sagemaker-runtime", read_timeout=_STREAM_TIMEOUT_S, attempts=5
-        )
+    def runtime_within(self, seconds: float) -> SageMakerRuntimeClient:
+        """A client that waits `seconds` for a response, or for the next piece of a stream.
 
-    def runtime_of(self, connections: int) -> SageMakerRuntimeClient:
+        What a model has once received is not sent again when that time is over.
+        """
+        client = self._client(
+            f"runtime-within-{seconds}", "sagemaker-runtime", read_timeout=seconds, attempts=5
+        )
+        client.meta.events.register_first(
+            "needs-retry.sagemaker-runtime", _give_up_when_late, unique_id="sageturner-late"
+        )
+        return client  # type: ignore[no-any-return]
+
+    def runtime_of(
+        self, connections: int, seconds: float = REQUEST_SECONDS
+    ) -> SageMakerRuntimeClient:
         """A client that tries once only, over as many connections as are asked for."""
         return self._client(  # type: ignore[no-any-return]
-            f"runtime-{connections}",
+            f"runtime-{connections}-within-{seconds}",
             "sagemaker-runtime",
-            read_timeout=_INVOKE_TIMEOUT_S,
+            read_timeout=seconds,
             attempts=1,
             connections=connections,
         )
+
+
+def _give_up_when_late(*, caught_exception: Exception | None, **_: object) -> None:
+    from botocore.exceptions import ReadTimeoutError
+
+    if isinstance(caught_exception, ReadTimeoutError):
+        raise caught_exception
 
 
 def open_session(profile: str | None = None, region: str | None = None) -> AwsSession:

@@ -122,8 +122,8 @@ class Endpoint:
 
         Args:
             payload, content_type, accept: As for `invoke`.
-            timeout_s: Seconds to wait for each piece of a local endpoint's answer (SageMaker has
-                limits of its own: 60 s to the first byte, 8 minutes in all).
+            timeout_s: Seconds to wait for each piece. SageMaker has limits of its own: 60 s to the
+                first byte, 8 minutes in all.
 
         Returns:
             An iterator over the pieces that `predict` yields.

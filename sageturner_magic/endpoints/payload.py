@@ -59,7 +59,10 @@ def encode(
 
     Raises:
         InvocationError: The payload cannot be written in that type.
+        UsageError: The timeout is no time.
     """
+    if not timeout_s > 0:
+        raise UsageError(f"`--timeout` is {timeout_s:g}", do="choose more than 0 seconds")
     if isinstance(payload, (bytes, bytearray, memoryview)):
         body = bytes(payload)
         content_type = content_type or guess_content_type(body)

@@ -84,7 +84,8 @@ _REQUEST = (
         metavar="SECONDS",
         type=float,
         default=REQUEST_SECONDS,
-        help="how long to wait (default: {default:g})",
+        help="how long to wait for the response, or for the next piece of a stream"
+        " (default: {default:g}; SageMaker gives a model 60)",
     ),
     *_AWS,
     _JSON,
@@ -150,7 +151,7 @@ _TABLE = (
     ),
     Verb(
         "form",
-        "fill in and deploy a configuration as a form, in a notebook",
+        "fill in and deploy a configuration as a form, in a notebook (a form has no --json)",
         f"{_DEPLOYMENTS}:form",
         "",
         (

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import urllib3
+from botocore.exceptions import ReadTimeoutError
+
 from sageturner_magic.aws.endpoints import logs
 from sageturner_magic.aws.errors import code, is_aws, look_up, message
 from sageturner_magic.aws.names import log_group
@@ -61,9 +64,9 @@ def invoke(
         InvocationError: The model answered with an error, took too long, or was sent too much.
         AwsError: The call failed before it reached the model.
     """
-    call = session.runtime.invoke_endpoint
-    with _translated(session, name):
-        answer = _when_ready(lambda: call(**_parameters(name, request)), pause)
+    client = session.runtime_within(request.timeout_s)
+    with _translated(session, name, request):
+        answer = _when_ready(lambda: client.invoke_endpoint(**_parameters(name, request)), pause)
         return Response(answer["Body"].read(), answer.get("ContentType", ""))
 
 
@@ -78,13 +81,15 @@ def invoke_stream(
         InvocationError: As `invoke`; also in the middle of the answer.
         AwsError: The call failed before it reached the model.
     """
-    call = session.runtime_stream.invoke_endpoint_with_response_stream
-    with _translated(session, name):
-        answer = _when_ready(lambda: call(**_parameters(name, request)), pause)
+    client = session.runtime_within(request.timeout_s)
+    with _translated(session, name, request):
+        answer = _when_ready(
+            lambda: client.invoke_endpoint_with_response_stream(**_parameters(name, request)), pause
+        )
     events = answer["Body"]
 
     def parts() -> Iterator[bytes]:
-        with _translated(session, name):
+        with _translated(session, name, request):
             for event in events:
                 if part := event.get("PayloadPart"):
                     yield part["Bytes"]
@@ -105,7 +110,7 @@ def sender(
 
     Permissions: sagemaker:InvokeEndpoint.
     """
-    client = session.runtime_of(connections)
+    client = session.runtime_of(connections, request.timeout_s)
     parameters = _parameters(name, request)
 
     def send() -> Attempt:
@@ -155,11 +160,20 @@ def _when_ready(call: Callable[[], T], pause: Callable[[float], None]) -> T:
 
 
 @contextmanager
-def _translated(session: AwsSession, name: str) -> Iterator[None]:
+def _translated(session: AwsSession, name: str, request: Request) -> Iterator[None]:
     with session.call("invoke the endpoint", f"endpoint {name}"):
         try:
             yield
         except Exception as error:
+            if isinstance(error, (ReadTimeoutError, urllib3.exceptions.ReadTimeoutError)):
+                raise InvocationError(
+                    f"Endpoint `{name}` did not respond within {request.timeout_s:g} s",
+                    do="raise `--timeout` (SageMaker itself gives a model 60 s), or look at "
+                    f"`sageturner logs {name}`",
+                ) from error
+            if isinstance(error, urllib3.exceptions.HTTPError):
+                # botocore passes these on as they are while it reads a stream.
+                raise _broken(session, name, type(error).__name__, {"Message": error}) from error
             if not is_aws(error):
                 raise
             answer: Mapping[str, Any] = getattr(error, "response", None) or {}

@@ -31,7 +31,6 @@ SERVICES = {
     "pricing": "pricing",
     "cloudwatch": "cloudwatch",
     "runtime": "sagemaker-runtime",
-    "runtime_stream": "sagemaker-runtime",
 }
 
 # What AWS checks although no module here makes the call.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -172,7 +175,7 @@ class TestStream:
 
             return SimpleNamespace(status_code=200), {"Body": Events(events)}
 
-        session.runtime_stream.meta.events.register("before-call", give)
+        session.runtime.meta.events.register("before-call", give)
 
     def test_yields_pieces_as_they_come(self, session: AwsSession) -> None:
         self.answer(session, [{"PayloadPart": {"Bytes": b"a"}}, {"PayloadPart": {"Bytes": b"b"}}])
@@ -200,6 +203,66 @@ class TestStream:
         log_shows(stub(session.logs))
         with pytest.raises(InvocationError, match=r"broke off.*lost"):
             list(runtime.invoke_stream(session, "digits", REQUEST).parts)
+
+
+class TestTimeout:
+    """`--timeout` against a server that is late."""
+
+    @pytest.fixture
+    def arrived(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+        """The paths that were asked for; the server is late with every answer."""
+        arrived: list[str] = []
+        over = threading.Event()
+
+        class Late(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                arrived.append(self.path)
+                if self.path.endswith("stream"):
+                    self.send_response(200)
+                    self.send_header("Content-Type", "application/vnd.amazon.eventstream")
+                    self.end_headers()
+                    self.wfile.flush()
+                # In vain, unless the client waits for longer than it was told to.
+                over.wait(10)
+                with suppress(OSError):
+                    if self.path.endswith("invocations"):
+                        self.send_response(200)
+                        self.send_header("Content-Length", "0")
+                        self.end_headers()
+                self.close_connection = True
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Late) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+            yield arrived
+            over.set()
+            server.shutdown()
+
+    REQUEST = Request(b"1", timeout_s=0.2)
+
+    def test_ends_the_wait_and_sends_nothing_twice(
+        self, session: AwsSession, arrived: list[str]
+    ) -> None:
+        with pytest.raises(InvocationError, match=r"did not respond within 0.2 s.*--timeout"):
+            runtime.invoke(session, "digits", self.REQUEST)
+        assert arrived == ["/endpoints/digits/invocations"]
+
+    def test_holds_between_the_pieces_of_a_stream(
+        self, session: AwsSession, arrived: list[str]
+    ) -> None:
+        stream = runtime.invoke_stream(session, "digits", self.REQUEST)
+        with pytest.raises(InvocationError, match=r"did not respond within 0.2 s"):
+            list(stream.parts)
+        assert len(arrived) == 1
+
+    def test_holds_for_each_request_of_a_load_test(
+        self, session: AwsSession, arrived: list[str]
+    ) -> None:
+        tried = runtime.sender(session, "digits", self.REQUEST, 2)()
+        assert (tried.status, tried.trouble) == (None, "ReadTimeoutError")
 
 
 class TestAttempts:

@@ -45,6 +45,12 @@ def test_what_data_scientists_hold_is_sent_as_json(value, sent):
     assert json.loads(encode(value).body) == sent
 
 
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_a_timeout_that_is_no_time_is_refused_before_anything_is_sent(seconds):
+    with pytest.raises(UsageError, match=r"`--timeout` is .* Do: choose more than 0 seconds"):
+        encode(1, timeout_s=seconds)
+
+
 def test_a_number_that_json_does_not_know_is_named_by_its_place():
     with pytest.raises(InvocationError, match=r"at payload\['rows'\]\[1\]"):
         encode({"rows": [1.0, float("nan")]})
