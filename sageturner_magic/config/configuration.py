@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,6 +120,13 @@ class Config(Section):
         configuration that was not read from YAML.
         """
         return self._places.where(key)
+
+    def located(self, finding: Finding) -> Finding:
+        """`finding` with the place in the YAML, if its `where` is a dotted key that was written."""
+        key = finding.where
+        if key.partition(".")[0] not in self.model_fields_set or not (place := self.where(key)):
+            return finding
+        return replace(finding, where=place, key=key)
 
     def resolve(self, path: str) -> Path:
         """The absolute form of a path of this configuration, relative to where it was written."""

@@ -126,9 +126,13 @@ def code_source(
 
 
 class Collector:
-    """Runs checks one after the other and keeps what each finds, so that all is shown at once."""
+    """Run checks one after the other and keep what each finds, so that all is shown at once.
 
-    def __init__(self) -> None:
+    Findings that name a key of `config` are shown with its line.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
         self.findings: list[Finding] = []
         self._errors: list[SageturnerError] = []
 
@@ -146,12 +150,13 @@ class Collector:
 
     def add(self, findings: Iterable[Finding]) -> None:
         """Keep findings of any severity."""
-        self.findings += findings
+        self.findings += map(self._config.located, findings)
 
     def finish(self) -> tuple[Finding, ...]:
         """The warnings and notes. Raises everything else as one error."""
         errors = [finding for finding in self.findings if finding.severity == "error"]
-        errors += [finding for error in self._errors for finding in error.findings]
+        raised = (finding for error in self._errors for finding in error.findings)
+        errors += map(self._config.located, raised)
         if errors:
             kinds = {type(error) for error in self._errors}
             kind = kinds.pop() if len(kinds) == 1 and len(self._errors) else SageturnerError

@@ -84,7 +84,7 @@ def try_request(
     Raises:
         SageturnerError: What would fail where the model runs.
     """
-    found = Collector()
+    found = Collector(request.config)
     ingredients = found.require(gather(request, workspace, reporter, found))
     if entered is not None:
         # The interpreter that starts is a part of the import, and says so only when it has.

@@ -42,7 +42,7 @@ def export_folder(asked: DeployRequest, folder: Path, reporter: Reporter) -> lis
 
 def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) -> None:
     config = asked.config
-    found = Collector()
+    found = Collector(config)
     ingredients = found.require(gather(asked, staging, reporter, found))
     data = yaml.safe_load(config.to_yaml())
     container: dict[str, Any] = data.setdefault("container", {})

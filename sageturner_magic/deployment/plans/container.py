@@ -27,7 +27,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
     Raises:
         SageturnerError: Every problem, at once.
     """
-    found = Collector()
+    found = Collector(request.config)
     found.add(request.config.check(request.endpoint_type, request.container_mode))
     chosen = found.attempt(lambda: builder_to_run(request))
     ingredients = gather(request, workspace, reporter, found)

@@ -175,7 +175,7 @@ def automatic_packages(
 
 
 def _of_image(request: DeployRequest, reporter: Reporter, workspace: Path) -> Ingredients:
-    found = Collector()
+    found = Collector(request.config)
     return found.require(gather_for_image(request, workspace, reporter, found))
 
 

@@ -35,7 +35,7 @@ def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> P
     Raises:
         SageturnerError: Every problem, at once.
     """
-    found = Collector()
+    found = Collector(request.config)
     found.add(request.config.check(request.endpoint_type, request.container_mode))
     ingredients = gather(request, workspace, reporter, found)
     reporter.checkpoint()

@@ -36,7 +36,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     Raises:
         SageturnerError: Every problem, at once.
     """
-    config, found = request.config, Collector()
+    config, found = request.config, Collector(request.config)
     found.add(config.check(request.endpoint_type, request.container_mode))
     compute = config.compute.of(request.endpoint_type)
     session = found.attempt(request.aws.open)

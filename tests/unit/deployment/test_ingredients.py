@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.config import Origin, parse_config
+from sageturner_magic.aws.endpoints import offer_findings
+from sageturner_magic.config import Origin, Server, parse_config
 from sageturner_magic.deployment import ingredients as room
 from sageturner_magic.deployment.ingredients import gather, gather_for_image
 from sageturner_magic.deployment.plans.local import plan_local
 from sageturner_magic.deployment.request import Collector, DeployRequest, FolderCode
-from sageturner_magic.errors import SageturnerError
+from sageturner_magic.errors import AwsError, SageturnerError
 from tests.parts.recorder import Recorder
 
 CODE = "import yaml\n\ndef load(model_dir):\n    pass\n\ndef predict(model, request):\n    pass\n"
@@ -28,7 +29,7 @@ def asked(folder: Path, text: str = "", code: str = CODE) -> DeployRequest:
 
 def test_all_problems_are_found_at_once(tmp_path):
     request = asked(tmp_path, "artefact: ./missing", code="def predict(:\n")
-    found = Collector()
+    found = Collector(request.config)
     assert gather(request, tmp_path / "work", Recorder(), found) is None
     with pytest.raises(SageturnerError) as raised:
         found.finish()
@@ -36,9 +37,34 @@ def test_all_problems_are_found_at_once(tmp_path):
     assert "missing" in str(raised.value) and "sageturner.py" in str(raised.value)
 
 
+def test_what_aws_checks_find_is_shown_with_the_line_of_its_key(tmp_path):
+    """The checks of the AWS room know keys, and not where they were written."""
+    text = "compute:\n  server:\n    instance_type: ml.made.up\n"
+    found = Collector(asked(tmp_path, text).config)
+    server = Server(instance_type="ml.made.up", inference_ami_version="made-up")
+    found.add(offer_findings(server))
+    found.attempt(lambda: stop("overrides.bucket_name"))
+    found.attempt(lambda: stop("bucket models"))
+    with pytest.raises(SageturnerError) as raised:
+        found.finish()
+    file = tmp_path / "sageturner.yaml"
+    assert [(one.where, one.key) for one in raised.value.findings] == [
+        (f"{file}:4:20", "compute.server.instance_type"),
+        # Left out: the place of the section in which it would be written.
+        (f"{file}:3:3", "compute.server.inference_ami_version"),
+        # Nothing of it is written.
+        ("overrides.bucket_name", ""),
+        ("bucket models", ""),
+    ]
+
+
+def stop(where):
+    raise AwsError("It cannot be used", where=where)
+
+
 def test_a_problem_with_the_artefact_leaves_the_code_to_be_checked(tmp_path):
-    found = Collector()
     request = asked(tmp_path, "artefact: ./missing")
+    found = Collector(request.config)
     made = gather(request, tmp_path / "work", Recorder(), found)
     assert made is not None and made.artefact is None
     with pytest.raises(SageturnerError, match="missing"):
@@ -47,7 +73,7 @@ def test_a_problem_with_the_artefact_leaves_the_code_to_be_checked(tmp_path):
 
 def test_model_files_in_s3_are_for_images_only(tmp_path):
     request = asked(tmp_path, "artefact: s3://bucket/model.tar.gz")
-    found = Collector()
+    found = Collector(request.config)
     made = found.require(gather_for_image(request, tmp_path, Recorder(), found))
     assert made.artefact is None
     gather(request, tmp_path, Recorder(), found)
@@ -70,8 +96,9 @@ def looked_up(monkeypatch):
 
 
 def test_packages_are_looked_for_once_and_only_when_asked(tmp_path, looked_up):
-    found = Collector()
-    made = found.require(gather(asked(tmp_path), tmp_path, Recorder(), found))
+    request = asked(tmp_path)
+    found = Collector(request.config)
+    made = found.require(gather(request, tmp_path, Recorder(), found))
     assert looked_up == []
     (package,) = made.needed_packages
     assert package.name.lower() == "pyyaml" and package.because == "import yaml"
@@ -82,8 +109,9 @@ def test_packages_are_looked_for_once_and_only_when_asked(tmp_path, looked_up):
 
 def test_configured_packages_are_taken_as_they_are(tmp_path, looked_up):
     text = "container: {generate_container: {python_packages: [six, numpy]}}"
-    found = Collector()
-    made = found.require(gather(asked(tmp_path, text), tmp_path, Recorder(), found))
+    request = asked(tmp_path, text)
+    found = Collector(request.config)
+    made = found.require(gather(request, tmp_path, Recorder(), found))
     assert made.package_lines == ("six", "numpy")
     assert looked_up == []
 
