@@ -21,6 +21,22 @@ class Batch(Section):
     )
 
 
+class Csv(Section):
+    """How requests of the type text/csv are read."""
+
+    types: Literal["infer", "text", "cell"] = Field(
+        "infer",
+        description="What cells become: with `infer`, numbers in columns that hold nothing but "
+        "numbers, as JSON writes them, and text elsewhere; with `text`, text everywhere; with "
+        "`cell`, a number wherever Python reads one, so that 00123 becomes 123.",
+    )
+    header: Literal["absent", "present"] = Field(
+        "absent",
+        description="Whether the first row has the names of the columns, if the Content-Type has "
+        "no `header` parameter.",
+    )
+
+
 class Serving(Section):
     """How the model server treats requests."""
 
@@ -57,6 +73,7 @@ class Serving(Section):
         description="What a NaN or infinity in an answer becomes, which JSON does not have: an "
         "`error` that names it, or `null`.",
     )
+    csv: Csv = Field(Csv(), description="How requests of the type text/csv are read.")
     metrics: Literal["prometheus", "emf"] = Field(
         "prometheus",
         description="How figures are given out: `prometheus` on GET /metrics, or `emf` as log "

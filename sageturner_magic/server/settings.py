@@ -34,6 +34,20 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class Csv:
+    """How text/csv is read.
+
+    Attributes:
+        types: `infer`: a column that has numbers alone is numeric. `text`: all cells are text.
+            `cell`: each cell by itself, as Python reads numbers.
+        header: Whether the first row has names, where the Content-Type does not say.
+    """
+
+    types: str = "infer"
+    header: str = "absent"
+
+
+@dataclass(frozen=True)
 class Serving:
     """The `serving` section of the configuration.
 
@@ -44,6 +58,7 @@ class Serving:
         timeout_s: Seconds from a request's arrival to its answer, below SageMaker's 60.
         max_body_mb: Megabytes (of 1,000,000 bytes) of a request's body at most.
         nan: What NaN and Infinity in an answer become: an `error`, or `null`.
+        csv: How text/csv is read.
         metrics: Where metrics go besides /metrics: `prometheus` (nowhere) or `emf` (the log).
     """
 
@@ -53,6 +68,7 @@ class Serving:
     timeout_s: float = 55.0
     max_body_mb: float = 25.0
     nan: str = "error"
+    csv: Csv = field(default_factory=Csv)
     metrics: str = "prometheus"
 
     @property
@@ -114,6 +130,11 @@ _SERVING = {
     "metrics": _one_of("prometheus", "emf"),
 }
 _BATCH = {"max_size": _whole(1), "max_wait_ms": _number(0)}
+_CSV = {"types": _one_of("infer", "text", "cell"), "header": _one_of("absent", "present")}
+_PARTS: dict[str, tuple[type, Mapping[str, Callable[[Any], str]]]] = {
+    "batch": (Batch, _BATCH),
+    "csv": (Csv, _CSV),
+}
 
 
 def _section(
@@ -140,10 +161,12 @@ def _serving(text: str, problems: list[str]) -> Serving:
     except ValueError as error:
         problems.append(f"{name} is not JSON: {error}")
         return Serving()
-    batch = given.pop("batch", None) if isinstance(given, dict) else None
+    written = given if isinstance(given, dict) else {}
+    parts = {key: part for key in _PARTS if (part := written.pop(key, None)) is not None}
     values = _section(given, _SERVING, name, problems)
-    if batch is not None:
-        values["batch"] = Batch(**_section(batch, _BATCH, f"{name}: batch", problems))
+    for key, part in parts.items():
+        kind, rules = _PARTS[key]
+        values[key] = kind(**_section(part, rules, f"{name}: {key}", problems))
     return Serving(**values)
 
 

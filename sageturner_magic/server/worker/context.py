@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from .formats import Table
+
 
 @dataclass
 class Context:
@@ -13,6 +15,8 @@ class Context:
     Attributes:
         request_id: Names the request in the server's log.
         headers: The headers that SageMaker lets through, with lower-case names.
+        csv: How a CSV body was read (`types` of its columns, `cells` as they were written); None
+            for other bodies.
         answer_attributes: Set it to send X-Amzn-SageMaker-Custom-Attributes back (visible ASCII,
             at most 1024 characters).
         began: time.monotonic() when the worker took the request.
@@ -21,6 +25,7 @@ class Context:
     request_id: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     answer_attributes: str = ""
+    csv: Table | None = None
     began: float = field(default_factory=time.monotonic, repr=False)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from .. import frames
 from ..logs import Log
 from ..problems import Problem
+from ..settings import Serving
 from . import cuda, formats
 from .context import Context
 from .program import Program, user_traceback
@@ -26,7 +27,7 @@ class Work:
         program: The user's functions.
         model: What load returned.
         folder: The program folder, to which tracebacks are cut.
-        nan: See `formats.encode`.
+        serving: How requests are read and responses written.
         log: Where failures of user code go.
 
     Attributes:
@@ -34,11 +35,14 @@ class Work:
         lost: Why this process cannot go on, once a failure has shown that; its worker is to end.
     """
 
-    def __init__(self, program: Program, model: Any, folder: str, nan: str, log: Log) -> None:
+    def __init__(
+        self, program: Program, model: Any, folder: str, serving: Serving, log: Log
+    ) -> None:
         self.program = program
         self.model = model
         self.folder = folder
-        self.nan = nan
+        self.serving = serving
+        self.nan = serving.nan
         self.log = log
         self.example: Any = None
         self.lost = ""
@@ -84,7 +88,8 @@ class Work:
 
     def decode(self, context: Context, body: bytes) -> Any:
         """The request that predict gets. Raises Problem."""
-        return formats.decode(body, context.content_type)
+        value, context.csv = formats.decode(body, context.content_type, self.serving)
+        return value
 
     def answer(self, number: int, value: Any, context: Context) -> bytes:
         """The ANSWER frame for what predict returned."""

@@ -62,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
         _tell_failure(channel, failure)
         return 1
     loaded = time.monotonic() - started
-    work = Work(code, model, config.program_dir, config.serving.nan, log)
+    work = Work(code, model, config.program_dir, config.serving, log)
     batch = config.serving.batch
     rule = BatchRule(batch.max_size, batch.max_wait_ms / 1000)
     if code.kind != "async":

@@ -91,7 +91,7 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
         model = program.load(config.model_dir)
     if model is None:
         report.say(none=True)
-    asked, request, context = _request(program, report)
+    asked, request, context = _request(program, config.serving, report)
     is_json = asked == "example" and not _is_raw(request)
     content_type, body, chunks = "", b"", 0
     if asked:
@@ -108,12 +108,15 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
     }
 
 
-def _request(program: Program, report: _Report) -> tuple[str, Any, Context]:
+def _request(
+    program: Program, serving: settings.Serving, report: _Report
+) -> tuple[str, Any, Context]:
     """Where the request comes from (empty where there is none), the request and its context."""
     context = Context()
     with contextlib.suppress(FileNotFoundError), open(f"{report.path}.request", "rb") as file:  # noqa: PTH123
         context.headers["content-type"] = os.environ["SAGETURNER_TRIAL_TYPE"]
-        return "payload", formats.decode(file.read(), context.content_type), context
+        value, context.csv = formats.decode(file.read(), context.content_type, serving)
+        return "payload", value, context
     if program.example_request is None:
         return "", None, context
     with report.stage("example"):

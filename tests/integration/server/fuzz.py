@@ -74,7 +74,7 @@ def respond(fuzzed: Fuzzed) -> int:
 
     kind, accept, body = fuzzed
     try:
-        _, answer = encode(decode(body, kind), accept or "*/*", "null")
+        _, answer = encode(decode(body, kind).value, accept or "*/*", "null")
     except Problem as problem:
         assert 400 <= problem.status < 500
         json.loads(problem.body())

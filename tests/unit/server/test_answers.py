@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sageturner_magic.server.problems import Problem
-from sageturner_magic.server.worker.formats import answers, fastjson
+from sageturner_magic.server.worker.formats import answers, fastjson, values
 
 
 @pytest.fixture(params=["orjson", "the standard library"], autouse=True)
@@ -34,7 +34,7 @@ def reader(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def through_json(value: Any, nan: str = "error") -> Any:
-    text = answers.to_json(value, nan).decode()
+    text = values.to_json(value, nan).decode()
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is not JSON")
@@ -142,8 +142,8 @@ def test_values_become_json(value: Any, expected: Any) -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_what_json_has_no_form_for_is_named_by_its_place(value: Any, place: str) -> None:
-    with pytest.raises(answers.AnswerError, match="predict's answer") as caught:
-        answers.to_json(value, "error")
+    with pytest.raises(values.AnswerError, match="predict's answer") as caught:
+        values.to_json(value, "error")
     assert place in str(caught.value)
 
 
@@ -161,8 +161,8 @@ def test_what_json_has_no_form_for_is_named_by_its_place(value: Any, place: str)
     ],
 )
 def test_what_would_lose_something_is_refused(value: Any, words: str) -> None:
-    with pytest.raises(answers.AnswerError, match=words):
-        answers.to_json(value, "null")
+    with pytest.raises(values.AnswerError, match=words):
+        values.to_json(value, "null")
 
 
 @given(
@@ -189,7 +189,7 @@ def test_arrays_are_the_same_with_and_without_orjson(array: Any) -> None:
 def _json_or_reason(value: Any) -> Any:
     try:
         return through_json(value, "null")
-    except answers.AnswerError as error:
+    except values.AnswerError as error:
         return str(error)
 
 
@@ -203,8 +203,8 @@ def test_nan_becomes_null_where_that_is_wanted() -> None:
 def test_an_answer_that_contains_itself_is_an_error() -> None:
     loop: list[Any] = []
     loop.append(loop)
-    with pytest.raises(answers.AnswerError, match="contains itself"):
-        answers.to_json(loop, "error")
+    with pytest.raises(values.AnswerError, match="contains itself"):
+        values.to_json(loop, "error")
 
 
 JSON_VALUES = st.recursive(
@@ -226,8 +226,8 @@ def test_never_is_anything_written_that_is_not_json(number: float, depth: int) -
         value = {"x": [value]}
     assert through_json(value, "null") is not Ellipsis
     if not math.isfinite(number):
-        with pytest.raises(answers.AnswerError):
-            answers.to_json(value, "error")
+        with pytest.raises(values.AnswerError):
+            values.to_json(value, "error")
 
 
 PICTURE = b"\x89PNG"

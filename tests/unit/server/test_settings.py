@@ -24,12 +24,12 @@ def test_sagemakers_port_is_used_unless_ours_is_set() -> None:
 def test_the_serving_section_is_read() -> None:
     serving = {
         "workers": 2, "batch": {"max_size": 8, "max_wait_ms": 1.5}, "queue": 10, "timeout_s": 5,
-        "max_body_mb": 0.5, "nan": "null", "metrics": "emf",
+        "max_body_mb": 0.5, "nan": "null", "metrics": "emf", "csv": {"types": "cell"},
     }  # fmt: skip
     found = settings.read({"SAGETURNER_SERVING": json.dumps(serving)}).serving
     assert found == settings.Serving(
         workers=2, batch=settings.Batch(8, 1.5), queue=10, timeout_s=5, max_body_mb=0.5,
-        nan="null", metrics="emf",
+        nan="null", metrics="emf", csv=settings.Csv("cell", "absent"),
     )  # fmt: skip
 
 
@@ -46,6 +46,7 @@ def test_null_means_the_default() -> None:
         ('{"workers": true}', "workers is true, expected a whole number of at least 1"),
         ('{"timeout_s": 0}', "expected a number above 0"),
         ('{"max_body_mb": "1"}', "expected a number above 0"),
+        ('{"csv": {"types": "auto"}}', 'types is "auto", expected "infer" or "text" or "cell"'),
         ('{"batch": 5}', "batch is not a JSON object: 5"),
         ('{"batch": {"max_wait_ms": -1}}', "expected a number of at least 0"),
         ('{"nan": null, "Nan": 1}', "'Nan' is not a key; the keys are workers, queue"),

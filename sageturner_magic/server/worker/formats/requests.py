@@ -6,11 +6,14 @@ import codecs
 import contextlib
 import io
 import json
+import math
 import re
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from ...problems import Problem
+from ...settings import Serving
 from . import fastjson
+from .tables import Table, read_csv
 
 JSON_LINES = (
     "application/jsonlines",
@@ -21,22 +24,37 @@ JSON_LINES = (
 )
 
 
-def decode(body: bytes, content_type: str) -> Any:
-    """The value that `body` holds. Raises Problem with status 400 or 415.
+class Decoded(NamedTuple):
+    """The value that predict gets, and for CSV how its cells were read."""
+
+    value: Any
+    table: Table | None = None
+
+
+def decode(body: bytes, content_type: str, serving: Serving = Serving()) -> Decoded:  # noqa: B008
+    """The value that `body` holds. Raises Problem with status 400, 413 or 415.
 
     JSON and anything that ends in `+json`: the value. JSON lines: a list. text/csv: a list of
-    rows, numbers as numbers; with `header=present` a list of dicts. application/x-npy: an array;
-    application/x-npz: a dict of arrays (pickled objects are refused). Other text: str. Images,
-    audio, video and binary application types: bytes.
+    rows; with a header a list of dicts. application/x-npy: an array; application/x-npz: a dict
+    of arrays (pickled objects are refused). Other text: str. Images, audio, video and binary
+    application types: bytes.
     """
+    kind, _, parameters = content_type.partition(";")
+    if kind.strip().lower() == "text/csv":
+        header = _parameter(parameters, "header") or serving.csv.header
+        text = _text(body, parameters)
+        table = read_csv(text, header == "present", serving.csv.types, serving.nan)
+        return Decoded(table.value, table)
+    return Decoded(_value(body, content_type))
+
+
+def _value(body: bytes, content_type: str) -> Any:
     kind, _, parameters = content_type.partition(";")
     kind = kind.strip().lower()
     if kind in ("", "application/json") or kind.endswith("+json"):
         return decode_json(body)
     if kind in JSON_LINES:
         return _lines(body)
-    if kind == "text/csv":
-        return _csv(_text(body, parameters), _parameter(parameters, "header") == "present")
     if kind in ("application/x-npy", "application/x-npz"):
         return _numpy(body, kind)
     if kind.startswith("text/"):
@@ -106,8 +124,15 @@ def _not_json(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON; send null, or leave the value out")
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"the number {text} is too large")
+    return value
+
+
 def _standard_json(text: str) -> Any:
-    return json.loads(text, parse_constant=_not_json)
+    return json.loads(text, parse_constant=_not_json, parse_float=_finite)
 
 
 def decode_json(body: bytes) -> Any:
@@ -140,38 +165,6 @@ def _lines(body: bytes) -> list[Any]:
                 message = f"line {number} of the JSON lines: {problem.message}"
                 raise Problem(400, "InvalidJSON", message) from None
     return values
-
-
-def _number(cell: str) -> int | float | str:
-    try:
-        return int(cell)
-    except ValueError:
-        pass
-    try:
-        return float(cell)
-    except ValueError:
-        return cell
-
-
-def _csv(text: str, header: bool) -> list[Any]:
-    import csv
-
-    if not text.strip():
-        raise Problem(400, "EmptyBody", "the body is empty; send a line for each record")
-    # A field can be no longer than the body, whose length the front has judged.
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
-    except csv.Error as error:
-        raise Problem(400, "InvalidCSV", f"the body is not CSV: {error}") from None
-    if not header:
-        return [[_number(cell) for cell in row] for row in rows]
-    names, *rows = rows
-    for number, row in enumerate(rows, 2):
-        if len(row) != len(names):
-            message = f"row {number} has {len(row)} cells and the header has {len(names)}"
-            raise Problem(400, "InvalidCSV", message)
-    return [dict(zip(names, map(_number, row), strict=True)) for row in rows]
 
 
 _UNPACKED_BYTES = 64 << 20

@@ -6,8 +6,9 @@ import re
 from typing import Any
 
 from ...problems import Problem
-from .answers import OCTETS, choices, to_json
+from .answers import OCTETS, choices
 from .requests import JSON_LINES
+from .values import to_json
 
 SSE = "text/event-stream"
 
