@@ -42,11 +42,14 @@ def column(*cells: str) -> list[Any]:
     return [row[0] for row in read("\n".join(f"{cell},x" for cell in cells)).value]
 
 
-@pytest.mark.parametrize("cell", [
-    "12_34", "1_000", "1_0.5", "١٢", "\uff11\uff12", "00123", "01234", "+4915112345678", "-012", "1.",
-    ".5", "0x1f", " 12", "12 ", "1e", "1e999", "nan", "NaN", "inf", "-Infinity", "true",
+NO_NUMBERS = (
+    *("12_34", "1_000", "1_0.5", "١٢", "\uff11\uff12", "00123", "01234", "-012", "+4915112345678"),
+    *("1.", ".5", "0x1f", " 12", "12 ", "1e", "1e999", "nan", "NaN", "inf", "-Infinity", "true"),
     "9" * 5000,
-])  # fmt: skip
+)
+
+
+@pytest.mark.parametrize("cell", NO_NUMBERS)
 def test_what_json_does_not_call_a_number_is_text(cell: str) -> None:
     assert column(cell) == [cell]
 
