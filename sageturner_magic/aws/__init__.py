@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         find_repository,
         list_images,
     )
+    from .errors import explain_model
     from .names import TAG_CREATED_BY, Names, log_group, names_in, own_tags
     from .session import AwsSession, open_session
 else:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sageturner_magic.aws import permissions
-from sageturner_magic.aws.symptoms import ENDPOINT_LOG, PING, TABLE, Row
+from sageturner_magic.aws.symptoms import ENDPOINT_LOG, LAST_ERROR, PING, TABLE, Row
 from sageturner_magic.errors import AwsError, Finding
 
 T = TypeVar("T")
@@ -129,6 +129,16 @@ def explain(
     ) or look_up(ENDPOINT_LOG[:1], text, instance_type=instance_type)
 
 
+def explain_model(text: str) -> Finding | None:
+    """What the table knows about an error of a model's code: a line `Type: message`, or a log.
+
+    Returns:
+        The cause and the remedy of the last line that a row fits; None where none does.
+    """
+    lines = reversed(text.splitlines())
+    return next((found for line in lines if (found := look_up(ENDPOINT_LOG, line))), None)
+
+
 def diagnose(
     failure_reason: str,
     log_tail: str,
@@ -150,10 +160,10 @@ def diagnose(
         finding = explain(failure_reason, region=region, instance_type=context["instance_type"])
     if finding is None:
         for line in reversed(log_tail.splitlines()):
-            if finding := look_up(ENDPOINT_LOG, line, **context):
+            if finding := look_up((*ENDPOINT_LOG, *LAST_ERROR), line, **context):
                 break
         else:
-            finding = look_up(ENDPOINT_LOG, failure_reason, **context)
+            finding = look_up((*ENDPOINT_LOG, *LAST_ERROR), failure_reason, **context)
     if finding is None and PING.search(failure_reason):
         finding = _no_ping(log_tail, instance_type)
     if finding is None:

@@ -346,12 +346,24 @@ ENDPOINT_LOG: tuple[Row, ...] = (
         "the disk is full",
         "raise `compute.server.volume_gb` (serverless has 5 GB), or make the artefact smaller",
     ),
+    # glibc's sem_open and shm_open, without the folder /dev/shm: no path is named.
     _row(
-        r"Read-only file system|PermissionError: \[Errno 13\] Permission denied: (?P<path>\S+)",
-        "the code writes where it may not: {path}",
+        r"OSError: \[Errno (30|38)\] (Read-only file system|Function not implemented)$|"
+        r"FileNotFoundError: \[Errno 2\] No such file or directory$",
+        "a serverless endpoint has no shared memory",
+        "use threads in place of `multiprocessing.Lock`, `Queue` and `Pool`, which need shared "
+        "memory, or deploy with `-e server`",
+    ),
+    _row(
+        r"Read-only file system(: (?P<path>\S+))?|"
+        r"PermissionError: \[Errno 13\] Permission denied: (?P<path2>\S+)",
+        "the code writes where it may not: {path}{path2}",
         "write below /tmp only: /opt/ml/model is read-only and serverless lets nothing else be "
         "written",
     ),
+)
+
+LAST_ERROR: tuple[Row, ...] = (
     _row(
         r"^(?P<error>(?!KeyboardInterrupt|SystemExit)(\w+\.)*\w+(Error|Exception)\b.*)$",
         "the model server's last error was: {error}",

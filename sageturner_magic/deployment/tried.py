@@ -131,6 +131,7 @@ def run_trial(
         request=sample,
         serving=ingredients.serving,
         environment={**hidden, **config.environment, **alone},
+        serverless=request.endpoint_type == "serverless",
         reporter=reporter,
         entered=entered,
     )
@@ -161,6 +162,17 @@ def findings_of(trial: Trial, ingredients: Ingredients) -> list[Finding]:
                 why=f"a serverless endpoint has {SERVERLESS_STARTUP_S:g} s",
                 do="make load() faster, or deploy with `-e server`",
                 severity="warning",
+            )
+        )
+    if trial.unconfined:
+        found.append(
+            Finding(
+                "The limits of a serverless endpoint were not tried",
+                where=ingredients.module.origin,
+                why=trial.unconfined,
+                do="write files below /tmp only, and use no multiprocessing.Lock: a serverless"
+                " endpoint has no shared memory",
+                severity="note",
             )
         )
     if not trial.asked:
@@ -288,6 +300,7 @@ def _identity(ingredients: Ingredients) -> str:
         dict(config.environment),
         config.compute.local.startup_timeout_s,
         _runs_on_gpu(request),
+        request.endpoint_type == "serverless",
         config.compute.serverless.memory if config.compute.serverless else None,
         # Installing or removing a package changes the folder that it lies in.
         [[str(place), place.stat().st_mtime_ns] for place in places if place.is_dir()],

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from sageturner_magic.config import Config
+from sageturner_magic.constants import EndpointType
 from sageturner_magic.context import current_notebook
 from sageturner_magic.deployment import DeployRequest, Listener, TrialHandle, Tried, try_request
 from sageturner_magic.endpoints import encode
@@ -77,7 +78,10 @@ def _trial_request(
     payload: object, config: Config | str | Path | None, name: str | None, content_type: str | None
 ) -> tuple[DeployRequest, Request | None]:
     sample = None if payload is EXAMPLE else encode(payload, content_type)
-    return request_for(_trial_config(config, name), "local", "generate"), sample
+    found = _trial_config(config, name)
+    compute = found.compute
+    kind: EndpointType = "serverless" if compute.serverless and not compute.server else "local"
+    return request_for(found, kind, "generate"), sample
 
 
 def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:

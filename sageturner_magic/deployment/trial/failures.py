@@ -8,6 +8,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from sageturner_magic.aws import explain_model
 from sageturner_magic.constants import MODEL_DIR
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.values import CapturedModule
@@ -243,6 +244,8 @@ def _remedy(failure: Raised, scene: Scene) -> str:
         )
     if failure.stage == "predict" and scene.model_is_none and "NoneType" in message:
         return "let load() return the model: it returned None"
+    if kind != "PermissionError" and (known := explain_model(f"{kind}: {message}")):
+        return known.do
     return {
         "import": "fix the line, or move it into load()",
         "load": "fix load()",

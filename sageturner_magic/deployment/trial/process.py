@@ -42,6 +42,9 @@ Of wall clock, as SageMaker counts them, and because what hangs in an import use
 cold torch takes a minute from a slow disk, longer from one on the network.
 """
 
+_USERS_OWN = ("LOGNAME", "USER", "LNAME", "USERNAME", "HF_HOME", "TORCH_HOME")
+"""Environment variables of a user that a serverless container does not have."""
+
 _POLL_S = 0.02
 _STACK_S = 2.0
 """How long a process that hangs has to say where."""
@@ -71,6 +74,8 @@ class Trial:
         body, content_type: The answer as a client gets it.
         chunks: How many pieces a streamed answer came in; 0 for a plain one.
         output: The last lines that the code printed.
+        unconfined: Why the process could do what a serverless container cannot, though it was to
+            be as limited; empty otherwise.
     """
 
     import_s: float
@@ -83,6 +88,7 @@ class Trial:
     chunks: int
     output: tuple[str, ...] = field(repr=False)
     example: str = field(default="", repr=False)
+    unconfined: str = ""
 
 
 def try_module(
@@ -94,6 +100,7 @@ def try_module(
     request: Request | None = None,
     serving: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
+    serverless: bool = False,
     reporter: Reporter | None = None,
     entered: Callable[[str], None] | None = None,
 ) -> Trial:
@@ -107,6 +114,8 @@ def try_module(
         request: The request; without one that of example_request(), if the module defines it.
         serving: The `serving` section as the server reads it.
         environment: Added to `context.model_environment()`.
+        serverless: Whether the process is limited as a serverless container is: it writes below
+            /tmp only, has no shared memory and no entry in passwd.
         reporter: Is given what the code prints.
         entered: Is told each stage as it begins: `import`, `load`, `example`, `predict`.
 
@@ -130,7 +139,7 @@ def try_module(
             "SAGETURNER_SERVING": json.dumps(serving or {}),
             "SAGETURNER_TRIAL_TYPE": request.content_type if request else "",
         }
-        said = _run(folder, python, "predict", variables, stages, reporter, entered)
+        said = _run(folder, python, "predict", variables, stages, reporter, entered, serverless)
     files = tuple(sorted(path.name for path in model_dir.iterdir())) if model_dir else ()
     scene = Scene(module, files, said.model_is_none, said.output)
     if said.failure is not None:
@@ -148,6 +157,7 @@ def try_module(
         chunks=said.passed["chunks"],
         output=said.output,
         example=said.passed["example"],
+        unconfined=said.unconfined,
     )
 
 
@@ -179,6 +189,7 @@ class _Said:
     passed: Mapping[str, Any]
     failure: Failure | None
     output: tuple[str, ...]
+    unconfined: str
 
 
 @contextlib.contextmanager
@@ -187,6 +198,7 @@ def _workplace(module: CapturedModule) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sageturner-") as temporary:
         folder = Path(temporary).resolve()
         (folder / "model").mkdir()
+        (folder / "tmp").mkdir()
         for file in module.files:
             target = folder / "program" / file.path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -205,21 +217,27 @@ def _run(
     limits: Mapping[str, float],
     reporter: Reporter | None,
     entered: Callable[[str], None] | None = None,
+    serverless: bool = False,
 ) -> _Said:
     """Run the stages up to `last` in the workplace `folder`, each within its limit in seconds."""
     report = folder / "report"
     report.touch()
     output = folder / "output"
     watched, lifeline = os.pipe()
+    kept = model_environment()
+    if serverless:
+        kept = {name: value for name, value in kept.items() if name not in _USERS_OWN}
+        kept["TMPDIR"] = str(folder / "tmp")
+    home = [variables.get("HOME", "/")] if serverless else []
     main = resources.files("sageturner_magic") / "server" / "__main__.py"
     try:
         with output.open("wb") as out:
             # A session of its own: the stop button signals the kernel's whole process group.
             process = subprocess.Popen(
-                [python, str(main), "trial", str(report), str(watched), last],
+                [python, str(main), "trial", str(report), str(watched), last, *home],
                 cwd=folder / "program",
                 env={
-                    **model_environment(),
+                    **kept,
                     **variables,
                     "SAGETURNER_PROGRAM_DIR": str(folder / "program"),
                     "PYTHONDONTWRITEBYTECODE": "1",
@@ -336,6 +354,7 @@ def _read(report: Path, output: Path, code: int, late: bool, limits: Mapping[str
         passed=passed or {},
         failure=failure,
         output=tuple(text.splitlines()[-_OUTPUT_LINES:]),
+        unconfined=next((line["unconfined"] for line in lines if "unconfined" in line), ""),
     )
 
 

@@ -31,8 +31,12 @@ REMOVED = -1
 HOME_LABEL = "sageturner.home"
 """On each of our containers: what it belongs to, by which it is found again."""
 
-UNPRIVILEGED = 1000
-"""The user of a serverless container where this process itself is root."""
+UNPRIVILEGED = 59_999
+"""The user of a serverless container: a number that has no entry in passwd.
+
+Debian gives nobody the numbers from 30000 to 59999. On an engine it is used where this process is
+root; others have to be able to read their own files.
+"""
 
 SCRATCH = "size=5g,mode=1777"
 """/tmp of a serverless container, whose disk has 5 GB."""
@@ -48,7 +52,8 @@ class ContainerSpec:
         model: Folder on this machine that becomes the read-only /opt/ml/model; None for none.
         environment: Variables, on top of the image's own.
         serverless_mb: Memory of a serverless endpoint in MB. Such a container also has a
-            read-only file system and no root. None: an instance, which limits nothing.
+            read-only file system, no shared memory and no root. None: an instance, which limits
+            nothing.
         unpacked: The image as a folder, to be run without an engine.
     """
 
@@ -204,7 +209,7 @@ def run_container(spec: ContainerSpec) -> EngineContainer:
         # With as much memory as memory and swap together, there is no swap.
         limit = f"{spec.serverless_mb}m"
         options |= {"mem_limit": limit, "memswap_limit": limit}
-        options |= {"read_only": True, "tmpfs": {"/tmp": SCRATCH}}
+        options |= {"read_only": True, "tmpfs": {"/tmp": SCRATCH}, "ipc_mode": "none"}
         user = f"{os.getuid() or UNPRIVILEGED}:{os.getgid() or UNPRIVILEGED}"
     identity = ""
     try:

@@ -59,7 +59,7 @@ SETTINGS = Path("/proc/sys")
 
 _MAKE_MOUNTS = r"""
 set -eu
-unshare=$1 root=$2 user=$3 folder=$4; shift 4
+unshare=$1 root=$2 user=$3 folder=$4 hidden=$5; shift 5
 path=$PATH; PATH=/usr/sbin:/usr/bin:/sbin:/bin
 # What the file system forbids anyway has to be forbidden again.
 read_only() {
@@ -79,6 +79,7 @@ mkdir -p "$root/proc" "$root/sys" "$root/dev"
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
+[ -z "$hidden" ] || mount -t tmpfs -o ro none "$root$hidden"
 read_only "$root"
 PATH=$path
 exec "$unshare" --user --map-user="$user" --map-group="$user" \
@@ -102,12 +103,14 @@ class _View:
 
     Attributes:
         user: Its number inside, of user and group.
+        shared_memory: Whether /dev/shm can be written, as `multiprocessing.Lock` does.
     """
 
     root: str
     mounts: tuple[_Mount, ...]
     user: int
     folder: str
+    shared_memory: bool = True
 
 
 class Sandbox:
@@ -211,8 +214,13 @@ def run(spec: ContainerSpec, scratch: Path) -> Sandbox:
     # Ends the server when this process ends, however that happens.
     lifeline, _mine = os.pipe()
     root_user = spec.serverless_mb is None
-    user = 0 if root_user else os.getuid() or UNPRIVILEGED
-    view = _View(image.root, _mounts(spec, image, scratch), user, image.working_dir)
+    view = _View(
+        image.root,
+        _mounts(spec, image, scratch),
+        user=0 if root_user else UNPRIVILEGED,
+        folder=image.working_dir,
+        shared_memory=root_user,
+    )
     environment = {
         "HOME": "/root" if root_user else "/",
         "HOSTNAME": _HOSTNAME,
@@ -308,6 +316,7 @@ def _bubblewrap(program: str, view: _View, command: tuple[str, ...]) -> list[str
             "/sys",
             "/sys",
         ),
+        *(() if view.shared_memory else ("--tmpfs", "/dev/shm", "--remount-ro", "/dev/shm")),
         *mounts,
         *("--remount-ro", "/", "--chdir", view.folder, "--", *command),
     ]
@@ -322,7 +331,8 @@ def _unshare(program: str, view: _View, command: tuple[str, ...]) -> list[str]:
     return [
         *(program, "--user", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child"),
         *("--ipc", "--uts", "--", "/bin/sh", "-c", _MAKE_MOUNTS, "sh"),
-        *(program, view.root, str(view.user), view.folder, *mounts, "--", *command),
+        *(program, view.root, str(view.user), view.folder),
+        *("" if view.shared_memory else "/dev/shm", *mounts, "--", *command),
     ]
 
 

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from .. import frames, settings
+from .. import frames, home, settings
 from ..logs import Log
 from ..shared_page import Page
 from . import prefork, sequential
@@ -43,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     config = settings.read(os.environ)
     os.environ["SM_MODEL_DIR"] = config.model_dir
+    home.prepare(os.environ)
     find_orjson(config.packages)
     log = Log(config.log, worker=os.getpid())
     if misfit := _gpu_misfit():

@@ -1,13 +1,14 @@
 """Run load and one request in a process without a socket, as a worker would.
 
-Started as `PYTHON <this folder>/__main__.py trial REPORT LIFELINE STAGE`, with the environment of
-a server. REPORT is a file that gets a line of JSON for each thing that happens, so that whoever
+Started as `PYTHON <this folder>/__main__.py trial REPORT LIFELINE STAGE [HOME]`, with a server's
+environment. REPORT is a file that gets a line of JSON for each thing that happens, so that whoever
 reads it knows how far a process came that died:
 
     {"begun": "import" | "load" | "example" | "predict"}
     {"ended": the same, "seconds": float}
     {"failed": {"type", "message", "name", "frames": [[file, line, function, text]]}}
     {"none": true}  (load returned None)
+    {"unconfined": str}  (HOME was given, and why this machine cannot do what it asks for)
     {"passed": {"memory": bytes, "asked": "payload" | "example" | "", "example": JSON or "",
                 "content_type": str, "body": base64, "chunks": int}}
 
@@ -17,7 +18,9 @@ gets SIGUSR1, is written to REPORT.stack by faulthandler.
 
 LIFELINE is the read end of an inherited pipe: the process and what it started end when the pipe
 does. STAGE is `import`, to stop after the import, or `predict`. The request is the file
-REPORT.request, of the media type SAGETURNER_TRIAL_TYPE; without it example_request().
+REPORT.request, of the media type SAGETURNER_TRIAL_TYPE; without it example_request(). HOME is given
+for the limits of a serverless container, whose HOME it is: only REPORT's folder and /tmp can be
+written, and what fails there for that reason fails here.
 """
 
 from __future__ import annotations
@@ -36,7 +39,7 @@ import traceback
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from .. import settings
+from .. import confinement, home, settings
 from . import formats
 from .context import Context
 from .handler import describe
@@ -74,6 +77,9 @@ def main(arguments: list[str]) -> int:
     faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
     config = settings.read(os.environ)
     report = _Report(path)
+    if arguments[4:] and (reason := _confine(arguments[4], os.path.dirname(path), config)):  # noqa: PTH120
+        report.say(unconfined=reason)
+    home.prepare(os.environ)
     try:
         with report.stage("import"):
             program = import_program(config.program_dir)
@@ -83,6 +89,16 @@ def main(arguments: list[str]) -> int:
         return 1
     report.say(passed=passed)
     return 0
+
+
+def _confine(given_home: str, folder: str, config: settings.Settings) -> str:
+    """Enter a serverless container's limits; why that cannot be done here, or nothing."""
+    import site
+
+    # Packages that `pip install --user` put below the real HOME are the image's here.
+    os.environ["PYTHONUSERBASE"] = site.getuserbase()
+    os.environ["HOME"] = given_home
+    return confinement.enter((config.program_dir, config.model_dir), ("/tmp", folder))
 
 
 def _run(program: Program, config: settings.Settings, report: _Report) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A module runs in a clean process, and its failures are told in the user's lines."""
 
 import json
+import subprocess
 import sys
 import textwrap
 import threading
@@ -388,3 +389,69 @@ def test_a_notebooks_own_variables_do_not_reach_it(monkeypatch):
         environment={"MODE": "fast"},
     )
     assert trial.body == b'[null,"fast"]'
+
+
+SERVERLESS = """
+def load(): ...
+def predict(model, request):
+    import getpass, multiprocessing, os, pathlib, pwd
+    return eval(request)
+"""
+
+
+@pytest.fixture
+def namespaces() -> None:
+    made = subprocess.run(["unshare", "--user", "--mount", "--map-root-user", "true"])
+    if made.returncode:
+        pytest.skip("this machine makes no namespaces")
+
+
+def serverless(expression: str, model_dir: Path | None = None) -> object:
+    module = CapturedModule("In[2]", (SourceFile("sageturner.py", SERVERLESS.encode()),))
+    request = Request(json.dumps(expression).encode())
+    limits = Limits(60, 60)
+    trial = try_module(
+        module, model_dir, python=sys.executable, limits=limits, request=request, serverless=True
+    )
+    assert trial.unconfined == ""
+    return json.loads(trial.body)
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("getpass.getuser()", "sageturner"),
+        ("(pathlib.Path.home() / '.cache/numba').mkdir(parents=True)", None),
+        ("open('/tmp/' + str(os.getpid()), 'x').close() or os.remove('/tmp/' + str(os.getpid()))",
+         None),
+        ("open('/dev/null', 'w').write('x')", 1),
+        ("os.path.expanduser('~') == os.environ['HOME']", True),
+    ],
+)  # fmt: skip
+def test_what_works_on_a_serverless_endpoint_passes_a_trial_with_its_limits(
+    namespaces, expression, expected
+):
+    assert serverless(expression) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "remedy"),
+    [
+        ("multiprocessing.Lock()", "use threads in place of `multiprocessing.Lock`"),
+        ("multiprocessing.Queue()", "use threads in place of"),
+        ("open('cache.json', 'w')", "write below /tmp only"),
+        ("open('/var/tmp/cache.json', 'w')", "write below /tmp only"),
+        ("open(os.environ['SM_MODEL_DIR'] + '/x', 'w')", "write below /tmp only"),
+    ],
+)
+def test_what_fails_on_a_serverless_endpoint_fails_such_a_trial_with_a_remedy(
+    namespaces, tmp_path, expression, remedy
+):
+    with pytest.raises(CaptureError) as raised:
+        serverless(expression, tmp_path)
+    assert raised.value.findings[0].do.startswith(remedy)
+
+
+def test_the_users_number_has_no_entry_in_passwd(namespaces):
+    with pytest.raises(CaptureError, match="uid not found"):
+        serverless("pwd.getpwuid(os.getuid())")

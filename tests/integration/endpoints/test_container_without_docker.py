@@ -124,6 +124,10 @@ def test_it_serves_with_a_serverless_endpoints_limits(project: Project, program:
     for path in ("/opt/program/x", "/opt/ml/model/x", "/home/x", "/var/tmp/x"):
         assert sageturner.invoke(project.name, {"write": path}) in ("OSError", "PermissionError")
     assert sageturner.invoke(project.name, {"write": "/tmp/x"}) == "written"
+    assert sageturner.invoke(project.name, {"work": "getpass.getuser()"}) == "sageturner"
+    assert sageturner.invoke(project.name, {"work": "os.mkdir(Path.home() / '.cache') or 1"}) == 1
+    with pytest.raises(InvocationError, match="Read-only file system"):
+        sageturner.invoke(project.name, {"work": "multiprocessing.Lock()"})
     assert sageturner.invoke(project.name, {"eat": 200}) == 200_000_000
     hungry = project.write(
         "import time\ndef load(): pass\n"

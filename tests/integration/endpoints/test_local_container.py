@@ -38,6 +38,8 @@ ECHO = """
 """
 
 LOOK_AROUND = """
+    import getpass
+    import multiprocessing
     import os
     from pathlib import Path
 
@@ -54,6 +56,8 @@ LOOK_AROUND = """
     def predict(model, request):
         if "write" in request:
             return write(request["write"])
+        if "work" in request:
+            return eval(request["work"])
         if "eat" in request:
             return len(bytearray(request["eat"] * 1_000_000))
         return {
@@ -208,6 +212,15 @@ def test_a_serverless_container_has_no_root_and_writes_to_tmp_only(here: Deploym
     for path in ("/opt/program/x", "/opt/ml/model/x", "/home/x", "/var/tmp/x"):
         assert sageturner.invoke(here.name, {"write": path}) in ("OSError", "PermissionError")
     assert sageturner.invoke(here.name, {"write": "/tmp/x"}) == "written"
+
+
+def test_a_serverless_container_has_a_home_and_a_users_name_and_no_shared_memory(
+    here: Deployment,
+) -> None:
+    assert sageturner.invoke(here.name, {"work": "getpass.getuser()"}) == "sageturner"
+    assert sageturner.invoke(here.name, {"work": "os.mkdir(Path.home() / '.cache') or 1"}) == 1
+    with pytest.raises(InvocationError, match="No such file or directory"):
+        sageturner.invoke(here.name, {"work": "multiprocessing.Lock()"})
 
 
 def test_a_serverless_container_has_the_memory_of_its_size(

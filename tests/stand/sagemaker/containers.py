@@ -147,7 +147,9 @@ class Containers:
             options |= {
                 "mem_limit": f"{memory_mb}m",
                 "memswap_limit": f"{memory_mb}m",
-                "user": "1000:1000",
+                # As serverless sandboxes: no entry in passwd, no /dev/shm.
+                "user": "59999:59999",
+                "ipc_mode": "none",
                 "read_only": True,
                 "tmpfs": {"/tmp": "size=5g,mode=1777"},
             }
