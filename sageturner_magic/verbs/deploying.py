@@ -32,6 +32,7 @@ from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageE
 from sageturner_magic.packages.needed import NeededPackage
 from sageturner_magic.values import Reporter
 from sageturner_magic.verbs.requested import Silent, request_for
+from sageturner_magic.verbs.verb import after, finish
 
 
 def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
@@ -79,23 +80,14 @@ def plan(
         raise unexpected(error) from error
 
 
-def planned_dockerfile(
-    config: Config | str | Path | None = None,
-    *,
-    endpoint_type: EndpointType = "local",
-    container_mode: ContainerMode = "generate",
-    verify: bool = False,
-    aws: AwsOptions = DEFAULT_AWS,
-) -> str:
+@after(plan)
+def planned_dockerfile(made: Plan) -> str:
     """Return the Dockerfile of what `plan` plans.
 
     Raises:
         UsageError: There is no image.
         SageturnerError: As for `plan`.
     """
-    made = plan(
-        config, endpoint_type=endpoint_type, container_mode=container_mode, verify=verify, aws=aws
-    )
     if not made.dockerfile:
         raise UsageError(
             "There is no Dockerfile",
@@ -162,30 +154,14 @@ def start_deployment(
     )
 
 
-def deploy(
-    config: Config | str | Path | None = None,
-    *,
-    endpoint_type: EndpointType = "local",
-    container_mode: ContainerMode = "generate",
-    detach: bool = False,
-    smoke_test: bool = True,
-    aws: AwsOptions = DEFAULT_AWS,
-) -> Deployment:
+@after(start_deployment)
+def deploy(handle: DeploymentHandle) -> Deployment:
     """Put a model behind an endpoint; returns when it answers. An interrupt cancels it.
 
     Raises:
         SageturnerError: What went wrong.
     """
-    handle = start_deployment(
-        config,
-        endpoint_type=endpoint_type,
-        container_mode=container_mode,
-        detach=detach,
-        smoke_test=smoke_test,
-        aws=aws,
-    )
-    handle.watch(lambda: None)
-    return handle.result()
+    return finish(handle)
 
 
 def form(
@@ -245,15 +221,11 @@ def start_rollback(
     )
 
 
-def rollback(name: str, version: str | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Deployment:
+@after(start_rollback)
+def rollback(handle: DeploymentHandle) -> Deployment:
     """Let an endpoint on SageMaker serve an earlier version again; returns when it does.
-
-    Args:
-        version: 12 hex digits; None for the version before the present one.
 
     Raises:
         SageturnerError: There is no such version; what went wrong.
     """
-    handle = start_rollback(name, version, aws=aws)
-    handle.watch(lambda: None)
-    return handle.result()
+    return finish(handle)

@@ -15,6 +15,13 @@ from sageturner_magic.endpoints import (
     encode,
     listing,
 )
+from sageturner_magic.endpoints.measured import LoadRun, LoadTest
+from sageturner_magic.errors import UsageError
+from sageturner_magic.values import Request
+from sageturner_magic.verbs.verb import after, finish
+
+MOST_CONCURRENT = 1000
+"""Threads that one process can sensibly hold."""
 
 
 def status(name: str, *, aws: AwsOptions = DEFAULT_AWS) -> EndpointDescription:
@@ -42,7 +49,7 @@ def follow_logs(name: str, *, aws: AwsOptions = DEFAULT_AWS) -> Iterator[str]:
     return Endpoint.at(name, aws).follow()
 
 
-def invoke(
+def _request(
     name: str,
     payload: object,
     *,
@@ -50,19 +57,72 @@ def invoke(
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
     aws: AwsOptions = DEFAULT_AWS,
-) -> Prediction:
+) -> tuple[Endpoint, Request]:
+    return Endpoint.at(name, aws), encode(payload, content_type, accept, timeout_s)
+
+
+@after(_request)
+def invoke(asked: tuple[Endpoint, Request]) -> Prediction:
     """Send one request; see `Endpoint.invoke`."""
-    return Endpoint.at(name, aws).send(encode(payload, content_type, accept, timeout_s))
+    endpoint, request = asked
+    return endpoint.send(request)
 
 
-def invoke_stream(
+@after(_request)
+def invoke_stream(asked: tuple[Endpoint, Request]) -> PredictionStream:
+    """Send one request and iterate over the answer as it is made; see `Endpoint.invoke_stream`."""
+    endpoint, request = asked
+    return endpoint.send_stream(request)
+
+
+def start_load_test(
     name: str,
-    payload: object,
+    payload: object = None,
     *,
+    requests: int = 200,
+    concurrency: int = 8,
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
     aws: AwsOptions = DEFAULT_AWS,
-) -> PredictionStream:
-    """Send one request and iterate over the answer as it is made; see `Endpoint.invoke_stream`."""
-    return Endpoint.at(name, aws).send_stream(encode(payload, content_type, accept, timeout_s))
+) -> LoadRun:
+    """Return a load test that `watch` runs.
+
+    Args:
+        name: The endpoint.
+        payload: As for `invoke`; a local endpoint's example_request() where it is left out.
+        requests: How many to send.
+        concurrency: How many at a time, each over a connection of its own.
+        content_type, accept, timeout_s: As for `invoke`.
+
+    Raises:
+        UsageError: A number that makes no sense, or no payload.
+        EndpointError: There is no such endpoint.
+    """
+    for flag, value, most in (
+        ("--requests", requests, None),
+        ("--concurrency", concurrency, MOST_CONCURRENT),
+    ):
+        if value < 1 or (most and value > most):
+            raise UsageError(
+                f"`{flag}` is {value}",
+                do=f"choose from 1 to {most:,}" if most else "choose 1 or more",
+            )
+    endpoint = Endpoint.at(name, aws)
+    payload = endpoint.example_payload() if payload is None else payload
+    return LoadRun(
+        name,
+        endpoint.sender(encode(payload, content_type, accept, timeout_s), concurrency),
+        requests=requests,
+        concurrency=concurrency,
+        price=endpoint.price(),
+    )
+
+
+@after(start_load_test)
+def load_test(run: LoadRun) -> LoadTest:
+    """Send real requests, several at a time, and say how they were answered.
+
+    An interrupt ends it early and keeps what was measured.
+    """
+    return finish(run)

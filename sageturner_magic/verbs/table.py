@@ -25,6 +25,11 @@ def _switch(*flags: str, help: str, **more: Any) -> Argument:
     return _flag(*flags, help=help, **{"default": False, **more})
 
 
+def _number(flag: str, default: float, help: str, **more: Any) -> Argument:
+    more = {"metavar": "N", "type": type(default), "default": default, **more}
+    return _flag(flag, help=f"{help} (default: {default:g})", **more)
+
+
 def _at(place: str, help: str, **more: Any) -> Argument:
     return Argument(more.pop("parameter", place.lower()), help, metavar=place, **more)
 
@@ -78,14 +83,13 @@ _FILE = (
 _REQUEST = (
     *_FILE,
     _flag("--accept", metavar="TYPE", help="media type wanted for the response"),
-    _flag(
+    _number(
         "--timeout",
+        REQUEST_SECONDS,
+        "how long to wait for the response, or for the next piece of a stream; SageMaker gives a"
+        " model 60",
         parameter="timeout_s",
         metavar="SECONDS",
-        type=float,
-        default=REQUEST_SECONDS,
-        help="how long to wait for the response, or for the next piece of a stream"
-        " (default: {default:g}; SageMaker gives a model 60)",
     ),
     *_AWS,
     _JSON,
@@ -226,13 +230,7 @@ _TABLE = (
         "sageturner_magic.endpoints.measured.dashboard:Dashboard",
         (
             _NAME,
-            _flag(
-                "--hours",
-                metavar="N",
-                type=float,
-                default=3.0,
-                help="how far back requests are shown (default: {default:g})",
-            ),
+            _number("--hours", 3.0, "how far back requests are shown"),
             *_AWS,
             _JSON,
         ),
@@ -289,27 +287,15 @@ _TABLE = (
     Verb(
         "load-test",
         "send many requests and measure the responses",
-        "sageturner_magic.endpoints.measured:load_test",
+        f"{_ENDPOINTS}:load_test",
         "sageturner_magic.endpoints.measured.load_result:LoadTest",
         (
-            _flag(
-                "--requests",
-                metavar="N",
-                type=int,
-                default=200,
-                help="how many to send (default: {default})",
-            ),
-            _flag(
-                "--concurrency",
-                metavar="N",
-                type=int,
-                default=8,
-                help="how many at a time (default: {default})",
-            ),
+            _number("--requests", 200, "how many to send"),
+            _number("--concurrency", 8, "how many at a time"),
             *_REQUEST,
             _PAYLOAD,
         ),
-        work="sageturner_magic.endpoints.measured:start_load_test",
+        work=f"{_ENDPOINTS}:start_load_test",
         permissions=("invoke",),
         cell="payload",
     ),

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 from enum import Enum
 from pathlib import Path
 
 from sageturner_magic.config import Config
 from sageturner_magic.constants import EndpointType
 from sageturner_magic.context import current_notebook
-from sageturner_magic.deployment import DeployRequest, Listener, TrialHandle, Tried, try_request
+from sageturner_magic.deployment import Listener, TrialHandle, Tried
 from sageturner_magic.endpoints import encode
 from sageturner_magic.errors import UsageError
-from sageturner_magic.values import Request
 from sageturner_magic.verbs.requested import (
     DEFAULT_CONFIG,
-    Silent,
     find_config,
     named_config,
     request_for,
 )
+from sageturner_magic.verbs.verb import after, finish
 
 
 class _Given(Enum):
@@ -29,28 +27,6 @@ class _Given(Enum):
 
 
 EXAMPLE = _Given.EXAMPLE
-
-
-def try_(
-    payload: object = EXAMPLE,
-    config: Config | str | Path | None = None,
-    *,
-    name: str | None = None,
-    content_type: str | None = None,
-) -> Tried:
-    """Run load() and predict() now, in a clean process with only the code and the artefact.
-
-    Args:
-        payload: The request, as `invoke` takes it; by default what example_request() returns.
-        name: The captured name, where there is no configuration.
-        content_type: Media type of the request; JSON unless the payload is bytes.
-
-    Raises:
-        SageturnerError: What would fail where the model runs, with the cell's line.
-    """
-    asked, sample = _trial_request(payload, config, name, content_type)
-    with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
-        return try_request(asked, sample, Path(workspace), Silent())
 
 
 def start_trial(
@@ -64,24 +40,29 @@ def start_trial(
     """Begin what `try_` does in a thread of its own, which tells how far it is.
 
     Args:
-        payload, config, name, content_type: As for `try_`.
+        payload: The request, as `invoke` takes it; by default what example_request() returns.
+        name: The captured name, where there is no configuration.
+        content_type: Media type of the request; JSON unless the payload is bytes.
         listener: Called with each event, on the trial's thread.
 
     Raises:
         SageturnerError: The configuration or the payload cannot be used.
     """
-    asked, sample = _trial_request(payload, config, name, content_type)
-    return TrialHandle(asked, sample, listener)
-
-
-def _trial_request(
-    payload: object, config: Config | str | Path | None, name: str | None, content_type: str | None
-) -> tuple[DeployRequest, Request | None]:
     sample = None if payload is EXAMPLE else encode(payload, content_type)
     found = _trial_config(config, name)
     compute = found.compute
     kind: EndpointType = "serverless" if compute.serverless and not compute.server else "local"
-    return request_for(found, kind, "generate"), sample
+    return TrialHandle(request_for(found, kind, "generate"), sample, listener)
+
+
+@after(start_trial)
+def try_(trial: TrialHandle) -> Tried:
+    """Run load() and predict() now, in a clean process with only the code and the artefact.
+
+    Raises:
+        SageturnerError: What would fail where the model runs, with the cell's line.
+    """
+    return finish(trial)
 
 
 def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from pkgutil import resolve_name
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar
 
 from sageturner_magic.verbs.arguments import Argument
+
+P = ParamSpec("P")
+First = TypeVar("First")
+Result = TypeVar("Result")
+Outcome = TypeVar("Outcome", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,42 @@ def bound(verb: Verb, values: SimpleNamespace, **more: Any) -> partial[Any]:
     given = {**vars(values), "aws": _aws(values), **more}
     taken = inspect.signature(function).parameters
     return partial(function, **{name: given[name] for name in taken if name in given})
+
+
+def after(first: Callable[P, First]) -> Callable[[Callable[[First], Result]], Callable[P, Result]]:
+    """Make a verb of a function of one value: it takes the arguments of `first`, which makes that.
+
+    So verbs that differ only in what they do with it declare and describe their arguments once.
+    """
+
+    def verb_of(then: Callable[[First], Result]) -> Callable[P, Result]:
+        @wraps(then)
+        def verb(*args: P.args, **kwargs: P.kwargs) -> Result:
+            return then(first(*args, **kwargs))
+
+        signature = inspect.signature(first)
+        returns = inspect.signature(then).return_annotation
+        verb.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            return_annotation=returns
+        )
+        arguments = re.search(r"Args:\n(?: .*\n?)+", inspect.getdoc(first) or "")
+        verb.__doc__ = f"{inspect.getdoc(then)}\n\n{arguments[0] if arguments else ''}".rstrip()
+        return verb
+
+    return verb_of
+
+
+class Work(Protocol[Outcome]):
+    """Work that has begun."""
+
+    def watch(self, redraw: Callable[[], None]) -> None: ...
+    def result(self) -> Outcome: ...
+
+
+def finish(work: Work[Result]) -> Result:
+    """Wait for work that has begun without showing it, and return or raise what comes of it."""
+    work.watch(lambda: None)
+    return work.result()
 
 
 def _aws(values: SimpleNamespace) -> Any:

@@ -12,6 +12,6 @@ if TYPE_CHECKING:
     from .costs import Cost, Total, cost_of, total_of
     from .dashboard import Dashboard, cost_so_far, read_dashboard
     from .load_result import LoadTest
-    from .load_run import LoadRun, load_test, start_load_test
+    from .load_run import LoadRun
 else:
     __getattr__, __dir__ = face(__name__)

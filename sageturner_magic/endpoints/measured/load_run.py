@@ -7,19 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from sageturner_magic.constants import REQUEST_SECONDS
-from sageturner_magic.context import DEFAULT_AWS, AwsOptions
-from sageturner_magic.endpoints.endpoint import Endpoint
 from sageturner_magic.endpoints.kind import Price, Send
 from sageturner_magic.endpoints.measured.load_result import LoadTest, Timed
-from sageturner_magic.endpoints.payload import encode
-from sageturner_magic.errors import InvocationCancelled, UsageError
+from sageturner_magic.errors import InvocationCancelled
 
 REDRAWS = 5
 """How often a second a load test that runs is drawn."""
-
-MOST_CONCURRENT = 1000
-"""Threads that one process can sensibly hold."""
 
 
 class LoadRun:
@@ -128,75 +121,3 @@ def _cost(price: Price, busy: float) -> tuple[float | None, str]:
     if price.hour is None:
         return None, "what the instances cost here is not known"
     return price.busy_second * busy, note
-
-
-def start_load_test(
-    name: str,
-    payload: object = None,
-    *,
-    requests: int = 200,
-    concurrency: int = 8,
-    content_type: str | None = None,
-    accept: str | None = None,
-    timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = DEFAULT_AWS,
-) -> LoadRun:
-    """Return a load test that `watch` runs; see `load_test`."""
-    for flag, value, most in (
-        ("--requests", requests, None),
-        ("--concurrency", concurrency, MOST_CONCURRENT),
-    ):
-        if value < 1 or (most and value > most):
-            raise UsageError(
-                f"`{flag}` is {value}",
-                do=f"choose from 1 to {most:,}" if most else "choose 1 or more",
-            )
-    endpoint = Endpoint.at(name, aws)
-    payload = endpoint.example_payload() if payload is None else payload
-    return LoadRun(
-        name,
-        endpoint.sender(encode(payload, content_type, accept, timeout_s), concurrency),
-        requests=requests,
-        concurrency=concurrency,
-        price=endpoint.price(),
-    )
-
-
-def load_test(
-    name: str,
-    payload: object = None,
-    *,
-    requests: int = 200,
-    concurrency: int = 8,
-    content_type: str | None = None,
-    accept: str | None = None,
-    timeout_s: float = REQUEST_SECONDS,
-    aws: AwsOptions = DEFAULT_AWS,
-) -> LoadTest:
-    """Send real requests, several at a time, and say how they were answered.
-
-    An interrupt ends it early and keeps what was measured.
-
-    Args:
-        name: The endpoint.
-        payload: As for `invoke`; a local endpoint's example_request() where it is left out.
-        requests: How many to send.
-        concurrency: How many at a time, each over a connection of its own.
-        content_type, accept, timeout_s: As for `invoke`.
-
-    Raises:
-        UsageError: A number that makes no sense, or no payload.
-        EndpointError: There is no such endpoint.
-    """
-    run = start_load_test(
-        name,
-        payload,
-        requests=requests,
-        concurrency=concurrency,
-        content_type=content_type,
-        accept=accept,
-        timeout_s=timeout_s,
-        aws=aws,
-    )
-    run.watch(lambda: None)
-    return run.result()

@@ -5,9 +5,10 @@ import threading
 import pytest
 
 from sageturner_magic.endpoints.kind import Price
-from sageturner_magic.endpoints.measured.load_run import LoadRun, start_load_test
+from sageturner_magic.endpoints.measured.load_run import LoadRun
 from sageturner_magic.errors import InvocationCancelled, UsageError
 from sageturner_magic.values import Attempt, Request
+from sageturner_magic.verbs.endpoints import start_load_test
 
 
 class Endpoint:

@@ -49,6 +49,14 @@ def test_every_verb_is_a_public_function(verb):
     assert function is resolve_name(verb.function) and inspect.getdoc(function)
 
 
+@pytest.mark.parametrize("name", ["deploy", "invoke", "load_test", "rollback", "try_"])
+def test_the_help_of_a_function_describes_its_arguments(name):
+    function = getattr(sageturner_magic, name)
+    assert function.__name__ == name
+    assert len(inspect.signature(function).parameters) > 3
+    assert name == "invoke" or "Args:\n" in inspect.getdoc(function)
+
+
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 def test_the_result_is_what_the_work_returns(verb):
     work = typing.get_type_hints(resolve_name(verb.work or verb.function))["return"]
