@@ -18,6 +18,7 @@ _ACKNOWLEDGED = struct.Struct("<I")
 REQUEST = 1
 CANCEL = 2
 ACKNOWLEDGE = 3
+PING = 4
 # Worker -> front. Every request ends in exactly one ANSWER, END, BROKEN or DROPPED.
 READY = 10
 FAILED = 11
@@ -27,6 +28,7 @@ CHUNK = 14
 END = 15
 BROKEN = 16
 DROPPED = 17
+PONG = 18
 # From a template, about the worker that it was asked for under that number.
 FORKED = 20
 ENDED = 21

@@ -10,7 +10,6 @@ when a request is whole, and answers whenever it can.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import httptools
 
 from ..problems import Problem
+from . import clock
 from .application import Application, Head, target_of
 from .exchange import Exchange
 
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         connections: The open connections, this one among them while it is open.
 
     Attributes:
-        deadline: On the clock of time.monotonic; `expire` is to be called once it has passed.
+        deadline: On the front's clock; `expire` is to be called once it has passed.
         draining: Whether every answer from now on closes the connection.
     """
 
@@ -87,7 +87,7 @@ class Connection(asyncio.Protocol):
         # The request that is being answered, and whole ones that came behind it.
         self._exchange: Exchange | None = None
         self._waiting: deque[tuple[Exchange, Callable[[], None]]] = deque()
-        self.deadline = time.monotonic() + IDLE_SECONDS
+        self.deadline = clock.now() + IDLE_SECONDS
         self.draining = False
         self.write_paused = False
 
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
                 message = f"the headers are longer than {HEADER_BYTES} bytes"
                 self._refuse(Problem(431, "HeadersTooLarge", message))
         elif self._state == _BODY:
-            now = time.monotonic()
+            now = clock.now()
             self._whole_by = self._whole_by or now + BODY_SECONDS
             self.deadline = min(now + BODY_GAP_SECONDS, self._whole_by)
 
@@ -140,11 +140,11 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self.write_paused = True
-        self.deadline = time.monotonic() + WRITE_GAP_SECONDS
+        self.deadline = clock.now() + WRITE_GAP_SECONDS
 
     def resume_writing(self) -> None:
         self.write_paused = False
-        self.deadline = _NEVER if self._exchange else time.monotonic() + IDLE_SECONDS
+        self.deadline = _NEVER if self._exchange else clock.now() + IDLE_SECONDS
         if self._exchange is not None and self._exchange.writable is not None:
             self._exchange.writable()
 
@@ -160,7 +160,7 @@ class Connection(asyncio.Protocol):
         self._whole_by = 0.0
         self._refused = False
         if self._exchange is None:
-            self.deadline = time.monotonic() + HEADER_SECONDS
+            self.deadline = clock.now() + HEADER_SECONDS
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -242,14 +242,12 @@ class Connection(asyncio.Protocol):
         if not keep:
             self._waiting.clear()
             if self._refused and self._state == _BODY:
-                self.deadline = time.monotonic() + BODY_GAP_SECONDS
+                self.deadline = clock.now() + BODY_GAP_SECONDS
             else:
                 self._close()
             return
         if not self.write_paused:
-            self.deadline = time.monotonic() + (
-                IDLE_SECONDS if self._state == _IDLE else HEADER_SECONDS
-            )
+            self.deadline = clock.now() + (IDLE_SECONDS if self._state == _IDLE else HEADER_SECONDS)
         if self._waiting:
             self._exchange, action = self._waiting.popleft()
             self.deadline = _NEVER
@@ -363,7 +361,7 @@ class Connection(asyncio.Protocol):
         # Closing with unread bytes would reset the connection and lose the answer.
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write_eof()
-        self.deadline = time.monotonic() + LINGER_SECONDS
+        self.deadline = clock.now() + LINGER_SECONDS
 
     def _close(self) -> None:
         self._state = _CLOSED

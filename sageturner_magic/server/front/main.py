@@ -9,19 +9,18 @@ import resource
 import signal
 import socket
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import settings
 from ..logs import Log
+from . import clock
 from .buffers import Buffers, limit
 from .control import Control
 from .http import Connection
 from .metrics import EMF_SECONDS, SAMPLES, Metrics
-from .pool import Pool
 from .routes import Routes, State
-from .workers import Failure
+from .workers import Failure, Pool
 
 if TYPE_CHECKING:
     from .tracing import Tracer
@@ -219,9 +218,14 @@ class Front:
         return connection
 
     async def _tick(self) -> None:
+        frozen = 0.0
         while True:
             await asyncio.sleep(TICK_SECONDS)
-            now = time.monotonic()
+            now = clock.now()
+            if frozen != clock.CLOCK.frozen:
+                # What arrived during a freeze is read first, so that no connection closes on it.
+                frozen = clock.CLOCK.frozen
+                continue
             for connection in [each for each in self._connections if each.deadline < now]:
                 connection.expire()
             self._pool.check()
@@ -279,7 +283,7 @@ class Front:
         was_ready = self._state == "ready"
         self._state = "draining"
         self._log.info("ending: no new requests, those in flight are finished")
-        began = time.monotonic()
+        began = clock.now()
         inherited = self._config.listen_fd is not None
         if inherited:
             # Another server may own the socket from now on, and gets what comes.
@@ -300,7 +304,7 @@ class Front:
         present = list(self._connections)
         for connection in present:
             connection.draining = True
-        while (passed := time.monotonic() - began) < DRAIN_SECONDS:
+        while (passed := clock.now() - began) < DRAIN_SECONDS:
             if passed >= LATE_SECONDS:
                 self._routes.refuse_from_now()
                 for connection in present:

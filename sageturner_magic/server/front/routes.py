@@ -16,7 +16,7 @@ from .application import Head
 from .buffers import Buffers
 from .exchange import Exchange
 from .metrics import Metrics
-from .pool import Pool
+from .workers import Pool
 
 if TYPE_CHECKING:
     from .tracing import Tracer

@@ -6,12 +6,14 @@ import asyncio
 import collections
 import functools
 import inspect
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .. import frames
 from ..shared_page import Page
+from . import prefork
 from .context import Context
 from .formats import ChunkEncoder
 from .handler import Work
@@ -53,6 +55,7 @@ class AsyncWorker(asyncio.Protocol):
         self._taken = 0
         self._transport: asyncio.WriteTransport | None = None
         self.closed = asyncio.Event()
+        self._pid = os.getpid()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
@@ -75,11 +78,14 @@ class AsyncWorker(asyncio.Protocol):
                 self._tasks[number].cancel()
             elif kind == frames.ACKNOWLEDGE and number in self._streams:
                 self._streams[number].taken(frames.unpack_acknowledge(payload))
+            elif kind == frames.PING:
+                self._send(frames.pack(frames.PONG, number))
 
     def _forget(self, number: int, task: asyncio.Task[None]) -> None:
         self._tasks.pop(number, None)
 
     def _send(self, data: bytes) -> None:
+        prefork.end_child(self._pid)
         assert self._transport is not None
         self._transport.write(data)
 
@@ -99,6 +105,7 @@ class AsyncWorker(asyncio.Protocol):
         except asyncio.CancelledError:
             self._send(frames.pack(frames.DROPPED, number))
         except BaseException as error:
+            prefork.end_child(self._pid)
             self._send(self._work.refusal(number, self._work.problem(error, context)))
         if self._work.lost and self._transport is not None:
             self._transport.close()  # What was sent is written before.
@@ -123,6 +130,7 @@ class AsyncWorker(asyncio.Protocol):
         except asyncio.CancelledError:
             raise
         except BaseException as error:
+            prefork.end_child(self._pid)
             if encoder is None:
                 raise
             problem = self._work.problem(error, context)
@@ -161,6 +169,14 @@ async def _warm_up(work: Work) -> None:
                 collections.deque(value, maxlen=0)
 
 
+def _end_loop(loop: asyncio.AbstractEventLoop) -> None:
+    # In a child: it goes on from the fork to where it would wait, and then ends. What the loop was
+    # about to call belongs to the parent (uvloop does not show it).
+    for handle in getattr(loop, "_ready", ()):
+        handle.cancel()
+    loop.call_soon(os._exit, 0)
+
+
 async def serve(
     work: Work, channel: socket.socket, page: Page, announce: Callable[[], None]
 ) -> None:
@@ -172,5 +188,6 @@ async def serve(
     worker = AsyncWorker(work, page)
     channel.setblocking(False)
     loop = asyncio.get_running_loop()
+    prefork.keep_children_out(channel, functools.partial(_end_loop, loop))
     await loop.create_unix_connection(lambda: worker, sock=channel)
     await worker.closed.wait()

@@ -51,13 +51,17 @@ def main(arguments: Sequence[str]) -> int:
         failure = {"type": "GpuMisfit", "message": misfit, "traceback": []}
         _tell_failure(channel, failure)
         return 1
+    prefork.keep_children_out(channel)
+    worker = os.getpid()
     started = time.monotonic()
     stage = "importing sageturner.py"
     try:
         code = import_program(config.program_dir)
         stage = "load"
         model = code.load(config.model_dir)
+        prefork.end_child(worker)
     except BaseException as error:
+        prefork.end_child(worker)
         failure = _failure(error, stage, config.program_dir)
         log.error(f"{failure['message']}", traceback=failure["traceback"])
         _tell_failure(channel, failure)
@@ -68,6 +72,7 @@ def main(arguments: Sequence[str]) -> int:
     rule = BatchRule(batch.max_size, batch.max_wait_ms / 1000)
     if code.kind != "async":
         sequential.warm_up(work)
+    prefork.end_child(worker)
     ready = {"load_seconds": round(loaded, 6), "kind": code.kind, "forks": False, "why_not": ""}
 
     def announce() -> None:
@@ -91,6 +96,7 @@ def main(arguments: Sequence[str]) -> int:
             page = Page(descriptors[1])
             os.close(descriptors[1])
             end_with_the_front(descriptors[2])
+            prefork.keep_children_out(channel)
             log = work.log = Log(config.log, worker=os.getpid())
             ready["forks"] = False
     if code.kind == "async":
@@ -99,7 +105,11 @@ def main(arguments: Sequence[str]) -> int:
 
         from . import concurrent
 
-        asyncio.run(concurrent.serve(work, channel, page, announce))
+        try:
+            asyncio.run(concurrent.serve(work, channel, page, announce))
+        except OSError as error:
+            log.error(f"the worker ends: its event loop was closed by the model's code ({error})")
+            os._exit(1)
     else:
         announce()
         sequential.PlainWorker(work, channel, page, rule).serve()

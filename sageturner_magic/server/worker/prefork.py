@@ -1,4 +1,4 @@
-"""Load the model once, and fork the workers that serve it."""
+"""Fork the workers off one that has loaded the model; keep forks of user code from serving."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from types import FrameType
 
 from .. import frames
@@ -26,12 +27,49 @@ def why_not() -> str:
     return ""
 
 
+def keep_children_out(channel: socket.socket, then: Callable[[], None] | None = None) -> None:
+    """Give no process that is forked off this one the use of `channel`; call `then` in each.
+
+    Two processes that read one socket would take each other's requests. A child gets nothing in
+    the socket's place, under the same descriptor: closing it would tell an event loop's epoll,
+    which the two share, to forget the parent's.
+    """
+    number = channel.fileno()
+    socket_itself = os.fstat(number)
+
+    def in_child() -> None:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(number), socket_itself):
+                null = os.open(os.devnull, os.O_RDWR)
+                os.dup2(null, number, inheritable=False)
+                os.close(null)
+        if then is not None:
+            then()
+
+    os.register_at_fork(after_in_child=in_child)
+
+
+def end_child(worker: int) -> None:
+    """End this process if it is not `worker`, but a fork of it that came out of user code.
+
+    An exception that is being handled is written to stderr, as at the end of any process.
+    """
+    if os.getpid() == worker:
+        return
+    error = sys.exc_info()[1]
+    if error is not None:
+        sys.excepthook(type(error), error, error.__traceback__)
+    sys.stderr.flush()
+    os._exit(0 if error is None else 1)
+
+
 class Template:
     """Forks workers at the front's command, and tells it how they end.
 
     Args:
         channel: This process's end of the socket pair. A command is a number of four bytes with
-            three descriptors: the worker's own socket, page and lifeline.
+            three descriptors: the worker's own socket, page and lifeline. Number 0, without any,
+            asks whether this process responds.
     """
 
     def __init__(self, channel: socket.socket) -> None:
@@ -48,6 +86,9 @@ class Template:
             data, descriptors, _, _ = socket.recv_fds(self._channel, 4, 3)
             if not data:
                 return None
+            if not any(data):
+                self._channel.sendall(frames.pack(frames.PONG, 0))
+                continue
             if self._fork(int.from_bytes(data, "little")):
                 self._channel.close()
                 channel, page, lifeline = descriptors

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import collections
+import errno
+import os
 import select
 import signal
 import socket
 import time
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from .. import frames
 from ..shared_page import Page
-from . import cuda
+from . import cuda, prefork
 from .batching import BatchRule
 from .context import Context
 from .formats import ChunkEncoder
@@ -23,6 +25,9 @@ RECEIVE = 1 << 18
 
 INTERRUPT = signal.SIGURG
 """What the front sends to interrupt a request; processes that do not know it ignore it."""
+
+
+_FRONT_GONE = (errno.EPIPE, errno.ECONNRESET)
 
 
 class Abandoned(BaseException):
@@ -54,6 +59,7 @@ class PlainWorker:
         self._streaming = 0
         self._unwanted = False
         self._ahead = 0
+        self._pid = os.getpid()
 
     def serve(self) -> None:
         """Answer requests until the front closes the channel, or the process cannot go on."""
@@ -79,6 +85,8 @@ class PlainWorker:
             data = self._channel.recv(RECEIVE, 0 if wait else socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
+        except OSError as error:
+            self._disconnected(error)
         if not data:
             self._open = False
             return
@@ -93,6 +101,8 @@ class PlainWorker:
                     self._unwanted = True
             elif kind == frames.ACKNOWLEDGE and number == self._streaming:
                 self._ahead -= frames.unpack_acknowledge(payload)
+            elif kind == frames.PING:
+                self._send(frames.pack(frames.PONG, number))
         if (arrived := len(self._waiting) - before) > 0:
             self._rule.arrived(arrived, time.monotonic())
 
@@ -112,7 +122,16 @@ class PlainWorker:
         return taken
 
     def _send(self, data: bytes) -> None:
-        self._channel.sendall(data)
+        try:
+            self._channel.sendall(data)
+        except OSError as error:
+            self._disconnected(error)
+
+    def _disconnected(self, error: OSError) -> NoReturn:
+        if error.errno not in _FRONT_GONE:
+            text = f"the worker ends: its connection was closed by the model's code ({error})"
+            self._work.log.error(text)
+        os._exit(1)
 
     def _serve_one(self) -> None:
         for number, payload in self._take(1):
@@ -137,6 +156,7 @@ class PlainWorker:
             return self._work.program.predict(self._work.model, request, context)
         finally:
             self._interruptible = 0
+            prefork.end_child(self._pid)
 
     def _next(self, number: int, chunks: Iterator[Any]) -> Any:
         self._interruptible = number
@@ -144,6 +164,7 @@ class PlainWorker:
             return next(chunks, _LAST)
         finally:
             self._interruptible = 0
+            prefork.end_child(self._pid)
 
     def _stream(self, number: int, chunks: Iterator[Any], context: Context) -> None:
         self._streaming, self._unwanted, self._ahead = number, False, 0
@@ -223,12 +244,14 @@ class PlainWorker:
                     f"predict_batch returned {len(values)} answers for {len(jobs)} requests"
                 )
         except BaseException as error:
+            prefork.end_child(self._pid)
             if len(jobs) == 1 or isinstance(error, BatchError) or cuda.broken():
                 for number, _, context in jobs:
                     problem = self._work.problem(error, context)
                     self._send(self._work.refusal(number, problem))
                 return
         else:
+            prefork.end_child(self._pid)
             self._answer_batch(jobs, values, time.monotonic() - began)
             return
         # Not while the exception is held, whose frames hold what the whole batch took of a GPU.

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from sageturner_magic.server.front.health import CALM_SECONDS, LONGEST_PAUSE, STRIKES, Health
+from sageturner_magic.server.front.workers.health import (
+    CALM_SECONDS,
+    LONGEST_PAUSE,
+    STRIKES,
+    Health,
+)
 
 
 def test_the_third_end_in_a_row_is_bad_and_waits_longer_each_time() -> None:

@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any
 
-from sageturner_magic.server.front.workers import Forked, describe_status
+from sageturner_magic.server.front.workers.process import Forked, describe_status
 
 
 def test_a_forked_worker_has_ended_only_when_its_template_says_how_or_can_say_no_more() -> None:

@@ -15,69 +15,26 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from .. import frames, shared_page
+from ... import frames, shared_page
+from ...settings import Serving
+from .. import clock
 from .job import Job
+from .process import Ends, Failure, Forked, Process, describe_status, environment_of
+from .pulse import Pulse
 
 SPREAD_SECONDS = 0.002
 """With several workers, how much work one may have at hand while another may become idle."""
 
-INTERRUPT = signal.SIGURG
+SILENT_SECONDS = (5.0, 10.0)
+"""How long a worker that runs no request may be silent: `serving.timeout_s` between these."""
 
-UNKNOWN_STATUS = 256
-"""In the place of an exit status (0 to 255) that nobody can tell."""
+INTERRUPT = signal.SIGURG
 
 _CONTEXT = contextvars.Context()
 
-
-@dataclass(frozen=True)
-class Failure:
-    """Why load failed: the class of the exception, what happened, the user's frames."""
-
-    kind: str
-    message: str
-    traceback: tuple[str, ...] = ()
-
-
-class Process(Protocol):
-    """What is needed of a process: subprocess.Popen has it."""
-
-    pid: int
-
-    def poll(self) -> int | None:
-        """The exit status, negative for a signal; None while the process runs."""
-
-
-class Forked:
-    """A process that a template forked, which is the one to learn how it ends."""
-
-    def __init__(self, template: Worker) -> None:
-        self._template = template
-        self.pid = 0
-        self.status: int | None = None
-
-    def poll(self) -> int | None:
-        """The exit status as the template told it, or as can be seen without a template.
-
-        UNKNOWN_STATUS for one that has ended after its template.
-        """
-        if self.status is None and self.pid:
-            try:
-                # An orphan of the template is this process's own child where it is process 1.
-                pid, status = os.waitpid(self.pid, os.WNOHANG)
-                if pid:
-                    self.status = os.waitstatus_to_exitcode(status)
-            except ChildProcessError:
-                # A living template tells it, a moment after it has reaped the process.
-                if self._template.silent:
-                    try:
-                        os.kill(self.pid, 0)
-                    except ProcessLookupError:
-                        self.status = UNKNOWN_STATUS
-        return self.status
+_MAIN = os.path.join(os.path.dirname(frames.__file__), "__main__.py")  # noqa: PTH118, PTH120
 
 
 class Owner(Protocol):
@@ -93,30 +50,6 @@ class Owner(Protocol):
         """The worker has closed its socket."""
 
 
-@dataclass(frozen=True)
-class _Ends:
-    # What a worker and the front share. The worker gets `theirs`, `descriptor` and `end`.
-    mine: socket.socket
-    theirs: socket.socket
-    descriptor: int
-    end: int
-    lifeline: int
-
-    @classmethod
-    def make(cls) -> _Ends:
-        mine, theirs = socket.socketpair()
-        end, lifeline = os.pipe()
-        return cls(mine, theirs, shared_page.create(), end, lifeline)
-
-    def of_worker(self) -> tuple[int, int, int]:
-        return self.theirs.fileno(), self.descriptor, self.end
-
-    def close_workers(self) -> None:
-        self.theirs.close()
-        os.close(self.descriptor)
-        os.close(self.end)
-
-
 class Worker(asyncio.Protocol):
     """One worker process and the front's end of its socket pair.
 
@@ -127,10 +60,12 @@ class Worker(asyncio.Protocol):
         jobs: What it was sent and has not answered.
         sent: How many jobs it was ever sent.
         page: The page of memory that it writes.
+        killed: Why the front killed it; empty where it did not.
     """
 
-    def __init__(self, owner: Owner, process: Process, ends: _Ends) -> None:
+    def __init__(self, owner: Owner, process: Process, ends: Ends, timeout: float) -> None:
         self._owner = owner
+        self._timeout = timeout
         self.process = process
         self.page = shared_page.Page(ends.descriptor)
         self._channel = ends.mine
@@ -150,6 +85,11 @@ class Worker(asyncio.Protocol):
         self._since = 0.0
         self._taken_before = -1
         self._stuck = False
+        self.killed = ""
+        least, most = SILENT_SECONDS
+        self._pulse = Pulse(min(max(timeout, least), most))
+        # Jobs that were taken back from it, until it says what it did with them.
+        self._withdrawn: dict[int, int] = {}
         self._reader = frames.FrameReader()
         self._transport: asyncio.Transport | None = None
         self._outgoing: list[bytes] = []
@@ -157,42 +97,42 @@ class Worker(asyncio.Protocol):
         self._forks = 0
 
     @classmethod
-    def spawn(cls, owner: Owner, workers: int, may_fork: bool) -> Worker:
+    def spawn(cls, owner: Owner, serving: Serving, may_fork: bool) -> Worker:
         """Start a worker that imports and loads everything itself.
 
         Args:
             owner: Hears of it.
-            workers: How many there are to be, which share the processors.
+            serving: How many workers there are to be, and the timeout of a request.
             may_fork: Whether it should become a template if nothing forbids it.
         """
-        ends = _Ends.make()
+        ends = Ends.make()
         try:
             process = subprocess.Popen(
                 [
                     sys.executable,
-                    os.path.join(os.path.dirname(os.path.dirname(__file__)), "__main__.py"),  # noqa: PTH118, PTH120
+                    _MAIN,
                     "worker",
                     *map(str, ends.of_worker()),
                     *(["may-fork"] if may_fork else []),
                 ],
                 pass_fds=ends.of_worker(),
-                env=_environment(workers),
+                env=environment_of(serving.workers),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            return cls(owner, process, ends)
+            return cls(owner, process, ends, serving.timeout_s)
         finally:
             ends.close_workers()
 
     def fork(self) -> Worker:
         """A worker that this template forks. Raises OSError if the template has ended."""
-        ends = _Ends.make()
+        ends = Ends.make()
         try:
             self._forks += 1
             number = self._forks
             socket.send_fds(self._channel, [number.to_bytes(4, "little")], list(ends.of_worker()))
             process = self._children[number] = Forked(self)
-            return type(self)(self._owner, process, ends)
+            return type(self)(self._owner, process, ends, self._timeout)
         finally:
             ends.close_workers()
 
@@ -215,18 +155,22 @@ class Worker(asyncio.Protocol):
             if kind == frames.READY:
                 said = json.loads(payload)
                 self.ready = True
-                self.ready_since = time.monotonic()
+                self.ready_since = clock.now()
                 self.kind = said["kind"]
                 self.template = said["forks"]
                 self._owner.worker_ready(self, said)
             elif kind == frames.FAILED:
                 said = json.loads(payload)
                 self.failure = Failure(said["type"], said["message"], tuple(said["traceback"]))
+            elif kind == frames.PONG:
+                self._pulse.heard()
             elif kind == frames.FORKED:
                 self._children[number].pid = int(payload)
             elif kind == frames.ENDED:
                 self._children.pop(number).status = int(payload)
             else:
+                if self._withdrawn and kind not in (frames.STREAM, frames.CHUNK):
+                    self._withdrawn.pop(number, None)
                 self._owner.from_worker(self, kind, number, payload)
 
     # What the pool calls.
@@ -240,7 +184,7 @@ class Worker(asyncio.Protocol):
 
     def room(self, depth: int, alone: bool) -> int:
         """How many more jobs this worker should be sent now."""
-        if not self.ready or self.gone or self.template or self._stuck:
+        if not self.ready or self.ending or self.template or self._stuck:
             return 0
         if not alone and self.kind == "plain":
             depth = min(depth, max(1, int(SPREAD_SECONDS / self._pace)))
@@ -249,7 +193,7 @@ class Worker(asyncio.Protocol):
     def give(self, job: Job) -> None:
         """Send the worker a job."""
         if not self.jobs:
-            self._since = time.monotonic()
+            self._since = clock.now()
         self.sent += 1
         job.position = self.sent
         self.jobs[job.number] = job
@@ -259,18 +203,32 @@ class Worker(asyncio.Protocol):
         """A job was answered: forget it, and learn how long one takes."""
         del self.jobs[job.number]
         self._stuck = False
-        now = time.monotonic()
+        now = clock.now()
         self._pace += 0.2 * (now - self._since - self._pace)
         self._since = now
 
-    def stalled(self) -> bool:
+    def lost(self, now: float) -> bool:
+        """Whether the worker has been silent for too long with no request running.
+
+        To be called several times a second; it asks the worker, too.
+        """
+        if not self.ready or self.ending:
+            return False
+        if self._pulse.due(now):
+            self._ask()
+        if self._busy():
+            self._pulse.excuse(now)
+        return self._pulse.lost(now)
+
+    def stalled(self, now: float) -> bool:
         """Whether the worker has taken no job since the last call, though it has some.
 
         If so, it is given no others before it answers.
         """
         taken, before = self.page.taken, self._taken_before
         self._taken_before = taken
-        self._stuck = taken == before and bool(self.jobs) and self.kind == "plain"
+        still = taken == before and bool(self.jobs) and self.kind == "plain"
+        self._stuck = still or self._pulse.late(now)
         return self._stuck
 
     def take_back(self) -> list[Job]:
@@ -279,6 +237,7 @@ class Worker(asyncio.Protocol):
         back = [job for job in self.jobs.values() if job.position > taken]
         for job in back:
             del self.jobs[job.number]
+            self._withdrawn[job.number] = job.position
             job.position = 0
             self.send(frames.pack(frames.CANCEL, job.number))
         return back
@@ -296,8 +255,9 @@ class Worker(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def kill(self) -> None:
-        """End the worker and everything that it started, now."""
+    def kill(self, why: str = "") -> None:
+        """End the worker and everything that it started, now; `why` is told as its end."""
+        self.killed = self.killed or why
         if not self.process.pid:
             self._cut_lifeline()  # It has not told its number yet; this ends it as well.
             return
@@ -307,6 +267,16 @@ class Worker(asyncio.Protocol):
             # Not the leader of its group yet, or gone.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGKILL)
+
+    def end(self) -> str:
+        """How the worker ended, or that it has not."""
+        return self.killed or describe_status(self.process.poll())
+
+    def busy_with(self) -> str:
+        """What the worker does, for a message about its end."""
+        if not self.ready:
+            return "while it loaded the model"
+        return "while it ran predict" if self._busy() else "between two requests"
 
     def bury(self) -> None:
         """Give back what is held for a worker that has ended."""
@@ -319,6 +289,20 @@ class Worker(asyncio.Protocol):
         self._cut_lifeline()
         self.page.close()
 
+    def _busy(self) -> bool:
+        # Whether it has begun something that it has not answered.
+        taken = self.page.taken
+        return any(job.position <= taken for job in self.jobs.values()) or any(
+            position <= taken for position in self._withdrawn.values()
+        )
+
+    def _ask(self) -> None:
+        if self.template:
+            with contextlib.suppress(OSError):  # It has ended, or reads nothing.
+                self._channel.send(bytes(4))
+        else:
+            self.send(frames.pack(frames.PING, 0))
+
     def _cut_lifeline(self) -> None:
         if self._lifeline >= 0:
             os.close(self._lifeline)
@@ -330,49 +314,3 @@ class Worker(asyncio.Protocol):
         # uvloop's transport refuses to write once the worker has closed its end.
         if transport is not None and not self.gone and not transport.is_closing():
             transport.write(data)
-
-
-def describe_status(status: int | None) -> str:
-    """How a process ended, in words: `exit status 3`, `killed by SIGSEGV (...)`."""
-    if status is None:
-        return "it closed its connection"
-    if status == UNKNOWN_STATUS:
-        return "nobody could tell how"
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    hints = {
-        "SIGKILL": " (out of memory?)",
-        "SIGSEGV": " (a crash in compiled code)",
-        "SIGABRT": " (an abort in compiled code)",
-        "SIGILL": " (compiled for another processor?)",
-    }
-    return f"killed by {name}{hints.get(name, '')}"
-
-
-def _environment(workers: int) -> dict[str, str]:
-    hidden = ("SAGETURNER_TOKEN", "SAGETURNER_LISTEN_FD", "SAGETURNER_LIFELINE_FD",
-              "SAGETURNER_CONTROL", "SAGETURNER_ACCEPT")  # fmt: skip
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    # Threads of a library meet after each operation. One that spins until the others have come
-    # keeps from the processor the thread that it waits for, wherever the front or anything else
-    # needs one too: a model may be ten times slower so (docs/server.md).
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    threads = max(1, processors() // workers)
-    # OpenBLAS always spins; on most instances two processors are one core.
-    environment.setdefault("OPENBLAS_NUM_THREADS", str(max(1, threads // 2)))
-    if workers > 1:
-        # Libraries take a thread a processor each; several workers would be in each other's way.
-        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-            environment.setdefault(name, str(threads))
-    return environment
-
-
-def processors() -> int:
-    """The processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

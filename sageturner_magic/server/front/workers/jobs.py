@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from .. import frames
-from ..problems import Problem
-from .buffers import Buffers
-from .exchange import Exchange
+from ... import frames
+from ...problems import Problem
+from .. import clock
+from ..buffers import Buffers
+from ..exchange import Exchange
+from ..metrics import Metrics
 from .job import Job
-from .metrics import Metrics
 
 if TYPE_CHECKING:
-    from .tracing import Tracer
+    from ..tracing import Tracer
 
 
 class Jobs:
@@ -54,7 +54,7 @@ class Jobs:
         return job
 
     def overdue(self, now: float) -> list[Job]:
-        """Those whose answer would be too late at `now`, on the clock of time.monotonic."""
+        """Those whose answer would be too late at `now`, on the front's clock."""
         return [job for job in self._all.values() if job.deadline < now]
 
     def put_back(self, job: Job) -> None:
@@ -76,7 +76,7 @@ class Jobs:
 
     def answered(self, job: Job, status: int) -> None:
         """Count an answer."""
-        self._metrics.answered(status, time.monotonic() - job.arrived)
+        self._metrics.answered(status, clock.now() - job.arrived)
         if self._tracer is not None and job.span is not None:
             self._tracer.end(job.span, status)
 

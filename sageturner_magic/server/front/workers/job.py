@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from .. import frames
-from .exchange import Exchange
+from ... import frames
+from .. import clock
+from ..exchange import Exchange
 
 if TYPE_CHECKING:
-    from .tracing import Span
+    from ..tracing import Span
 
 
 class Job:
@@ -20,8 +20,8 @@ class Job:
         name: The request's id in the log.
         frame: The whole REQUEST frame, kept for another worker.
         exchange: Where the answer goes; None once nobody wants it.
-        arrived: time.monotonic() when the request was whole.
-        deadline: time.monotonic() at which its answer is too late.
+        arrived: clock.now() when the request was whole.
+        deadline: clock.now() at which its answer is too late.
         position: Its place among all jobs that its worker was sent, from 1; 0 while it waits.
         span: Its trace, where traces are wanted.
         streaming: Whether the answer has begun, in chunks.
@@ -41,7 +41,7 @@ class Job:
         self.name = name
         self.frame = frame
         self.exchange: Exchange | None = exchange
-        self.arrived = time.monotonic()
+        self.arrived = clock.now()
         self.deadline = self.arrived + timeout
         self.position = 0
         self.streaming = False

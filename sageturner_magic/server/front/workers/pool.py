@@ -10,29 +10,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from .. import frames
-from ..logs import Log
-from ..problems import Problem
-from ..settings import Settings
-from ..shared_page import BATCH_BOUNDS
-from .buffers import Buffers
-from .exchange import Exchange
+from ... import frames
+from ...logs import Log
+from ...problems import Problem
+from ...settings import Settings
+from ...shared_page import BATCH_BOUNDS
+from .. import clock
+from ..buffers import Buffers
+from ..exchange import Exchange
+from ..metrics import Gauges, Histogram, Metrics
+from . import dispatch
 from .health import Health
 from .job import Job
 from .jobs import Jobs
-from .metrics import Gauges, Histogram, Metrics
-from .workers import Failure, Worker, describe_status
+from .process import Failure
+from .worker import Worker
 
 if TYPE_CHECKING:
-    from .tracing import Span, Tracer
-
-DEPTH = 64
-"""Requests that a worker has at most before it has answered them: enough that it finds several
-at each look at its socket, and no more than what can go back to the queue when it ends."""
+    from ..tracing import Span, Tracer
 
 CANCEL_SECONDS = 1.0
 """What an async predict gets to end after it was cancelled for taking too long."""
@@ -75,6 +73,7 @@ class Pool:
         self._log = log
         self._timeout = serving.timeout_s
         self._size = serving.workers
+        self._serving = serving
         self._limit = serving.queue
         self._on_ready = on_ready
         self._on_failed = on_failed
@@ -82,7 +81,7 @@ class Pool:
         self._batches = Histogram(BATCH_BOUNDS)
         self._jobs = Jobs(serving.timeout_s, metrics, buffers, tracer)
         self._health = Health()
-        self._depth = max(DEPTH, 2 * serving.batch.max_size)
+        self._depth = max(dispatch.DEPTH, 2 * serving.batch.max_size)
         self._was_ready = False
         self._closing = False
         self._connecting: set[asyncio.Task[None]] = set()
@@ -90,7 +89,7 @@ class Pool:
         self.example: Any = None
         self._template: Worker | None = None
         # The first tells whether the others can be forked off it.
-        self.workers = [Worker.spawn(self, self._size, may_fork=self._size > 1)]
+        self.workers = [Worker.spawn(self, serving, may_fork=self._size > 1)]
 
     async def connect(self) -> None:
         """Begin to listen to the workers, which were started already."""
@@ -104,8 +103,12 @@ class Pool:
 
     @property
     def healthy(self) -> bool:
-        """Whether the model was loaded and restarts of workers, if any were needed, helped."""
-        return self._was_ready and self._health.good
+        """Whether a worker can answer, and restarts of workers, if any were needed, helped."""
+        return self._health.good and self._served
+
+    @property
+    def _served(self) -> bool:
+        return self._was_ready and any(each.ready and not each.ending for each in self.workers)
 
     @property
     def outstanding(self) -> int:
@@ -148,7 +151,7 @@ class Pool:
         if len(self._jobs) >= self._limit:
             message = f"{self._limit} requests wait or run already (serving.queue)"
             raise Problem(429, "Overloaded", message)
-        if not self.healthy and self._was_ready and not any(w.ready for w in self.workers):
+        if not self._health.good and not self._served:
             raise Problem(503, "Unhealthy", "the workers keep ending; see the log")
         job = self._jobs.add(name, head, body, exchange)
         job.span = span
@@ -157,14 +160,17 @@ class Pool:
 
     def check(self) -> None:
         """Answer what has taken too long; to be called several times a second."""
-        now = time.monotonic()
+        now = clock.now()
         for job in self._jobs.overdue(now):
             self._too_late(job, now)
         for worker in list(self.workers):
             # Its socket tells sooner, but not where a child of its own holds the other end too.
             if worker.process.poll() is not None:
                 asyncio.get_running_loop().call_later(TELL_SECONDS, self.worker_gone, worker)
-        stalled = [worker for worker in self.workers if worker.stalled()]
+        for worker in self._everyone():
+            if worker.lost(now):
+                self._end_lost(worker)
+        stalled = [worker for worker in self.workers if worker.stalled(now)]
         if stalled and not self._jobs.waiting:
             self._share(stalled)
         if len(self.workers) == self._size and all(worker.ready for worker in self.workers):
@@ -173,12 +179,12 @@ class Pool:
     async def close(self, seconds: float) -> None:
         """End the workers: let them end for `seconds`, then kill them."""
         self._closing = True
-        deadline = time.monotonic() + seconds
+        deadline = clock.now() + seconds
         # The template last: it tells how those that it forked end.
         for some in (self.workers, [self._template] if self._template else []):
             for worker in some:
                 worker.stop()
-            while any(w.process.poll() is None for w in some) and time.monotonic() < deadline:
+            while any(w.process.poll() is None for w in some) and clock.now() < deadline:
                 await asyncio.sleep(0.01)
         self.kill()
 
@@ -223,13 +229,13 @@ class Pool:
             self._health.answered()
         elif kind == frames.STREAM:
             job.streaming = True
-            job.deadline = time.monotonic() + self._timeout
+            job.deadline = clock.now() + self._timeout
             if exchange is not None:
                 head, _ = frames.unpack_answer(payload)
                 exchange.writable = lambda: self._acknowledge(worker, job)
                 exchange.start(head.status, head.content_type, head.headers)
         elif kind == frames.CHUNK:
-            job.deadline = time.monotonic() + self._timeout
+            job.deadline = clock.now() + self._timeout
             job.unacknowledged += len(payload)
             if exchange is not None:
                 exchange.chunk(payload)
@@ -249,9 +255,13 @@ class Pool:
         if worker.ending or self._closing:
             return
         worker.ending = True
-        self._when_ended(worker, time.monotonic() + END_SECONDS)
+        self._when_ended(worker, clock.now() + END_SECONDS)
 
     # Its own.
+
+    def _end_lost(self, worker: Worker) -> None:
+        worker.kill("it ran no request and did not respond; the server killed it")
+        self.worker_gone(worker)
 
     def _everyone(self) -> list[Worker]:
         return [*self.workers, *([self._template] if self._template else [])]
@@ -259,26 +269,24 @@ class Pool:
     def _when_ended(self, worker: Worker, deadline: float) -> None:
         # The status of a process comes a moment after the end of its socket.
         status = worker.process.poll()
-        if status is None and time.monotonic() < deadline:
+        if status is None and clock.now() < deadline:
             asyncio.get_running_loop().call_later(0.005, self._when_ended, worker, deadline)
             return
-        taken = worker.page.taken
+        taken, doing, how = worker.page.taken, worker.busy_with(), worker.end()
         self._batches.add_counts(*worker.page.batches())
         worker.bury()
         if worker is self._template:
             self._template = None
             if not self._closing:
-                self._log.warning(
-                    f"the process that forks workers ended: {describe_status(status)}"
-                )
+                self._log.warning(f"the process that forks workers ended: {how}")
             return
         self.workers.remove(worker)
         if self._closing:
             return
         if self._was_ready:
-            self._replace(worker, describe_status(status), taken)
+            self._replace(worker, f"{doing}: {how}", taken)
         else:
-            self._load_failed(worker, describe_status(status))
+            self._load_failed(worker, how)
 
     def _load_failed(self, worker: Worker, how: str) -> None:
         failure = worker.failure or Failure(
@@ -287,11 +295,10 @@ class Pool:
         self.kill()
         self._on_failed(failure)
 
-    def _replace(self, worker: Worker, how: str, taken: int) -> None:
+    def _replace(self, worker: Worker, end: str, taken: int) -> None:
         pause = self._health.ended()
-        doing = "while it ran predict" if worker.ready else "while it loaded the model"
-        self._log.error(f"worker {worker.process.pid} ended {doing}: {how}; it is replaced")
-        problem = Problem(500, "WorkerDied", f"the worker process ended {doing}: {how}")
+        self._log.error(f"worker {worker.process.pid} ended {end}; it is replaced")
+        problem = Problem(500, "WorkerDied", f"the worker process ended {end}")
         for job in reversed(worker.jobs.values()):
             if job.exchange is None:
                 self._jobs.forget(job)
@@ -323,27 +330,14 @@ class Pool:
             with contextlib.suppress(OSError):
                 worker = self._template.fork()
         if worker is None:
-            worker = Worker.spawn(self, self._size, may_fork=False)
+            worker = Worker.spawn(self, self._serving, may_fork=False)
         self.workers.append(worker)
         task = asyncio.get_running_loop().create_task(worker.connect())
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
     def _pump(self) -> None:
-        if len(self.workers) == 1 == self._size:
-            self._pump_one(self.workers[0])
-            return
-        while self._jobs.waiting:
-            free = [each for each in self.workers if each.room(self._depth, alone=False) > 0]
-            if not free:
-                return
-            min(free, key=lambda each: len(each.jobs)).give(self._jobs.waiting.popleft())
-
-    def _pump_one(self, worker: Worker) -> None:
-        room = worker.room(self._depth, alone=True)
-        while room > 0 and self._jobs.waiting:
-            worker.give(self._jobs.waiting.popleft())
-            room -= 1
+        dispatch.pump(self.workers, self._jobs, self._depth, alone=self._size == 1)
 
     def _share(self, stalled: list[Worker]) -> None:
         # What waits behind a slow request goes to a worker that has nothing to do.
@@ -398,4 +392,4 @@ class Pool:
             worker.interrupt(job)
         else:
             job.deadline = float("inf")
-            worker.kill()
+            worker.kill(f"predict took longer than {limit}; the server killed it")
