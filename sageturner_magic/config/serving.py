@@ -73,6 +73,13 @@ class Serving(Section):
         description="What a NaN or infinity in an answer becomes, which JSON does not have: an "
         "`error` that names it, or `null`.",
     )
+    default_content_type: Literal[
+        "application/octet-stream", "application/json", "text/csv", "text/plain"
+    ] = Field(
+        "application/octet-stream",
+        description="How a request without a Content-Type is read, which SageMaker passes on as "
+        "application/octet-stream: as bytes, or as a type that you choose.",
+    )
     csv: Csv = Field(Csv(), description="How requests of the type text/csv are read.")
     metrics: Literal["prometheus", "emf"] = Field(
         "prometheus",

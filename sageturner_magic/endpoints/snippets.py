@@ -65,14 +65,13 @@ def _aws_cli(endpoint: str, sent: SentRequest) -> str:
     if sent.accept:
         options.append(f"--accept {shlex.quote(sent.accept)}")
     text = _inline(sent)
-    if text is None or text.startswith(("file://", "fileb://")):
-        options.append(f"--body fileb://{_file(sent)}")
-    else:
-        options += ["--cli-binary-format raw-in-base64-out", f"--body {shlex.quote(text)}"]
+    # Version 1 of the AWS CLI takes text as it is and version 2 as base64; both read a file.
+    options.append(f"--body fileb://{_file(sent) if text is None else '/dev/stdin'}")
     options.append(f"--region {sent.region}")
     if sent.profile:
         options.append(f"--profile {shlex.quote(sent.profile)}")
-    return _shell("aws sagemaker-runtime invoke-endpoint", [*options, "answer"])
+    given = "" if text is None else f"printf %s {shlex.quote(text)} | "
+    return _shell(f"{given}aws sagemaker-runtime invoke-endpoint", [*options, "answer"])
 
 
 def _shell(command: str, options: list[str]) -> str:

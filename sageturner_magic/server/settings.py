@@ -11,6 +11,9 @@ DEFAULT_PROGRAM_DIR = "/opt/program"
 DEFAULT_MODEL_DIR = "/opt/ml/model"
 DEFAULT_PORT = 8080
 
+UNTYPED = "application/octet-stream"
+"""The type that SageMaker gives to a request without a ContentType."""
+
 
 class SettingsError(Exception):
     """What is wrong with the environment, one problem a line."""
@@ -58,6 +61,8 @@ class Serving:
         timeout_s: Seconds from a request's arrival to its answer, below SageMaker's 60.
         max_body_mb: Megabytes (of 1,000,000 bytes) of a request's body at most.
         nan: What NaN and Infinity in an answer become: an `error`, or `null`.
+        default_content_type: The type of a request that has none, or has the type that SageMaker
+            gives to such a request (`UNTYPED`).
         csv: How text/csv is read.
         metrics: Where metrics go besides /metrics: `prometheus` (nowhere) or `emf` (the log).
     """
@@ -68,6 +73,7 @@ class Serving:
     timeout_s: float = 55.0
     max_body_mb: float = 25.0
     nan: str = "error"
+    default_content_type: str = UNTYPED
     csv: Csv = field(default_factory=Csv)
     metrics: str = "prometheus"
 
@@ -127,6 +133,7 @@ _SERVING = {
     "timeout_s": _number(0, above=True),
     "max_body_mb": _number(0, above=True),
     "nan": _one_of("error", "null"),
+    "default_content_type": _one_of(UNTYPED, "application/json", "text/csv", "text/plain"),
     "metrics": _one_of("prometheus", "emf"),
 }
 _BATCH = {"max_size": _whole(1), "max_wait_ms": _number(0)}

@@ -26,7 +26,7 @@ container:
     system_packages:
     python_packages:
       - --extra-index-url https://download.pytorch.org/whl/cpu
-    install_cuda: false
+    install_cuda: {cuda}
     python_version: 3.11
   provide_container:
     docker_dir: ./provided-container
@@ -63,7 +63,7 @@ def example(stand: Stand, tmp_path: Path) -> Iterator[Project]:
     """The original's example, with a small model in place of the weights."""
     with nothing_left(stand):
         made = Project(stand, tmp_path, "sageturner-resnet-50")
-        (tmp_path / "sageturner.yaml").write_text(EXAMPLE.format(name=made.name))
+        (tmp_path / "sageturner.yaml").write_text(EXAMPLE.format(name=made.name, cuda="false"))
         code = tmp_path / "generate-container"
         code.mkdir()
         (code / "sageturner.py").write_text(CODE)
@@ -100,6 +100,9 @@ def test_the_originals_example_answers_from_a_generated_image(example: Project) 
 def test_the_originals_example_answers_from_the_users_own_image(
     example: Project, endpoint_type: str
 ) -> None:
+    # As in the original's CLIP example; the own image says itself what it has.
+    text = EXAMPLE.format(name=example.name, cuda="true")
+    (example.folder / "sageturner.yaml").write_text(text)
     example.deploy(endpoint_type, "-m", "provided")
     asked = {"do": "file", "name": "pytorch_model.bin"}
     assert example.invoke(asked) == 3

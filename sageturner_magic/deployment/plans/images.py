@@ -102,7 +102,7 @@ def sagemaker_image(
         request.endpoint_type,
         instance_type,
         (server.inference_ami_version or "") if server else "",
-        config.container.generate_container.install_cuda,
+        request.container_mode == "generate" and config.container.generate_container.install_cuda,
         artefact.size if artefact else None,
     )
     python = ingredients.python_version

@@ -11,13 +11,18 @@ from typing import Any
 from .. import frames
 from ..logs import Log
 from ..problems import Problem
-from ..settings import Serving
+from ..settings import UNTYPED, Serving
 from . import cuda, formats
 from .context import Context
 from .program import Program, user_traceback
 
 ATTRIBUTES_LENGTH = 1024
 """Characters of X-Amzn-SageMaker-Custom-Attributes at most (SageMaker's limit)."""
+
+_TOLD_BYTES = (
+    f"The request came as {UNTYPED}, so predict got bytes: send it with"
+    " `Content-Type: application/json`, or set `serving: {default_content_type: application/json}`"
+)
 
 
 class Work:
@@ -84,6 +89,9 @@ class Work:
     def open(self, payload: bytes) -> tuple[Context, bytes]:
         """Context and undecoded body of a REQUEST frame."""
         head, body = frames.unpack_request(payload)
+        default = self.serving.default_content_type
+        if default != UNTYPED and head.headers.get("content-type", UNTYPED) == UNTYPED:
+            head.headers["content-type"] = default
         return Context(head.request_id, head.headers), body
 
     def decode(self, context: Context, body: bytes) -> Any:
@@ -131,6 +139,8 @@ class Work:
             status = 500
         if status < 500:
             return Problem(status, kind, message)
+        if context.content_type == UNTYPED and isinstance(error, TypeError | AttributeError):
+            message += f". {_TOLD_BYTES}"
         lines = user_traceback(error, self.folder)
         self.log.error(f"predict raised {kind}: {message}", traceback=lines, **names)
         self._notice_loss(**names)

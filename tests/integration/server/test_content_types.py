@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from .conftest import SERVER, Server, listening_socket
+from .conftest import SERVER, Server, Start, listening_socket
 
 PROGRAM = """
     def load(): return None
@@ -95,3 +95,31 @@ def test_a_large_body_and_a_large_answer_survive(server: Server) -> None:
 
 def test_the_content_type_may_be_left_out(server: Server) -> None:
     assert server.request("POST", "/invocations", b"[1]").json == {"kind": "list", "value": [1]}
+
+
+READS_A_DICT = """
+    def load(): return None
+    def predict(model, request): return {"double": 2 * request["x"]}
+"""
+
+
+@pytest.mark.parametrize("content_type", [None, "application/octet-stream"])
+def test_a_request_without_a_type_is_read_as_the_configured_one(
+    start: Start, content_type: str | None
+) -> None:
+    server = start(READS_A_DICT, serving={"default_content_type": "application/json"}).ready()
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = server.request("POST", "/invocations", b'{"x": 21}', headers)
+    assert (answer.status, answer.json) == (200, {"double": 42})
+
+
+def test_a_request_that_came_without_a_type_is_told_when_predict_fails(
+    start: Start,
+) -> None:
+    server = start(READS_A_DICT).ready()
+    headers = {"Content-Type": "application/octet-stream"}
+    answer = server.request("POST", "/invocations", b'{"x": 21}', headers)
+    assert answer.status == 500
+    said = answer.json["error"]["message"]
+    assert "came as application/octet-stream, so predict got bytes" in said
+    assert "`serving: {default_content_type: application/json}`" in said

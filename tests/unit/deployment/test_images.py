@@ -1,10 +1,14 @@
 """Frameworks are resolved again in the build that suits the instance."""
 
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from sageturner_magic.config import Origin, parse_config
+from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.plans import images
+from sageturner_magic.deployment.request import DeployRequest, ProvidedCode
 from sageturner_magic.errors import ImageError
 from sageturner_magic.gpu import ComputeTarget, ResolvedPackage, fit
 from sageturner_magic.packages.pip_arguments import parse_pip_arguments
@@ -58,3 +62,20 @@ def test_where_no_index_has_them_the_plan_warns_and_goes_on(asked):
     requirements, notes = cpu_builds(["torch"])
     assert requirements is PLAIN
     assert notes[0].severity == "warning" and "torch==2.13.0+cpu" in notes[0].what
+
+
+@pytest.mark.parametrize("cuda", ["true", "false"])
+def test_what_a_generated_image_would_have_is_no_matter_for_the_users_own(tmp_path, cuda):
+    text = f"""
+        name: clip
+        container:
+          generate_container: {{code_dir: ., install_cuda: {cuda}}}
+          provide_container: {{docker_dir: .}}
+        compute: {{serverless: {{memory: 3072}}}}
+    """
+    config = parse_config(textwrap.dedent(text), folder=tmp_path, origin=Origin.file("s.yaml"))
+    code = ProvidedCode(tmp_path)
+    (tmp_path / "Dockerfile").touch()
+    request = DeployRequest(config, "serverless", "provide", code, {}, False, "python")
+    ingredients = Ingredients(request, code.module()[0], None)
+    assert images.sagemaker_image(ingredients, "", None).spec.folder == tmp_path

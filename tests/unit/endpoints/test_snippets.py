@@ -1,7 +1,10 @@
 """A request can be copied out of its answer and sent from elsewhere."""
 
 import ast
+import os
 import shlex
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -60,9 +63,32 @@ def test_curl_sends_the_very_body_as_a_shell_reads_it(payload):
 def test_the_aws_cli_sends_the_very_body_as_a_shell_reads_it(payload):
     sent = remote(payload, profile="it's me")
     words = shell_words(code(sent, "AWS CLI"))
+    if words[0] == "printf":
+        assert words[1] == "%s" and words[2].encode() == sent.body and words[3] == "|"
+        words = words[4:]
+        assert words[words.index("--body") + 1] == "fileb:///dev/stdin"
+    else:
+        assert words[words.index("--body") + 1] == "fileb://request.json"
     assert words[:5] == ["aws", "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "digits"]
-    assert words[words.index("--body") + 1].encode() == sent.body
     assert words[words.index("--profile") + 1] == "it's me"
+    # Version 1 of the AWS CLI does not know it, and no version needs it for fileb://.
+    assert "--cli-binary-format" not in words
+
+
+def test_the_aws_cli_gets_the_bytes_that_a_shell_pipes(tmp_path):
+    """A program in the CLI's place opens what follows `fileb://`, as it does."""
+    aws = tmp_path / "aws"
+    aws.write_text(
+        f"#!{sys.executable}\nimport sys\nplace = sys.argv[sys.argv.index('--body') + 1]\n"
+        "sys.stdout.write(repr(open(place.removeprefix('fileb://'), 'rb').read()))\n"
+    )
+    aws.chmod(0o755)
+    sent = remote({"text": "it's 100% \\n “fine”"})
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["sh", "-c", code(sent, "AWS CLI")], env={"PATH": path}, capture_output=True, text=True
+    )
+    assert ast.literal_eval(done.stdout) == sent.body, done.stderr
 
 
 def arguments(source, function):
