@@ -113,6 +113,7 @@ def test_a_header_is_expected_where_the_configuration_or_the_request_says_so() -
 def test_nan_is_a_missing_number_where_that_is_configured() -> None:
     for nan, expected in (("null", [[1], [None], [None]]), ("error", [["1"], ["NaN"], ["-inf"]])):
         assert decode(b"1\nNaN\n-inf\n", "text/csv", Serving(nan=nan)).value == expected
+    assert decode(b"nan\n", "text/csv", Serving(nan="null")).value == [[None]]
 
 
 @pytest.mark.parametrize(

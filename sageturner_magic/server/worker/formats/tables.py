@@ -6,6 +6,7 @@ a number; so cells are read by two patterns of this module.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -41,12 +42,17 @@ class _Quoted(str):
     __slots__ = ()
 
 
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 """What JSON calls a number (RFC 8259)."""
+
+_NUMERIC = re.compile(r"[-+.0-9eE]*")
+"""The characters of JSON's numbers, and of no other value of JSON."""
 
 _NO_NUMBER = re.compile(r"[+-]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
-_UNQUOTED = re.compile(r"[^,\r\n]*")
+_CELL_END = re.compile(r",|\r\n|\r|\n|\Z")
+_SIMPLE_CELL = re.compile(rf'(?:"([^"]*)"|([^",\r\n][^,\r\n]*|))({_CELL_END.pattern})')
+"""A cell without a doubled quote, and what ends it."""
 
 
 def read_csv(text: str, header: bool, types: str, nan: str) -> Table:
@@ -93,28 +99,35 @@ def _check_header(names: list[str], rows: list[list[str]]) -> None:
 
 
 def _rows(text: str) -> Iterator[list[str]]:
-    if '"' not in text:
-        yield from (line.split(",") for line in _LINE_END.split(text) if line)
-        return
-    at, row = 0, list[str]()
-    cell: str
-    while at < len(text) or row:
-        if text.startswith('"', at):
-            cell, at = _quoted(text, at)
-        else:
-            found = _UNQUOTED.match(text, at)
-            cell, at = (found[0], found.end()) if found else ("", at)
-        row.append(cell)
-        if text.startswith(",", at):
-            at += 1
-            continue
-        end = _LINE_END.match(text, at)
-        if end is None and at < len(text):
-            raise _invalid(text, at, "behind a closing quote comes neither a comma nor a new line")
-        at = end.end() if end else at
-        if row != [""] or isinstance(row[0], _Quoted):
+    at = 0
+    while at < len(text):
+        end = _LINE_END.search(text, at)
+        line = text[at : end.start() if end else len(text)]
+        if '"' in line:
+            row, at = _row_with_quotes(text, at)
             yield row
-        row = []
+            continue
+        if line:
+            yield line.split(",")
+        at = end.end() if end else len(text)
+
+
+def _row_with_quotes(text: str, at: int) -> tuple[list[str], int]:
+    """The row that begins at `at`, and where the next one does."""
+    row: list[str] = []
+    while True:
+        if found := _SIMPLE_CELL.match(text, at):
+            row.append(_Quoted(found[1]) if found[2] is None else found[2])
+            end, at = found[3], found.end()
+        else:
+            cell, at = _quoted(text, at)
+            row.append(cell)
+            after = _CELL_END.match(text, at)
+            if after is None:
+                raise _invalid(text, at, "behind a closing quote comes no comma and no new line")
+            end, at = after[0], after.end()
+        if end != ",":
+            return row, at
 
 
 def _quoted(text: str, start: int) -> tuple[_Quoted, int]:
@@ -135,43 +148,35 @@ def _invalid(text: str, at: int, why: str) -> Problem:
 
 def _inferred(rows: list[list[str]], nan: str) -> tuple[list[list[Any]], list[str]]:
     """The rows with numbers in the columns that hold nothing else, and each column's type."""
-    types: list[str] = []
-    numbers: list[list[Any]] = []
+    columns: list[list[str]] = [[] for _ in range(max(map(len, rows), default=0))]
     for row in rows:
-        types.extend([EMPTY] * (len(row) - len(types)))
-        read: list[Any] = []
-        for at, cell in enumerate(row):
-            value = None
-            if types[at] != TEXT and (cell or isinstance(cell, _Quoted)):
-                types[at] = NUMBER
-                try:
-                    value = _number(cell, nan)
-                except ValueError:
-                    types[at] = TEXT
-            read.append(value)
-        numbers.append(read)
-    texts = [at for at, kind in enumerate(types) if kind == TEXT]
-    for row, read in zip(rows, numbers, strict=True):
-        for at in texts:
-            if at < len(row):
-                cell = row[at]
-                read[at] = str(cell) if cell or isinstance(cell, _Quoted) else None
-    return numbers, types
+        for column, cell in zip(columns, row, strict=False):
+            column.append(cell)
+    read = [_column(column, nan) for column in columns]
+    values = [iter(each) for each, _ in read]
+    return [list(map(next, values[: len(row)])) for row in rows], [kind for _, kind in read]
 
 
-def _number(cell: str, nan: str = "error") -> int | float | None:
-    """The number that `cell` is. Raises ValueError where it is none."""
-    found = None if isinstance(cell, _Quoted) else _NUMBER.fullmatch(cell)
-    if found is None:
-        if nan == "null" and not isinstance(cell, _Quoted) and _NO_NUMBER.fullmatch(cell):
-            return None
-        raise ValueError(cell)
-    if found[1] is None and found[2] is None:
-        return int(cell)
-    value = float(cell)
-    if math.isinf(value):
-        raise ValueError(cell)
-    return value
+def _column(cells: list[str], nan: str) -> tuple[list[Any], str]:
+    if not any(type(cell) is _Quoted for cell in cells):
+        if not any(cells):
+            return [None] * len(cells), EMPTY
+        with contextlib.suppress(ValueError):
+            return _numbers(cells, nan), NUMBER
+    kept = (cell or type(cell) is _Quoted for cell in cells)
+    return [str(cell) if keep else None for cell, keep in zip(cells, kept, strict=True)], TEXT
+
+
+def _numbers(cells: list[str], nan: str) -> list[int | float | None]:
+    """The cells as numbers, None where one is empty. Raises ValueError where one is no number."""
+    if nan == "null":
+        cells = ["" if _NO_NUMBER.fullmatch(cell) else cell for cell in cells]
+    if not _NUMERIC.fullmatch("".join(cells)):
+        raise ValueError
+    numbers: list[int | float | None] = json.loads(f"[{','.join(c or 'null' for c in cells)}]")
+    if math.inf in numbers or -math.inf in numbers:
+        raise ValueError
+    return numbers
 
 
 def _number_or_text(cell: str) -> int | float | str:
