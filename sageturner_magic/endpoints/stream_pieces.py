@@ -21,11 +21,12 @@ def pieces(chunks: Iterable[bytes], content_type: str) -> Iterator[Any]:
     read in part, are one piece.
 
     Raises:
-        InvocationError: A server-sent event says that the model failed.
+        InvocationError: An event, or a line of JSON as the model server writes it, says that the
+            model failed.
     """
     media = media_type(content_type)
     if media == JSON_LINES:
-        return (_line(line) for line in _lines(chunks) if line.strip())
+        return (_value(line) for line in _lines(chunks) if line.strip())
     if media == EVENTS:
         return _events(chunks)
     if media.startswith("text/"):
@@ -78,13 +79,27 @@ def _events(chunks: Iterable[bytes]) -> Iterator[str]:
         elif not line and data:
             text = "\n".join(data)
             if kind == "error":
-                raise InvocationError(
-                    "The model failed in the middle of its answer",
-                    why=_reason(text),
-                    do="see the endpoint's log",
-                )
+                raise _failed(_reason(text))
             yield text
             kind, data = "", []
+
+
+def _value(line: bytes) -> Any:
+    value = _line(line)
+    error = value.get("error") if isinstance(value, dict) and len(value) == 1 else None
+    if isinstance(error, dict) and {"type", "message"} <= error.keys() <= _PROBLEM:
+        raise _failed(_reason(line.decode("utf-8", "replace")))
+    return value
+
+
+_PROBLEM = {"type", "message", "traceback"}
+"""What the model server says of an error."""
+
+
+def _failed(why: str) -> InvocationError:
+    return InvocationError(
+        "The model failed in the middle of its answer", why=why, do="see the endpoint's log"
+    )
 
 
 def _reason(text: str) -> str:

@@ -19,7 +19,8 @@ REQUEST = 1
 CANCEL = 2
 ACKNOWLEDGE = 3
 PING = 4
-# Worker -> front. Every request ends in exactly one ANSWER, END, BROKEN or DROPPED.
+# Worker -> front. Every request ends in exactly one ANSWER, END, BROKEN (with the body of a
+# problem) or DROPPED.
 READY = 10
 FAILED = 11
 ANSWER = 12

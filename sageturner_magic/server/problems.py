@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+SSE = "text/event-stream"
+
 
 class Problem(Exception):
     """A request that is answered with an error.
@@ -27,6 +29,18 @@ class Problem(Exception):
         self.kind = kind
         self.message = message
         self.traceback = traceback
+
+    @classmethod
+    def parse(cls, status: int, body: bytes) -> Problem:
+        """The problem whose `body` this is."""
+        error = json.loads(body)["error"]
+        return cls(status, error["type"], error["message"], tuple(error.get("traceback", ())))
+
+    def last_words(self, content_type: str) -> bytes:
+        """What ends a stream of this type that has begun; empty where it has no form for errors."""
+        if content_type == SSE:
+            return b"event: error\ndata: " + self.body() + b"\n\n"
+        return self.body() + b"\n" if "json" in content_type else b""
 
     def body(self) -> bytes:
         """The JSON body."""

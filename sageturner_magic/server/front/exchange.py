@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from ..problems import Problem
+from ..problems import SSE, Problem
 
 JOINED_BYTES = 65_536
 """Bytes of a body up to which copying it behind its headers is cheaper than a second write."""
@@ -59,6 +59,7 @@ class Exchange:
     __slots__ = (
         "_chunked",
         "_connection",
+        "_content_type",
         "_keep_alive",
         "_method",
         "complete",
@@ -71,6 +72,7 @@ class Exchange:
         self._method = method
         self._keep_alive = keep_alive
         self._chunked = chunked
+        self._content_type = ""
         self.complete = False
         self.gone: Callable[[], None] | None = None
         self.writable: Callable[[], None] | None = None
@@ -107,6 +109,7 @@ class Exchange:
         """Begin an answer that comes in chunks."""
         if self.complete:
             return
+        self._content_type = content_type
         if not self._chunked:  # HTTP/1.0 knows the end of such a body by the end of the connection.
             self._keep_alive = False
         self._keep_alive = self._keep_alive and not self._connection.draining
@@ -137,9 +140,19 @@ class Exchange:
             self._connection.write(b"0\r\n\r\n")
         self._end(self._keep_alive)
 
-    def cut(self) -> None:
-        """Break off: the client sees that the answer is not whole."""
-        if not self.complete:
+    def cut(self, problem: Problem) -> None:
+        """Break off: say why where the type has a form for it, and end without the last chunk.
+
+        Events, among which an error is told from data, are complete with it.
+        """
+        if self.complete:
+            return
+        self.chunk(problem.last_words(self._content_type))
+        if self._content_type == SSE:
+            self.end()
+        elif self._chunked:
+            self._end(keep=False)
+        else:
             self.complete = True
             self._connection.abort()
 

@@ -134,11 +134,7 @@ class AsyncWorker(asyncio.Protocol):
             if encoder is None:
                 raise
             problem = self._work.problem(error, context)
-            if last := encoder.failure(problem):
-                self._send(frames.pack(frames.CHUNK, number, last))
-                self._send(frames.pack(frames.END, number))
-            else:
-                self._send(frames.pack(frames.BROKEN, number))
+            self._send(frames.pack(frames.BROKEN, number, problem.body()))
         finally:
             del self._streams[number]
             close = getattr(chunks, "aclose", None)

@@ -191,14 +191,12 @@ class PlainWorker:
             self._close(chunks, context)
             self._send(frames.pack(frames.DROPPED, number))
         except BaseException as error:
+            self._close(chunks, context)
             problem = self._work.problem(error, context)
             if encoder is None:
                 self._send(self._work.refusal(number, problem))
-            elif last := encoder.failure(problem):
-                self._send(frames.pack(frames.CHUNK, number, last))
-                self._send(frames.pack(frames.END, number))
             else:
-                self._send(frames.pack(frames.BROKEN, number))
+                self._send(frames.pack(frames.BROKEN, number, problem.body()))
         finally:
             self._streaming = 0
 

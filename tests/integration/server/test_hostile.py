@@ -25,9 +25,10 @@ SLEEPER = """
 """
 
 
-def post(body: bytes, length: int | None = None) -> bytes:
+def post(body: bytes, length: int | None = None, headers: bytes = b"") -> bytes:
     size = len(body) if length is None else length
-    return b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size + body
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n%b\r\n"
+    return head % (size, headers) + body
 
 
 def all_of(connection: Any) -> bytes:

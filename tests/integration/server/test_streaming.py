@@ -102,18 +102,68 @@ def test_a_failure_before_the_first_piece_is_an_ordinary_500(server: Server) -> 
     assert (reply.status, reply.error["message"]) == (500, "at once")
 
 
-def test_a_failure_in_the_middle_cuts_the_answer_so_that_it_is_not_taken_for_whole(
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/x-ndjson"])
+def test_a_failure_in_the_middle_is_the_last_line_of_an_answer_that_is_not_whole(
+    server: Server, accept: str
+) -> None:
+    with server.connect() as connection:
+        connection.sendall(
+            post(b'{"fail": 1}', headers=f"Connection: close\r\nAccept: {accept}\r\n".encode())
+        )
+        head, _, body = all_of(connection).partition(b"\r\n\r\n")
+    assert b"json" in head
+    assert not body.endswith(b"0\r\n\r\n")
+    *_, first, second, last = [json.loads(line) for line in body.splitlines() if line[:1] == b"{"]
+    assert (first, second) == ({"n": 0}, {"n": 1})
+    assert (last["error"]["type"], last["error"]["message"]) == ("ValueError", "in the middle")
+    assert any("in predict" in line for line in last["error"]["traceback"])
+    assert "in the middle" in server.log()
+    assert server.invoke({}).status == 200
+
+
+def test_a_failure_in_the_middle_of_text_cuts_the_answer_behind_what_was_yielded(
     server: Server,
 ) -> None:
     with server.connect() as connection:
-        connection.sendall(post(b'{"fail": 1, "sleep": 0.1}'))
-        try:
-            received = all_of(connection)
-        except ConnectionResetError:
-            received = b""
-    assert not received.endswith(b"0\r\n\r\n")
-    assert "in the middle" in server.log()
-    assert server.invoke({}).status == 200
+        connection.sendall(post(b'{"fail": 1, "text": true}'))
+        received = all_of(connection)
+    assert received.endswith(b"word0 \r\n6\r\nword1 \r\n")
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/jsonlines"])
+def test_the_end_of_a_worker_reaches_those_who_read_its_stream(server: Server, accept: str) -> None:
+    with server.connect() as connection:
+        connection.sendall(
+            post(b'{"sleep": 30}', headers=f"Connection: close\r\nAccept: {accept}\r\n".encode())
+        )
+        received = connection.recv(65536)
+        while b'{"n":0}' not in received:
+            received += connection.recv(65536)
+        for worker in server.workers():
+            worker.kill()
+        received += all_of(connection)
+    *_, last = (line for line in received.splitlines() if b"{" in line)
+    assert json.loads(last.removeprefix(b"data: "))["error"]["type"] == "WorkerDied"
+    assert received.endswith(b"0\r\n\r\n") == (accept == "text/event-stream")
+
+
+def test_a_stream_that_cannot_be_sent_as_what_is_accepted_is_refused(server: Server) -> None:
+    reply = server.invoke({}, Accept="image/png")
+    assert (reply.status, reply.error["type"]) == (406, "NotAcceptable")
+    assert "application/jsonlines" in reply.error["message"]
+    wait_for(lambda: state(server)[1] == 1, "the generator to be closed")
+
+
+def test_a_first_piece_without_a_form_is_an_ordinary_500(start: Start) -> None:
+    for define in ("def", "async def"):
+        server = start(f"""
+            def load(): return None
+            {define} predict(model, request):
+                yield float("nan")
+        """).ready()
+        reply = server.invoke({})
+        assert reply.status == 500
+        assert "nan" in reply.error["message"]
 
 
 def test_a_client_that_leaves_ends_the_stream(server: Server) -> None:

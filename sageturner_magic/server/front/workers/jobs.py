@@ -88,7 +88,7 @@ class Jobs:
         exchange.gone = None
         self.answered(job, problem.status)
         if job.streaming:
-            exchange.cut()
+            exchange.cut(problem)
         else:
             exchange.refuse(problem)
 

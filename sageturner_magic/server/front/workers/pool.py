@@ -246,6 +246,8 @@ class Pool:
             if kind == frames.END and exchange is not None:
                 self._jobs.answered(job, 200)
                 exchange.end()
+            elif kind == frames.BROKEN:
+                self._jobs.fail(job, Problem.parse(500, payload))
             else:
                 self._jobs.fail(job, Problem(500, "Cancelled", "predict was cancelled from inside"))
         if self._jobs.waiting:

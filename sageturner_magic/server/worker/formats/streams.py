@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...problems import Problem
-from .answers import OCTETS, choices
+from ...problems import SSE, Problem
+from .answers import JSON, OCTETS, choices
 from .requests import JSON_LINES
 from .values import to_json
-
-SSE = "text/event-stream"
 
 _LINE_END = re.compile("\r\n|\r|\n")
 """What ends a line of an event stream (WHATWG HTML, server-sent events); readers join lines by LF.
@@ -20,29 +18,28 @@ _LINE_END = re.compile("\r\n|\r|\n")
 class ChunkEncoder:
     """Bytes for each chunk of one answer; the first chunk settles the Content-Type.
 
-    Text and bytes go out as they are, anything else as a line of JSON. Where the client accepts
-    text/event-stream every chunk is an event.
+    Text and bytes go out as they are, anything else as a line of JSON; where the client accepts
+    JSON, every chunk is a line of it, and where it accepts text/event-stream, an event.
 
     Args:
-        first: The first chunk.
+        first: The first chunk; empty text where there is none.
         accept: The Accept header.
         nan: See `answers.encode`.
+
+    Raises Problem (406) where chunks like the first cannot be sent as what is accepted.
     """
 
     def __init__(self, first: Any, accept: str, nan: str) -> None:
         self._nan = nan
         wanted = choices(accept)
-        if SSE in wanted:
-            self.content_type = SSE
-        elif isinstance(first, str):
-            text = next((kind for kind in wanted if kind[:5] == "text/" and kind[-1] != "*"), "")
-            self.content_type = f"{text or 'text/plain'}; charset=utf-8"
-        elif isinstance(first, bytes | bytearray | memoryview):
-            known = [kind for kind in wanted if "*" not in kind and kind != "application/json"]
-            self.content_type = known[0] if known else OCTETS
-        else:
-            lines = [kind for kind in wanted if kind in JSON_LINES]
-            self.content_type = lines[0] if lines else JSON_LINES[0]
+        found = [SSE] if SSE in wanted else [kind for each in wanted if (kind := _as(each, first))]
+        if not found and first != "":
+            message = (
+                f"Accept {accept} cannot be met for a stream of {type(first).__name__}; accept "
+                f"{JSON_LINES[0]}, {SSE}, or */*"
+            )
+            raise Problem(406, "NotAcceptable", message)
+        self.content_type = found[0] if found else _TEXT
 
     def encode(self, chunk: Any) -> bytes:
         """The bytes of one chunk. Raises AnswerError."""
@@ -50,14 +47,31 @@ class ChunkEncoder:
             text = chunk if isinstance(chunk, str) else to_json(chunk, self._nan).decode()
             lines = _LINE_END.split(text)
             return "".join(f"data: {line}\n" for line in lines).encode("utf-8", "replace") + b"\n"
-        if isinstance(chunk, str):
-            return chunk.encode("utf-8", "replace")
-        if isinstance(chunk, bytes | bytearray | memoryview):
-            return bytes(chunk)
+        if self.content_type not in JSON_LINES:
+            if isinstance(chunk, str):
+                return chunk.encode("utf-8", "replace")
+            if isinstance(chunk, _BYTES):
+                return bytes(chunk)
         return to_json(chunk, self._nan) + b"\n"
 
-    def failure(self, problem: Problem) -> bytes:
-        """The last bytes of an answer whose generator raised; empty where only a cut can tell."""
-        if self.content_type == SSE:
-            return b"event: error\ndata: " + problem.body() + b"\n\n"
-        return b""
+
+_BYTES = (bytes, bytearray, memoryview)
+_TEXT = "text/plain; charset=utf-8"
+
+
+def _as(kind: str, first: Any) -> str:
+    """The Content-Type for an accepted media type; empty where the chunks have no such form."""
+    if kind in JSON_LINES:
+        return kind
+    if kind == JSON or kind.endswith("+json"):
+        return JSON_LINES[0]
+    if isinstance(first, _BYTES):
+        return OCTETS if "*" in kind else kind
+    if isinstance(first, str):
+        if kind in ("*/*", "text/*"):
+            return _TEXT
+        if kind.startswith("text/"):
+            return f"{kind}; charset=utf-8"
+        if kind == OCTETS:
+            return kind
+    return JSON_LINES[0] if kind in ("*/*", "application/*") else ""
