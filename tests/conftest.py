@@ -17,6 +17,8 @@ from xdist.scheduler import LoadScopeScheduling, Scheduling
 
 from tests.parts import network, torch
 
+MATHJAX_2 = Path("/usr/share/javascript/mathjax/MathJax.js")
+
 # A test that is slow on a busy machine is not wrong.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
@@ -37,6 +39,10 @@ def _browser() -> str:
     return "" if shutil.which("chromium") else "chromium is not installed"
 
 
+def _mathjax() -> str:
+    return "" if MATHJAX_2.exists() else "MathJax 2 (Debian's libjs-mathjax) is not installed"
+
+
 def _gpu() -> str:
     try:
         found = importlib.import_module("torch").cuda.is_available()
@@ -49,6 +55,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "docker": functools.cache(_docker),
     "registry": functools.cache(_registry),
     "browser": functools.cache(_browser),
+    "mathjax": functools.cache(_mathjax),
     "torch": functools.cache(torch.missing),
     "gpu": functools.cache(_gpu),
 }

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .html import deployment_html, findings_html, plan_shown
     from .lines import Lines
     from .load_test import show_load_test
-    from .markup import fill, fill_each, preformatted
+    from .markup import fill, fill_each, mime_bundle, preformatted
     from .progress import (
         ProgressView,
         cancel_button,

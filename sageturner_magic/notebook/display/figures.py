@@ -126,7 +126,8 @@ def spark(
 def _svg(width: int, height: int, title: str, parts: Sequence[Markup]) -> Markup:
     return fill(
         '<svg viewBox="0 0 {0} {1}" width="{0}" height="{1}" role="img"'
-        ' style="max-width:100%;height:auto;{2}" aria-label="{3}"><title>{3}</title>{4}</svg>',
+        ' class="mathjax_ignore tex2jax_ignore" style="max-width:100%;height:auto;{2}"'
+        ' aria-label="{3}"><title>{3}</title>{4}</svg>',
         *(width, height, FONT, title, Markup().join(parts)),
     )
 

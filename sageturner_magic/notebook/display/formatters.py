@@ -38,9 +38,10 @@ def _formatter(shell: InteractiveShell, mime: str) -> Any:
 
 
 def _prediction_html(prediction: Any) -> str:
+    from sageturner_magic.notebook.display.markup import without_maths
     from sageturner_magic.notebook.display.predictions import prediction_html
 
-    return prediction_html(prediction)
+    return without_maths(prediction_html(prediction))
 
 
 def _text(result: Any, printer: Any, cycle: bool) -> None:
@@ -61,8 +62,9 @@ def _picture(mime: str) -> Show:
 
 def _load_test_html(test: Any) -> str:
     from sageturner_magic.notebook.display.load_test import load_test_html
+    from sageturner_magic.notebook.display.markup import without_maths
 
-    return load_test_html(test)
+    return without_maths(load_test_html(test))
 
 
 RESULTS: dict[tuple[str, str], dict[str, Show]] = {

@@ -21,6 +21,7 @@ from sageturner_magic.notebook.display.markup import (
     preformatted,
     table,
     text,
+    without_maths,
 )
 from sageturner_magic.rendering import (
     ENDPOINT_HEAD,
@@ -44,7 +45,7 @@ class Shown:
     def __init__(self, data: Any, plain: str, html: str) -> None:
         self.data = data
         self._text = visible(plain)
-        self._html = html
+        self._html = without_maths(html)
 
     def __repr__(self) -> str:
         return self._text

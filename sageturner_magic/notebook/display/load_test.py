@@ -10,7 +10,14 @@ from markupsafe import Markup
 from sageturner_magic import rendering
 from sageturner_magic.endpoints.measured import LoadRun, LoadTest
 from sageturner_magic.notebook.display.figures import bars
-from sageturner_magic.notebook.display.markup import box, facts_table, fill, table, text
+from sageturner_magic.notebook.display.markup import (
+    box,
+    facts_table,
+    fill,
+    mime_bundle,
+    table,
+    text,
+)
 from sageturner_magic.notebook.display.progress import STYLE, has_widgets
 from sageturner_magic.rendering import load_progress
 from sageturner_magic.text import milliseconds
@@ -35,7 +42,7 @@ def show_load_test(shell: InteractiveShell, run: LoadRun) -> LoadTest:
         line = rendering.load_progress(
             run.endpoint, run.sent, run.wanted, run.failed, run.seconds()
         )
-        output.update({"text/html": fill("<p>{}</p>", line), "text/plain": line}, raw=True)
+        output.update(mime_bundle(fill("<p>{}</p>", line), line), raw=True)
     return run.result()
 
 

@@ -6,11 +6,15 @@ plain semantic elements.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
 from sageturner_magic.text import TEXT_LENGTH, clip, visible
+
+MATHS = re.compile(r"<(pre|svg|style|script)\b.*?</\1>|<[^>]*>|[$\\]", re.DOTALL)
+"""Elements in which no formula is looked for, tags, and what a formula may begin or end with."""
 
 
 def text(foreign: str, length: int = TEXT_LENGTH) -> Markup:
@@ -32,6 +36,20 @@ def fill_each(template: str, rows: Iterable[Sequence[object]]) -> Markup:
 def box(*parts: Markup) -> Markup:
     """Put `parts` into the element that holds everything this package shows."""
     return fill('<div class="sageturner">{}</div>', Markup().join(parts))
+
+
+def without_maths(html: str) -> str:
+    """Keep a notebook from reading dollars and backslashes of a text as formulas.
+
+    JupyterLab, Notebook 7 and nbconvert's page run MathJax over HTML outputs. Version 2 and 3 of
+    it look for the beginning and the end of a formula in text that no element interrupts.
+    """
+    return MATHS.sub(lambda found: _alone(found[0]), html)
+
+
+def mime_bundle(html: str, plain: str) -> dict[str, str]:
+    """What a cell shows, for every kind of front end."""
+    return {"text/html": without_maths(html), "text/plain": visible(plain)}
 
 
 def preformatted(foreign: str, length: int = TEXT_LENGTH) -> Markup:
@@ -60,3 +78,7 @@ def facts_table(facts: Iterable[tuple[str, object]]) -> Markup:
 
 def _shown(value: object) -> Markup | int | float:
     return value if isinstance(value, Markup | int | float) else text(str(value))
+
+
+def _alone(found: str) -> str:
+    return found if found[0] == "<" else f"<span>{found}</span>"

@@ -25,8 +25,8 @@ from sageturner_magic.deployment import (
 )
 from sageturner_magic.notebook.display.announcer import Announcer
 from sageturner_magic.notebook.display.html import deployment_html
-from sageturner_magic.notebook.display.markup import fill, text
-from sageturner_magic.text import duration, visible
+from sageturner_magic.notebook.display.markup import fill, mime_bundle, text
+from sageturner_magic.text import duration
 
 LOG_LINES = 100
 LOG_CHARACTERS = 20_000
@@ -103,7 +103,7 @@ class ProgressView:
         if self._handle.done():
             html, plain = self._ended(progress)
             self._announcer.say(plain.partition("\n")[0])
-            self._output.update({"text/html": html, "text/plain": visible(plain)}, raw=True)
+            self._output.update(mime_bundle(html, plain), raw=True)
             return
         # Durations change by themselves, so the steps are drawn once a second at the least.
         now = (progress.version, int(progress.seconds()))

@@ -12,11 +12,11 @@ from IPython.display import display
 from sageturner_magic import rendering
 from sageturner_magic.endpoints import Prediction, PredictionStream
 from sageturner_magic.errors import InvocationCancelled
-from sageturner_magic.notebook.display.markup import preformatted
+from sageturner_magic.notebook.display.markup import mime_bundle, preformatted
 from sageturner_magic.notebook.display.predictions import PROSE_CHARACTERS, prediction_html
 from sageturner_magic.notebook.display.progress import has_widgets
 from sageturner_magic.notebook.session import NotebookSession
-from sageturner_magic.text import brief, visible
+from sageturner_magic.text import brief
 
 UPDATES = 10
 """How often a second the output is drawn."""
@@ -69,7 +69,7 @@ class _Growing:
         self._ended = threading.Event()
         self._tail = ""
         self._arrived = 0
-        self._output: Any = display(_bundle("", "…"), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._output: Any = display(mime_bundle("", "…"), raw=True, display_id=True)  # type: ignore[no-untyped-call]
         # The reader blocks in a socket, where an interrupt reaches it: what has arrived is drawn
         # beside it, so that the last words before a pause are seen at once.
         self._thread = threading.Thread(target=self._draw, name="sageturner-stream", daemon=True)
@@ -84,7 +84,7 @@ class _Growing:
         while not self._ended.wait(1 / UPDATES):
             if drawn != self._arrived:
                 drawn, tail = self._arrived, self._tail
-                self._output.update(_bundle(preformatted(tail, len(tail)), tail), raw=True)
+                self._output.update(mime_bundle(preformatted(tail, len(tail)), tail), raw=True)
 
     def end(self, remark: str) -> None:
         """Leave what arrived as a static result."""
@@ -92,7 +92,7 @@ class _Growing:
         self._thread.join()
         arrived = self._stream.so_far()
         plain = "\n".join(filter(None, (rendering.prediction_text(arrived), remark)))
-        self._output.update(_bundle(prediction_html(arrived, remark), plain), raw=True)
+        self._output.update(mime_bundle(prediction_html(arrived, remark), plain), raw=True)
 
 
 def _show_in_place(stream: PredictionStream) -> Prediction:
@@ -109,7 +109,3 @@ def _show_in_place(stream: PredictionStream) -> Prediction:
     finally:
         output.end(remark)
     return stream.so_far()
-
-
-def _bundle(html: str, plain: str) -> dict[str, str]:
-    return {"text/html": html, "text/plain": visible(plain)}

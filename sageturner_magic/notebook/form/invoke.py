@@ -15,7 +15,13 @@ from sageturner_magic import rendering
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.endpoints import Endpoint, Prediction
 from sageturner_magic.errors import SageturnerError
-from sageturner_magic.notebook.display import Announcer, fill, findings_html, preformatted
+from sageturner_magic.notebook.display import (
+    Announcer,
+    fill,
+    findings_html,
+    mime_bundle,
+    preformatted,
+)
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import WIDE, close_all
 from sageturner_magic.notebook.form.style import STYLE
@@ -123,9 +129,8 @@ class InvokeForm:
     def close(self) -> None:
         """Leave the last request and its answer as text, which a notebook can keep."""
         text, html = self._sent[-1] if self._sent else (self._request.value, "")
-        self._output.update(
-            {"text/html": f"{preformatted(text, len(text))}{html}", "text/plain": text}, raw=True
-        )
+        html = f"{preformatted(text, len(text))}{html}"
+        self._output.update(mime_bundle(html, text), raw=True)
         close_all(self.widget)
 
     def _on_send(self) -> None:

@@ -23,7 +23,7 @@ from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.notebook.completion import shippable
-from sageturner_magic.notebook.display import fill, preformatted
+from sageturner_magic.notebook.display import fill, mime_bundle, preformatted
 from sageturner_magic.notebook.form.actions import Actions
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import (
@@ -337,7 +337,6 @@ class DeployForm:
             "<details{}><summary>The form as a cell</summary>{}</details>",
             *("" if html else " open", preformatted(cell, len(cell))),
         )
-        self._output.update(
-            {"text/html": f"{html}{folded}", "text/plain": f"{plain}\n{cell}".strip()}, raw=True
-        )
+        plain = f"{plain}\n{cell}".strip()
+        self._output.update(mime_bundle(f"{html}{folded}", plain), raw=True)
         close_all(self.widget)
