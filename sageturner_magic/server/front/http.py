@@ -20,30 +20,17 @@ from ..problems import Problem
 from . import clock
 from .application import Application, Head, target_of
 from .exchange import Exchange
-
-HEADER_BYTES = 65_536
-"""Bytes of a request's line and headers at most; SageMaker sends a few hundred."""
-
-HEADER_SECONDS = 10.0
-"""Seconds from the first byte of a request to the end of its headers."""
-
-BODY_GAP_SECONDS = 10.0
-"""Seconds without a byte of a body that has begun."""
-
-BODY_SECONDS = 60.0
-"""Seconds from the first byte of a body to its last: SageMaker gives up on the whole by then."""
-
-IDLE_SECONDS = 75.0
-"""Seconds that a connection without a request is kept; longer than load balancers keep theirs."""
-
-WRITE_GAP_SECONDS = 30.0
-"""Seconds that a client may leave the bytes of its answer unread."""
-
-LINGER_SECONDS = 2.0
-"""How long what a client still sends is read after its connection was refused."""
-
-DISCARDED_FACTOR = 8
-"""How many times the allowed body is read and thrown away, so that the client reads its 413."""
+from .limits import (
+    BODY_GAP_SECONDS,
+    BODY_SECONDS,
+    DISCARDED_FACTOR,
+    HEADER_BYTES,
+    HEADER_SECONDS,
+    IDLE_SECONDS,
+    LINGER_SECONDS,
+    ONCE,
+    WRITE_GAP_SECONDS,
+)
 
 _NEVER = float("inf")
 
@@ -61,9 +48,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_application", "_body", "_connections", "_discarded", "_exchange", "_head", "_header_size",
-        "_headers", "_held", "_one_one", "_parser", "_refused", "_size", "_state", "_transport",
-        "_url", "_waiting", "_whole_by", "deadline", "draining", "write_paused",
+        "_application", "_bare", "_body", "_connections", "_discarded", "_exchange", "_head",
+        "_header_size", "_headers", "_held", "_one_one", "_parser", "_refused", "_size", "_state",
+        "_transport", "_url", "_waiting", "_whole_by", "deadline", "draining", "write_paused",
     )  # fmt: skip
 
     def __init__(self, application: Application, connections: set[Connection]) -> None:
@@ -83,6 +70,8 @@ class Connection(asyncio.Protocol):
         # Of its bodies that are being received or wait behind another request.
         self._held = 0
         self._discarded = 0
+        # Bytes of a chunked body's framing and trailers since the last byte of the body itself.
+        self._bare = 0
         self._refused = False
         # The request that is being answered, and whole ones that came behind it.
         self._exchange: Exchange | None = None
@@ -99,6 +88,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self)
+        self._application.buffers.read(self)
         self._transport = None
         self._parser = None  # It refers to this connection.
         self._waiting.clear()
@@ -114,6 +104,7 @@ class Connection(asyncio.Protocol):
         if self._state == _CLOSED:
             self._discard(len(data))
             return
+        in_body, size = self._state == _BODY, self._size
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -131,6 +122,11 @@ class Connection(asyncio.Protocol):
                 message = f"the headers are longer than {HEADER_BYTES} bytes"
                 self._refuse(Problem(431, "HeadersTooLarge", message))
         elif self._state == _BODY:
+            if in_body:
+                self._bare = self._bare + len(data) if size == self._size else 0
+                if self._bare > HEADER_BYTES:
+                    self._refuse_trailers()
+                    return
             now = clock.now()
             self._whole_by = self._whole_by or now + BODY_SECONDS
             self.deadline = min(now + BODY_GAP_SECONDS, self._whole_by)
@@ -141,10 +137,13 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         self.write_paused = True
         self.deadline = clock.now() + WRITE_GAP_SECONDS
+        self._application.buffers.unread(self)
 
     def resume_writing(self) -> None:
         self.write_paused = False
+        self._application.buffers.read(self)
         self.deadline = _NEVER if self._exchange else clock.now() + IDLE_SECONDS
+        self._next()
         if self._exchange is not None and self._exchange.writable is not None:
             self._exchange.writable()
 
@@ -157,6 +156,7 @@ class Connection(asyncio.Protocol):
         self._header_size = 0
         self._body = b""
         self._size = 0
+        self._bare = 0
         self._whole_by = 0.0
         self._refused = False
         if self._exchange is None:
@@ -173,12 +173,11 @@ class Connection(asyncio.Protocol):
         parser = self._parser
         headers = dict(self._headers)
         self._one_one = one_one = parser.get_http_version() == "1.1"
+        if len(headers) < len(self._headers):
+            self._check_repeated()
         if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
             raise Problem(501, "UnsupportedTransferEncoding", "only chunked is supported")
-        one_host = b"host" in headers or not one_one
-        if len(headers) < len(self._headers):
-            one_host = one_host and [name for name, _ in self._headers].count(b"host") <= 1
-        if not one_host:
+        if b"host" not in headers and one_one:
             raise Problem(400, "InvalidHTTP", "exactly one Host header is needed")
         if parser.should_upgrade():
             self.draining = True
@@ -233,6 +232,8 @@ class Connection(asyncio.Protocol):
         """Send bytes, unless the connection is closing."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+            if self.write_paused:
+                self._application.buffers.unread(self)
 
     def answered(self, exchange: Exchange, keep: bool) -> None:
         """An answer is complete: go on to the next request, or close."""
@@ -248,11 +249,7 @@ class Connection(asyncio.Protocol):
             return
         if not self.write_paused:
             self.deadline = clock.now() + (IDLE_SECONDS if self._state == _IDLE else HEADER_SECONDS)
-        if self._waiting:
-            self._exchange, action = self._waiting.popleft()
-            self.deadline = _NEVER
-            # Not from here: thousands of pipelined requests would nest as deeply.
-            asyncio.get_running_loop().call_soon(self._go_on, action)
+        self._next()
 
     def abort(self) -> None:
         """Cut the connection without sending what is still to be sent."""
@@ -269,6 +266,9 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """The deadline has passed: say so where somebody may listen, and close."""
+        if self.write_paused and self._application.buffers.progress(self):
+            self.deadline = clock.now() + WRITE_GAP_SECONDS
+            return
         if self._state in (_IDLE, _CLOSED) or self.write_paused or self._refused:
             self.abort()
             return
@@ -286,11 +286,31 @@ class Connection(asyncio.Protocol):
         if not self.busy:
             self._close()
 
+    @property
+    def unsent(self) -> int:
+        """Bytes of answers that the client has not taken."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     # Its own.
+
+    def _check_repeated(self) -> None:
+        names = [name for name, _ in self._headers]
+        for name in ONCE:
+            if names.count(name) > 1:
+                header = name.decode().title()
+                raise Problem(400, "InvalidHTTP", f"the request has more than one {header} header")
+
+    def _next(self) -> None:
+        # The next request waits until the client has read enough of the answers before.
+        if self._waiting and self._exchange is None and not self.write_paused:
+            self._exchange, action = self._waiting.popleft()
+            self.deadline = _NEVER
+            # Not from here: thousands of pipelined requests would nest as deeply.
+            asyncio.get_running_loop().call_soon(self._go_on, action)
 
     def _submit(self, exchange: Exchange, action: Callable[[], None]) -> None:
         # Answers go out in the order of the requests.
-        if self._exchange is None:
+        if self._exchange is None and not self.write_paused:
             self._exchange = exchange
             self.deadline = _NEVER
             action()
@@ -338,6 +358,13 @@ class Connection(asyncio.Protocol):
         self._refused = True
         exchange = Exchange(self, self._head.method, False, self._one_one)
         self._submit(exchange, lambda: exchange.refuse(problem, close=True))
+
+    def _refuse_trailers(self) -> None:
+        if self._refused:
+            self.abort()  # The client was answered already.
+            return
+        message = f"the trailers of the body are longer than {HEADER_BYTES} bytes"
+        self._refuse(Problem(431, "HeadersTooLarge", message))
 
     def _discard(self, size: int) -> None:
         self._discarded += size
