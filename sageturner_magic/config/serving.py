@@ -80,6 +80,11 @@ class Serving(Section):
         description="How a request without a Content-Type is read, which SageMaker passes on as "
         "application/octet-stream: as bytes, or as a type that you choose.",
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        description="What the log has of the lines that your code and its packages write with "
+        "Python's `logging`: those of this level and above.",
+    )
     csv: Csv = Field(Csv(), description="How requests of the type text/csv are read.")
     metrics: Literal["prometheus", "emf"] = Field(
         "prometheus",

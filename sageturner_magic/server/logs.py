@@ -7,9 +7,7 @@ import json
 import os
 import sys
 from datetime import datetime, timezone
-from typing import Any, Literal
-
-Level = Literal["info", "warning", "error"]
+from typing import Any
 
 
 class Log:
@@ -26,28 +24,29 @@ class Log:
 
     def info(self, message: str, **fields: Any) -> None:
         """Something that a person who looks at the log wants to know."""
-        self._write("info", message, fields)
+        self.write("info", message, **fields)
 
     def warning(self, message: str, **fields: Any) -> None:
         """Something that went wrong and that the server coped with."""
-        self._write("warning", message, fields)
+        self.write("warning", message, **fields)
 
     def error(self, message: str, **fields: Any) -> None:
         """Something that failed; `traceback` is a list of lines."""
-        self._write("error", message, fields)
+        self.write("error", message, **fields)
 
     def raw(self, line: dict[str, Any]) -> None:
         """A line that is meant for a machine, as JSON in any form."""
         self._put(json.dumps(line))
 
-    def _write(self, level: Level, message: str, fields: dict[str, Any]) -> None:
+    def write(self, level: str, message: str, **fields: Any) -> None:
+        """A line of any level; `traceback` is a list of lines."""
         now = datetime.now(timezone.utc)
         if self._form == "json":
             time = now.isoformat(timespec="milliseconds")
             line = {"time": time, "level": level, "message": message, **self._fields, **fields}
             text = json.dumps(line, default=str, ensure_ascii=False)
         else:
-            mark = "" if level == "info" else f"{level}: "
+            mark = "" if level in ("info", "debug") else f"{level}: "
             text = f"{now.astimezone():%H:%M:%S} {mark}{message}"
             for detail in fields.get("traceback", ()):
                 text += f"\n    {detail}"

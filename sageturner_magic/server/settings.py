@@ -64,6 +64,7 @@ class Serving:
         default_content_type: The type of a request that has none, or has the type that SageMaker
             gives to such a request (`UNTYPED`).
         csv: How text/csv is read.
+        log_level: The least level of what user code logs that is written.
         metrics: Where metrics go besides /metrics: `prometheus` (nowhere) or `emf` (the log).
     """
 
@@ -76,6 +77,7 @@ class Serving:
     default_content_type: str = UNTYPED
     csv: Csv = field(default_factory=Csv)
     metrics: str = "prometheus"
+    log_level: str = "info"
 
     @property
     def max_body(self) -> int:
@@ -135,6 +137,7 @@ _SERVING = {
     "nan": _one_of("error", "null"),
     "default_content_type": _one_of(UNTYPED, "application/json", "text/csv", "text/plain"),
     "metrics": _one_of("prometheus", "emf"),
+    "log_level": _one_of("debug", "info", "warning", "error"),
 }
 _BATCH = {"max_size": _whole(1), "max_wait_ms": _number(0)}
 _CSV = {"types": _one_of("infer", "text", "cell"), "header": _one_of("absent", "present")}

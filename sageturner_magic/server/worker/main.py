@@ -18,7 +18,7 @@ from typing import Any
 from .. import frames, home, settings
 from ..logs import Log
 from ..shared_page import Page
-from . import prefork, sequential
+from . import prefork, sequential, user_logging
 from .batching import BatchRule
 from .formats import find_orjson
 from .handler import Work, describe
@@ -52,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
         _tell_failure(channel, failure)
         return 1
     prefork.keep_children_out(channel)
+    user_log = user_logging.install(log, config.serving.log_level)
     worker = os.getpid()
     started = time.monotonic()
     stage = "importing sageturner.py"
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
             os.close(descriptors[1])
             end_with_the_front(descriptors[2])
             prefork.keep_children_out(channel)
-            log = work.log = Log(config.log, worker=os.getpid())
+            log = work.log = user_log.log = Log(config.log, worker=os.getpid())
             ready["forks"] = False
     if code.kind == "async":
         # Imported only where it is used: asyncio costs a plain worker 0.1 s and 6 MB.

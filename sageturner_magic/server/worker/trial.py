@@ -40,7 +40,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from .. import confinement, home, settings
-from . import formats
+from ..logs import Log
+from . import formats, user_logging
 from .context import Context
 from .handler import describe
 from .main import end_with_the_front
@@ -76,6 +77,7 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable(stack, all_threads=False)
     faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
     config = settings.read(os.environ)
+    user_logging.install(Log("text"), config.serving.log_level)
     report = _Report(path)
     if arguments[4:] and (reason := _confine(arguments[4], os.path.dirname(path), config)):  # noqa: PTH120
         report.say(unconfined=reason)
