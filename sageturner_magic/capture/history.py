@@ -108,6 +108,8 @@ class History:
         self.stars: list[RunStatement] = []
         self._events: dict[str, _Events] = {}
         self._features_from = sys.maxsize
+        self._definers: list[RunStatement] = []
+        self._registers: dict[int, set[str]] = {}
         for run in runs:
             for statement, origin in run.statements():
                 self._add(RunStatement(len(self.steps), statement, origin))
@@ -124,6 +126,8 @@ class History:
             for name in [*names.binds, *names.deletes, *changed_by(step.node, names)]:
                 self._of(name).doubts.append(step)
             return
+        if getattr(step.node, "decorator_list", None) or getattr(step.node, "bases", None):
+            self._definers.append(step)
         for name in names.binds:
             self._of(name).binds.append(step)
         for name in names.deletes:
@@ -191,21 +195,60 @@ class History:
 
         Through the functions that those call, base classes, decorators and other names.
         """
-        found: set[str] = set()
-        seen: set[int] = set()
+        return {name for step in self._called(names, before) for name in step.statement.names.later}
+
+    def _called(self, names: Iterable[str], before: int) -> Iterator[RunStatement]:
+        """Definitions whose functions may run when what `names` stand for is called."""
+        seen: set[tuple[str, int]] = set()
+        given: set[int] = set()
         waiting = [(name, before) for name in names]
         while waiting:
             name, at = waiting.pop()
-            binder = self.binder(name, at)
-            if binder is None or binder.index in seen or not binder.statement.gives_a_callable:
+            if (name, at) in seen:
                 continue
-            seen.add(binder.index)
+            seen.add((name, at))
+            binder = self.binder(name, at)
+            if binder is None or binder.index in given or not binder.statement.gives_a_callable:
+                continue
+            given.add(binder.index)
+            yield binder
             # A method may be a base class's, and a decorator may call anything: those of that time.
             waiting += [(each, binder.index) for each in binder.statement.names.reads]
-            new = binder.statement.names.later.keys() - found
-            found |= new
-            waiting += [(each, before) for each in new]
-        return found
+            waiting += [(each, before) for each in binder.statement.names.later]
+
+    def registers(self, step: RunStatement) -> set[str]:
+        """Names whose values `step`, a definition, may change through decorators and base classes.
+
+        As registries are filled: by a decorator, by `__init_subclass__`, or by a metaclass.
+        """
+        if not step.is_definition:
+            return set()
+        if step.index not in self._registers:
+            called = {
+                each.id
+                for part in getattr(step.node, "decorator_list", ())
+                for each in walk(part)
+                if isinstance(each, ast.Name)
+            }
+            ran = list(self._called(called, step.index)) + self._bases_that_register(step)
+            self._registers[step.index] = {
+                name
+                for each in ran
+                for name in (
+                    *each.statement.names.changes_later,
+                    *each.statement.names.writes_later,
+                )
+            }
+        return self._registers[step.index]
+
+    def _bases_that_register(self, step: RunStatement) -> list[RunStatement]:
+        """The base classes and metaclasses of a class, if they run code when it is defined."""
+        if not isinstance(step.node, ast.ClassDef):
+            return []
+        parts = [*step.node.bases, *(each.value for each in step.node.keywords)]
+        names = {each.id for part in parts for each in walk(part) if isinstance(each, ast.Name)}
+        bases = list(self._called(names, step.index))
+        return bases if any(map(_runs_for_subclasses, bases)) else []
 
     def is_final(self, name: str, binder: RunStatement) -> bool:
         """Whether no later statement of any cell gave `name` another value."""
@@ -217,7 +260,11 @@ class History:
         events = self._of(name)
         rebound = [step.index for step in events.binds if step.index > binder.index]
         until = min(rebound, default=len(self.steps))
-        return [step for step in events.changes if binder.index < step.index < until]
+        found = [
+            *events.changes,
+            *(each for each in self._definers if name in self.registers(each)),
+        ]
+        return [step for step in found if binder.index < step.index < until]
 
     def doubt(self, name: str, binder: RunStatement) -> RunStatement | None:
         """The failed statement that may have touched what `binder` gave to `name`."""
@@ -292,6 +339,16 @@ def _from_branches(node: ast.stmt, name: str) -> str:
         if isinstance(each, (*FUNCTIONS, ast.ClassDef)) and each.name == name:
             return CALLABLE
     return ""
+
+
+def _runs_for_subclasses(step: RunStatement) -> bool:
+    """Whether a class, or one that it names, does something when it gets a subclass."""
+    return any(
+        (isinstance(each, FUNCTIONS) and each.name == "__init_subclass__")
+        or (isinstance(each, ast.ClassDef) and bool(each.keywords))
+        or (isinstance(each, ast.Name) and each.id == "type")
+        for each in walk(step.node)
+    )
 
 
 def _is_record(node: ast.ClassDef, history: History, before: int) -> bool:

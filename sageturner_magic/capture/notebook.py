@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.errors import CaptureError
+from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.values import CapturedModule, SourceFile
 
 # Everything else is imported where it is needed: loading the extension makes a Notebook.
@@ -155,7 +155,11 @@ class Notebook:
         }
 
     def module(self, name: str) -> CapturedModule:
-        """The module for an endpoint called `name`.
+        """The module for an endpoint called `name`. Raises as `module_and_notes`."""
+        return self.module_and_notes(name)[0]
+
+    def module_and_notes(self, name: str) -> tuple[CapturedModule, list[Finding]]:
+        """The module for an endpoint called `name`, and warnings on what is not in it.
 
         Raises CaptureError when it is not plain which cells are meant, or when they need
         something that a module cannot hold, with every such finding.
@@ -176,13 +180,14 @@ class Notebook:
         raise_for([*beside.findings, *secrets])
         files = sorted(beside.files.values(), key=lambda file: file.path)
         numbers = {place.cell for place in rendered.lines.values()}
-        return CapturedModule(
+        module = CapturedModule(
             origin=", ".join(f"In[{number}]" for number in sorted(numbers)),
             files=(SourceFile("sageturner.py", rendered.source.encode()), *files),
             cells=tuple(sorted(numbers)),
             imports=tuple(sorted(beside.packages)),
             lines=rendered.lines,
         )
+        return module, list(chosen.left_out)
 
     def _runs(self, own: Mapping[Role, Cell]) -> list[Run]:
         from sageturner_magic.capture.history import Run, RunOrigin

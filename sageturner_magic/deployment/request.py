@@ -35,7 +35,7 @@ class NotebookCode:
     name: str
 
     def module(self) -> tuple[CapturedModule, list[Finding]]:
-        return self.notebook.module(self.name), []
+        return self.notebook.module_and_notes(self.name)
 
     def deployed(self, endpoint: str) -> None:
         self.notebook.deployed(self.name, endpoint)

@@ -54,6 +54,7 @@ def _touches(step: RunStatement, history: History) -> tuple[set[str], set[str]]:
     """Names that the statement reads and writes when it runs, through functions that it calls."""
     names = step.statement.names
     writes = names.binds.keys() | names.deletes.keys() | names.changes.keys()
+    writes |= history.registers(step)
     reads = names.reads.keys() | names.annotated.keys()
     reads |= history.read_by_calling(reads, step.index)
     if isinstance(step.node, (ast.Expr, ast.For)):

@@ -229,6 +229,18 @@ def lost_change(name: str, step: RunStatement, change: RunStatement) -> Finding:
     )
 
 
+def left_out(root: str, step: RunStatement) -> Finding:
+    """A statement that acts on what the module uses, and that no module can repeat."""
+    code = " ".join(ast.unparse(step.node).split())
+    return Finding(
+        f"`{code if len(code) <= 60 else code[:59] + '…'}` is not part of the deployed code",
+        where=str(step.statement.place),
+        why=f"it changes `{root}`, which the code uses, and depends on this notebook",
+        do="call it in load(), with values written out, if predictions depend on it",
+        severity="warning",
+    )
+
+
 def doubtful(name: str, step: RunStatement, failed: RunStatement) -> Finding:
     """A value that a failed cell may have changed."""
     return Finding(

@@ -12,20 +12,26 @@ from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY, SIGNATURES, Role
 from sageturner_magic.capture.history import History, Run, RunOrigin, RunStatement, imported_as
 from sageturner_magic.capture.slicing import refusals
+from sageturner_magic.capture.slicing.effects import Effects
 from sageturner_magic.capture.slicing.liveness import importable
 from sageturner_magic.capture.slicing.ordering import in_order
 from sageturner_magic.capture.slicing.staleness import imported_value, stale_findings
-from sageturner_magic.capture.syntax import BUILTINS, SETTINGS, Judge, KeptImport, Statement, listed
+from sageturner_magic.capture.syntax import BUILTINS, Judge, KeptImport, Statement
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.packages.needed import Import, ImportedName, imported_names
 
 
 @dataclass(frozen=True)
 class Slice:
-    """What a module is made of: imports in no order, statements in the order to write them."""
+    """What a module is made of: imports in no order, statements in the order to write them.
+
+    Attributes:
+        left_out: A warning for each statement that acts on what the module uses and is not in it.
+    """
 
     imports: tuple[KeptImport, ...]
     statements: tuple[Statement, ...]
+    left_out: tuple[Finding, ...] = ()
 
     def packages(self) -> tuple[str, ...]:
         """The top-level packages that the slice imports, anywhere in it, sorted."""
@@ -71,6 +77,8 @@ class _Slicer:
         self._findings: dict[tuple[str, str], Finding] = {}
         self._absent: dict[str, Finding] = {}
         self._set_by_load: set[str] = set()
+        self._effects: set[int] = set()
+        self._left_out: Mapping[int, tuple[str, RunStatement]] = {}
         self._waiting: list[RunStatement] = []
         self._seen: set[tuple[str, int | None]] = set()
 
@@ -88,31 +96,22 @@ class _Slicer:
                 if role in names or optional:
                     self._keep(step, role if role in names else min(optional))
         self._follow()
-        self._keep_settings()
+        self._keep_effects()
         self._keep_features()
 
-    def _keep_settings(self) -> None:
-        """Calls that set up a library which the code uses: they act on all that follows."""
-        for step in self._history.steps:
-            if step.origin in (RunOrigin.FOREIGN, RunOrigin.FAILED) or step.index in self._kept:
-                continue
-            root = _root_of_effect(step.node)
-            if root is None or root not in self._imports:
-                continue
-            judge = self._judge(step)
-            called = step.node.value if isinstance(step.node, ast.Expr) else None
-            qualified = judge.qualified(called.func) if isinstance(called, ast.Call) else ""
-            wanted = listed(qualified, SETTINGS) or step.origin is RunOrigin.OWN
-            if wanted and self._set_up(step, judge):
+    def _keep_effects(self) -> None:
+        """Statements that change a library, class or function which the code uses."""
+        effects = Effects(self._history, self._judge, self._kept, self._namespace)
+        while effects.candidates and (chosen := effects.choose(self._slice().packages())):
+            for step, root in chosen:
+                self._effects.add(step.index)
                 self._keep(step, root)
-        self._follow()
+            self._follow()
+        self._left_out = effects.left_out
 
-    def _set_up(self, step: RunStatement, judge: Judge) -> bool:
-        node = step.node
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            parts = [*node.value.args, *(each.value for each in node.value.keywords)]
-            return bool(judge.qualified(node.value.func)) and all(map(judge.value, parts))
-        return judge.statement(node)
+    def _slice(self) -> Slice:
+        imports = tuple(kept for kept, _ in self._imports.values())
+        return Slice(imports, tuple(step.statement for step in self._kept.values()))
 
     def _keep_features(self) -> None:
         """A `__future__` import holds for all cells that run after it."""
@@ -222,9 +221,7 @@ class _Slicer:
         if step.index in self._kept:
             return
         judge = self._judge(step)
-        if not judge.statement(step.node) and not (
-            step.origin is RunOrigin.OWN and self._set_up(step, judge)
-        ):
+        if step.index not in self._effects and not judge.statement(step.node):
             # What load() sets by `global` is there before any request.
             if name not in self._set_by_load:
                 self._find(name, refusals.not_source(name, step, self._namespace))
@@ -282,7 +279,8 @@ class _Slicer:
         if self._findings:
             raise CaptureError.of(self._findings.values())
         imports = tuple(kept for kept, _ in self._imports.values())
-        return Slice(imports, tuple(step.statement for step in steps))
+        left_out = tuple(refusals.left_out(root, step) for root, step in self._left_out.values())
+        return Slice(imports, tuple(step.statement for step in steps), left_out)
 
     def _complete_dotted_imports(self) -> None:
         """`import a.b` and `import a.c` both bind `a`: take those whose names are used."""
@@ -346,16 +344,3 @@ def _is_dotted(node: ast.expr) -> bool:
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name)
-
-
-def _root_of_effect(node: ast.stmt) -> str | None:
-    """The name on which a call or an assignment for its effect works: `torch.set_…(…)`."""
-    target: ast.AST | None = None
-    if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-        target = node.value.func
-    elif isinstance(node, (ast.Assign, ast.AugAssign)):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        target = targets[0] if isinstance(targets[0], (ast.Attribute, ast.Subscript)) else None
-    while isinstance(target, (ast.Attribute, ast.Subscript)):
-        target = target.value
-    return target.id if isinstance(target, ast.Name) else None

@@ -21,7 +21,13 @@ from sageturner_magic.capture.history import (
     surely_binds,
 )
 from sageturner_magic.capture.slicing import refusals
-from sageturner_magic.capture.slicing.liveness import Verdict, definition_is, is_iterator
+from sageturner_magic.capture.slicing.liveness import (
+    Comparison,
+    Verdict,
+    definition_is,
+    is_iterator,
+    plain_function,
+)
 from sageturner_magic.capture.slicing.scratch import Scratch
 from sageturner_magic.capture.syntax import CHANGING_METHODS, KeptImport
 from sageturner_magic.errors import Finding
@@ -96,8 +102,12 @@ def _judged(
         if verdict is False:
             return False, refusals.redefined(name, step, live)
         difference = scratch.differences.get(step.index)
-        if difference is not None and not history.changes(name, step):
-            return False, refusals.part_changed(name, step, *difference)
+        if difference is not None:
+            changes = history.changes(name, step)
+            registered = [each for each in changes if each.is_definition]
+            filled = bool(registered) and _is_filled_by(*difference[1:], registered, namespace)
+            if not filled and len(registered) == len(changes):
+                return False, refusals.part_changed(name, step, *difference)
         # Attributes that were set since are not part of the code.
         return (None if history.changes(name, step) else verdict), None
     if is_iterator(live):
@@ -106,6 +116,8 @@ def _judged(
         return None, None
     made = scratch.values[name]
     verdict = scratch.comparison.same(made, live)
+    if verdict is False and _is_filled_by(made, live, history.changes(name, step), namespace):
+        return None, None
     if verdict is False and not (_is_blank(made) and _is_late(name, steps)):
         return False, refusals.changed(name, step, made, live, history.changes(name, step))
     return verdict, None
@@ -136,6 +148,27 @@ def imported_value(imported: ImportedName) -> object:
     # A submodule may not be an attribute yet; a value may be bound anew in its module.
     found = getattr(module, imported.name, UNKNOWN)
     return found if callable(found) or isinstance(found, ModuleType) else UNKNOWN
+
+
+def _is_filled_by(
+    made: Any, live: Any, definitions: Sequence[RunStatement], namespace: Mapping[str, object]
+) -> bool:
+    """Whether all that `live` has beside what its source made is what `definitions` registered."""
+    if type(made) is not type(live) or not isinstance(live, (dict, list)):
+        return False
+    defined = [
+        namespace[name]
+        for step in definitions
+        if step.is_definition
+        for name in step.statement.names.binds
+        if name in namespace
+    ]
+    known = {id(each) for one in defined for each in (one, plain_function(one)) if each is not None}
+    if isinstance(live, list):
+        more = live[len(made) :] if Comparison().same(made, live[: len(made)]) else [None]
+        return len({*map(id, more)}) == len(more) and all(id(each) in known for each in more)
+    kept = {key: value for key, value in live.items() if id(value) not in known}
+    return Comparison().same(made, kept) is True
 
 
 def _is_blank(value: Any) -> bool:

@@ -11,6 +11,7 @@ import builtins
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from sageturner_magic.capture.syntax.safety import CHANGING_METHODS
 from sageturner_magic.capture.syntax.trees import (
     Function,
     annotations_of,
@@ -43,6 +44,7 @@ class ScopeNames:
         writes_later: Rebound by a function's `global` declaration.
         deletes: Unbound by `del`.
         changes: Names whose value is changed in place: `x[0] = …`, `x.y = …`, `x += …`, `del x[0]`.
+        changes_later: Names whose value a function of the statement changes in place.
     """
 
     binds: dict[str, int]
@@ -53,6 +55,7 @@ class ScopeNames:
     writes_later: dict[str, int]
     deletes: dict[str, int]
     changes: dict[str, int]
+    changes_later: dict[str, int]
 
     def needed(self) -> dict[str, int]:
         """Everything that has to exist for the statement and its functions to run."""
@@ -77,7 +80,7 @@ class _Walker(ast.NodeVisitor):
     """Walks in evaluation order, so that what is bound so far is known at every read."""
 
     def __init__(self) -> None:
-        self.names = ScopeNames({}, {}, {}, {}, {}, {}, {}, {})
+        self.names = ScopeNames({}, {}, {}, {}, {}, {}, {}, {}, {})
         self._scopes: list[_Scope] = [_Scope("module")]
         self._classes: list[str] = []
         self._deferred = 0
@@ -105,20 +108,23 @@ class _Walker(ast.NodeVisitor):
             return f"_{self._classes[-1].lstrip('_')}{name}"
         return name
 
-    def _read(self, name: str, line: int) -> None:
-        name = self._mangled(name)
+    def _is_local(self, name: str) -> bool:
+        """Whether `name` is bound where it is used, so that it is not the module's."""
         innermost = len(self._scopes) - 1
         for depth in range(innermost, 0, -1):
             scope = self._scopes[depth]
             if scope.kind == "class" and depth != innermost:
                 continue
             if name in scope.globals:
-                break
+                return False
             if name in scope.bound:
-                return
-        else:
-            if not self._deferred and name in self._scopes[0].bound:
-                return
+                return True
+        return not self._deferred and name in self._scopes[0].bound
+
+    def _read(self, name: str, line: int) -> None:
+        name = self._mangled(name)
+        if self._is_local(name):
+            return
         if self._soft:
             into = self.names.soft
         elif self._annotating and not self._deferred:
@@ -157,6 +163,13 @@ class _Walker(ast.NodeVisitor):
             root = root.value
         if isinstance(root, ast.Name) and len(self._scopes) == 1:
             self.names.changes.setdefault(root.id, root.lineno)
+        self._change_later(root)
+
+    def _change_later(self, target: ast.expr) -> None:
+        while isinstance(target, (ast.Attribute, ast.Subscript, ast.Starred)):
+            target = target.value
+        if self._deferred and isinstance(target, ast.Name) and not self._is_local(target.id):
+            self.names.changes_later.setdefault(target.id, target.lineno)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if not isinstance(node.ctx, ast.Load):
@@ -269,8 +282,10 @@ class _Walker(ast.NodeVisitor):
             self._visit_all(default_values(arguments))
             self._in_function(parameter_names(arguments), [node.func.body])
             self._visit_all([*node.args, *node.keywords])
-        else:
-            self.generic_visit(node)
+            return
+        if isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING_METHODS:
+            self._change_later(node.func.value)
+        self.generic_visit(node)
 
     def _function(self, parameters: Iterable[str], body: Sequence[ast.AST]) -> None:
         self._deferred += 1

@@ -321,3 +321,15 @@ def test_unnamed_cells_of_another_model_make_no_endpoint_outdated():
     assert session.notebook.outdated("predict", "") == {}
     session.predict("def predict(model, request):\n    return 'cat'", cell_id="b")
     assert session.notebook.outdated("predict", "") == {"cats": 2}
+
+
+def test_a_statement_that_acts_on_what_is_used_and_cannot_be_repeated_is_named():
+    session = Session()
+    session.run("import colorsys\nwith open('/dev/null') as file:\n    found = len(file.read())")
+    session.run("colorsys.ONE_THIRD = found")
+    session.run("import json\njson.scanner = found")
+    session.pair(load="def load():\n    return colorsys.ONE_THIRD\n")
+    module, (note,) = session.notebook.module_and_notes("digits")
+    assert "found" not in module.source
+    assert note.what == "`colorsys.ONE_THIRD = found` is not part of the deployed code"
+    assert note.where == "In[2], line 1" and note.severity == "warning"
