@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.core.magic import Magics, cell_magic, line_cell_magic, magics_class, no_var_expand
+from IPython.core.magic import (
+    Magics,
+    cell_magic,
+    line_cell_magic,
+    magics_class,
+    needs_local_scope,
+    no_var_expand,
+)
 
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.notebook.session import NotebookSession
@@ -76,8 +84,11 @@ class SageturnerMagics(Magics, Settings):
         print(self.session.capture("predict", _capture_name(line, "predict"), cell))
 
     @no_var_expand
+    @needs_local_scope
     @line_cell_magic
-    def sageturner(self, line: str, cell: str | None = None) -> Any:
+    def sageturner(
+        self, line: str, cell: str | None = None, local_ns: Mapping[str, object] | None = None
+    ) -> Any:
         """Deploy, call and look after endpoints.
 
             %sageturner                   the verbs, a line each
@@ -86,7 +97,7 @@ class SageturnerMagics(Magics, Settings):
             %sageturner invoke NAME {"a": x}
 
         `$name` and `{name}` in a line stand for a variable of the notebook, except in the
-        payload of `invoke`, which is Python.
+        payload of `invoke`, which is Python. In a function they are its variables first.
         """
         from sageturner_magic.verbs import HelpShown, overview
 
@@ -95,7 +106,7 @@ class SageturnerMagics(Magics, Settings):
             print(overview(PROG))
             return None
         try:
-            return self._verb(verb, rest, cell)
+            return self._verb(verb, rest, cell, self._names(local_ns))
         except HelpShown:
             return None
         except SageturnerError:
@@ -107,7 +118,11 @@ class SageturnerMagics(Magics, Settings):
 
             raise unexpected(error) from error
 
-    def _verb(self, name: str, rest: str, cell: str | None) -> Any:
+    def _names(self, local: Mapping[str, object] | None) -> Mapping[str, object]:
+        """The variables where the magic stands: a function's own, and then the notebook's."""
+        return ChainMap(dict(local or {}), self.session.namespace)
+
+    def _verb(self, name: str, rest: str, cell: str | None, names: Mapping[str, object]) -> Any:
         from sageturner_magic.rendering import registered
         from sageturner_magic.verbs import (
             bound,
@@ -125,10 +140,10 @@ class SageturnerMagics(Magics, Settings):
             words, payload = split_payload(rest, by_flag(verb.arguments), may_be_name)
         else:
             words = split(rest)
-        values = parse(name, [self._expand(word) for word in words], PROG, self.defaults())
+        values = parse(name, [_expanded(word, names) for word in words], PROG, self.defaults())
         given: dict[str, Any] = {}
         if verb.takes_payload:
-            given |= self._payload(verb, values, payload, cell)
+            given |= self._payload(verb, values, payload, cell, names)
         if cell is not None:
             given |= self._configuration(verb, values, cell)
         elif name == "try" and values.config is None:
@@ -141,18 +156,6 @@ class SageturnerMagics(Magics, Settings):
         work = begin()
         follow = registered(FOLLOW, work)
         return follow(self, work, values) if follow else self._shown(work, values)
-
-    def _expand(self, word: str) -> str:
-        def value(match: re.Match[str]) -> str:
-            name = match[1] or match[2]
-            if name not in self.session.namespace:
-                raise UsageError(
-                    f"`{match[0]}` names the variable `{name}`, which the notebook does not have",
-                    do=f"define `{name}` first, or write the value itself",
-                )
-            return str(self.session.namespace[name])
-
-        return re.sub(r"\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}", value, word)
 
     def _show_form(self, **asked: Any) -> None:
         from sageturner_magic.notebook.form import show_form
@@ -184,7 +187,12 @@ class SageturnerMagics(Magics, Settings):
         return config
 
     def _payload(
-        self, verb: Verb, values: SimpleNamespace, payload: str, cell: str | None
+        self,
+        verb: Verb,
+        values: SimpleNamespace,
+        payload: str,
+        cell: str | None,
+        names: Mapping[str, object],
     ) -> dict[str, Any]:
         """The payload, an expression's value or a file, and its media type as far as given."""
         from sageturner_magic.endpoints import read_payload
@@ -198,7 +206,7 @@ class SageturnerMagics(Magics, Settings):
             data, content_type = read_payload(values.file, values.content_type)
             return {"payload": data, "content_type": content_type}
         if payload or body:
-            return {"payload": evaluate(payload or body, self.session.namespace)}
+            return {"payload": evaluate(payload or body, names)}
         if verb.name == "invoke":
             raise UsageError("There is no payload", do=WRITE_PAYLOAD)
         return {}
@@ -330,3 +338,16 @@ def _capture_name(line: str, role: str) -> str:
             do=f"write `%%sageturner_{role} {words[0]}`",
         )
     return words[0] if words else ""
+
+
+def _expanded(word: str, names: Mapping[str, object]) -> str:
+    def value(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in names:
+            raise UsageError(
+                f"`{match[0]}` names the variable `{name}`, which the notebook does not have",
+                do=f"define `{name}` first, or write the value itself",
+            )
+        return str(names[name])
+
+    return re.sub(r"\$([A-Za-z_]\w*)|\{([A-Za-z_]\w*)\}", value, word)

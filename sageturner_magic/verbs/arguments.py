@@ -5,6 +5,7 @@ The table of verbs uses this module; it knows no verb itself.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -241,10 +242,11 @@ def split(line: str) -> list[str]:
 def split_payload(
     line: str, flags: Mapping[str, Argument], may_be_name: Callable[[str], bool] = bool
 ) -> tuple[list[str], str]:
-    """The words up to the payload, and the payload exactly as written.
+    """The words around the payload, and the payload exactly as written.
 
     The first word that is neither a flag nor a flag's value is the endpoint's name; the payload
-    begins with the next such word, or with the first if that cannot be a name.
+    begins with the next such word, or with the first if that cannot be a name. Flags may also
+    come after a payload that is complete without them.
     """
     words: list[str] = []
     rest = line.strip()
@@ -263,7 +265,31 @@ def split_payload(
             words.append(head)
             named = True
         rest = tail
-    return words, rest
+    after, payload = _flags_after(rest, flags)
+    return words + after, payload
+
+
+def _flags_after(payload: str, flags: Mapping[str, Argument]) -> tuple[list[str], str]:
+    for found in re.finditer(r"\s--[a-z-]+", payload):
+        after = payload[found.start() :].split()
+        expected, wants_value = 0, False
+        for word in after:
+            flag, equals, _ = word.partition("=")
+            if not wants_value and flag not in flags:
+                break
+            wants_value = not wants_value and flags[flag].takes_value and not equals
+            expected += 1
+        if expected == len(after) and _is_complete(payload[: found.start()]):
+            return after, payload[: found.start()]
+    return [], payload
+
+
+def _is_complete(payload: str) -> bool:
+    try:
+        ast.parse(payload.strip(), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def is_name(word: str) -> bool:

@@ -345,6 +345,28 @@ def test_line_variables_are_expanded_by_name(tmp_path):
     assert "echo" in text(notebook.cells[4])
 
 
+def test_in_a_function_a_magic_takes_the_functions_variables():
+    notebook = run(
+        EXTENSION,
+        LOAD,
+        PREDICT,
+        DEPLOY,
+        "image, name = 'global', 'nobody'",
+        """
+def classify(image, name):
+    answers = []
+    for size in range(2):
+        p = %sageturner invoke $name [image, size, *(image for _ in range(size))]
+        answers.append(p["request"])
+    return answers
+print(classify("local", "echo"))""",
+        "%sageturner invoke echo image --json",
+        "%sageturner delete echo --yes",
+    )
+    assert "[['local', 0], ['local', 1, 'local']]" in text(notebook.cells[5])
+    assert '"request": "global"' in text(notebook.cells[6])
+
+
 def test_help_is_there_for_every_magic():
     notebook = run(
         EXTENSION, "%sageturner", "%sageturner deploy --help", "print(get_ipython().run_line_magic)"

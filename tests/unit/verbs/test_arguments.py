@@ -30,6 +30,16 @@ OPTIONS = by_flag(VERBS["invoke"].arguments)
         ("--content-type=text/csv d 1,2", ["--content-type=text/csv", "d"], "1,2"),
         ("digits", ["digits"], ""),
         ("", [], ""),
+        ('digits {"a": 1} --stream', ["digits", "--stream"], '{"a": 1}'),
+        (
+            "digits x --accept text/csv --stream",
+            ["digits", "--accept", "text/csv", "--stream"],
+            "x",
+        ),
+        ("digits x --accept=text/csv", ["digits", "--accept=text/csv"], "x"),
+        ("digits 'see --stream'", ["digits"], "'see --stream'"),
+        ("digits x --y", ["digits"], "x --y"),
+        ("digits f(x, --stream)", ["digits"], "f(x, --stream)"),
     ],
 )
 def test_the_payload_is_kept_as_it_was_written(line, words, payload):
