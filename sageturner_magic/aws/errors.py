@@ -158,6 +158,8 @@ def diagnose(
     finding: Finding | None = None
     if not PING.search(failure_reason):
         finding = explain(failure_reason, region=region, instance_type=context["instance_type"])
+    if finding is None and _GPU.match(instance_type) and "CannotStartContainer" in failure_reason:
+        finding = explain_model(log_tail) or _old_driver(instance_type)
     if finding is None:
         for line in reversed(log_tail.splitlines()):
             if finding := look_up((*ENDPOINT_LOG, *LAST_ERROR), line, **context):
@@ -177,6 +179,17 @@ def diagnose(
         details.append("The endpoint's log ended with:\n" + log_tail.rstrip())
     return Finding(
         "The endpoint did not start", why=finding.why, do=finding.do, details="\n".join(details)
+    )
+
+
+def _old_driver(instance_type: str) -> Finding:
+    # https://docs.aws.amazon.com/sagemaker/latest/dg/inference-gpu-drivers.html
+    return Finding(
+        "",
+        why=f"on a GPU instance such as {instance_type} this means most often that its NVIDIA"
+        " driver is older than the image's CUDA",
+        do="set `compute.server.inference_ami_version: al2023-ami-sagemaker-inference-gpu-4-1`;"
+        " where that is set, look whether the image takes `docker run IMAGE serve`",
     )
 
 

@@ -269,6 +269,25 @@ SERVICE: tuple[Row, ...] = (
     ),
 )
 
+_TOO_SLOW = _row(
+    r"received server error \(0\)|invocation timed out|timed out while waiting for a response",
+    "the model took longer than the 60 s that SageMaker waits",
+    "make predict a generator and ask for a stream (8 minutes), send smaller requests, or "
+    "choose a faster instance",
+)
+
+MODEL_ERROR: tuple[Row, ...] = (
+    # What has reached the model was not too large itself.
+    _row(
+        r"oversize body|(response|answer|payload)\b.*(too large|exceed)",
+        "the response is larger than SageMaker passes on (25 MB, serverless 4 MB)",
+        "return less, make predict a generator and ask for a stream, or write the result to S3 "
+        "and return its address",
+    ),
+    _TOO_SLOW,
+)
+"""What SageMaker says of a request that has reached the model."""
+
 INVOCATION: tuple[Row, ...] = (
     _row(
         r"^(ModelNotReadyException)\b|model .* not ready",
@@ -281,12 +300,7 @@ INVOCATION: tuple[Row, ...] = (
         "the request is larger than SageMaker takes (25 MB, serverless 4 MB)",
         "send less in one request, or a reference to S3 that predict reads",
     ),
-    _row(
-        r"received server error \(0\)|invocation timed out|timed out while waiting for a response",
-        "the model took longer than the 60 s that SageMaker waits",
-        "make predict a generator and ask for a stream (8 minutes), send smaller requests, or "
-        "choose a faster instance",
-    ),
+    _TOO_SLOW,
 )
 
 ENDPOINT_LOG: tuple[Row, ...] = (
@@ -327,7 +341,8 @@ ENDPOINT_LOG: tuple[Row, ...] = (
         r"error while loading shared libraries: (?P<library>[^:]+)|"
         r"(OSError|ImportError): (?P<library2>lib[\w.+\-]+): cannot open shared object",
         "a system library is missing: {library}{library2}",
-        "add its apt package to `container.generate_container.system_packages`",
+        "add its Debian package to `container.generate_container.system_packages`: `libgomp1` has "
+        "libgomp.so.1, `libgl1` has libGL.so.1; https://packages.debian.org finds others",
     ),
     _row(
         r"(ModuleNotFoundError|ImportError): (?P<error>.+)",
@@ -355,9 +370,8 @@ ENDPOINT_LOG: tuple[Row, ...] = (
         "memory, or deploy with `-e server`",
     ),
     _row(
-        r"Read-only file system(: (?P<path>\S+))?|"
-        r"PermissionError: \[Errno 13\] Permission denied: (?P<path2>\S+)",
-        "the code writes where it may not: {path}{path2}",
+        r"Read-only file system|PermissionError: \[Errno 13\] Permission denied: \S",
+        "the code writes where it may not: {message}",
         "write below /tmp only: /opt/ml/model is read-only and serverless lets nothing else be "
         "written",
     ),

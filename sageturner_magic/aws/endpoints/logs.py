@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sageturner_magic.aws.errors import unless
+from sageturner_magic.aws.errors import explain_model, unless
 from sageturner_magic.aws.names import TAG_CREATED_BY, TAG_ENDPOINT, log_group, own_tags
 from sageturner_magic.aws.session import AwsSession
 
 if TYPE_CHECKING:
-    from mypy_boto3_logs.type_defs import OutputLogEventTypeDef
+    from mypy_boto3_logs.type_defs import LogStreamTypeDef, OutputLogEventTypeDef
 
 _NO_GROUP = r"^ResourceNotFoundException"
 _POLL_S = 2.0
 _STREAMS = 50
-"""Streams that are read, the last written first; an instance writes one of each kind."""
+"""Streams that are read, the newest first; an instance writes one of each kind."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,23 @@ def tail_log(session: AwsSession, group: str, limit: int = 100) -> tuple[LogLine
         for stream in _streams(session, group):
             lines += _last(session, group, stream, min(limit, 10_000))
     return tuple(_in_order(lines)[-limit:]) if limit > 0 else ()
+
+
+def start_log(session: AwsSession, group: str, began: float, limit: int = 50) -> str:
+    """The end of the log of a start that failed, after `began` (seconds since 1970).
+
+    Other containers of the endpoint may serve and start meanwhile: the newest stream that names a
+    known cause is preferred to what was written last.
+
+    Permissions and errors: as `tail_log`.
+    """
+    with session.call("read the log", group):
+        found = [
+            [line.text for line in _last(session, group, stream, limit) if line.time >= began]
+            for stream in _streams(session, group, since=began)
+        ]
+    texts = ["\n".join(lines) for lines in found if lines]
+    return next(filter(explain_model, texts), next(iter(texts), ""))
 
 
 def follow_log(
@@ -121,14 +138,26 @@ def _arn(session: AwsSession, group: str) -> str:
     return f"arn:{session.partition}:logs:{session.region}:{session.account}:log-group:{group}"
 
 
-def _streams(session: AwsSession, group: str) -> list[str]:
-    answer = unless(
-        _NO_GROUP,
-        lambda: session.logs.describe_log_streams(
-            logGroupName=group, orderBy="LastEventTime", descending=True, limit=_STREAMS
-        ),
-    )
-    return [stream["logStreamName"] for stream in answer["logStreams"]] if answer else []
+def _streams(session: AwsSession, group: str, since: float = 0.0) -> list[str]:
+    """The streams that were created or written last and after `since`, the newest first.
+
+    All are listed: a serverless endpoint makes one at each cold start, and CloudWatch's order by
+    LastEventTime is up to an hour late (API reference, LogStream).
+    """
+    pages = session.logs.get_paginator("describe_log_streams").paginate(logGroupName=group)
+    found = unless(_NO_GROUP, lambda: [stream for page in pages for stream in page["logStreams"]])
+    newest = sorted(found or (), key=_last_sign, reverse=True)
+    return [
+        stream["logStreamName"]
+        for stream in newest[:_STREAMS]
+        if _last_sign(stream) >= int(since * 1000)
+    ]
+
+
+def _last_sign(stream: LogStreamTypeDef) -> int:
+    """The latest time, in ms since 1970, at which CloudWatch knows that the stream was in use."""
+    times = (stream.get("creationTime"), stream.get("lastEventTimestamp"))
+    return max(time or 0 for time in (*times, stream.get("lastIngestionTime")))
 
 
 def _last(session: AwsSession, group: str, stream: str, limit: int) -> list[LogLine]:

@@ -264,13 +264,13 @@ def _why(session: AwsSession, endpoint: EndpointState, wanted: str, seconds: flo
     # What former containers of the endpoint wrote would mislead.
     began = endpoint.modified - seconds - 60
     try:
-        lines = logs.tail_log(session, log_group(endpoint.name), 50)
+        log = logs.start_log(session, log_group(endpoint.name), began)
     except AwsError:
         # Without permission to read the log the FailureReason must do.
-        lines = ()
+        log = ""
     return diagnose(
         endpoint.failure_reason,
-        "\n".join(line.text for line in lines if line.time >= began),
+        log,
         instance_type=compute.instance_type if isinstance(compute, Server) else "",
         region=session.region,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,11 +13,11 @@ import urllib3
 from botocore.exceptions import ReadTimeoutError
 
 from sageturner_magic.aws.endpoints import logs
-from sageturner_magic.aws.errors import code, is_aws, look_up, message
+from sageturner_magic.aws.errors import code, explain_model, is_aws, look_up, message
 from sageturner_magic.aws.names import log_group
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.aws.symptoms import INVOCATION
-from sageturner_magic.errors import AwsError, InvocationError
+from sageturner_magic.aws.symptoms import INVOCATION, MODEL_ERROR
+from sageturner_magic.errors import AwsError, Finding, InvocationError
 from sageturner_magic.values import Attempt, Request
 
 T = TypeVar("T")
@@ -194,13 +195,14 @@ def _translated(session: AwsSession, name: str, request: Request) -> Iterator[No
 def _model_error(session: AwsSession, name: str, answer: Mapping[str, Any]) -> InvocationError:
     status = answer.get("OriginalStatusCode")
     said = str(answer.get("OriginalMessage") or answer.get("Error", {}).get("Message", ""))
-    finding = look_up(INVOCATION, said)
+    lines = _log_lines(session, name)
+    finding = _explained(said, lines if not status or int(status) >= 500 else ())
     return InvocationError(
         f"The model answered {status}" if status else "The model gave no answer",
         why=finding.why if finding else said,
         do=finding.do if finding else f"see the log below (`sageturner logs {name}` shows more)",
         where=f"endpoint {name}",
-        details=_log(session, name, said),
+        details=_details(said, lines),
         status=int(status) if status else None,
     )
 
@@ -214,17 +216,34 @@ def _broken(
         why=said or kind,
         do=f"see the log below (`sageturner logs {name}` shows more)",
         where=f"endpoint {name}",
-        details=_log(session, name, f"{failure.get('ErrorCode', kind)}: {said}"),
+        details=_details(f"{failure.get('ErrorCode', kind)}: {said}", _log_lines(session, name)),
     )
 
 
-def _log(session: AwsSession, name: str, said: str) -> str:
+def _explained(said: str, log: tuple[str, ...]) -> Finding | None:
+    """What is known about an error that a container sent: our server's JSON, or any text.
+
+    Args:
+        said: What the container, or SageMaker in its place, answered.
+        log: The end of the endpoint's log, where the answer itself may not name the cause.
+    """
     try:
-        lines = logs.tail_log(session, log_group(name), _LOG_LINES)
+        error = json.loads(said)["error"]
+        return explain_model(f"{error['type']}: {error['message']}")
+    except (ValueError, LookupError, TypeError):
+        return look_up(MODEL_ERROR, said) or explain_model(said) or explain_model("\n".join(log))
+
+
+def _log_lines(session: AwsSession, name: str) -> tuple[str, ...]:
+    try:
+        return tuple(line.text for line in logs.tail_log(session, log_group(name), _LOG_LINES))
     except AwsError:
         # Who may invoke may not always read the log; the answer itself still helps.
-        lines = ()
+        return ()
+
+
+def _details(said: str, lines: tuple[str, ...]) -> str:
     shown = [f"The model said: {said}"] if said else []
     if lines:
-        shown += ["The endpoint's log ended with:", *(line.text for line in lines)]
+        shown += ["The endpoint's log ended with:", *lines]
     return "\n".join(shown)

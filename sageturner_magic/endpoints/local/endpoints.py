@@ -14,6 +14,7 @@ from pathlib import Path
 
 import urllib3
 
+from sageturner_magic.aws import explain_model
 from sageturner_magic.endpoints import container, server_log
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.local import serving
@@ -209,11 +210,12 @@ class LocalEndpoints:
         kind, message, traceback = _problem(answer)
         frames = server_log.with_cells("\n".join(traceback), record.lines)
         if frames:
+            known = explain_model(f"{kind}: {message}")
             return InvocationError(
                 f"predict raised {kind}",
                 where=f"endpoint {record.name}, HTTP {status}",
                 why=message,
-                do="change the request, or fix the code and deploy again",
+                do=known.do if known else "change the request, or fix the code and deploy again",
                 details="\n\n".join(filter(None, (frames, _printed(record)))),
                 status=status,
             )

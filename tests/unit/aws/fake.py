@@ -203,7 +203,8 @@ class FakeSageMaker:
         raise Refused("The specified log group does not exist.", "ResourceNotFoundException")
 
     def describe_log_streams(self, **_: Any) -> Any:
-        return {"logStreams": [{"logStreamName": "AllTraffic/i-1"}]}
+        created = int(NOW.timestamp() * 1000) + 5
+        return {"logStreams": [{"logStreamName": "AllTraffic/i-1", "creationTime": created}]}
 
     def get_log_events(self, **_: Any) -> Any:
         line = "ModuleNotFoundError: No module named 'xgboost'"

@@ -359,6 +359,26 @@ FAILURES = [
             "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
             "starts correctly when invoked with 'docker run <image> serve'."
         ),
+        "",
+        "ml.g5.xlarge",
+        "NVIDIA driver is older than the image's CUDA",
+        "set `compute.server.inference_ami_version: al2023-ami-sagemaker-inference-gpu-4-1`",
+    ),
+    (
+        (
+            "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
+            "starts correctly when invoked with 'docker run <image> serve'."
+        ),
+        "ModuleNotFoundError: No module named 'torch'",
+        "ml.p4d.24xlarge",
+        "imports what the image does not have",
+        "python_packages",
+    ),
+    (
+        (
+            "CannotStartContainerError. Please ensure the model container for variant AllTraffic "
+            "starts correctly when invoked with 'docker run <image> serve'."
+        ),
         "exec /opt/program/serve: exec format error",
         "ml.m5.large",
         "another processor",

@@ -39,9 +39,19 @@ class FakeLogs:
             return SimpleNamespace(status_code=400), {"Error": error, "ResponseMetadata": {}}
         asked = context["asked"]
         if model.name == "DescribeLogStreams":
-            found = [{"logStreamName": name} for name in self.streams]
-            return SimpleNamespace(status_code=200), {"logStreams": found}
+            return SimpleNamespace(status_code=200), self._listed(asked)
         return SimpleNamespace(status_code=200), self._events(asked)
+
+    def _listed(self, asked: Any) -> Any:
+        # By name, in pages of 50. Each stream is created at its first line; LastEventTime is late.
+        assert self.streams is not None
+        first = int(asked.get("nextToken", 0))
+        found = [
+            {"logStreamName": name, "creationTime": lines[0][0] if lines else 0}
+            for name, lines in sorted(self.streams.items())
+        ]
+        more = {"nextToken": str(first + 50)} if first + 50 < len(found) else {}
+        return {"logStreams": found[first : first + 50], **more}
 
     def _events(self, asked: Any) -> Any:
         assert self.streams is not None
@@ -142,3 +152,27 @@ def test_missing_permission_names_the_action(
     )
     with pytest.raises(AwsError, match="logs:DescribeLogStreams on arn:x"):
         logs.tail_log(session, GROUP)
+
+
+def test_the_newest_stream_is_found_among_those_of_many_cold_starts(
+    session: AwsSession, fake: FakeLogs
+) -> None:
+    fake.streams = {f"{n:03}": [(n * 1000, f"start {n}")] for n in range(1, 180)}
+    fake.streams["zzz"] = [(900_000, "the last start")]
+    assert logs.tail_log(session, GROUP, 1)[0].text == "the last start"
+
+
+def test_the_log_of_a_start_that_failed_is_not_that_of_the_containers_that_serve(
+    session: AwsSession, fake: FakeLogs
+) -> None:
+    fake.streams = {f"serves {n:03}": [(500_000 + n, "200 POST /invocations")] for n in range(45)}
+    fake.streams["former"] = [(1000, "ModuleNotFoundError: No module named 'former'")]
+    fake.streams["failed"] = [
+        (400_000, "loading"),
+        (400_001, "ModuleNotFoundError: No module named 'xgboost'"),
+    ]
+    told = logs.start_log(session, GROUP, began=300.0)
+    assert told == "loading\nModuleNotFoundError: No module named 'xgboost'"
+    del fake.streams["failed"]
+    assert logs.start_log(session, GROUP, began=300.0) == "200 POST /invocations"
+    assert logs.start_log(session, GROUP, began=600.0) == ""

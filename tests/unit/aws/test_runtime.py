@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -144,6 +145,75 @@ def test_a_request_that_is_too_large_names_the_limits(
     stub(session.runtime).add_client_error("invoke_endpoint", code, message)
     with pytest.raises(InvocationError, match=r"25 MB, serverless 4 MB"):
         runtime.invoke(session, "digits", REQUEST)
+
+
+def model_error(
+    session: AwsSession, stub: Stub, status: int, said: str, *log: str
+) -> InvocationError:
+    stub(session.runtime).add_client_error(
+        "invoke_endpoint",
+        "ModelError",
+        "x",
+        modeled_fields={"OriginalStatusCode": status, "OriginalMessage": said},
+    )
+    log_shows(stub(session.logs), *log)
+    with pytest.raises(InvocationError) as caught:
+        runtime.invoke(session, "digits", REQUEST)
+    return caught.value
+
+
+def test_a_response_that_is_too_large_is_not_told_as_the_request(
+    session: AwsSession, stub: Stub
+) -> None:
+    (finding,) = model_error(session, stub, 500, "oversize body").findings
+    assert "the response is larger" in finding.why
+    assert "return less" in finding.do and "send less" not in finding.do
+
+
+def of_our_server(kind: str, message: str) -> str:
+    return json.dumps({"error": {"type": kind, "message": message, "traceback": ["In[2]"]}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "remedy"),
+    [
+        (
+            "OSError",
+            "libgomp.so.1: cannot open shared object file: No such file or directory",
+            "libgomp1",
+        ),
+        (
+            "ImportError",
+            "libGL.so.1: cannot open shared object file: No such file or directory",
+            "libgl1",
+        ),
+        ("OSError", "[Errno 30] Read-only file system: '/opt/program/x'", "write below /tmp only"),
+        ("OSError", "[Errno 38] Function not implemented", "use threads in place of"),
+        ("FileNotFoundError", "[Errno 2] No such file or directory", "use threads in place of"),
+        ("ModuleNotFoundError", "No module named 'xgboost'", "python_packages"),
+        ("MemoryError", "", "compute.serverless.memory"),
+    ],
+)
+def test_a_known_exception_of_predict_has_its_remedy(
+    session: AwsSession, stub: Stub, kind: str, message: str, remedy: str
+) -> None:
+    error = model_error(session, stub, 500, of_our_server(kind, message))
+    assert remedy in error.findings[0].do
+    assert message in error.report()
+
+
+def test_a_server_of_the_users_own_is_explained_by_its_log(session: AwsSession, stub: Stub) -> None:
+    line = "OSError: libgomp.so.1: cannot open shared object file: No such file or directory"
+    error = model_error(session, stub, 500, "Internal Server Error", "starting", line, "bye")
+    assert "libgomp1" in error.findings[0].do
+
+
+def test_an_unknown_exception_is_not_explained_by_another_requests_log(
+    session: AwsSession, stub: Stub
+) -> None:
+    said = of_our_server("KeyError", "'x'")
+    error = model_error(session, stub, 500, said, "MemoryError", "OSError: libgomp.so.1: cannot")
+    assert "KeyError" in error.findings[0].why and "memory" not in error.findings[0].do
 
 
 def test_an_unknown_endpoint_is_an_error_of_aws(session: AwsSession, stub: Stub) -> None:
