@@ -54,7 +54,7 @@ def test_the_total_says_what_it_leaves_out():
         " 2 billed by use; 1 whose price is unknown"
     )
     html = endpoints_shown(everything, NOW)._repr_html_()
-    assert "about $2.60 so far" in html and "<td" in html
+    assert "about <span>$</span>2.60 so far" in html and "<td" in html
 
 
 def test_where_all_is_free_or_unknown_no_sum_is_made_up():

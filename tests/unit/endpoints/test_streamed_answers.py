@@ -69,7 +69,7 @@ def breaks_off(session: AwsSession) -> None:
         content = {"Body": Body(), "ContentType": "application/jsonlines"}
         return SimpleNamespace(status_code=200), content
 
-    session.runtime_stream.meta.events.register("before-call", answer)
+    session.runtime.meta.events.register("before-call", answer)
 
 
 def broken_stream(session: AwsSession) -> InvocationError:
