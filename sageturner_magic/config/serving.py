@@ -86,6 +86,12 @@ class Serving(Section):
         "Python's `logging`: those of this level and above.",
     )
     csv: Csv = Field(Csv(), description="How requests of the type text/csv are read.")
+    allowed_hosts: list[str] = Field(
+        [],
+        description="Names under which local endpoints may be addressed, beside localhost and "
+        "127.0.0.1: `host.docker.internal`, or the name of a JupyterHub with a proxy. Requests "
+        "with another Host or Origin header are refused.",
+    )
     metrics: Literal["prometheus", "emf"] = Field(
         "prometheus",
         description="How figures are given out: `prometheus` on GET /metrics, or `emf` as log "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from sageturner_magic.constants import EndpointType
@@ -81,6 +81,7 @@ class Deployment:
         version: 12 hex digits that name what is served.
         url: Address for HTTP clients; empty for SageMaker.
         token: What HTTP clients send as `Authorization: token …`; empty for SageMaker.
+        header_file: A file with that header, which only the user may read; empty without a token.
         origin: The cells or directory that the code came from.
         seconds: How long it took.
         unchanged: Nothing had to be done.
@@ -92,13 +93,14 @@ class Deployment:
     endpoint_type: EndpointType
     version: str
     url: str
-    token: str
+    token: str = field(repr=False)
     origin: str
     seconds: float
     unchanged: bool = False
     example: str = ""
     region: str = ""
     profile: str = ""
+    header_file: str = ""
 
 
 @dataclass(frozen=True)

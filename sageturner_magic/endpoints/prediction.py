@@ -21,11 +21,13 @@ class SentRequest(Request):
 
     Attributes:
         url, token: Of a local endpoint; empty on SageMaker.
+        header_file: A file with the header of that token; empty where there is none.
         region, profile: Of SageMaker; empty for a local endpoint or the default profile.
     """
 
     url: str = ""
     token: str = field(default="", repr=False)
+    header_file: str = ""
     region: str = ""
     profile: str = ""
 

@@ -50,7 +50,11 @@ def _file(sent: SentRequest) -> str:
 
 
 def _curl(sent: SentRequest) -> str:
-    options = [f"-H {shlex.quote(f'{key}: {value}')}" for key, value in sent.headers.items()]
+    headers = {**sent.headers}
+    headers.pop("Authorization", None)  # Command lines are seen by others, and output is saved.
+    options = [f"-H {shlex.quote(f'{key}: {value}')}" for key, value in headers.items()]
+    if sent.header_file:
+        options.append(f"-H {shlex.quote(f'@{sent.header_file}')}")
     text = _inline(sent)
     # curl reads a file where the data begins with @.
     if text is None or text.startswith("@"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import asdict
 
 from sageturner_magic.deployment import Deployment, Measure, Progress, StepProgress
 from sageturner_magic.endpoints import INLINE, JSON, SentRequest, Snippet, client_snippets
@@ -85,7 +86,8 @@ def outcome(deployment: Deployment) -> str:
 
 def curl(deployment: Deployment) -> str:
     """A command that sends the code's example, or what is to be filled in, to a local endpoint."""
-    token = f" -H 'Authorization: token {deployment.token}'" if deployment.token else ""
+    file = deployment.header_file
+    token = f" -H {shlex.quote(f'@{file}')}" if file else ""
     body = shlex.quote(_example(deployment) or "{…}")
     return f"curl {deployment.url}/invocations{token} -H 'Content-Type: application/json' -d {body}"
 
@@ -113,7 +115,7 @@ def request_lines(deployment: Deployment) -> tuple[Snippet, ...]:
         example.encode(),
         JSON,
         url=deployment.url,
-        token=deployment.token,
+        header_file=deployment.header_file,
         region=deployment.region,
         profile=deployment.profile,
     )
@@ -123,6 +125,13 @@ def request_lines(deployment: Deployment) -> tuple[Snippet, ...]:
 def _example(deployment: Deployment) -> str:
     """The code's example, unless it is too long to stand in a line."""
     return deployment.example if len(deployment.example) <= INLINE else ""
+
+
+def deployment_data(deployment: Deployment) -> dict[str, object]:
+    """As plain data. The token stays in its file, because output is saved and shared."""
+    data = asdict(deployment)
+    del data["token"]
+    return data
 
 
 def deployment_text(progress: Progress) -> str:

@@ -29,7 +29,7 @@ RENDERERS = {
         f"{_HERE}.trials:tried_text", f"{_HERE}.trials:tried_data"
     ),
     "sageturner_magic.deployment.events:Deployment": Renderer(
-        f"{_HERE}.deployments:outcome", "dataclasses:asdict"
+        f"{_HERE}.deployments:outcome", f"{_HERE}.deployments:deployment_data"
     ),
     "sageturner_magic.endpoints.measured.dashboard:Dashboard": Renderer(
         f"{_HERE}.dashboards:dashboard_text", f"{_HERE}.dashboards:dashboard_data"

@@ -35,6 +35,8 @@ Local endpoints also use:
     SAGETURNER_CONTROL      path of a unix socket (mode 0600): whoever connects gets one JSON line
                             {"state": "loading"|"ready"|"failed"|"draining", "pid", "load_seconds",
                             "error"} with the listening socket attached (SCM_RIGHTS)
+    SAGETURNER_LOCAL        1: the endpoint is local: requests with the Host or Origin of another
+                            machine are refused, except those in serving.allowed_hosts
     SAGETURNER_ACCEPT       `ready`: connections are accepted only once the model is loaded
 
 Exit status: 0 after SIGTERM, 1 when load fails, 2 when the environment is wrong.

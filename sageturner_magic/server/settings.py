@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,7 @@ class Serving:
             gives to such a request (`UNTYPED`).
         csv: How text/csv is read.
         log_level: The least level of what user code logs that is written.
+        allowed_hosts: Names beside this machine's own under which a local endpoint is addressed.
         metrics: Where metrics go besides /metrics: `prometheus` (nowhere) or `emf` (the log).
     """
 
@@ -78,6 +79,7 @@ class Serving:
     csv: Csv = field(default_factory=Csv)
     metrics: str = "prometheus"
     log_level: str = "info"
+    allowed_hosts: Sequence[str] = ()
 
     @property
     def max_body(self) -> int:
@@ -100,6 +102,7 @@ class Settings:
     listen_fd: int | None
     lifeline_fd: int | None
     control: str
+    local: bool
     endpoint: str
     accept_when_ready: bool
 
@@ -122,6 +125,11 @@ def _number(least: float, above: bool = False) -> Callable[[Any], str]:
     return check
 
 
+def _names(value: Any) -> str:
+    right = isinstance(value, list) and all(isinstance(each, str) for each in value)
+    return "" if right else "a list of names"
+
+
 def _one_of(*values: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         return "" if value in values else " or ".join(f'"{each}"' for each in values)
@@ -137,6 +145,7 @@ _SERVING = {
     "nan": _one_of("error", "null"),
     "default_content_type": _one_of(UNTYPED, "application/json", "text/csv", "text/plain"),
     "metrics": _one_of("prometheus", "emf"),
+    "allowed_hosts": _names,
     "log_level": _one_of("debug", "info", "warning", "error"),
 }
 _BATCH = {"max_size": _whole(1), "max_wait_ms": _number(0)}
@@ -214,6 +223,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         listen_fd=_integer(environ, "SAGETURNER_LISTEN_FD", problems),
         lifeline_fd=_integer(environ, "SAGETURNER_LIFELINE_FD", problems),
         control=environ.get("SAGETURNER_CONTROL", ""),
+        local=environ.get("SAGETURNER_LOCAL") == "1",
         endpoint=environ.get("SAGETURNER_ENDPOINT", ""),
         accept_when_ready=environ.get("SAGETURNER_ACCEPT") == "ready",
     )

@@ -109,6 +109,7 @@ class LocalWork(Generic[Deployer]):
             version=record.version,
             url=record.url,
             token=record.token,
+            header_file=LocalState().header_file(record),
             origin=record.origin,
             seconds=record.seconds,
             unchanged=self.running is not None,

@@ -64,6 +64,7 @@ class ContainerDeployer(LocalDeployer[ServedByContainer]):
             variables |= {
                 "SAGETURNER_SERVING": json.dumps(served.serving),
                 "SAGETURNER_TOKEN": token,
+                "SAGETURNER_LOCAL": "1",
                 "SAGETURNER_LOG": "text",
             }
         spec = ContainerSpec(

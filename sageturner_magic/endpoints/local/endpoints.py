@@ -43,10 +43,6 @@ def _pool(port: int) -> urllib3.HTTPConnectionPool:
     return urllib3.HTTPConnectionPool("127.0.0.1", port, maxsize=64, retries=False)
 
 
-def _sent(record: LocalRecord, request: Request) -> SentRequest:
-    return SentRequest(**vars(request), url=record.url, token=record.token)
-
-
 def _post(
     pool: urllib3.HTTPConnectionPool, sent: SentRequest, timeout_s: float, *, whole: bool = True
 ) -> urllib3.HTTPResponse:
@@ -75,6 +71,10 @@ class LocalEndpoints:
 
     def __init__(self, state: LocalState | None = None) -> None:
         self.state = state or LocalState()
+
+    def _sent(self, record: LocalRecord, request: Request) -> SentRequest:
+        file = self.state.header_file(record)
+        return SentRequest(**vars(request), url=record.url, token=record.token, header_file=file)
 
     def record(self, name: str) -> LocalRecord:
         """What is written down of endpoint `name`. Raises EndpointError."""
@@ -140,7 +140,7 @@ class LocalEndpoints:
         limit = request.timeout_s
         if record.image:
             limit = min(limit, CONTAINER_REQUEST_SECONDS)
-        sent = _sent(record, request)
+        sent = self._sent(record, request)
         begin = time.perf_counter()
         with self._translated(record, limit):
             answer = _post(_pool(record.port), sent, limit)
@@ -159,7 +159,7 @@ class LocalEndpoints:
 
     def invoke_stream(self, name: str, request: Request) -> PredictionStream:
         record = self.record(name)
-        sent = _sent(record, request)
+        sent = self._sent(record, request)
         begin = time.perf_counter()
         with self._translated(record, sent.timeout_s):
             answer = _post(_pool(record.port), sent, sent.timeout_s, whole=False)
@@ -230,7 +230,7 @@ class LocalEndpoints:
 
     def sender(self, name: str, request: Request, connections: int) -> Send:
         record = self.record(name)
-        sent = _sent(record, request)
+        sent = self._sent(record, request)
         pool = urllib3.HTTPConnectionPool(
             "127.0.0.1", record.port, maxsize=connections, block=True, retries=False
         )

@@ -105,6 +105,7 @@ def start(
         "SAGETURNER_TOKEN": token,
         "SAGETURNER_LISTEN_FD": str(listener.fileno()),
         "SAGETURNER_CONTROL": str(control),
+        "SAGETURNER_LOCAL": "1",
         "SAGETURNER_LOG": "text",
         "PYTHONUNBUFFERED": "1",
     }

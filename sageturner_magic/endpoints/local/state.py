@@ -112,10 +112,20 @@ class LocalState:
     def write(self, record: LocalRecord) -> None:
         """Replace the record of `record.name` in one step."""
         folder = self.folder(record.name)
-        temporary = folder / "endpoint.json.new"
-        temporary.touch(mode=0o600)
-        temporary.write_text(json.dumps(asdict(record)))
-        temporary.replace(folder / "endpoint.json")
+        _write_private(folder / "endpoint.json", json.dumps(asdict(record)))
+
+    def header_file(self, record: LocalRecord) -> str:
+        """A file with the header of the endpoint's token, for `curl -H @FILE`; empty without one.
+
+        Only the user may read it.
+        """
+        if not record.token:
+            return ""
+        file = self.folder(record.name) / "authorization"
+        header = f"Authorization: token {record.token}\n"
+        if not file.exists() or file.read_text() != header:
+            _write_private(file, header)
+        return str(file)
 
     def remove(self, name: str) -> None:
         """Forget `name` and delete its files, the logs too."""
@@ -158,3 +168,12 @@ class LocalState:
                 f"Endpoint `{name}` is being changed by another deployment",
                 do="wait until it has ended, or stop it",
             ) from None
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Replace `file` in one step; nobody else may read it at any time."""
+    new = file.with_name(f"{file.name}.new")
+    new.unlink(missing_ok=True)
+    new.touch(mode=0o600, exist_ok=False)
+    new.write_text(text)
+    new.replace(file)

@@ -93,7 +93,7 @@ def _calling_html(deployment: Deployment) -> Markup:
     if deployment.url:
         docs = fill(
             ' <a href="{}" target="_blank" rel="noopener">API documentation</a>',
-            f"{deployment.url}/docs?token={deployment.token}",
+            f"{deployment.url}/docs",
         )
     lines = rendering.request_lines(deployment)
     elsewhere = snippets_html(lines, "the example")

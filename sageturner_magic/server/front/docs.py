@@ -51,6 +51,22 @@ def openapi(name: str, example: Any, token: bool) -> bytes:
     return json.dumps(document).encode()
 
 
+_TOKEN_PAGE = b"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>Token needed</title>
+<body style="font: 16px system-ui; margin: 4em auto; max-width: 40em">
+<h1>Token needed</h1>
+<p>Copy the token from the file that the endpoint's curl command names after <code>-H @</code>.</p>
+<form action="docs"><input type="password" name="token" autofocus required aria-label="Token">
+<button>Open</button></form>
+</body></html>
+"""
+
+
+def token_page() -> bytes:
+    """A page that asks for the token and opens /docs with it."""
+    return _TOKEN_PAGE
+
+
 def page(name: str, example: Any, token: str) -> bytes:
     """The page that sends a request and shows the answer, as HTML.
 

@@ -17,6 +17,7 @@ from ..logs import Log
 from . import clock
 from .buffers import Buffers, limit
 from .control import Control
+from .hosts import Hosts
 from .http import Connection
 from .metrics import EMF_SECONDS, SAMPLES, Metrics
 from .routes import Routes, State
@@ -139,6 +140,7 @@ class Front:
             buffers,
             self._metrics,
             self._tracer,
+            Hosts(config.serving.allowed_hosts) if config.local else None,
         )
 
     async def run(self) -> int:

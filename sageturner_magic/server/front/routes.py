@@ -15,6 +15,7 @@ from ..problems import Problem
 from .application import Head
 from .buffers import Buffers
 from .exchange import Exchange
+from .hosts import Hosts
 from .metrics import Metrics
 from .workers import Pool
 
@@ -55,6 +56,7 @@ class Routes:
         buffers: Counts the bytes of all bodies.
         metrics: For /metrics.
         tracer: Begins a span for each invocation, where that is wanted.
+        hosts: The names of a local endpoint; None on SageMaker, which sends any.
     """
 
     def __init__(
@@ -66,8 +68,10 @@ class Routes:
         buffers: Buffers,
         metrics: Metrics,
         tracer: Tracer | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         self._pool = pool
+        self._hosts = hosts
         self._metrics = metrics
         self._tracer = tracer
         self._state = state
@@ -86,8 +90,12 @@ class Routes:
 
     def check(self, head: Head) -> None:
         """Refuse what is refused whatever its body is. Raises Problem."""
+        if self._hosts is not None:
+            self._hosts.check(head.headers)
         if self._token and head.path != "/ping":
-            self._authorise(head)
+            secret = self._secret(head)
+            if secret or head.path != "/docs":  # Which asks a person for the token.
+                self._authorise(secret)
         methods = METHODS.get(head.path)
         if methods is None:
             known = ", ".join(METHODS)
@@ -120,12 +128,17 @@ class Routes:
             exchange.answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
         elif head.path == "/metrics/history":
             exchange.answer(200, "application/json", self._metrics.history.json())
+        elif self._token and not self._secret(head):
+            from . import docs
+
+            exchange.answer(401, "text/html; charset=utf-8", docs.token_page(), NOT_KEPT)
         else:
             task = asyncio.get_running_loop().create_task(self._document(head.path, exchange))
             self._documents.add(task)
             task.add_done_callback(self._documents.discard)
 
-    def _authorise(self, head: Head) -> None:
+    def _secret(self, head: Head) -> bytes:
+        # The token that a request brings, or nothing.
         given = head.headers.get(b"authorization", b"")
         scheme, _, secret = given.partition(b" ")
         if scheme.lower() not in (b"token", b"bearer"):
@@ -133,7 +146,9 @@ class Routes:
 
             values = parse_qs(head.query).get("token", [""])
             secret = values[0].encode()
-        secret = secret.strip()
+        return secret.strip()
+
+    def _authorise(self, secret: bytes) -> None:
         if not secret:
             message = "a token is needed: send `Authorization: token TOKEN`, or `?token=TOKEN`"
             raise Problem(401, "TokenMissing", message)

@@ -10,6 +10,7 @@ import threading
 import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -79,10 +80,35 @@ def test_only_who_has_the_token_gets_in(project):
     with deployed(project(ECHO.format(version="1"))) as deployment:
         with pytest.raises(urllib.error.HTTPError) as refused:
             get(f"{deployment.url}/docs")
-        assert refused.value.code in (401, 403)
+        assert refused.value.code == 401
+        assert b'name="token"' in refused.value.read()  # A person is asked for it.
+        curl = ["curl", "-sS", f"{deployment.url}/openapi.json", "-H", f"@{deployment.header_file}"]
+        assert b"openapi" in subprocess.run(curl, check=True, capture_output=True).stdout
+        assert Path(deployment.header_file).stat().st_mode & 0o777 == 0o600
+        assert deployment.token not in repr(deployment)
         assert get(f"{deployment.url}/docs?token={deployment.token}")[0] == 200
         assert get(f"{deployment.url}/openapi.json", deployment.token)[0] == 200
         assert get(f"{deployment.url}/ping")[0] == 200
+
+
+def test_only_this_machines_names_and_allowed_ones_are_answered(project):
+    allowed = "serving: {allowed_hosts: [hub.example.org]}"
+    with deployed(project(ECHO.format(version="1"), allowed)) as deployment:
+
+        def status(**headers):
+            call = urllib.request.Request(f"{deployment.url}/ping", headers=headers)
+            try:
+                with urllib.request.urlopen(call) as answer:
+                    return answer.status
+            except urllib.error.HTTPError as error:
+                return error.code
+
+        assert status() == 200
+        assert status(Host="localhost:1") == 200
+        assert status(Host="hub.example.org", Origin="https://hub.example.org") == 200
+        assert status(Host="evil.example") == 403
+        assert status(Origin="https://evil.example") == 403
+        assert status(Origin="null") == 403
 
 
 def test_files_beside_the_code_open_by_relative_path_and_the_model_by_model_dir(project, tmp_path):

@@ -135,8 +135,9 @@ def test_deploying_shows_which_cells_are_shipped_and_how_to_call_it():
     notebook = run(EXTENSION, LOAD, PREDICT, DEPLOY)
     shown = html(notebook.cells[3])
     assert "In[2], In[3]" in shown
-    assert "curl http://127.0.0.1:" in shown and "Authorization: token" in shown
-    assert "/docs?token=" in shown
+    assert "curl http://127.0.0.1:" in shown and "-H @/" in shown and "/docs" in shown
+    # A saved notebook is shared: the token is in none of its outputs.
+    assert "Authorization: token" not in shown and "token=" not in shown
 
 
 def test_a_notebook_variable_is_the_artefact():

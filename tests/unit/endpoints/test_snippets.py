@@ -24,7 +24,12 @@ PAYLOADS = st.recursive(
 
 def local(payload, content_type=None, accept=""):
     request = encode(payload, content_type, accept)
-    return SentRequest(**vars(request), url="http://127.0.0.1:5000", token="secret")
+    return SentRequest(
+        **vars(request),
+        url="http://127.0.0.1:5000",
+        token="secret",
+        header_file="/home/a b/authorization",
+    )
 
 
 def remote(payload, content_type=None, profile=""):
@@ -54,7 +59,8 @@ def test_curl_sends_the_very_body_as_a_shell_reads_it(payload):
     sent = local(payload)
     words = shell_words(code(sent, "curl"))
     assert words[:2] == ["curl", "http://127.0.0.1:5000/invocations"]
-    assert {"Content-Type: application/json", "Authorization: token secret"} <= set(words)
+    assert {"Content-Type: application/json", "@/home/a b/authorization"} <= set(words)
+    assert "secret" not in code(sent, "curl")  # Others see command lines, and output is saved.
     data = words[words.index("--data-binary") + 1]
     assert data.encode() == sent.body or data == "@request.json"
 
