@@ -230,14 +230,15 @@ class Server(Section):
     )
     routing: (
         Annotated[
-            Literal["LEAST_OUTSTANDING_REQUESTS", "RANDOM"],
+            Literal["LEAST_OUTSTANDING_REQUESTS", "RANDOM", "PREFIX_AWARE", "KV_AWARE"],
             BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
         ]
         | None
     ) = Field(
         None,
         description="How requests are spread over instances: to the one with the fewest waiting, "
-        "or at random. Left out: SageMaker's default, RANDOM.",
+        "at random, or for language models by prompts that begin alike or by what a cache holds. "
+        "Left out: SageMaker's default, RANDOM.",
         examples=["LEAST_OUTSTANDING_REQUESTS"],
     )
     autoscaling: Autoscaling | None = Field(

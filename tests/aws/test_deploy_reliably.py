@@ -84,6 +84,23 @@ def test_of_two_deployments_at_once_one_wins_and_the_other_ends_well_or_says_why
     assert project.invoke({"x": 2}) == {"answer": 4}
 
 
+def test_a_deployment_is_refused_before_its_build_while_another_changes_the_endpoint(
+    project: Project,
+) -> None:
+    project.run("deploy", "-e", "serverless", "--no-smoke-test")
+    project.stand.faults.set(transition_s=60)
+    project.write_code(factor=3)
+    ordered = project.json("deploy", "-e", "serverless", "--no-smoke-test", "--no-wait")
+    # The same deployment again goes on where that one is, and another one hears of it.
+    assert project.json("deploy", "-e", "serverless", "--no-smoke-test", "--no-wait")
+    project.write_code(factor=4)
+    said = project.refused("deploy", "-e", "serverless", "--no-smoke-test")
+    assert f"version {ordered['version']} is on its way since" in said
+    assert "wait until `sageturner status" in said and "delete" not in said
+    assert "Build" not in said
+    project.stand.faults.clear()
+
+
 def test_an_endpoint_answers_on_when_one_that_shares_its_layers_and_artefact_is_deleted(
     project: Project,
 ) -> None:

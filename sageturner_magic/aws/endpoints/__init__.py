@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from .limits import (
         SERVERLESS_IMAGE_BYTES,
+        disk_findings,
         inference_ami_versions,
         instance_types,
         offer_findings,

@@ -6,6 +6,7 @@ A version of an endpoint is a model and an endpoint config that are both called
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -71,6 +72,11 @@ class EndpointState:
     def settled(self) -> bool:
         """Whether nothing is going on, so that it may be updated or deleted."""
         return self.status in _SETTLED
+
+    @property
+    def changing(self) -> bool:
+        """Whether another change is under way, which SageMaker lets end first."""
+        return not self.settled and self.status != "Deleting"
 
     @property
     def ours(self) -> bool:
@@ -283,10 +289,16 @@ def ours(endpoint: EndpointState) -> EndpointState:
 def busy(endpoint: EndpointState) -> EndpointError:
     """The error of wanting something of an endpoint that is on its way somewhere."""
     doing = {"Creating": "created", "Deleting": "deleted", "RollingBack": "rolled back"}
+    ordered, since = split_versioned(endpoint.heads_for), time.localtime(endpoint.modified)
+    others = ""
+    if ordered and endpoint.changing:
+        others = (
+            f"version {ordered[1]} is on its way since {time.strftime('%H:%M:%S', since)}, and "
+        )
     return EndpointError(
         f"{endpoint.name} is being {doing.get(endpoint.status, 'updated')}",
         where=f"endpoint {endpoint.name}",
-        why=f"SageMaker refuses every other change while an endpoint is {endpoint.status}",
+        why=f"{others}SageMaker refuses every other change while an endpoint is {endpoint.status}",
         do=f"wait until `sageturner status {endpoint.name}` shows it settled, and run the command "
         "again",
     )

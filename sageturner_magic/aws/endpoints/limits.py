@@ -8,17 +8,33 @@ names the place in the user's YAML.
 from __future__ import annotations
 
 import difflib
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from sageturner_magic.config import Server, Serverless
 from sageturner_magic.errors import Finding
+from sageturner_magic.text import size
 
 if TYPE_CHECKING:
     from botocore.model import ServiceModel
 
+SERVERLESS_DISK_BYTES = 5 << 30
+"""Disk of a serverless endpoint: the artefact's archive and its files share it with /tmp
+(developer guide, "serverless-endpoints")."""
+
 SERVERLESS_IMAGE_BYTES = 10_737_418_240
 """The largest image that serverless takes (SageMaker's own error message)."""
+
+
+_OWN_DISKS = re.compile(
+    r"ml\.(?:[a-z]+\d+[a-z]*d[a-z]*|g[4-9]\w*|p3dn|p[4-9][\w-]*|trn\d\w*|dl\d\w*)\."
+)
+"""Instance types with NVMe disks, for which SageMaker refuses VolumeSizeInGB
+(sagemaker-python-sdk issue 4828; EC2's pages on instance store volumes)."""
+
+_BURSTABLE = re.compile(r"ml\.t\d\w*\.")
+"""Application Auto Scaling refuses their variants (developer guide, "endpoint-auto-scaling")."""
 
 
 def offer_findings(compute: Serverless | Server) -> tuple[Finding, ...]:
@@ -43,7 +59,49 @@ def offer_findings(compute: Serverless | Server) -> tuple[Finding, ...]:
                 where="compute.server.inference_ami_version",
             )
         )
+    if compute.volume_gb is not None and _OWN_DISKS.match(kind):
+        found.append(
+            Finding(
+                f"{kind} takes no `volume_gb`",
+                why="it has disks of its own (NVMe), and SageMaker refuses another size for them",
+                do="leave `volume_gb` out",
+                where="compute.server.volume_gb",
+            )
+        )
+    if compute.autoscaling is not None and _BURSTABLE.match(kind):
+        found.append(
+            Finding(
+                f"{kind} cannot be scaled",
+                why="Application Auto Scaling refuses burstable instance types",
+                do="leave `autoscaling` out, or choose another type such as ml.m5.large",
+                where="compute.server.autoscaling",
+            )
+        )
     return tuple(found)
+
+
+def disk_findings(compute: Serverless | Server, artefact_bytes: int) -> tuple[Finding, ...]:
+    """Whether the artefact fits onto the disk of a serverless endpoint.
+
+    Args:
+        compute: What is wanted.
+        artefact_bytes: Of the files. Their archive, which shares the disk until it is unpacked,
+            is hardly smaller where the files are weights.
+    """
+    if not isinstance(compute, Serverless) or 2 * artefact_bytes <= SERVERLESS_DISK_BYTES:
+        return ()
+    fits = artefact_bytes <= SERVERLESS_DISK_BYTES
+    return (
+        Finding(
+            f"The artefact of {size(artefact_bytes)} "
+            + ("may not fit" if fits else "does not fit")
+            + " onto a serverless endpoint's disk",
+            why="its archive and its files share 5 GB",
+            do="deploy with `-e server`, or make the artefact smaller (half precision)",
+            where="artefact",
+            severity="warning" if fits else "error",
+        ),
+    )
 
 
 def instance_types() -> tuple[str, ...]:

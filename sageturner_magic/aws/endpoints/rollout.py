@@ -241,11 +241,25 @@ def settle(session: AwsSession, endpoint: EndpointState, wanted: str, seconds: f
         raise EndpointError(
             f"{endpoint.name} was deleted while it was deployed", where=where, do="deploy again"
         )
+    if endpoint.status == "InService" and _superseded(session, endpoint, wanted):
+        raise EndpointError(
+            f"Another deployment of {endpoint.name} has followed this one",
+            where=where,
+            why=f"the endpoint serves version {endpoint.version or endpoint.config}",
+            do="deploy again if yours is still wanted",
+        )
     finding = _why(session, endpoint, wanted, seconds)
     what, do = finding.what, finding.do
     if endpoint.status == "InService":
         what = f"The update failed, and {endpoint.name} serves its former version again"
     raise EndpointError(what, why=finding.why, do=do, where=where, details=finding.details)
+
+
+def _superseded(session: AwsSession, endpoint: EndpointState, wanted: str) -> bool:
+    """Whether `wanted` served before what serves now, so that it did not fail."""
+    parts = split_versioned(wanted)
+    present = find_endpoint(session, endpoint.name)
+    return bool(parts and present and present.tags.get(TAG_PREVIOUS) == parts[1])
 
 
 def _target(

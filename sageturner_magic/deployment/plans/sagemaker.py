@@ -12,6 +12,8 @@ from sageturner_magic.aws import (
 )
 from sageturner_magic.aws.endpoints import (
     EndpointState,
+    busy,
+    disk_findings,
     find_endpoint,
     find_version,
     offer_findings,
@@ -64,13 +66,22 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         found.add(cannot_try)
         if isinstance(compute, Server) and wanted.ami:
             compute = compute.model_copy(update={"inference_ami_version": wanted.ami})
-    role_arn, present = "", None
+    role_arn, present, stored = "", None, None
     if session and where and compute:
         role_arn, present = _account(request, session, where, compute, found)
+    if session and where and wanted:
+        tag, architecture = wanted.tag, wanted.spec.architecture
+        stored = found.attempt(
+            lambda: aws.find_image(session, where, tag=tag, architecture=architecture)
+        )
+        if present and present.changing and stored is None:
+            # What is being brought is another version: that one's image is in the registry.
+            found.add(busy(present).findings)
+    if compute and ingredients and ingredients.artefact:
+        found.add(disk_findings(compute, ingredients.artefact.size))
     findings = found.finish()
     # Whatever is missing here is a finding, so finish() has raised.
     assert session and where and compute and ingredients and wanted and chosen
-    architecture = wanted.spec.architecture
     work = Work(
         ingredients=ingredients,
         session=session,
@@ -79,7 +90,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         compute=compute,
         wanted=wanted,
         chosen=chosen,
-        stored=aws.find_image(session, where, tag=wanted.tag, architecture=architecture),
+        stored=stored,
         present=present,
         try_image=request.smoke_test and not cannot_try,
     )

@@ -388,3 +388,25 @@ class TestDelete:
         endpoint.delete_endpoint(session, "digits")
         with pytest.raises(EndpointError, match=r"was not deleted.*Deleting"):
             rollout.wait_until_gone(session, "digits", pause=clock.pause, clock=clock.time)
+
+
+def test_a_deployment_that_another_one_followed_did_not_fail(
+    session: AwsSession, aws: FakeSageMaker, clock: Clock
+) -> None:
+    deploy(session, FIRST, clock)
+    deploy(session, SECOND, clock)
+    serving = endpoint.find_endpoint(session, "digits")
+    assert serving
+    with pytest.raises(EndpointError, match="Another deployment of digits has followed") as caught:
+        rollout.settle(session, serving, FIRST.resource, 12.4)
+    assert SECOND.version in caught.value.findings[0].why
+    assert "delete" not in caught.value.findings[0].do
+
+
+def test_what_another_deployment_brings_is_named() -> None:
+    state = endpoint.EndpointState(
+        "digits", status="Updating", config=FIRST.resource, pending=SECOND.resource, modified=1e9
+    )
+    (finding,) = endpoint.busy(state).findings
+    assert state.changing and f"version {SECOND.version} is on its way since" in finding.why
+    assert "wait until `sageturner status digits` shows it settled" in finding.do

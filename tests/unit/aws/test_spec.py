@@ -9,7 +9,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from sageturner_magic.aws.endpoints.limits import offer_findings
+from sageturner_magic.aws.endpoints.limits import disk_findings, offer_findings, service_model
 from sageturner_magic.aws.endpoints.spec import (
     EndpointSpec,
     config_request,
@@ -220,7 +220,12 @@ class TestProblems:
         # An AMI that every supported botocore knows.
         [
             SERVERLESS,
-            FULL.model_copy(update={"inference_ami_version": "al2-ami-sagemaker-inference-gpu-2"}),
+            FULL.model_copy(
+                update={
+                    "inference_ami_version": "al2-ami-sagemaker-inference-gpu-2",
+                    "volume_gb": None,
+                }
+            ),
         ],
     )
     def test_none_where_all_is_well(self, good: Serverless | Server) -> None:
@@ -247,3 +252,42 @@ class TestProblems:
         assert (
             len(offer_findings(Server(instance_type="ml.x.y", inference_ami_version="gpu-4"))) == 2
         )
+
+
+@pytest.mark.parametrize(
+    "kind", ["ml.g5.xlarge", "ml.m5d.large", "ml.p4de.24xlarge", "ml.c6gd.large", "ml.trn1.2xlarge"]
+)
+def test_a_volume_is_refused_where_the_type_has_disks_of_its_own(kind: str) -> None:
+    (finding,) = offer_findings(Server(instance_type=kind, volume_gb=50))
+    assert finding.where == "compute.server.volume_gb" and finding.do == "leave `volume_gb` out"
+    assert offer_findings(Server(instance_type=kind)) == ()
+
+
+@pytest.mark.parametrize("kind", ["ml.m5.xlarge", "ml.c6g.large", "ml.r7i.large", "ml.p3.2xlarge"])
+def test_a_volume_is_fine_elsewhere(kind: str) -> None:
+    assert offer_findings(Server(instance_type=kind, volume_gb=50)) == ()
+
+
+def test_a_burstable_type_cannot_be_scaled() -> None:
+    scaled = Server(instance_type="ml.t2.medium", autoscaling=Autoscaling(max=4))
+    (finding,) = offer_findings(scaled)
+    assert finding.where == "compute.server.autoscaling" and "burstable" in finding.why
+
+
+@pytest.mark.parametrize(
+    ("gigabytes", "severities"), [(2, []), (3, ["warning"]), (5, ["warning"]), (6, ["error"])]
+)
+def test_an_artefact_has_to_fit_onto_a_serverless_endpoints_disk(
+    gigabytes: int, severities: list[str]
+) -> None:
+    found = disk_findings(Serverless(), gigabytes << 30)
+    assert [each.severity for each in found] == severities
+    assert disk_findings(Server(instance_type="ml.m5.large"), gigabytes << 30) == ()
+
+
+def test_routing_has_the_values_that_botocore_has() -> None:
+    known = service_model().shape_for("RoutingStrategy").enum  # type: ignore[attr-defined]
+    for value in known:
+        assert Server(instance_type="ml.m5.large", routing=value).routing == value
+    schema = Server.model_json_schema()["properties"]["routing"]["anyOf"][0]["enum"]
+    assert set(schema) == set(known)
