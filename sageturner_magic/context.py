@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from sageturner_magic.constants import EndpointType
+
 if TYPE_CHECKING:
     from sageturner_magic.aws import AwsSession
     from sageturner_magic.capture import Notebook
@@ -74,15 +76,28 @@ def model_environment() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class AwsOptions:
-    """An AWS profile and region; None takes the notebook's, else the environment's."""
+    """Where to look for endpoints.
+
+    Attributes:
+        profile, region: Of AWS; None takes the notebook's, else the environment's.
+        endpoint_type: Only local endpoints, or only those on SageMaker (any other type).
+    """
 
     profile: str | None = None
     region: str | None = None
+    endpoint_type: EndpointType | None = None
 
     @property
     def includes_local(self) -> bool:
-        """Whether a name may also mean a local endpoint: no profile and no region was given."""
-        return self.profile is None and self.region is None
+        """Whether a name may mean a local endpoint: nothing was given that names SageMaker's."""
+        if self.endpoint_type is None:
+            return self.profile is None and self.region is None
+        return self.endpoint_type == "local"
+
+    @property
+    def includes_sagemaker(self) -> bool:
+        """Whether a name may mean an endpoint on SageMaker."""
+        return self.endpoint_type != "local"
 
     def open(self) -> AwsSession:
         """A session with them. Raises AwsError when there are no credentials or no region."""

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         find_repository,
         list_images,
     )
-    from .errors import explain_model
-    from .names import TAG_CREATED_BY, Names, log_group, names_in, own_tags
+    from .errors import explain_model, refusals, refused
+    from .names import TAG_CREATED_BY, Names, log_group, names_in, own_tags, split_versioned
     from .session import AwsSession, open_session
 else:
     __getattr__, __dir__ = face(__name__)

@@ -6,14 +6,14 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sageturner_magic.aws.errors import unless
+from sageturner_magic.aws.errors import REFUSED, courtesy, unless
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.errors import AwsError
+from sageturner_magic.errors import AwsError, Finding
 from sageturner_magic.values import ImageRef
 
 UNTAGGED_DAYS = 14
@@ -45,12 +45,12 @@ class Repository:
     Attributes:
         name: Within the registry.
         uri: Host and name, as an image's address begins.
-        ours: Whether it carries our tag.
+        ours: Whether it carries our tag; None where the caller may not read its tags.
     """
 
     name: str
     uri: str
-    ours: bool
+    ours: bool | None
 
 
 @dataclass(frozen=True)
@@ -135,29 +135,19 @@ def ensure_repository(session: AwsSession, names: Names) -> tuple[Repository, tu
     ecr:ListTagsForResource, ecr:PutImageTagMutability, ecr:PutImageScanningConfiguration,
     ecr:GetLifecyclePolicy, ecr:PutLifecyclePolicy.
 
+    Who may push need not be allowed to tag or repair it: that becomes a line, too.
+
     Returns:
-        The repository, and a line for everything that was changed.
+        The repository, and a line for everything that was changed or could not be.
 
     Raises:
         AwsError: A call failed.
     """
-    ecr, name = session.ecr, names.repository
-    notes: list[str] = []
+    name, notes = names.repository, list[str]()
     with session.call("set up the image repository", f"repository {name}", resource=_arn(names)):
         found = find_repository(session, names)
         if found is None:
-            unless(
-                # Two first deploys may meet here.
-                r"^RepositoryAlreadyExistsException",
-                lambda: ecr.create_repository(
-                    repositoryName=name,
-                    imageTagMutability="IMMUTABLE",
-                    imageScanningConfiguration={"scanOnPush": True},
-                    encryptionConfiguration={"encryptionType": "AES256"},
-                    tags=tag_list(own_tags(session)),  # type: ignore[arg-type]
-                ),
-            )
-            notes.append(f"created repository {name}")
+            notes.append(_create(session, name))
             found = find_repository(session, names)
         if found is None:
             raise AwsError(
@@ -166,8 +156,31 @@ def ensure_repository(session: AwsSession, names: Names) -> tuple[Repository, tu
                 do="run the same command again",
             )
         if found.ours:
-            notes += _mend(session, names)
+            notes += _repair(session, names)
     return found, tuple(notes)
+
+
+def _create(session: AwsSession, name: str) -> str:
+    """Create the repository; returns a line for what was done."""
+    tags: Any = tag_list(own_tags(session))
+
+    def create(**more: Any) -> str:
+        unless(
+            # Two first deploys may meet here.
+            r"^RepositoryAlreadyExistsException",
+            lambda: session.ecr.create_repository(
+                repositoryName=name,
+                imageTagMutability="IMMUTABLE",
+                imageScanningConfiguration={"scanOnPush": True},
+                encryptionConfiguration={"encryptionType": "AES256"},
+                **more,
+            ),
+        )
+        return f"created repository {name}"
+
+    if done := unless(REFUSED, lambda: create(tags=tags)):
+        return done
+    return f"{create()} without tags (you may not ecr:TagResource), so teardown keeps it"
 
 
 def find_repository(session: AwsSession, names: Names) -> Repository | None:
@@ -181,11 +194,15 @@ def find_repository(session: AwsSession, names: Names) -> Repository | None:
         repository = _describe(session, names)
         if repository is None:
             return None
-        tags = session.ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"])
+        answer = unless(
+            REFUSED,
+            lambda: session.ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"]),
+        )
+        tags: Any = answer["tags"] if answer else []
         return Repository(
             name=names.repository,
             uri=repository["repositoryUri"],
-            ours=TAG_CREATED_BY in tag_map(tags["tags"]),  # type: ignore[arg-type]
+            ours=TAG_CREATED_BY in tag_map(tags) if answer else None,
         )
 
 
@@ -278,7 +295,8 @@ def delete_repository(session: AwsSession, names: Names) -> tuple[str, ...]:
     if found is None:
         return ()
     if not found.ours:
-        return (f"kept repository {found.name}, which sageturner did not make",)
+        why = "you may not read its tags" if found.ours is None else "sageturner did not make it"
+        return (f"kept repository {found.name}: {why}",)
     with session.call("delete the repository", f"repository {found.name}", resource=_arn(names)):
         unless(
             _NO_REPOSITORY,
@@ -320,23 +338,33 @@ def _delete_batch(session: AwsSession, names: Names, digests: list[str]) -> set[
     return {image["imageDigest"] for image in answer.get("imageIds", [])}
 
 
-def _mend(session: AwsSession, names: Names) -> list[str]:
+def _repair(session: AwsSession, names: Names) -> list[str]:
+    lines: list[str] = []
+    refused: list[Finding] = []
+    where = f"repository {names.repository}"
+    with (
+        courtesy(refused),
+        session.call("repair the image repository", where, resource=_arn(names)),
+    ):
+        lines += _repairs(session, names)
+    return [*lines, *map(str, refused)]
+
+
+def _repairs(session: AwsSession, names: Names) -> Iterator[str]:
     ecr, name = session.ecr, names.repository
-    notes: list[str] = []
     repository = _describe(session, names)
     if repository["imageTagMutability"] != "IMMUTABLE":
         ecr.put_image_tag_mutability(repositoryName=name, imageTagMutability="IMMUTABLE")
-        notes.append("made the tags immutable")
+        yield "made the tags immutable"
     if not repository.get("imageScanningConfiguration", {}).get("scanOnPush"):
         ecr.put_image_scanning_configuration(
             repositoryName=name, imageScanningConfiguration={"scanOnPush": True}
         )
-        notes.append("switched on scanning of pushed images")
+        yield "switched on scanning of pushed images"
     answer = unless(
         r"^LifecyclePolicyNotFoundException",
         lambda: ecr.get_lifecycle_policy(repositoryName=name),
     )
     if answer is None or json.loads(answer["lifecyclePolicyText"]) != LIFECYCLE:
         ecr.put_lifecycle_policy(repositoryName=name, lifecyclePolicyText=json.dumps(LIFECYCLE))
-        notes.append(f"set untagged images to expire after {UNTAGGED_DAYS} days")
-    return notes
+        yield f"set untagged images to expire after {UNTAGGED_DAYS} days"

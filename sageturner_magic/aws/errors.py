@@ -15,7 +15,6 @@ from sageturner_magic.errors import AwsError, Finding
 T = TypeVar("T")
 
 
-_DENIED = re.compile(r"^(AccessDenied\w*|UnauthorizedOperation|UnauthorizedException|403)\b")
 _DENIED_PARTS = re.compile(
     r"is not authorized to perform:? (?P<action>[\w\-]+:\w+)"
     r"(?: on resource: \"?(?P<resource>[^\s\"]+)\"?)?"
@@ -46,6 +45,47 @@ def is_aws(error: BaseException) -> bool:
     from botocore.exceptions import BotoCoreError, ClientError
 
     return isinstance(error, (BotoCoreError, ClientError))
+
+
+REFUSED = r"^(AccessDenied\w*|UnauthorizedOperation|UnauthorizedException|403)\b"
+"""How AWS begins when the caller is not allowed a call."""
+
+
+@contextmanager
+def courtesy(notes: list[Finding]) -> Iterator[None]:
+    """Turn an AwsError raised inside into a note: what is done inside is useful, not necessary.
+
+    Args:
+        notes: Takes the note.
+    """
+    try:
+        yield
+    except AwsError as error:
+        notes += _as_notes(error)
+
+
+@contextmanager
+def refusals(notes: list[Finding]) -> Iterator[None]:
+    """Turn an AwsError that says "you may not" into a note; all others pass."""
+    try:
+        yield
+    except AwsError as error:
+        if not refused(error):
+            raise
+        notes += _as_notes(error)
+
+
+def refused(error: AwsError) -> bool:
+    """Whether the caller is not allowed what failed."""
+    cause = error.__cause__
+    return cause is not None and bool(re.match(REFUSED, message(cause)))
+
+
+def _as_notes(error: AwsError) -> list[Finding]:
+    return [
+        Finding(each.what, why=each.why, where=each.where, severity="note")
+        for each in error.findings
+    ]
 
 
 def unless(missing: str, call: Callable[[], T]) -> T | None:
@@ -227,7 +267,7 @@ def look_up(
 
 
 def _denied(error: BaseException, text: str, resource: str) -> Finding | None:
-    if not _DENIED.match(text):
+    if not re.match(REFUSED, text):
         return None
     parts = _DENIED_PARTS.search(text)
     if parts:

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.cli.reading import payload_of
+from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import (
     DeploymentCancelled,
     InvocationCancelled,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from sageturner_magic.verbs import PlannedRemoval
 
 PROG = "sageturner"
+LOCAL = AwsOptions(endpoint_type="local")
 
 
 def run_verb(verb: Verb, values: SimpleNamespace) -> None:
@@ -163,7 +165,7 @@ def _write_deployment(deployment: Deployment, values: SimpleNamespace) -> None:
         # Before it has been deployed an interrupt cancels; this one ends what serves.
         if not serves:
             raise
-        verbs.delete(deployment.name)
+        verbs.delete(deployment.name, aws=LOCAL)
 
 
 def _serve(name: str) -> None:
@@ -173,7 +175,7 @@ def _serve(name: str) -> None:
     # A pipe would keep the endpoint's address to itself for as long as it serves.
     sys.stdout.flush()
     print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
-    for line in verbs.follow_logs(name):
+    for line in verbs.follow_logs(name, aws=LOCAL):
         rendering.say(line, sys.stderr)
     raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
 

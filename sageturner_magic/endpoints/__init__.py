@@ -11,11 +11,13 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .deployed_code import remember
-    from .endpoint import Endpoint, Listing, is_local, listing
+    from .elsewhere import note_on_sagemaker
+    from .endpoint import Endpoint, Listing, is_local, listing, no_endpoint
     from .kind import EndpointDescription
     from .payload import JSON, decode, encode, media_type, read_payload
     from .prediction import Prediction, PredictionStream, SentRequest
     from .removal import (
+        Removal,
         Say,
         removal_of_endpoint,
         removal_of_everything,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         remove,
         tear_down,
     )
+    from .sagemaker import compute_text
     from .snippets import INLINE, Snippet, client_snippets
     from .usage import Usage
 else:

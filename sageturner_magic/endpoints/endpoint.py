@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sageturner_magic.constants import REQUEST_SECONDS
+from sageturner_magic.aws import refused
+from sageturner_magic.aws.endpoints import find_endpoint
+from sageturner_magic.constants import REQUEST_SECONDS, EndpointType
 from sageturner_magic.context import AwsOptions
-from sageturner_magic.endpoints import deployed_code
+from sageturner_magic.endpoints import deployed_code, elsewhere
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.local import LocalEndpoints, LocalState
 from sageturner_magic.endpoints.payload import encode
@@ -16,7 +18,7 @@ from sageturner_magic.endpoints.prediction import Prediction, PredictionStream
 from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.endpoints.server_log import with_cells
 from sageturner_magic.endpoints.usage import Usage
-from sageturner_magic.errors import AwsError, Finding, InvocationError, UsageError
+from sageturner_magic.errors import AwsError, EndpointError, Finding, InvocationError, UsageError
 from sageturner_magic.values import Request
 
 MOST_HOURS = 455 * 24
@@ -32,25 +34,35 @@ class Endpoint:
         4
     """
 
-    def __init__(self, name: str, *, profile: str | None = None, region: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        profile: str | None = None,
+        region: str | None = None,
+        endpoint_type: EndpointType | None = None,
+    ) -> None:
         """
         Args:
-            name: Its name. A local endpoint comes before one on SageMaker.
+            name: Its name.
             profile: AWS profile. With a profile or a region, only SageMaker is searched.
             region: AWS region.
+            endpoint_type: `local` searches this machine only, any other type SageMaker only.
 
         Raises:
+            UsageError: A local endpoint and one that was seen on SageMaker have this name, and
+                nothing says which is meant.
             EndpointError: There is no local endpoint of that name, and AWS cannot be asked. That
                 there is none on SageMaker is said when it is used: asking first would cost every
                 request a second call, and its caller more permissions.
         """
         self.name = name
-        self._target = _find(name, AwsOptions(profile, region))
+        self._target = _find(name, AwsOptions(profile, region, endpoint_type))
 
     @classmethod
     def at(cls, name: str, aws: AwsOptions) -> Endpoint:
         """Find the endpoint `name` where `aws` says. Raises EndpointError as the constructor."""
-        return cls(name, profile=aws.profile, region=aws.region)
+        return cls(name, profile=aws.profile, region=aws.region, endpoint_type=aws.endpoint_type)
 
     @property
     def is_local(self) -> bool:
@@ -209,13 +221,53 @@ class Endpoint:
 
 
 def is_local(name: str, aws: AwsOptions) -> bool:
-    """Whether `name` means a local endpoint, which comes before one on SageMaker."""
+    """Whether `name` means a local endpoint.
+
+    Raises:
+        UsageError: There is one on SageMaker, too, and `aws` does not say which is meant.
+    """
+    if not _is_here(name, aws):
+        return False
+    if aws.endpoint_type is None and _is_on_sagemaker(name, aws):
+        raise UsageError(
+            f"`{name}` is a local endpoint, and also one on SageMaker",
+            do="add `-e local` or `-e serverless` (any type on SageMaker) to say which you mean; in"
+            ' Python `endpoint_type="local"`',
+        )
+    return True
+
+
+def no_endpoint(name: str, aws: AwsOptions) -> EndpointError:
+    """The error for a name that neither this machine nor SageMaker knows."""
+    places = ["on this machine"] if aws.includes_local else []
+    if aws.includes_sagemaker:
+        places.append(f"on SageMaker in {aws.open().region}")
+    return EndpointError(
+        f"There is no endpoint `{name}` {' or '.join(places)}",
+        do="`sageturner list` shows all endpoints; check `--region` and `--profile`",
+    )
+
+
+def _is_here(name: str, aws: AwsOptions) -> bool:
     return aws.includes_local and LocalState().read(name) is not None
 
 
+def _is_on_sagemaker(name: str, aws: AwsOptions) -> bool:
+    try:
+        found = find_endpoint(aws.open(), name)
+    except AwsError as error:
+        # Without AWS the local one is the only one that can be meant; who may not look may invoke.
+        return refused(error) and elsewhere.was_on_sagemaker(name)
+    if found is None:
+        elsewhere.forget_on_sagemaker(name)
+    return found is not None and found.ours
+
+
 def _find(name: str, aws: AwsOptions) -> LocalEndpoints | SageMakerEndpoints:
-    if is_local(name, aws):
+    if _is_here(name, aws) and (not elsewhere.was_on_sagemaker(name) or is_local(name, aws)):
         return LocalEndpoints()
+    if not aws.includes_sagemaker:
+        raise LocalEndpoints().missing(name)
     try:
         return SageMakerEndpoints(aws.open())
     except AwsError as error:

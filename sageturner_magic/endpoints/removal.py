@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sageturner_magic import aws
-from sageturner_magic.aws import TAG_CREATED_BY, AwsSession, Names, StoredImage, own_tags, storage
+from sageturner_magic.aws import (
+    TAG_CREATED_BY,
+    AwsSession,
+    Names,
+    StoredImage,
+    own_tags,
+    refusals,
+    split_versioned,
+    storage,
+)
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws import endpoints as aws_endpoints
 from sageturner_magic.aws.endpoints import (
@@ -20,10 +29,13 @@ from sageturner_magic.aws.endpoints import (
     list_endpoints,
     list_versions,
     ours,
+    release_endpoint,
     wait_until_gone,
 )
 from sageturner_magic.aws.storage import StoredArtefact, bucket_region, delete_bucket
-from sageturner_magic.errors import SageturnerError
+from sageturner_magic.endpoints import container, elsewhere
+from sageturner_magic.endpoints.engine_images import engine_images
+from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.text import size
 
 ORPHAN_AGE_S = 24 * 3600.0
@@ -45,6 +57,9 @@ class Removal:
         versions: Models and endpoint configs.
         images: In the repository.
         artefacts: In the bucket.
+        local: On this machine's Docker engine, by name.
+        young: What nothing uses and is too young to be removed, a line for each kind.
+        notes: What could not be looked up, and therefore stays.
     """
 
     names: Names
@@ -52,9 +67,12 @@ class Removal:
     versions: tuple[EndpointVersion, ...]
     images: tuple[StoredImage, ...]
     artefacts: tuple[StoredArtefact, ...]
+    local: tuple[str, ...] = ()
+    young: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.endpoint or self.versions or self.images or self.artefacts)
+        return bool(self.endpoint or self.versions or self.images or self.artefacts or self.local)
 
     def lines(self) -> list[str]:
         """What will be removed, a line each."""
@@ -69,6 +87,7 @@ class Removal:
                 f"artefact {artefact.digest[:12]} ({size(artefact.size)})"
                 for artefact in self.artefacts
             ),
+            *(f"Docker image {reference} on this machine" for reference in self.local),
         ]
 
 
@@ -113,14 +132,37 @@ def removal_of_endpoint(session: AwsSession, names: Names, name: str) -> Removal
     endpoint = find_endpoint(session, name)
     if endpoint and ours(endpoint).status != "Deleting" and not endpoint.settled:
         raise busy(endpoint)
-    everything = list_versions(session)
+    notes: list[Finding] = []
+    everything: tuple[EndpointVersion, ...] = ()
+    with refusals(notes):
+        everything = list_versions(session)
     gone = tuple(version for version in everything if version.name == name)
     staying = [version for version in everything if version.name != name]
     places = _places(names, gone)
-    images, artefacts = unused(
-        gone, staying, _images(session, places), _artefacts(session, places), places
+    images, artefacts = unused(gone, staying, *_stored(session, places, notes), places)
+    built = engine_images(places.repository)
+    return Removal(
+        places,
+        name if endpoint else "",
+        gone,
+        images,
+        artefacts,
+        local=tuple(reference for reference, owner in built.items() if owner == name),
+        notes=tuple(notes),
     )
-    return Removal(places, name if endpoint else "", gone, images, artefacts)
+
+
+def _stored(
+    session: AwsSession, names: Names, notes: list[Finding]
+) -> tuple[tuple[StoredImage, ...], tuple[StoredArtefact, ...]]:
+    """The images and artefacts that are there, as far as they may be listed."""
+    images: tuple[StoredImage, ...] = ()
+    artefacts: tuple[StoredArtefact, ...] = ()
+    with refusals(notes):
+        images = _images(session, names)
+    with refusals(notes):
+        artefacts = _artefacts(session, names)
+    return images, artefacts
 
 
 def _places(names: Names, versions: Sequence[EndpointVersion]) -> Names:
@@ -142,64 +184,95 @@ def removal_of_orphans(
         session: Who asks.
         names: Bucket and repository.
         everybody: Also what others created; otherwise only this caller's versions.
-        now: Seconds since 1970; what is younger than a day stays.
+        now: Seconds since 1970; what is younger than a day stays, and is counted.
     """
+    notes: list[Finding] = []
     live = {endpoint.name for endpoint in list_endpoints(session)}
     everything = list_versions(session)
     me = own_tags(session)[TAG_CREATED_BY]
 
     def is_orphan(version: EndpointVersion) -> bool:
         mine = everybody or version.tags.get(TAG_CREATED_BY) == me
-        return version.name not in live and mine and now - version.created > ORPHAN_AGE_S
+        return version.name not in live and mine
 
-    gone = tuple(version for version in everything if is_orphan(version))
+    before = now - ORPHAN_AGE_S
+    unserved = [version for version in everything if is_orphan(version)]
+    gone = tuple(version for version in unserved if version.created < before)
     staying = [version for version in everything if version not in gone]
     used = {version.image.rpartition("@")[2] for version in staying}
     uris = "\n".join(version.artefact_uri for version in staying)
+    images, artefacts = _stored(session, names, notes)
+    images = tuple(image for image in images if image.digest not in used)
+    artefacts = tuple(each for each in artefacts if f"/artefacts/{each.digest}/" not in uris)
+    old_images = tuple(image for image in images if image.pushed < before)
+    old_artefacts = tuple(artefact for artefact in artefacts if artefact.modified < before)
+    built = engine_images(names.repository, older_than=before)
     return Removal(
         names,
         "",
         gone,
-        tuple(
-            image
-            for image in _images(session, names)
-            if image.digest not in used and now - image.pushed > ORPHAN_AGE_S
+        old_images,
+        old_artefacts,
+        local=tuple(reference for reference, owner in built.items() if owner not in live),
+        young=_counts(
+            version=len(unserved) - len(gone),
+            image=len(images) - len(old_images),
+            artefact=len(artefacts) - len(old_artefacts),
         ),
-        tuple(
-            artefact
-            for artefact in _artefacts(session, names)
-            if f"/artefacts/{artefact.digest}/" not in uris
-            and now - artefact.modified > ORPHAN_AGE_S
-        ),
+        notes=tuple(notes),
     )
 
 
-def remove(session: AwsSession, removal: Removal, say: Say) -> None:
+def _counts(**counts: int) -> tuple[str, ...]:
+    return tuple(f"{n} {what}{'' if n == 1 else 's'}" for what, n in counts.items() if n)
+
+
+def remove(session: AwsSession, removal: Removal, say: Say) -> tuple[Finding, ...]:
     """Do it, from the endpoint down to the artefacts; safe to repeat after an interrupt.
+
+    What costs most goes first: nothing that may be refused keeps the endpoint.
+
+    Returns:
+        Notes for what was refused, and therefore stays.
 
     Raises:
         EndpointError: SageMaker does not let go of the endpoint.
-        AwsError: A call failed.
+        AwsError: A call failed, and not because it was refused.
     """
+    notes = [*removal.notes]
     if removal.endpoint:
         delete_endpoint(session, removal.endpoint)
+        notes += release_endpoint(session, removal.endpoint)
         wait_until_gone(session, removal.endpoint)
+        elsewhere.forget_on_sagemaker(removal.endpoint)
         say(f"deleted endpoint {removal.endpoint}")
     for version in removal.versions:
-        delete_version(session, version)
-        say(f"deleted model and endpoint config {version.resource}")
+        with refusals(notes):
+            delete_version(session, version)
+            say(f"deleted model and endpoint config {version.resource}")
     if removal.images:
-        aws.delete_images(session, removal.names, [image.digest for image in removal.images])
-        say(f"deleted {len(removal.images)} images")
+        with refusals(notes):
+            aws.delete_images(session, removal.names, [image.digest for image in removal.images])
+            say(f"deleted {', '.join(_counts(image=len(removal.images)))}")
     for artefact in removal.artefacts:
-        storage.delete_artefact(session, removal.names, artefact.digest)
-        say(f"deleted artefact {artefact.digest[:12]}")
+        with refusals(notes):
+            storage.delete_artefact(session, removal.names, artefact.digest)
+            say(f"deleted artefact {artefact.digest[:12]}")
+    for reference in removal.local:
+        container.remove_image(reference)
+        say(f"deleted Docker image {reference} on this machine")
+    return tuple(dict.fromkeys(notes))
 
 
 def _images(session: AwsSession, names: Names) -> tuple[StoredImage, ...]:
     repository = aws.find_repository(session, names)
-    # Only in a repository of ours is every image ours.
-    return aws.list_images(session, names) if repository and repository.ours else ()
+    if repository is None or repository.ours is False:
+        return ()
+    images = aws.list_images(session, names)
+    if repository.ours:
+        # Only in a repository of ours is every image ours.
+        return images
+    return tuple(image for image in images if any(map(split_versioned, image.tags)))
 
 
 def _artefacts(session: AwsSession, names: Names) -> tuple[StoredArtefact, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from sageturner_magic.aws import AwsSession, log_group
@@ -14,13 +14,13 @@ from sageturner_magic.aws import (
 )
 from sageturner_magic.aws.endpoints import (
     EndpointState,
-    EndpointVersion,
     delete_endpoint,
-    find_version,
     list_endpoints,
     our_endpoint,
+    running_on,
 )
-from sageturner_magic.config import Server
+from sageturner_magic.config import Server, Serverless
+from sageturner_magic.endpoints import elsewhere
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.payload import JSON
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream, SentRequest
@@ -45,23 +45,24 @@ class SageMakerEndpoints:
         return self._describe(our_endpoint(self.session, name))
 
     def _describe(self, endpoint: EndpointState) -> EndpointDescription:
-        version = find_version(self.session, endpoint.config) if endpoint.config else None
+        elsewhere.note_on_sagemaker(endpoint.name)
+        computes = running_on(self.session, endpoint)
         return EndpointDescription(
             name=endpoint.name,
-            endpoint_type="server" if version and _on_instances(version) else "serverless",
+            endpoint_type="server" if _is_server(endpoint, computes) else "serverless",
             status=endpoint.status,
             version=endpoint.version,
             created=endpoint.created,
             origin="",
             url="",
-            cost_per_hour=self._cost(version),
-            detail=endpoint.failure_reason or _runs_on(endpoint, version),
+            cost_per_hour=self._cost(computes),
+            detail="; ".join(filter(None, (_foreign(endpoint), _runs_on(endpoint, computes)))),
         )
 
-    def _cost(self, version: EndpointVersion | None) -> float | None:
-        if version is None or version.compute is None:
-            return None
-        return aws_account.hourly(self.session, version.compute)
+    def _cost(self, computes: Sequence[Serverless | Server]) -> float | None:
+        each = [aws_account.hourly(self.session, compute) for compute in computes]
+        known = [price for price in each if price is not None]
+        return sum(known) if each and len(known) == len(each) else None
 
     def logs(self, name: str) -> Iterator[str]:
         self._expect(name)
@@ -118,16 +119,15 @@ class SageMakerEndpoints:
     def price(self, name: str) -> Price:
         try:
             endpoint = our_endpoint(self.session, name)
-            version = find_version(self.session, endpoint.config) if endpoint.config else None
+            computes = running_on(self.session, endpoint)
         except AwsError:
             # A price is a courtesy: who may invoke may not always describe.
             return Price(None, None)
-        if version is None or version.compute is None:
-            return Price(None, None)
-        hour = aws_account.hourly(self.session, version.compute)
-        if isinstance(version.compute, Server):
-            return Price(hour, 0.0)
-        return Price(hour, aws_account.serverless_second(self.session, version.compute.memory))
+        serverless = [each for each in computes if isinstance(each, Serverless)]
+        if not computes or not serverless:
+            return Price(self._cost(computes), 0.0 if computes else None)
+        second = aws_account.serverless_second(self.session, serverless[0].memory)
+        return Price(self._cost(computes), second)
 
     def usage(self, name: str, hours: float) -> Usage:
         period = aws_endpoints.metric_period(hours * 3600, POINTS)
@@ -143,13 +143,30 @@ class SageMakerEndpoints:
         delete_endpoint(self.session, name)
 
 
-def _on_instances(version: EndpointVersion) -> bool:
-    return isinstance(version.compute, Server)
+def compute_text(compute: Serverless | Server) -> str:
+    """What an endpoint runs on: `2 of ml.m5.xlarge`, `2048 MB, 1 provisioned`."""
+    if isinstance(compute, Server):
+        return f"{compute.initial_instance_count} of {compute.instance_type}"
+    provisioned = compute.provisioned_concurrency
+    return f"{compute.memory} MB" + (f", {provisioned} provisioned" if provisioned else "")
 
 
-def _runs_on(endpoint: EndpointState, version: EndpointVersion | None) -> str:
-    if version is None or version.compute is None:
+def _is_server(endpoint: EndpointState, computes: Sequence[Serverless | Server]) -> bool:
+    if computes:
+        return isinstance(computes[0], Server)
+    # Its config is gone: what runs tells.
+    return any(not variant.serverless for variant in endpoint.variants)
+
+
+def _runs_on(endpoint: EndpointState, computes: Sequence[Serverless | Server]) -> str:
+    if endpoint.failure_reason:
+        return endpoint.failure_reason
+    if not computes and endpoint.instances[0]:
+        return f"{endpoint.instances[0]} instances"
+    return " and ".join(map(compute_text, computes))
+
+
+def _foreign(endpoint: EndpointState) -> str:
+    if endpoint.version or not endpoint.config:
         return ""
-    if isinstance(version.compute, Server):
-        return f"{endpoint.instances[0]} of {version.compute.instance_type}"
-    return f"{version.compute.memory} MB"
+    return f"changed by others: it serves the endpoint config {endpoint.config}"

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
     from .builders import Builder, ChosenBuilder, choose
     from .context import image_tag
     from .dockerfile import render_dockerfile
-    from .spec import BuildSpec, BuiltImage, Destination, ProvidedSpec, Spec, SystemCuda
+    from .spec import (
+        LOCAL_REPOSITORY,
+        BuildSpec,
+        BuiltImage,
+        Destination,
+        ProvidedSpec,
+        Spec,
+        SystemCuda,
+    )
 else:
     __getattr__, __dir__ = face(__name__)

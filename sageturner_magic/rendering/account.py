@@ -30,13 +30,14 @@ def policy_data(policy: Policy) -> dict[str, Any]:
 
 
 def removal_text(removal: PlannedRemoval) -> str:
-    """What to say when all is removed; empty where its lines were shown and say it."""
-    return removal.done
+    """What to say afterwards, with what stays; empty where the lines were shown and say it."""
+    return "\n".join([removal.done, *(f"note: {note}" for note in removal.left)]).strip()
 
 
 def removal_data(removal: PlannedRemoval) -> dict[str, Any]:
-    """What was removed, for programs."""
-    return {"deleted": [*removal.lines]}
+    """What was removed, and what stays if anything does, for programs."""
+    left = [str(note) for note in removal.left]
+    return {"deleted": [*removal.lines], **({"left": left} if left else {})}
 
 
 def report_text(report: Report) -> str:

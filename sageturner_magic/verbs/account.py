@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sageturner_magic import endpoints
-from sageturner_magic.aws import AwsSession, Names, names_in
+from sageturner_magic.aws import AwsSession, Names, ensure_repository, names_in
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws.account import PERMISSION_SETS, PermissionSet
 from sageturner_magic.aws.storage import ensure_bucket
 from sageturner_magic.config import Config, Overrides
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
-from sageturner_magic.endpoints import Endpoint, is_local
+from sageturner_magic.endpoints import Endpoint, is_local, no_endpoint
 from sageturner_magic.endpoints.local import LocalEndpoints
-from sageturner_magic.errors import AwsError, UsageError
+from sageturner_magic.errors import AwsError, Finding, UsageError
 from sageturner_magic.verbs.requested import DEFAULT_CONFIG, find_config
 
 
@@ -71,7 +71,9 @@ def _overrides(config: Config | str | Path | None) -> Overrides | None:
 
 
 def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Changes:
-    """Create or repair the IAM role and the S3 bucket, and return what was changed.
+    """Create or repair the IAM role, the S3 bucket and the ECR repository.
+
+    Returns what was changed.
 
     Raises:
         AwsError: One of that name is not ours; a call failed.
@@ -88,7 +90,8 @@ def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAUL
         changed = [f"left role {role.name} as it is, which is your own"]
     else:
         changed = [*aws_account.ensure_role(found.session, found.names)[1]]
-    return Changes([*changed, *ensure_bucket(found.session, found.names)])
+    repository = ensure_repository(found.session, found.names)[1]
+    return Changes([*changed, *ensure_bucket(found.session, found.names), *repository])
 
 
 def show_policy(
@@ -116,12 +119,14 @@ class PlannedRemoval:
         done: What to say afterwards; empty where the lines say it.
         asks: Whether to ask before: not for a local endpoint, which costs nothing and comes back
             with one command.
+        left: What stays and why; `run` adds what was refused.
     """
 
     lines: tuple[str, ...]
     run: Callable[[endpoints.Say], None]
     done: str = ""
     asks: bool = True
+    left: list[Finding] = field(default_factory=list)
 
 
 def plan_removal(
@@ -130,6 +135,7 @@ def plan_removal(
     *,
     orphans: bool = False,
     everybody: bool = False,
+    if_exists: bool = False,
     aws: AwsOptions = DEFAULT_AWS,
 ) -> PlannedRemoval:
     """Return what goes with an endpoint, or (without a name) what nothing uses any more.
@@ -138,10 +144,12 @@ def plan_removal(
         config: For its `overrides`.
         orphans: What nothing uses any more, in place of an endpoint.
         everybody: With `orphans`: also what others created.
+        if_exists: Nothing to remove is no error.
 
     Raises:
         UsageError: Neither a name nor `orphans`, or both.
-        EndpointError: It is not ours, or busy.
+        EndpointError: It is not there, not ours, or busy; a local endpoint and one on SageMaker
+            have this name, and `aws` does not say which is meant.
     """
     if bool(name) == orphans:
         raise UsageError("`delete` takes a NAME or --orphans", do="write one of the two")
@@ -150,24 +158,41 @@ def plan_removal(
         gone = endpoints.removal_of_orphans(
             found.session, found.names, everybody=everybody, now=time.time()
         )
-        return PlannedRemoval(
-            tuple(gone.lines()),
-            lambda say: endpoints.remove(found.session, gone, say),
-            "no orphans are left",
-        )
-    done = f"{name} is deleted; nothing of it is left"
+        young = [Finding(_YOUNG, why=", ".join(gone.young), severity="note")] if gone.young else []
+        return _planned(found, gone, "no orphans are left", young)
     if is_local(name, aws):
         return PlannedRemoval(
-            (f"endpoint {name}",), lambda say: _remove_local(name), done, asks=False
+            (f"endpoint {name}",),
+            lambda say: _remove_local(name),
+            f"{name} is deleted from this machine",
+            asks=False,
         )
-    found = _account_of(name, config, aws)
-    whole = endpoints.removal_of_endpoint(found.session, found.names, name)
+    whole = None
+    if aws.includes_sagemaker:
+        found = _account_of(name, config, aws)
+        whole = endpoints.removal_of_endpoint(found.session, found.names, name)
+    if whole:
+        return _planned(found, whole, f"{name} is deleted", [], lambda: _forget(name))
+    if if_exists:
+        return PlannedRemoval((), lambda say: None, f"There is no endpoint {name}")
+    raise no_endpoint(name, aws)
 
-    def remove(say: endpoints.Say) -> None:
-        endpoints.remove(found.session, whole, say)
-        _forget(name)
 
-    return PlannedRemoval(tuple(whole.lines()), remove, done)
+_YOUNG = "What is younger than a day stays, as it may belong to a deployment under way"
+
+
+def _planned(
+    found: Account,
+    removal: endpoints.Removal,
+    done: str,
+    left: list[Finding],
+    after: Callable[[], None] = lambda: None,
+) -> PlannedRemoval:
+    def run(say: endpoints.Say) -> None:
+        left.extend(endpoints.remove(found.session, removal, say))
+        after()
+
+    return PlannedRemoval(tuple(removal.lines()), run, done, left=left)
 
 
 def _remove_local(name: str) -> None:
@@ -218,6 +243,7 @@ def delete(
     name: str,
     config: Config | str | Path | None = None,
     *,
+    if_exists: bool = False,
     aws: AwsOptions = DEFAULT_AWS,
     say: endpoints.Say = lambda line: None,
 ) -> None:
@@ -227,12 +253,14 @@ def delete(
 
     Args:
         config: For its `overrides`.
+        if_exists: No error where there is no such endpoint.
         say: Told of each thing that was removed.
 
     Raises:
-        EndpointError: It is not there, not ours, or busy.
+        EndpointError: It is not there, not ours, or busy; a local endpoint and one on SageMaker
+            have this name, and `aws` does not say which is meant.
     """
-    plan_removal(name, config, aws=aws).run(say)
+    plan_removal(name, config, if_exists=if_exists, aws=aws).run(say)
 
 
 def _account_of(name: str, config: Config | str | Path | None, aws: AwsOptions) -> Account:

@@ -75,6 +75,10 @@ _CONTAINER_MODE = _flag(
     help="generate the image from the code, or build the Dockerfile that you provide"
     " (default: {default})",
 )
+_AT = (
+    replace(_ENDPOINT_TYPE, parameter="where", default=None, help="which one of that name"),
+    *_AWS,
+)
 _DEPLOYMENT = (_ENDPOINT_TYPE, _CONTAINER_MODE, _CONFIG, *_AWS)
 _FILE = (
     _flag("--file", metavar="PATH", help="send this file as it is"),
@@ -91,7 +95,7 @@ _REQUEST = (
         parameter="timeout_s",
         metavar="SECONDS",
     ),
-    *_AWS,
+    *_AT,
     _JSON,
     _NAME,
 )
@@ -116,7 +120,7 @@ _TABLE = (
     ),
     Verb(
         "setup",
-        "create or repair the IAM role and the S3 bucket",
+        "create or repair the IAM role, the S3 bucket and the ECR repository",
         f"{_ACCOUNT}:setup",
         f"{_ACCOUNT}:Changes",
         (
@@ -231,7 +235,7 @@ _TABLE = (
         (
             _NAME,
             _number("--hours", 3.0, "how far back requests are shown"),
-            *_AWS,
+            *_AT,
             _JSON,
         ),
         work="sageturner_magic.endpoints.measured:read_dashboard",
@@ -262,7 +266,7 @@ _TABLE = (
                 type=int,
                 help="only the last N lines",
             ),
-            *_AWS,
+            *_AT,
             _JSON,
         ),
         permissions=("logs",),
@@ -304,7 +308,7 @@ _TABLE = (
         "roll an endpoint back to its previous version",
         f"{_DEPLOYMENTS}:rollback",
         "sageturner_magic.deployment.events:Deployment",
-        (_NAME, _at("VERSION", "12 hex digits (default: the previous version)"), *_AWS, _JSON),
+        (_NAME, _at("VERSION", "12 hex digits (default: the previous version)"), *_AT, _JSON),
         work=f"{_DEPLOYMENTS}:start_rollback",
         permissions=("rollback",),
     ),
@@ -320,9 +324,10 @@ _TABLE = (
                 help="instead of an endpoint: what is older than a day, yours, and used by none",
             ),
             _switch("--everybody", help="with --orphans: also what others created"),
+            _switch("--if-exists", help="succeed where there is no such endpoint"),
             _YES,
             _CONFIG,
-            *_AWS,
+            *_AT,
             _JSON,
         ),
         work=f"{_ACCOUNT}:plan_removal",
@@ -354,7 +359,7 @@ _TABLE = (
             _at("NAME", "the captured name (default: the configuration's)"),
             _switch("--diff", runs=f"{_SOURCES}:code_diff", help="against what is deployed"),
             _CONFIG,
-            *_AWS,
+            *_AT,
             _JSON,
         ),
         cell="configuration",

@@ -114,4 +114,8 @@ def finish(work: Work[Result]) -> Result:
 def _aws(values: SimpleNamespace) -> Any:
     from sageturner_magic.context import AwsOptions
 
-    return AwsOptions(getattr(values, "profile", None), getattr(values, "region", None))
+    return AwsOptions(
+        getattr(values, "profile", None),
+        getattr(values, "region", None),
+        getattr(values, "where", None),
+    )

@@ -67,7 +67,8 @@ def test_an_endpoint_lives_from_setup_to_teardown(stand: Stand, tmp_path: Path) 
     assert "endpoint lifelong" in shown and "--yes" in shown
     assert project.invoke({"x": 2}) == {"answer": 4}
     project.run("delete", "lifelong", "--yes")
-    project.run("delete", "lifelong", "--yes")
+    assert "There is no endpoint `lifelong`" in project.refused("delete", "lifelong", "--yes")
+    project.run("delete", "lifelong", "--yes", "--if-exists")
     assert "lifelong" in project.refused("invoke", "lifelong", "{}")
 
     project.run("teardown", "--yes")

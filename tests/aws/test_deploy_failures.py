@@ -35,7 +35,7 @@ def project(stand: Stand, tmp_path: Path) -> Iterator[Project]:
         yield made
         stand.faults.clear()
         made.configure()
-        made.run("delete", made.name, "--yes")
+        made.run("delete", made.name, "--yes", "--if-exists")
         made.run("teardown", "--yes")
 
 

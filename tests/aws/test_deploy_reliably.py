@@ -26,7 +26,7 @@ def project(stand: Stand, tmp_path: Path) -> Iterator[Project]:
         made.run("setup")
         yield made
         stand.faults.clear()
-        made.run("delete", made.name, "--yes")
+        made.run("delete", made.name, "--yes", "--if-exists")
         made.run("teardown", "--yes")
 
 

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sageturner_magic.aws.account.evaluation import SERVICE, Document, allows, trust_problem
-from sageturner_magic.aws.errors import code, is_aws, statement_for, unless
+from sageturner_magic.aws.errors import code, is_aws, refused, statement_for, unless
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, Finding
@@ -165,7 +166,8 @@ def resolve_role(
 ) -> ExecutionRole | None:
     """The execution role to use: the user's own where one is named, else the one setup makes.
 
-    Permissions: iam:GetRole (denied for a `role_arn`: it is used unseen).
+    Permissions: iam:GetRole (denied: the role is looked for with iam:ListRoles, which
+    AmazonSageMakerFullAccess has, and else used unseen).
 
     Args:
         session: Who asks.
@@ -197,10 +199,12 @@ def resolve_role(
         with session.call(f"look up the role {name}", where, resource=role_arn or names.role_arn):
             role = _get(session, name)
     except AwsError as error:
-        denied = error.__cause__ is not None and code(error.__cause__).startswith("AccessDenied")
-        if role_arn and denied:
-            return ExecutionRole(name, role_arn, verified=False)
-        raise
+        if not refused(error):
+            raise
+        role = _listed(session, name)
+        if role is None:
+            unseen = role_arn or f"arn:{names.partition}:iam::{names.account}:role/{name}"
+            return ExecutionRole(name, unseen, verified=False)
     if role and role_arn and role.arn != role_arn:
         raise AwsError(
             f"The role {name} has another ARN",
@@ -225,7 +229,7 @@ def role_findings(role: ExecutionRole | None, names: Names) -> tuple[Finding, ..
         return (
             Finding(
                 f"The role {role.name} could not be checked",
-                why="you lack the permission iam:GetRole",
+                why="you may not iam:GetRole, and the list of roles does not show it",
                 where=role.arn,
                 severity="note",
             ),
@@ -305,7 +309,7 @@ def access_findings(
 def studio_role(session: AwsSession, metadata: Path = STUDIO_METADATA) -> str | None:
     """The ARN of the role that this notebook runs as in SageMaker Studio; None elsewhere.
 
-    Permissions: iam:GetRole (denied: the ARN is put together).
+    Permissions: iam:GetRole (denied: iam:ListRoles; that denied, too: the ARN is put together).
     """
     if metadata.is_file():
         try:
@@ -319,11 +323,13 @@ def studio_role(session: AwsSession, metadata: Path = STUDIO_METADATA) -> str | 
         return None
     name = match["role"]
     try:
-        if role := _get(session, name):
-            return role.arn
+        role = _get(session, name)
     except Exception as error:
         if not is_aws(error):
             raise
+        role = _listed(session, name)
+    if role:
+        return role.arn
     # Roles that the SageMaker console makes lie below this path.
     path = "service-role/" if name.startswith("AmazonSageMaker-ExecutionRole-") else ""
     return f"arn:{session.partition}:iam::{session.account}:role/{path}{name}"
@@ -357,13 +363,29 @@ def _get(session: AwsSession, name: str) -> ExecutionRole | None:
     answer = unless(_MISSING, lambda: session.iam.get_role(RoleName=name))
     if answer is None:
         return None
-    role = answer["Role"]
+    return _role_of(answer["Role"])
+
+
+def _role_of(role: Mapping[str, Any]) -> ExecutionRole:
     return ExecutionRole(
         name=role["RoleName"],
         arn=role["Arn"],
         trust=_parsed(role.get("AssumeRolePolicyDocument", {})),
-        tags=tag_map(role.get("Tags", [])),  # type: ignore[arg-type]
+        tags=tag_map(role.get("Tags", [])),
     )
+
+
+def _listed(session: AwsSession, name: str) -> ExecutionRole | None:
+    """The role as the list of all roles has it; None where it is not in it, or no list is given."""
+    try:
+        for page in session.iam.get_paginator("list_roles").paginate():
+            for role in page["Roles"]:
+                if role["RoleName"] == name:
+                    return _role_of(role)
+    except Exception as error:
+        if not is_aws(error):
+            raise
+    return None
 
 
 def _inline(session: AwsSession, role: str, policy: str) -> Document:

@@ -12,16 +12,13 @@ if TYPE_CHECKING:
     from .autoscaling import ensure_autoscaling
     from .endpoint import (
         EndpointState,
-        EndpointVersion,
         busy,
         delete_endpoint,
-        delete_version,
         find_endpoint,
-        find_version,
         list_endpoints,
-        list_versions,
         our_endpoint,
         ours,
+        release_endpoint,
     )
     from .limits import (
         SERVERLESS_IMAGE_BYTES,
@@ -36,5 +33,6 @@ if TYPE_CHECKING:
     from .rollout import apply_spec, roll_back, settle, wait_until_gone, watch
     from .runtime import invoke, invoke_stream, sender
     from .spec import EndpointSpec
+    from .versions import EndpointVersion, delete_version, find_version, list_versions, running_on
 else:
     __getattr__, __dir__ = face(__name__)

@@ -1,8 +1,4 @@
-"""Describe, list and delete SageMaker endpoints and their versions.
-
-A version of an endpoint is a model and an endpoint config that are both called
-`<name>-<version>`. Deleting can be repeated: what is gone is not missed.
-"""
+"""Describe, list and delete SageMaker endpoints. Deleting can be repeated."""
 
 from __future__ import annotations
 
@@ -13,18 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from sageturner_magic.aws.endpoints import autoscaling, logs
-from sageturner_magic.aws.errors import is_aws, message, unless
+from sageturner_magic.aws.errors import is_aws, message, refusals, unless
 from sageturner_magic.aws.names import (
     TAG_CREATED_BY,
-    TAG_ENDPOINT,
     TAG_SECONDS,
     split_versioned,
     tag_map,
-    versioned,
 )
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.config import Server, Serverless
-from sageturner_magic.errors import EndpointError
+from sageturner_magic.config import Serverless
+from sageturner_magic.errors import EndpointError, Finding
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -35,6 +29,21 @@ GONE = "Deleted"
 NOT_FOUND = r"could not find|^ResourceNotFound"
 _SETTLED = frozenset({"InService", "Failed", "OutOfService", "UpdateRollbackFailed", GONE})
 _READERS = 8
+
+
+@dataclass(frozen=True)
+class VariantState:
+    """A variant of an endpoint as SageMaker runs it.
+
+    Attributes:
+        name: Its name.
+        instances: (present, wanted); (0, 0) for serverless.
+        serverless: What it has of serverless compute; None on instances.
+    """
+
+    name: str
+    instances: tuple[int, int] = (0, 0)
+    serverless: Serverless | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,7 @@ class EndpointState:
         failure_reason: Of the last creation or update, if it failed; else empty.
         created: Seconds since 1970.
         modified: Seconds since 1970.
-        instances: (present, wanted); (0, 0) for serverless.
+        variants: What runs; empty while it is being created.
         tags: All tags; empty in what `watch` yields.
     """
 
@@ -65,8 +74,14 @@ class EndpointState:
     failure_reason: str = ""
     created: float = 0.0
     modified: float = 0.0
-    instances: tuple[int, int] = (0, 0)
+    variants: tuple[VariantState, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def instances(self) -> tuple[int, int]:
+        """(present, wanted) of all variants together; (0, 0) for serverless."""
+        counts = [each.instances for each in self.variants]
+        return sum(present for present, _ in counts), sum(wanted for _, wanted in counts)
 
     @property
     def settled(self) -> bool:
@@ -102,41 +117,6 @@ class EndpointState:
         return parts[1] if parts and parts[0] == self.name else ""
 
 
-@dataclass(frozen=True)
-class EndpointVersion:
-    """A version of an endpoint; of one that was interrupted or half deleted, what there is.
-
-    Attributes:
-        name: The endpoint's.
-        version: 12 hex digits.
-        created: When its config (else its model) was made, seconds since 1970.
-        image: As the model names it; empty without a model.
-        artefact_uri: S3 address; empty without an artefact or a model.
-        role_arn: The model's execution role; empty without a model.
-        compute: What the config asks for; None without a config.
-        tags: Of the config (else of the model).
-    """
-
-    name: str
-    version: str
-    created: float
-    image: str
-    artefact_uri: str
-    role_arn: str
-    compute: Serverless | Server | None
-    tags: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def resource(self) -> str:
-        """What its model and its endpoint config are called."""
-        return versioned(self.name, self.version)
-
-    @property
-    def servable(self) -> bool:
-        """Whether both model and config are there."""
-        return bool(self.image) and self.compute is not None
-
-
 def find_endpoint(session: AwsSession, name: str) -> EndpointState | None:
     """An endpoint with its tags, ours or not; None if there is none of that name.
 
@@ -146,7 +126,7 @@ def find_endpoint(session: AwsSession, name: str) -> EndpointState | None:
         endpoint = read_endpoint(session, name)
         if endpoint.status == GONE:
             return None
-        return replace(endpoint, tags=_tags(session, endpoint.arn))
+        return replace(endpoint, tags=tags_of(session, endpoint.arn))
 
 
 def our_endpoint(session: AwsSession, name: str) -> EndpointState:
@@ -181,49 +161,21 @@ def list_endpoints(session: AwsSession) -> tuple[EndpointState, ...]:
         arns = {e["EndpointName"]: e["EndpointArn"] for page in pages for e in page["Endpoints"]}
 
         def read(name: str) -> EndpointState | None:
-            tags = unless(NOT_FOUND, lambda: _tags(session, arns[name])) or {}
+            tags = unless(NOT_FOUND, lambda: tags_of(session, arns[name])) or {}
             if TAG_CREATED_BY not in tags:
                 return None
             endpoint = read_endpoint(session, name)
             return None if endpoint.status == GONE else replace(endpoint, tags=tags)
 
-        return _each(read, sorted(arns))
-
-
-def list_versions(session: AwsSession, name: str | None = None) -> tuple[EndpointVersion, ...]:
-    """Our versions of one endpoint or of all, newest first; also those of deleted endpoints.
-
-    Permissions: sagemaker:ListEndpointConfigs, sagemaker:ListModels; those of `find_version`.
-    Raises AwsError.
-    """
-    only: Any = {"NameContains": f"{name}-"} if name else {}
-    with session.call("list the versions", f"endpoint {name}" if name else "Amazon SageMaker"):
-        configs = session.sagemaker.get_paginator("list_endpoint_configs").paginate(**only)
-        models = session.sagemaker.get_paginator("list_models").paginate(**only)
-        found = {c["EndpointConfigName"] for page in configs for c in page["EndpointConfigs"]}
-        found |= {model["ModelName"] for page in models for model in page["Models"]}
-        wanted = (r for r in found if (parts := split_versioned(r)) and name in (None, parts[0]))
-        versions = _each(lambda resource: _read_version(session, resource), sorted(wanted))
-    return tuple(sorted(versions, key=lambda version: version.created, reverse=True))
-
-
-def find_version(session: AwsSession, resource: str) -> EndpointVersion | None:
-    """The version whose model and config are called `resource`; None if there is none of ours.
-
-    Permissions: sagemaker:DescribeEndpointConfig, sagemaker:DescribeModel, sagemaker:ListTags.
-    Raises AwsError.
-    """
-    with session.call("look up the version", resource):
-        return _read_version(session, resource)
+        return each_of(read, sorted(arns))
 
 
 def delete_endpoint(session: AwsSession, name: str) -> EndpointState | None:
-    """Have SageMaker delete an endpoint of ours, after taking its autoscaling off.
+    """Have SageMaker delete an endpoint of ours. Nothing that may be refused comes before.
 
-    Its versions stay. Returns when SageMaker has taken the order.
+    Its versions stay. Returns when SageMaker has taken the order; `release_endpoint` follows.
 
-    Permissions: those of `find_endpoint`, `autoscaling.remove` and `logs.claim_group`,
-    sagemaker:DeleteEndpoint.
+    Permissions: those of `find_endpoint`, sagemaker:DeleteEndpoint.
 
     Returns:
         The endpoint as it was; None if there is none.
@@ -235,9 +187,6 @@ def delete_endpoint(session: AwsSession, name: str) -> EndpointState | None:
     endpoint = find_endpoint(session, name)
     if endpoint and ours(endpoint).status != "Deleting" and not endpoint.settled:
         raise busy(endpoint)
-    autoscaling.remove(session, name)
-    if endpoint:
-        logs.claim_group(session, name)
     if endpoint is None or endpoint.status == "Deleting":
         return endpoint
     with session.call("delete the endpoint", f"endpoint {name}", resource=endpoint.arn):
@@ -250,28 +199,18 @@ def delete_endpoint(session: AwsSession, name: str) -> EndpointState | None:
     return endpoint
 
 
-def delete_version(session: AwsSession, version: EndpointVersion) -> None:
-    """Delete the config and the model of a version. Safe to repeat.
+def release_endpoint(session: AwsSession, name: str) -> tuple[Finding, ...]:
+    """Take autoscaling off an endpoint that is being deleted or gone, and keep its log findable.
 
-    Permissions: sagemaker:DescribeEndpoint, sagemaker:DeleteEndpointConfig,
-    sagemaker:DeleteModel.
+    Permissions: those of `autoscaling.remove` and `logs.claim_group`.
 
-    Raises:
-        EndpointError: The endpoint serves it, or will.
-        AwsError: A call failed.
+    Returns:
+        A note for what was refused.
     """
-    resource = version.resource
-    with session.call("delete the version", resource):
-        endpoint = read_endpoint(session, version.name)
-        if resource in (endpoint.config, endpoint.pending):
-            raise EndpointError(
-                f"{version.name} still serves version {version.version}",
-                where=f"endpoint {version.name}",
-                do=f"deploy or roll back to another version, or `sageturner delete {version.name}`",
-            )
-        sagemaker = session.sagemaker
-        unless(NOT_FOUND, lambda: sagemaker.delete_endpoint_config(EndpointConfigName=resource))
-        unless(NOT_FOUND, lambda: sagemaker.delete_model(ModelName=resource))
+    notes: list[Finding] = []
+    with refusals(notes):
+        autoscaling.remove(session, name)
+    return (*notes, *logs.claim_group(session, name))
 
 
 def ours(endpoint: EndpointState) -> EndpointState:
@@ -329,61 +268,30 @@ def read_endpoint(session: AwsSession, name: str) -> EndpointState:
         failure_reason=answer.get("FailureReason", ""),
         created=answer["CreationTime"].timestamp(),
         modified=answer["LastModifiedTime"].timestamp(),
-        instances=(
-            sum(variant.get("CurrentInstanceCount", 0) for variant in variants),
-            sum(variant.get("DesiredInstanceCount", 0) for variant in variants),
-        ),
+        variants=tuple(map(_variant, variants)),
     )
 
 
-def _read_version(session: AwsSession, resource: str) -> EndpointVersion | None:
-    parts = split_versioned(resource)
-    sagemaker = session.sagemaker
-    config = unless(
-        NOT_FOUND, lambda: sagemaker.describe_endpoint_config(EndpointConfigName=resource)
-    )
-    model = unless(NOT_FOUND, lambda: sagemaker.describe_model(ModelName=resource))
-    if parts is None or not (config or model):
-        return None
-    arn = config["EndpointConfigArn"] if config else model["ModelArn"] if model else ""
-    tags = unless(NOT_FOUND, lambda: _tags(session, arn)) or {}
-    if TAG_ENDPOINT not in tags:
-        return None
-    container: Any = model.get("PrimaryContainer", {}) if model else {}
-    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
-    made = config or model
-    return EndpointVersion(
-        name=parts[0],
-        version=parts[1],
-        created=made["CreationTime"].timestamp() if made else 0.0,
-        image=container.get("Image", ""),
-        artefact_uri=container.get("ModelDataUrl") or source.get("S3Uri", ""),
-        role_arn=model.get("ExecutionRoleArn", "") if model else "",
-        compute=_compute(config["ProductionVariants"][0]) if config else None,
-        tags=tags,
+def _variant(described: Mapping[str, Any]) -> VariantState:
+    serverless = described.get("CurrentServerlessConfig")
+    return VariantState(
+        described["VariantName"],
+        (described.get("CurrentInstanceCount", 0), described.get("DesiredInstanceCount", 0)),
+        serverless_of(serverless) if serverless else None,
     )
 
 
-def _compute(variant: Mapping[str, Any]) -> Serverless | Server:
-    # What AWS has is a fact, whatever the configuration takes: it is not validated.
-    if serverless := variant.get("ServerlessConfig"):
-        return Serverless.model_construct(
-            memory=serverless["MemorySizeInMB"],
-            max_concurrency=serverless["MaxConcurrency"],
-            provisioned_concurrency=serverless.get("ProvisionedConcurrency"),
-        )
-    return Server.model_construct(
-        instance_type=variant.get("InstanceType", ""),
-        initial_instance_count=variant.get("InitialInstanceCount", 1),
-        volume_gb=variant.get("VolumeSizeInGB"),
-        startup_timeout_s=variant.get("ContainerStartupHealthCheckTimeoutInSeconds"),
-        download_timeout_s=variant.get("ModelDataDownloadTimeoutInSeconds"),
-        inference_ami_version=variant.get("InferenceAmiVersion"),
-        routing=variant.get("RoutingConfig", {}).get("RoutingStrategy"),
+def serverless_of(config: Mapping[str, Any]) -> Serverless:
+    """A ServerlessConfig as compute. What AWS has is a fact: it is not validated."""
+    return Serverless.model_construct(
+        memory=config["MemorySizeInMB"],
+        max_concurrency=config["MaxConcurrency"],
+        provisioned_concurrency=config.get("ProvisionedConcurrency"),
     )
 
 
-def _tags(session: AwsSession, arn: str) -> dict[str, str]:
+def tags_of(session: AwsSession, arn: str) -> dict[str, str]:
+    """The tags of a resource. Permissions: sagemaker:ListTags. Raises botocore's errors."""
     pages = session.sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
     return tag_map(tag for page in pages for tag in page["Tags"])  # type: ignore[misc]
 
@@ -392,7 +300,7 @@ def _arn(session: AwsSession, name: str) -> str:
     return f"arn:{session.partition}:sagemaker:{session.region}:{session.account}:endpoint/{name}"
 
 
-def _each(read: Callable[[T], R | None], items: Iterable[T]) -> tuple[R, ...]:
+def each_of(read: Callable[[T], R | None], items: Iterable[T]) -> tuple[R, ...]:
     """`read` of each item by a few threads, in order, those that are None left out."""
     with ThreadPoolExecutor(_READERS, thread_name_prefix="sagemaker") as pool:
         return tuple(result for result in pool.map(read, items) if result is not None)

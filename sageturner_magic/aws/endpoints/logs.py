@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sageturner_magic.aws.errors import explain_model, unless
+from sageturner_magic.aws.errors import courtesy, explain_model, unless
 from sageturner_magic.aws.names import TAG_CREATED_BY, TAG_ENDPOINT, log_group, own_tags
 from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.errors import Finding
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.type_defs import LogStreamTypeDef, OutputLogEventTypeDef
@@ -90,20 +91,24 @@ def follow_log(
             pause(_POLL_S)
 
 
-def claim_group(session: AwsSession, endpoint: str) -> None:
+def claim_group(session: AwsSession, endpoint: str) -> tuple[Finding, ...]:
     """Tag the log group of an endpoint of ours, which SageMaker has made, as ours too.
 
     So teardown knows it after the endpoint is gone. Nothing where there is no group yet.
 
-    Permissions: logs:TagResource. Raises AwsError.
+    Permissions: logs:TagResource.
+
+    Returns:
+        A note where it could not be tagged.
     """
-    group = log_group(endpoint)
+    group, notes = log_group(endpoint), list[Finding]()
     tags = {**own_tags(session), TAG_ENDPOINT: endpoint}
-    with session.call("tag the log", group, resource=_arn(session, group)):
+    with courtesy(notes), session.call("tag the log", group, resource=_arn(session, group)):
         unless(
             _NO_GROUP,
             lambda: session.logs.tag_resource(resourceArn=_arn(session, group), tags=tags),
         )
+    return tuple(notes)
 
 
 def our_log_groups(session: AwsSession) -> tuple[str, ...]:

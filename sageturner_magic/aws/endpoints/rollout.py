@@ -12,15 +12,13 @@ from sageturner_magic.aws.endpoints import autoscaling, logs
 from sageturner_magic.aws.endpoints.endpoint import (
     GONE,
     EndpointState,
-    EndpointVersion,
     busy,
     delete_endpoint,
     find_endpoint,
-    find_version,
-    list_versions,
     our_endpoint,
     ours,
     read_endpoint,
+    release_endpoint,
 )
 from sageturner_magic.aws.endpoints.spec import (
     EndpointSpec,
@@ -28,6 +26,12 @@ from sageturner_magic.aws.endpoints.spec import (
     endpoint_request,
     model_request,
     update_request,
+)
+from sageturner_magic.aws.endpoints.versions import (
+    EndpointVersion,
+    find_version,
+    list_versions,
+    running_on,
 )
 from sageturner_magic.aws.errors import diagnose, is_aws, message, unless
 from sageturner_magic.aws.names import (
@@ -97,6 +101,7 @@ def apply_spec(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.s
             return "under way"
         if present.status in ("Failed", "Deleting"):
             delete_endpoint(session, spec.name)
+            release_endpoint(session, spec.name)
             wait_until_gone(session, spec.name, pause=pause)
             present, deed = None, "replaced"
         elif not present.settled:
@@ -211,7 +216,9 @@ def wait_until_gone(
         )
 
 
-def settle(session: AwsSession, endpoint: EndpointState, wanted: str, seconds: float) -> None:
+def settle(
+    session: AwsSession, endpoint: EndpointState, wanted: str, seconds: float
+) -> tuple[Finding, ...]:
     """Judge an endpoint that has settled: note the success in its tags, or say why it failed.
 
     Permissions: sagemaker:AddTags, sagemaker:DescribeEndpointConfig, sagemaker:DescribeModel,
@@ -223,19 +230,21 @@ def settle(session: AwsSession, endpoint: EndpointState, wanted: str, seconds: f
         wanted: The name of the config that it was to serve.
         seconds: How long the deployment took.
 
+    Returns:
+        Notes for what was refused and is not necessary.
+
     Raises:
         EndpointError: It failed, was rolled back, or is gone; with the cause and the log's end.
         AwsError: A call failed.
     """
     if endpoint.status == "InService" and endpoint.config == wanted:
-        logs.claim_group(session, endpoint.name)
         parts = split_versioned(wanted)
         _tag(
             session,
             endpoint,
             {TAG_VERSION: parts[1] if parts else "", TAG_SECONDS: f"{seconds:.0f}"},
         )
-        return
+        return logs.claim_group(session, endpoint.name)
     where = f"endpoint {endpoint.name}"
     if endpoint.status == GONE:
         raise EndpointError(
@@ -334,8 +343,7 @@ def _switch(
 ) -> None:
     """Order the endpoint to serve `config`, and note in its tags what it served before."""
     name = present.name
-    before = find_version(session, present.config)
-    old = before.compute if before else None
+    old = next(iter(running_on(session, present)), None)
     if isinstance(compute, Serverless) and isinstance(old, Server):
         raise EndpointError(
             f"{name} runs on instances and cannot become serverless",

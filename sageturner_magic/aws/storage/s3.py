@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.aws.account import ExecutionRole, access_findings
-from sageturner_magic.aws.errors import code, is_aws, unless
+from sageturner_magic.aws.errors import REFUSED, code, is_aws, unless
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, Finding
@@ -52,6 +52,8 @@ def list_artefacts(session: AwsSession, names: Names) -> tuple[StoredArtefact, .
 def delete_artefact(session: AwsSession, names: Names, digest: str) -> int:
     """Delete an artefact in all its forms, and unfinished uploads of it. Safe to repeat.
 
+    Unfinished uploads that the caller may not list stay: a lifecycle rule removes them.
+
     Permissions: s3:ListBucket, s3:DeleteObject, s3:ListBucketMultipartUploads,
     s3:AbortMultipartUpload.
 
@@ -60,7 +62,7 @@ def delete_artefact(session: AwsSession, names: Names, digest: str) -> int:
     """
     prefix = f"{ARTEFACTS}{digest}/"
     with session.call("delete the artefact", f"s3://{names.bucket}/{prefix}"):
-        abort_uploads(session, names, prefix)
+        unless(REFUSED, lambda: abort_uploads(session, names, prefix))
         keys: list[ObjectIdentifierTypeDef] = [
             {"Key": key} for key, _, _ in _objects(session, names, prefix)
         ]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sageturner_magic.aws.errors import code, is_aws, unless
+from sageturner_magic.aws.errors import REFUSED, code, is_aws, unless
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage import archive
@@ -223,12 +223,20 @@ def _chain(first: _Part, second: _Part, others: Iterator[_Part]) -> Iterator[_Pa
 
 def _begin(session: AwsSession, names: Names, key: str) -> tuple[str, dict[int, _Held]]:
     """The upload to go on with and the parts it holds, or a new one."""
+    # Who may upload need not be allowed to see what an interrupted upload has left.
+    if (found := unless(REFUSED, lambda: _unfinished(session, names, key))) is not None:
+        return found
+    return session.s3.create_multipart_upload(**owned(names), Key=key)["UploadId"], {}
+
+
+def _unfinished(session: AwsSession, names: Names, key: str) -> tuple[str, dict[int, _Held]] | None:
+    """The newest unfinished upload under `key` and the parts it holds; None without one."""
     bucket, s3 = owned(names), session.s3
     pages = s3.get_paginator("list_multipart_uploads").paginate(**bucket, Prefix=key)
     found = [u for page in pages for u in page.get("Uploads", []) if u["Key"] == key]
     newest = max(found, key=lambda upload: upload["Initiated"], default=None)
     if newest is None:
-        return s3.create_multipart_upload(**bucket, Key=key)["UploadId"], {}
+        return None
     upload_id = newest["UploadId"]
     listed = s3.get_paginator("list_parts").paginate(**bucket, Key=key, UploadId=upload_id)
     held = {

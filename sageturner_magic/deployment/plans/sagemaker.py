@@ -134,27 +134,31 @@ def _account(
 def _role(request: DeployRequest, session: AwsSession, where: Names, found: Collector) -> str:
     """The execution role's ARN; what is wrong with it, and with the bucket, goes to `found`."""
     config, overrides = request.config, request.config.overrides
-    role = found.attempt(
-        lambda: aws_account.resolve_role(
-            session, where, role_name=overrides.role_name, role_arn=overrides.role_arn
-        )
+    looked_up = found.attempt(
+        lambda: [
+            aws_account.resolve_role(
+                session, where, role_name=overrides.role_name, role_arn=overrides.role_arn
+            )
+        ]
     )
+    if looked_up is None:
+        # Whether there is one is not known; the error says why.
+        return where.role_arn
+    (role,) = looked_up
     studio = None
-    if role is None and not (overrides.role_name or overrides.role_arn):
+    if not (role and role.verified) and not (overrides.role_name or overrides.role_arn):
         studio = found.attempt(lambda: aws_account.studio_role(session))
     if studio:
-        found.add(
-            [
-                Finding(
-                    "The notebook's own execution role is used",
-                    where=studio,
-                    why="setup has not made a role, and this is SageMaker Studio",
-                    severity="note",
-                )
-            ]
+        note = Finding(
+            "The notebook's own execution role is used",
+            where=studio,
+            why=f"there is no role {where.role} that you can see, and this is SageMaker Studio",
+            severity="note",
         )
-        return studio
-    found.add(aws_account.role_findings(role, where))
+        found.add([note])
+        role = aws_account.ExecutionRole(studio.rpartition("/")[2], studio)
+    else:
+        found.add(aws_account.role_findings(role, where))
     if uri := config.s3_artefact:
         found.collect(lambda: storage.uri_findings(session, uri, role))
     elif config.artefact:

@@ -16,9 +16,9 @@ from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.plans.images import WantedImage
 from sageturner_magic.deployment.tried import trial_step
-from sageturner_magic.endpoints import remember
+from sageturner_magic.endpoints import note_on_sagemaker, remember
 from sageturner_magic.endpoints.container import ContainerSpec, smoke_test
-from sageturner_magic.errors import DeploymentCancelled, ImageError
+from sageturner_magic.errors import AwsError, DeploymentCancelled, ImageError
 from sageturner_magic.image import BuiltImage, ChosenBuilder, Destination
 from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.packages import Credentials
@@ -128,6 +128,7 @@ class Work:
     def apply(self, reporter: Reporter) -> Done:
         self.endpoint = self.endpoint_spec()
         self.deed = aws_endpoints.apply_spec(self.session, self.endpoint, pause=pausing(reporter))
+        note_on_sagemaker(self.endpoint.name)
         return Done(f"{self.deed}, version {self.endpoint.version}", self.deed == "unchanged")
 
     def wait(self, reporter: Reporter) -> Done:
@@ -241,7 +242,19 @@ def wait_until_settled(
             do=f"`sageturner status {name}` shows how far it is; once it has settled,"
             f" `sageturner delete {name}` removes it",
         ) from None
-    aws_endpoints.settle(session, update.endpoint, wanted, time.monotonic() - begin)
+    except AwsError as error:
+        if not status:
+            raise
+        raise AwsError(
+            f"`{name}` is no longer watched; SageMaker continues with it (it is {status})",
+            where=f"endpoint {name}",
+            why=error.findings[0].why,
+            do=f"{error.findings[0].do}; `sageturner status {name}` then shows how far it is, and"
+            " the same command finishes what is left",
+        ) from error
+    seconds = time.monotonic() - begin
+    for note in aws_endpoints.settle(session, update.endpoint, wanted, seconds):
+        reporter.log(str(note))
     return Done(update.endpoint.status)
 
 

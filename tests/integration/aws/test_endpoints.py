@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from sageturner_magic.aws.account import roles
-from sageturner_magic.aws.endpoints import autoscaling, logs, rollout
+from sageturner_magic.aws.endpoints import autoscaling, logs, rollout, versions
 from sageturner_magic.aws.endpoints import endpoint as sagemaker
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.names import Names, log_group
@@ -34,7 +34,7 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
     assert endpoint == sagemaker.find_endpoint(session, "digits")
     assert endpoint.version == spec.version and endpoint.instances == (1, 1)
     assert endpoint.tags["team"] == "search" and endpoint.tags["sageturner:seconds"] == "3"
-    (version,) = sagemaker.list_versions(session, "digits")
+    (version,) = versions.list_versions(session, "digits")
     assert (version.image, version.artefact_uri) == (spec.image, spec.artefact_uri)
     assert version.role_arn == role.arn and version.servable
 
@@ -54,9 +54,10 @@ def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names
 
     for _ in range(2):
         sagemaker.delete_endpoint(session, "digits")
+        assert sagemaker.release_endpoint(session, "digits") == ()
         rollout.wait_until_gone(session, "digits")
-        sagemaker.delete_version(session, version)
-    assert sagemaker.list_endpoints(session) == sagemaker.list_versions(session) == ()
+        versions.delete_version(session, version)
+    assert sagemaker.list_endpoints(session) == versions.list_versions(session) == ()
     assert autoscaling.describe(session, "digits") is None
     assert logs.our_log_groups(session) == (log_group("digits"),)
     assert logs.delete_log_group(session, log_group("digits"))
@@ -68,5 +69,5 @@ def test_serverless_settings_come_back_as_they_were_given(session: AwsSession, o
     compute = Serverless(memory=2048, max_concurrency=5, provisioned_concurrency=1)
     spec = EndpointSpec("small", "repo@sha256:" + "a" * 64, ours.role_arn, compute)
     rollout.apply_spec(session, spec)
-    (version,) = sagemaker.list_versions(session)
+    (version,) = versions.list_versions(session)
     assert version.compute == compute and version.artefact_uri == ""

@@ -100,7 +100,8 @@ def test_the_policy_allows_exactly_what_the_code_calls(ours: Names) -> None:
     needed = {a for _, _, service, operation in CALLS for a in actions(service, operation)}
     allowed = {a for s in caller_policy(ours)["Statement"] for a in s["Action"]}
     assert allowed - needed == INDIRECT
-    assert needed - allowed == set()
+    # For those who do not have iam:GetRole, which the policy has.
+    assert needed - allowed == {"iam:ListRoles"}
 
 
 @pytest.mark.parametrize(("module", "function", "service", "operation"), CALLS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.aws.endpoints import autoscaling, endpoint, rollout
+from sageturner_magic.aws.endpoints import autoscaling, endpoint, rollout, versions
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Autoscaling, Server, Serverless
@@ -77,9 +77,9 @@ def test_a_change_updates_in_place_and_the_former_version_stays(
     found = endpoint.our_endpoint(session, "digits")
     assert found.version == SECOND.version
     assert found.tags["sageturner:previous"] == FIRST.version
-    versions = endpoint.list_versions(session, "digits")
-    assert [v.version for v in versions] == [SECOND.version, FIRST.version]
-    assert all(v.servable for v in versions)
+    found_versions = versions.list_versions(session, "digits")
+    assert [v.version for v in found_versions] == [SECOND.version, FIRST.version]
+    assert all(v.servable for v in found_versions)
 
 
 def test_an_interrupted_deployment_goes_on_where_it_was(
@@ -333,6 +333,9 @@ class TestAutoscaling:
         deploy(session, FIRST, clock)
         autoscaling.ensure_autoscaling(session, "digits", self.WANTED)
         endpoint.delete_endpoint(session, "digits")
+        # The endpoint goes first: taking autoscaling off may be refused.
+        assert aws.targets
+        assert endpoint.release_endpoint(session, "digits") == ()
         assert aws.targets == {}
 
 
@@ -342,21 +345,21 @@ class TestDelete:
     ) -> None:
         deploy(session, FIRST, clock)
         deploy(session, SECOND, clock)
-        versions = endpoint.list_versions(session, "digits")
+        former = versions.list_versions(session, "digits")
         for _ in range(2):
             endpoint.delete_endpoint(session, "digits")
             rollout.wait_until_gone(session, "digits", pause=clock.pause, clock=clock.time)
-            for version in versions:
-                endpoint.delete_version(session, version)
+            for version in former:
+                versions.delete_version(session, version)
         assert (aws.endpoints, aws.configs, aws.models) == ({}, {}, {})
 
     def test_a_version_that_serves_is_kept(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
-        (version,) = endpoint.list_versions(session, "digits")
+        (version,) = versions.list_versions(session, "digits")
         with pytest.raises(EndpointError, match="still serves version"):
-            endpoint.delete_version(session, version)
+            versions.delete_version(session, version)
 
     def test_what_an_interruption_left_is_listed_and_deleted(
         self, session: AwsSession, aws: FakeSageMaker
@@ -364,10 +367,10 @@ class TestDelete:
         aws.refuse["CreateEndpointConfig"] = ["killed"]
         with pytest.raises(AwsError):
             rollout.apply_spec(session, FIRST)
-        (half,) = endpoint.list_versions(session)
+        (half,) = versions.list_versions(session)
         assert not half.servable and half.image == FIRST.image
-        endpoint.delete_version(session, half)
-        assert endpoint.list_versions(session) == ()
+        versions.delete_version(session, half)
+        assert versions.list_versions(session) == ()
 
     def test_versions_of_others_are_not_listed(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
@@ -376,8 +379,8 @@ class TestDelete:
         deploy(session, dataclasses.replace(FIRST, name="digits-2"), clock)
         session.sagemaker.create_model(ModelName="digits-0123456789ab", Tags=[])
         session.sagemaker.create_model(ModelName="something-else", Tags=[])
-        assert [v.name for v in endpoint.list_versions(session, "digits")] == ["digits"]
-        assert {v.name for v in endpoint.list_versions(session)} == {"digits", "digits-2"}
+        assert [v.name for v in versions.list_versions(session, "digits")] == ["digits"]
+        assert {v.name for v in versions.list_versions(session)} == {"digits", "digits-2"}
         assert [e.name for e in endpoint.list_endpoints(session)] == ["digits", "digits-2"]
 
     def test_one_that_does_not_go_is_told(

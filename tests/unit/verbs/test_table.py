@@ -23,7 +23,7 @@ from sageturner_magic.verbs.verb import bound
 
 CLI_PAGE = Path(__file__).parents[3] / "docs" / "cli.md"
 
-FACES = {"help", "json", "yes", "no_wait", "file", "profile", "region"}
+FACES = {"help", "json", "yes", "no_wait", "file", "profile", "region", "where"}
 """Parameters that the command and the magic handle themselves."""
 
 

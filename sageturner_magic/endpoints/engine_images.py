@@ -1,0 +1,43 @@
+"""Find the images that deployments left on this machine's Docker engine."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from sageturner_magic.aws import split_versioned
+from sageturner_magic.endpoints import container
+from sageturner_magic.endpoints.local import LocalState
+from sageturner_magic.errors import EndpointError
+from sageturner_magic.image import LOCAL_REPOSITORY
+
+
+def engine_images(repository: str, older_than: float | None = None) -> dict[str, str]:
+    """The images of ours on this machine: reference -> the endpoint that it was built for.
+
+    Those that local endpoints run are not among them. None where no Docker engine answers.
+
+    Args:
+        repository: The name of the ECR repository that images are pushed to.
+        older_than: Only those that were built before, seconds since 1970.
+    """
+    found: list[dict[str, Any]] = []
+    with suppress(EndpointError):
+        found = container.local_engine().images()
+    state = LocalState()
+    records = (state.read(name) for name in state.names())
+    kept = {record.engine_image for record in records if record}
+    return {
+        reference: parts[0]
+        for image in found
+        for reference in image.get("RepoTags") or ()
+        if (parts := _endpoint_of(reference, repository)) and reference not in kept
+        if older_than is None or image.get("Created", 0) < older_than
+    }
+
+
+def _endpoint_of(reference: str, repository: str) -> tuple[str, str] | None:
+    place, _, tag = reference.rpartition(":")
+    if place == LOCAL_REPOSITORY or place.endswith(f"/{repository}"):
+        return split_versioned(tag)
+    return None
