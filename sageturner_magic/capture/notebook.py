@@ -187,7 +187,7 @@ class Notebook:
             imports=tuple(sorted(beside.packages)),
             lines=rendered.lines,
         )
-        return module, list(chosen.left_out)
+        return module, list(chosen.warnings)
 
     def _runs(self, own: Mapping[Role, Cell]) -> list[Run]:
         from sageturner_magic.capture.history import Run, RunOrigin

@@ -241,6 +241,27 @@ def left_out(root: str, step: RunStatement) -> Finding:
     )
 
 
+def differs(node: ast.expr, where: CellLine, *, is_hash: bool) -> Finding:
+    """`hash()` of text, or the order of a set, in a function."""
+    code = ast.unparse(node)
+    if is_hash:
+        argument = ast.unparse(node.args[0]) if isinstance(node, ast.Call) and node.args else "x"
+        return Finding(
+            f"`{code}` gives another number in each process if its argument contains text",
+            where=str(where),
+            why="Python hashes text with a random seed",
+            do=f"write `zlib.crc32(repr({argument}).encode())`, which is always the same",
+            severity="warning",
+        )
+    return Finding(
+        f"`{code}` is read in another order in each process if it contains text",
+        where=str(where),
+        why="Python hashes text with a random seed, and a set has the order of its hashes",
+        do=f"write `sorted({code})`",
+        severity="warning",
+    )
+
+
 def doubtful(name: str, step: RunStatement, failed: RunStatement) -> Finding:
     """A value that a failed cell may have changed."""
     return Finding(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sageturner_magic.capture.cells import Cell
@@ -16,7 +16,14 @@ from sageturner_magic.capture.slicing.effects import Effects
 from sageturner_magic.capture.slicing.liveness import importable
 from sageturner_magic.capture.slicing.ordering import in_order
 from sageturner_magic.capture.slicing.staleness import imported_value, stale_findings
-from sageturner_magic.capture.syntax import BUILTINS, Judge, KeptImport, Statement
+from sageturner_magic.capture.syntax import (
+    BUILTINS,
+    Judge,
+    KeptImport,
+    Statement,
+    has_stable_order,
+    in_functions,
+)
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.packages.needed import Import, ImportedName, imported_names
 
@@ -26,12 +33,13 @@ class Slice:
     """What a module is made of: imports in no order, statements in the order to write them.
 
     Attributes:
-        left_out: A warning for each statement that acts on what the module uses and is not in it.
+        warnings: Statements that act on what the module uses and are not in it, and code that
+            gives something else in each process.
     """
 
     imports: tuple[KeptImport, ...]
     statements: tuple[Statement, ...]
-    left_out: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
     def packages(self) -> tuple[str, ...]:
         """The top-level packages that the slice imports, anywhere in it, sorted."""
@@ -235,7 +243,17 @@ class _Slicer:
         self._waiting.append(step)
 
     def _judge(self, step: RunStatement) -> Judge:
-        return Judge(lambda name: self._qualified(name, step))
+        return Judge(lambda name: self._qualified(name, step), self._is_unordered)
+
+    def _is_unordered(self, name: str) -> bool:
+        live = self._namespace.get(name)
+        return isinstance(live, (set, frozenset)) and not has_stable_order(live)
+
+    def _differing(self, steps: Sequence[RunStatement]) -> Iterator[Finding]:
+        """What in the functions of the module depends on the process that runs it."""
+        for step in steps:
+            for node, is_hash in in_functions(step.node, self._is_unordered):
+                yield refusals.differs(node, step.statement.cell.line(node.lineno), is_hash=is_hash)
 
     def _qualified(self, name: str, step: RunStatement) -> str | None:
         """What `name` stands for where `step` runs, as `safety.Qualify` has it."""
@@ -280,7 +298,8 @@ class _Slicer:
             raise CaptureError.of(self._findings.values())
         imports = tuple(kept for kept, _ in self._imports.values())
         left_out = tuple(refusals.left_out(root, step) for root, step in self._left_out.values())
-        return Slice(imports, tuple(step.statement for step in steps), left_out)
+        warned = (*left_out, *self._differing(steps))
+        return Slice(imports, tuple(step.statement for step in steps), warned)
 
     def _complete_dotted_imports(self) -> None:
         """`import a.b` and `import a.c` both bind `a`: take those whose names are used."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from fnmatch import translate
 from functools import cache
 
+from sageturner_magic.capture.syntax.hashing import IsSet, ordered_uses
 from sageturner_magic.capture.syntax.trees import FUNCTIONS
 
 Qualify = Callable[[str], str | None]
@@ -179,13 +180,17 @@ def _any_of(patterns: tuple[str, ...]) -> re.Pattern[str]:
 class Judge:
     """Judges statements, with `qualify` telling what their names stand for."""
 
-    def __init__(self, qualify: Qualify) -> None:
+    def __init__(self, qualify: Qualify, is_set: IsSet = lambda name: False) -> None:
         self._qualify = qualify
+        self._is_set = is_set
         self.probes = False
         self._local: set[str] = set()
 
     def statement(self, node: ast.stmt) -> bool:
         """Whether `node` may stand at the top level of the module."""
+        is_definition = isinstance(node, (*FUNCTIONS, ast.ClassDef))
+        if not is_definition and any(ordered_uses(node, self._is_set)):
+            return False
         if isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)):
             return True
         if type(node).__name__ == "TypeAlias":
