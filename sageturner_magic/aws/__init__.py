@@ -18,10 +18,12 @@ if TYPE_CHECKING:
         StoredImage,
         delete_images,
         delete_repository,
+        ecr_region,
         ensure_repository,
         find_image,
         find_repository,
         list_images,
+        registry_login,
     )
     from .errors import explain_model, refusals, refused
     from .names import TAG_CREATED_BY, Names, log_group, names_in, own_tags, split_versioned

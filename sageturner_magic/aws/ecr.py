@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sageturner_magic.aws.errors import REFUSED, courtesy, unless
@@ -36,6 +37,11 @@ LIFECYCLE: dict[str, Any] = {
 
 _NO_REPOSITORY = r"^RepositoryNotFoundException"
 _RENEW_EARLY_S = 600
+_REGISTRY = re.compile(
+    r"\d{12}\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\."
+    r"(amazonaws\.com(\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)"
+)
+"""Hosts of private registries (ECR user guide, "Amazon ECR service endpoints")."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,24 @@ class EcrCredentials:
         host = data["proxyEndpoint"].partition("://")[2].rstrip("/")
         self._credentials = RegistryLogin(host, username, password)
         self._expires = data["expiresAt"].timestamp()
+
+
+def ecr_region(host: str) -> str:
+    """The region of a registry of ECR, whoever's account it is; empty for other registries."""
+    found = _REGISTRY.fullmatch(host)
+    return found["region"] if found else ""
+
+
+def registry_login(session: AwsSession, host: str) -> RegistryLogin:
+    """What signs in to the registry of ECR at `host`, which may be another account's.
+
+    A token holds for every registry that the caller may read in its region (API reference,
+    GetAuthorizationToken), such as AWS's own of the Deep Learning Containers.
+
+    Permissions: ecr:GetAuthorizationToken. Raises AwsError.
+    """
+    region = ecr_region(host) or session.region
+    return replace(EcrCredentials(session.in_region(region)).get(), host=host)
 
 
 def ensure_repository(session: AwsSession, names: Names) -> tuple[Repository, tuple[str, ...]]:

@@ -6,7 +6,7 @@ import difflib
 import os
 import threading
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,12 @@ class AwsSession:
     def caller(self) -> str:
         """Who is calling, without the account: `user/ann` or `assumed-role/Ops/ann`."""
         return self.identity[1].split(":", 5)[-1]
+
+    def in_region(self, region: str) -> AwsSession:
+        """A session with the same credentials in another region."""
+        if region == self.region:
+            return self
+        return replace(self, region=region, _clients={}, _lock=threading.Lock())
 
     def client(self, service: str) -> Any:
         """The client of a service by botocore's name; the properties below are typed."""

@@ -12,6 +12,7 @@ from sageturner_magic.constants import Architecture
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image.docker import DockerBuilder, engine_architecture
 from sageturner_magic.image.layers import LayersBuilder, PlannedLayer, refuse_what_needs_docker
+from sageturner_magic.image.registry import BaseCredentials, stored_credentials
 from sageturner_magic.image.spec import BuiltImage, Destination, Spec
 from sageturner_magic.values import ImageRef, Reporter, UnpackedImage
 
@@ -69,21 +70,26 @@ class ChosenBuilder:
     reason: str
 
 
-def choose(setting: Setting, spec: Spec) -> ChosenBuilder:
+def choose(
+    setting: Setting, spec: Spec, credentials: BaseCredentials = stored_credentials
+) -> ChosenBuilder:
     """The builder for `spec` under the configuration's `builder`.
 
     `auto` prefers the Docker engine, because it can also run the image before the push; but not
     an engine of another architecture, which emulates the image's slowly.
+
+    Args:
+        credentials: Host -> what to present to a base image's registry.
 
     Raises:
         ImageError: `layers` is configured and cannot make the image.
     """
 
     def docker(reason: str) -> ChosenBuilder:
-        return ChosenBuilder(DockerBuilder(), spec.architecture, reason)
+        return ChosenBuilder(DockerBuilder(credentials=credentials), spec.architecture, reason)
 
     def layers(reason: str) -> ChosenBuilder:
-        return ChosenBuilder(LayersBuilder(), spec.architecture, reason)
+        return ChosenBuilder(LayersBuilder(credentials=credentials), spec.architecture, reason)
 
     if setting == "docker":
         return docker("`builder: docker` asks for it")

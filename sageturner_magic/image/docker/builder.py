@@ -16,7 +16,12 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.image import context
 from sageturner_magic.image.docker import engine, errors, saved_images
 from sageturner_magic.image.layers import PlannedLayer
-from sageturner_magic.image.registry import RegistryClient
+from sageturner_magic.image.registry import (
+    BaseCredentials,
+    RegistryClient,
+    split_reference,
+    stored_credentials,
+)
 from sageturner_magic.image.spec import (
     LOCAL_REPOSITORY,
     BuildSpec,
@@ -28,6 +33,7 @@ from sageturner_magic.packages import FileStore, default_folder
 from sageturner_magic.values import ImageRef, Reporter
 
 _STEP = re.compile(r"Step (\d+)/(\d+) : ")
+_FROM = re.compile(r"(?im)^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S+)")
 _TRIES = 4
 """Of a push by the engine, before the image is sent without it."""
 
@@ -38,12 +44,14 @@ class DockerBuilder:
 
     Attributes:
         files: Where files that are handed to the build are kept.
+        credentials: Host -> what to present to a base image's registry.
     """
 
     name: ClassVar[str] = "docker"
     needs_engine: ClassVar[bool] = True
 
     files: FileStore = field(default_factory=lambda: FileStore(default_folder()))
+    credentials: BaseCredentials = stored_credentials
 
     def prepare(self, spec: Spec, reporter: Reporter) -> None:
         """See that a Docker engine responds. Raises ImageError."""
@@ -65,8 +73,22 @@ class DockerBuilder:
             given = context.generated(spec, self.files, reporter)
         else:
             given = context.provided(spec)
+        self._sign_in(client, spec)
         _build(client, given, reference, f"linux/{architecture}", reporter)
         return _built(client, tag, reference, architecture)
+
+    def _sign_in(self, client: docker.APIClient, spec: Spec) -> None:
+        """Give the engine what the registries of base images ask for. Raises ImageError."""
+        for host in {split_reference(name)[0].partition("/")[0] for name in _base_names(spec)}:
+            account = self.credentials(host)
+            # docker-py itself sends what `docker login` has stored.
+            if account and account != stored_credentials(host):
+                try:
+                    client.login(account.user, account.password, registry=host, reauth=True)
+                except APIError as error:
+                    raise errors.explain(
+                        "the build", str(error.explanation or error), [f"signing in to {host}"]
+                    ) from None
 
     def planned(
         self, spec: Spec, destination: Destination | None, reporter: Reporter
@@ -101,6 +123,14 @@ class DockerBuilder:
             reporter.log("the Docker engine gives up; its image is sent without it")
             _send(client, image, registry, reporter)
         return registry.accepted(image.tag, image.architecture)
+
+
+def _base_names(spec: Spec) -> list[str]:
+    """The images that a Dockerfile begins with, apart from those that its arguments name."""
+    if isinstance(spec, BuildSpec):
+        return [spec.base]
+    text = (spec.folder / "Dockerfile").read_text(encoding="utf-8", errors="replace")
+    return [name for name in _FROM.findall(text) if "$" not in name]
 
 
 def _build(

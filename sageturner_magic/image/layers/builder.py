@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +25,7 @@ from sageturner_magic.image.layers.pushed import PushedLayers
 from sageturner_magic.image.layers.unpacking import PackedLayer, UnpackedLayers
 from sageturner_magic.image.registry import (
     DOCKER_MANIFEST,
+    BaseCredentials,
     BaseImage,
     BaseImages,
     BaseLayer,
@@ -38,7 +39,7 @@ from sageturner_magic.image.spec import (
     ProvidedSpec,
     Spec,
 )
-from sageturner_magic.packages import Credentials, FileStore, default_folder, with_wheels
+from sageturner_magic.packages import FileStore, default_folder, with_wheels
 from sageturner_magic.values import ImageRef, Reporter, UnpackedImage
 
 _UPLOADS = 4
@@ -59,7 +60,7 @@ class LayersBuilder:
 
     cache: LayerCache = field(default_factory=lambda: LayerCache(layers_folder()))
     files: FileStore = field(default_factory=lambda: FileStore(default_folder()))
-    credentials: Callable[[str], Credentials | None] = stored_credentials
+    credentials: BaseCredentials = stored_credentials
 
     def prepare(self, spec: Spec, reporter: Reporter) -> None:
         """See that `spec` needs no engine, and build its source distributions into wheels.

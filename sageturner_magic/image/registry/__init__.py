@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .base_images import BaseImage, BaseImages, BaseLayer, split_reference, stored_credentials
+    from .base_images import (
+        BaseCredentials,
+        BaseImage,
+        BaseImages,
+        BaseLayer,
+        split_reference,
+        stored_credentials,
+    )
     from .client import DOCKER_MANIFEST, RegistryClient
     from .contents import read_file
 else:

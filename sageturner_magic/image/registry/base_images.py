@@ -36,6 +36,10 @@ _GZIP = re.compile(r"\.tar\.gzip$|\.tar\+gzip$")
 _DOCKER_HUB = "registry-1.docker.io"
 
 
+BaseCredentials = Callable[[str], Credentials | None]
+"""Host of a base image's registry -> what to present there."""
+
+
 @dataclass(frozen=True)
 class BaseLayer:
     """A layer of a base image.
@@ -106,7 +110,7 @@ class BaseImages:
     """
 
     folder: Path
-    credentials: Callable[[str], Credentials | None]
+    credentials: BaseCredentials
 
     def find(self, reference: str, target: Target) -> BaseImage:
         """The image of that reference for `target`'s platform. Raises ImageError."""

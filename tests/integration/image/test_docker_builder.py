@@ -312,3 +312,26 @@ def test_cuda_of_the_system_is_found_where_it_is_needed_and_nowhere_else(
         # What only compiling needs stays behind.
         with pytest.raises(subprocess.CalledProcessError):
             run_in(image, "ls", "/usr/local/cuda")
+
+
+def test_a_base_image_of_a_guarded_registry_is_pulled_with_the_given_login(
+    tmp_path: Path, name: str, base: str, served: Registry
+) -> None:
+    """As AWS's own base images are, with the token of the session."""
+    private = f"{served.host}/{name}:1"
+    docker("tag", base, private)
+    docker("login", "--username", served.user, "--password", served.password, served.host)
+    docker("push", private)
+    docker("logout", served.host)
+    docker("rmi", private)
+    folder = tmp_path / "own"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(f"FROM {private}\nENTRYPOINT []\n")
+    spec = ProvidedSpec(name, folder)
+    files = FileStore(tmp_path / "files")
+    with pytest.raises(ImageError):
+        DockerBuilder(files, credentials=lambda host: None).build(spec, Recorder())
+    builder = DockerBuilder(
+        files, credentials=lambda host: Credentials(served.user, served.password)
+    )
+    assert builder.build(spec, Recorder()).reference

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
+import pytest
 from botocore.stub import Stubber
 
-from sageturner_magic.aws.ecr import EcrCredentials
+from sageturner_magic.aws.ecr import EcrCredentials, ecr_region, registry_login
 from sageturner_magic.aws.session import AwsSession
 
 Stub = Callable[[object], Stubber]
@@ -65,3 +66,32 @@ def test_one_that_the_registry_refuses_is_replaced_once_for_all_who_were_refused
 def test_the_password_is_not_shown(session: AwsSession, stub: Stub) -> None:
     token(stub(session.ecr), "secret", 12 * 3600)
     assert "secret" not in repr(EcrCredentials(session).get())
+
+
+@pytest.mark.parametrize(
+    ("host", "region"),
+    [
+        ("763104351884.dkr.ecr.us-west-2.amazonaws.com", "us-west-2"),
+        ("727897471807.dkr.ecr.cn-north-1.amazonaws.com.cn", "cn-north-1"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("123456789012.dkr-ecr.eu-west-1.on.aws", "eu-west-1"),
+        ("public.ecr.aws", ""),
+        ("registry-1.docker.io", ""),
+        ("763104351884.dkr.ecr.us-west-2.amazonaws.com.evil.example", ""),
+    ],
+)
+def test_registries_of_ecr_are_known_by_their_hosts(host: str, region: str) -> None:
+    assert ecr_region(host) == region
+
+
+def test_another_accounts_registry_is_read_with_the_token_of_its_region(
+    session: AwsSession, stub: Stub
+) -> None:
+    host = "763104351884.dkr.ecr.us-west-2.amazonaws.com"
+    there = session.in_region("us-west-2")
+    token(stub(there.ecr), "token of us-west-2", 12 * 3600)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AwsSession, "in_region", lambda self, region: there)
+        login = registry_login(session, host)
+    assert (login.host, login.username, login.password) == (host, "AWS", "token of us-west-2")
+    assert there.ecr.meta.region_name == "us-west-2" and session.ecr.meta.region_name != "us-west-2"

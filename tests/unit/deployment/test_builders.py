@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from sageturner_magic.aws import RegistryLogin
 from sageturner_magic.config import Origin, parse_config
 from sageturner_magic.deployment import builders
-from sageturner_magic.deployment.builders import builder_to_run, untried
+from sageturner_magic.deployment.builders import base_credentials, builder_to_run, untried
 from sageturner_magic.deployment.request import DeployRequest, FolderCode
 from sageturner_magic.endpoints.container import sandbox
-from sageturner_magic.errors import EndpointError
+from sageturner_magic.errors import AwsError, EndpointError
 from sageturner_magic.image.builders import choose
+from sageturner_magic.packages import Credentials
 from sageturner_magic.packages.requirements import Target
 from tests.unit.image.specs import package, spec
 
@@ -94,3 +96,42 @@ def test_what_this_machine_cannot_try_is_said_with_the_reason(machine):
     assert "they are forbidden" in forbidden.why and forbidden.severity == "note"
     machine.add("namespaces")
     assert untried(choose("layers", spec())) == ()
+
+
+class Options:
+    """AWS options whose session is `found`, or an error."""
+
+    def __init__(self, found):
+        self.found = found
+
+    def open(self):
+        if isinstance(self.found, AwsError):
+            raise self.found
+        return self.found
+
+
+DEEP_LEARNING = "763104351884.dkr.ecr.us-west-2.amazonaws.com"
+
+
+def test_base_images_of_ecr_are_read_with_the_sessions_token(monkeypatch):
+    asked_for = []
+
+    def login(session, host):
+        asked_for.append((session, host))
+        return RegistryLogin(host, "AWS", "token")
+
+    monkeypatch.setattr(builders.aws, "registry_login", login, raising=False)
+    monkeypatch.setattr(builders, "stored_credentials", lambda host: Credentials("me", "stored"))
+    of_host = base_credentials(Options("session"))
+    assert of_host(DEEP_LEARNING) == Credentials("AWS", "token")
+    assert asked_for == [("session", DEEP_LEARNING)]
+    assert of_host("ghcr.io") == Credentials("me", "stored")
+
+
+def test_without_a_session_the_stored_login_is_tried_for_them(monkeypatch):
+    of_host = base_credentials(Options(AwsError("no credentials")))
+    monkeypatch.setattr(builders, "stored_credentials", lambda host: Credentials("AWS", "stored"))
+    assert of_host(DEEP_LEARNING) == Credentials("AWS", "stored")
+    monkeypatch.setattr(builders, "stored_credentials", lambda host: None)
+    with pytest.raises(AwsError, match="no credentials"):
+        of_host(DEEP_LEARNING)
