@@ -27,6 +27,9 @@ THIS_PYTHON = ".".join(map(str, sys.version_info[:2]))
 MODEL_DIR = "/opt/ml/model"
 """Where containers have the model files."""
 
+FOLDERS_DEEP = 200
+"""Folders inside each other at most: a path has 4,096 bytes, and trees are walked by recursion."""
+
 CHUNK = 1 << 20
 """Bytes read at a time wherever a file is hashed, copied or uploaded."""
 

@@ -75,7 +75,8 @@ class CapturedModule:
             content = hashlib.sha256()
             for chunk in file.chunks():
                 content.update(chunk)
-            whole.update(f"{file.path}\0{content.hexdigest()}\n".encode())
+            line = f"{file.path}\0{content.hexdigest()}\n"
+            whole.update(line.encode(errors="surrogateescape"))
         return whole.hexdigest()
 
     def write(self, folder: Path) -> None:

@@ -11,8 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from sageturner_magic.capture.checks import check_functions, raise_for, syntax_finding
 from sageturner_magic.capture.syntax import FUNCTIONS, names_of
+from sageturner_magic.constants import FOLDERS_DEEP
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.packages.needed import imported_names
+from sageturner_magic.text import clip
 from sageturner_magic.values import CapturedModule, SourceFile
 
 MODULE = "sageturner.py"
@@ -187,6 +189,12 @@ class _Chosen:
                 if (self._root / path / "pyvenv.cfg").is_file():
                     self._note("virtual environments", f"{path}/")
                     continue
+                if len(above) > FOLDERS_DEEP:
+                    raise CaptureError(
+                        f"A folder of `code_dir` lies more than {FOLDERS_DEEP} folders deep",
+                        where=clip(str(self._root / path), 200),
+                        do="take it out, or name it in .dockerignore",
+                    )
                 yield from self._walk(path, above | {real})
             elif not excluded:
                 if stat.S_ISREG(entry.stat().st_mode):

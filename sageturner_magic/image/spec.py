@@ -129,4 +129,5 @@ class Destination:
 
 def tag_of(name: str, *inputs: str) -> str:
     """`<name>-<12 hex>` over all inputs of a build."""
-    return f"{name}-{hashlib.sha256(chr(0).join(inputs).encode()).hexdigest()[:12]}"
+    whole = chr(0).join(inputs).encode(errors="surrogateescape")
+    return f"{name}-{hashlib.sha256(whole).hexdigest()[:12]}"

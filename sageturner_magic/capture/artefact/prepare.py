@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 
 from sageturner_magic.capture.artefact.unpack import unpack
 from sageturner_magic.capture.artefact.writers import write_object
-from sageturner_magic.constants import CHUNK
+from sageturner_magic.constants import CHUNK, FOLDERS_DEEP
 from sageturner_magic.errors import ArtefactError, Finding
+from sageturner_magic.text import clip
 from sageturner_magic.values import Artefact, Reporter
 
 ARCHIVES = (".tar.gz", ".tgz")
@@ -170,7 +171,7 @@ def _measured(folder: Path, spec: str, reporter: Reporter) -> Artefact:
                 content.update(chunk)
                 done += len(chunk)
                 reporter.progress(done, total, "B")
-        whole.update(f"{path}\0{content.hexdigest()}\n".encode())
+        whole.update(f"{path}\0{content.hexdigest()}\n".encode(errors="surrogateescape"))
     return Artefact(folder, whole.hexdigest(), total, len(files))
 
 
@@ -183,6 +184,8 @@ def _files(folder: Path, spec: str) -> Iterator[str]:
             path = Path(entry.path)
             if entry.is_dir():
                 real = path.resolve()
+                if len(above) > FOLDERS_DEEP:
+                    raise _unusable(spec, path, f"lies more than {FOLDERS_DEEP} folders deep")
                 if real in above:
                     raise _unusable(spec, path, "is a link that leads in a circle")
                 stack.append((path, above | {real}))
@@ -196,7 +199,7 @@ def _files(folder: Path, spec: str) -> Iterator[str]:
 def _unusable(spec: str, path: Path, why: str) -> ArtefactError:
     return ArtefactError(
         f"The artefact `{spec}` cannot be shipped",
-        where=str(path),
+        where=clip(str(path), 200),
         why=f"it {why}",
         do="take it out of the folder",
     )

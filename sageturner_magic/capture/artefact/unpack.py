@@ -10,8 +10,9 @@ import zlib
 from pathlib import Path
 from typing import IO
 
-from sageturner_magic.constants import CHUNK
+from sageturner_magic.constants import CHUNK, FOLDERS_DEEP
 from sageturner_magic.errors import ArtefactError, Finding
+from sageturner_magic.text import clip
 from sageturner_magic.values import Reporter
 
 MOST_BYTES = 64 << 30
@@ -111,7 +112,7 @@ def _bomb(archive: Path, why: str) -> ArtefactError:
 
 
 def _printable(name: str) -> str:
-    return name.encode("unicode_escape").decode("ascii")
+    return clip(name, 100).encode("unicode_escape").decode("ascii")
 
 
 def _normal(name: str) -> str:
@@ -125,6 +126,10 @@ def _leads_out(path: str) -> bool:
 
 def _problem(member: tarfile.TarInfo) -> str:
     name = member.name
+    if name.count("/") > FOLDERS_DEEP:
+        return f"lies {name.count('/'):,} folders deep"
+    if _normal(name) == "." and not member.isdir():
+        return "is a file in the folder's own place"
     if posixpath.isabs(name) or name[1:3] in (":\\", ":/"):
         return "has an absolute path"
     if "\\" in name and ".." in name.replace("\\", "/").split("/"):

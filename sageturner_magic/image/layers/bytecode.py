@@ -121,7 +121,7 @@ class Compiler:
         Raises ImageError when the interpreter ends.
         """
         assert self._worker.stdin and self._worker.stdout
-        path = f"/{module}".encode()
+        path = os.fsencode(f"/{module}")
         try:
             self._worker.stdin.write(struct.pack(">II", len(path), len(source)) + path + source)
             self._worker.stdin.flush()

@@ -7,6 +7,7 @@ comes last; what has not changed comes from the cache.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import zipfile
@@ -325,7 +326,7 @@ class LayerMaker:
                     if compiler and _is_module(each.path, layout):
                         source = archive.read(each.member) if each.member else each.content
                         _add_bytecode(writer, compiler, each.path, source)
-        except (zipfile.BadZipFile, NotImplementedError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, UnicodeError, csv.Error) as error:
             raise ImageError(
                 f"{wheel.name} cannot be read", why=str(error), do="choose another version of it"
             ) from None
@@ -334,16 +335,24 @@ class LayerMaker:
 def _disjoint(
     pieces: Sequence[tuple[Package, Written]],
 ) -> list[list[tuple[Package, Written]]]:
-    """`pieces` in as few lists as keep those apart that hold the same file."""
+    """`pieces` in as few lists as keep those apart that hold the same file.
+
+    A file in the place of another's folder is kept apart too: the later layer replaces it.
+    """
     left, found = list(pieces), []
     while left:
         files: set[str] = set()
+        folders: set[str] = set()
         together: list[tuple[Package, Written]] = []
         apart: list[tuple[Package, Written]] = []
         for package, piece in left:
-            fits = files.isdisjoint(piece.files)
+            leading = {folder.rstrip("/") for folder in piece.folders}
+            fits = all(each.isdisjoint(piece.files) for each in (files, folders))
+            fits = fits and files.isdisjoint(leading)
             (together if fits else apart).append((package, piece))
-            files.update(piece.files if fits else ())
+            if fits:
+                files.update(piece.files)
+                folders.update(leading)
         found.append(together)
         left = apart
     return found

@@ -25,7 +25,9 @@ from pathlib import Path
 
 from zlib_ng import gzip_ng
 
+from sageturner_magic.constants import FOLDERS_DEEP
 from sageturner_magic.errors import ImageError
+from sageturner_magic.text import clip
 from sageturner_magic.values import Reporter
 
 MAX_AGE = 7 * 24 * 3600
@@ -202,6 +204,9 @@ class _Extraction:
 
     def _member(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         name = self._inside(member.name)
+        for part in name.split("/"):
+            if part.startswith(_REMOVED) and part.removeprefix(_REMOVED) in ("", ".", ".."):
+                raise self._hostile(f"{name!r} would remove more than one file or folder")
         if member.isdir():
             self._lead_to(name)
             self._folders[name] = (stat.S_IMODE(member.mode) & 0o777, member.mtime)
@@ -212,6 +217,8 @@ class _Extraction:
         path = self._folder / name
         path.unlink(missing_ok=True)
         if member.issym():
+            if not member.linkname or "\0" in member.linkname:
+                raise self._hostile(f"{name} is a link to {member.linkname!r}")
             path.symlink_to(member.linkname)
             return
         if member.islnk():
@@ -233,6 +240,9 @@ class _Extraction:
 
     def _inside(self, name: str) -> str:
         inside = posixpath.normpath(name.lstrip("/"))
+        if "\0" in inside or (deep := inside.count("/")) > FOLDERS_DEEP:
+            why = "has a null character" if "\0" in inside else f"is {deep:,} folders deep"
+            raise self._hostile(f"the path {clip(inside, 100)!r} {why}")
         if inside.split("/")[0] == "..":
             raise self._hostile(f"the path {name!r} leads out of it")
         return "" if inside == "." else inside

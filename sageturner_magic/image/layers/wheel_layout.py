@@ -21,8 +21,9 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from sageturner_magic.constants import CHUNK
+from sageturner_magic.constants import CHUNK, FOLDERS_DEEP
 from sageturner_magic.errors import ImageError
+from sageturner_magic.text import clip
 
 MAX_RATIO = 200
 """Bytes that one byte of a wheel may unpack to. Real wheels stay below 60; deflate's limit,
@@ -106,6 +107,8 @@ def installed(wheel: Path, archive: zipfile.ZipFile, layout: Layout) -> Iterator
     own = {f"{layout.prefix}/{name}" for name in _own_files(layout)} if layout.prefix else set()
 
     def add(file: Installed) -> None:
+        if file.path.endswith("/"):
+            raise _hostile(wheel, f"{file.path} is a file in a folder's place")
         if file.path in own:
             raise _hostile(wheel, f"{file.path} belongs to the environment")
         if file.path in files:
@@ -127,9 +130,20 @@ def installed(wheel: Path, archive: zipfile.ZipFile, layout: Layout) -> Iterator
             files.pop(path, None)
             add(Installed(path, executable=True, content=source))
     add(Installed(f"{layout.site}/{metadata}/INSTALLER", False, content=b"sageturner-magic\n"))
+    for path in files:
+        for folder in _above(path):
+            if folder in files or folder in own:
+                raise _hostile(wheel, f"{folder} is a file, and {path} lies in it")
     ordered = [files[path] for path in sorted(files)]
     yield from ordered
     yield Installed(record, False, content=_record(archive, ordered, record, layout))
+
+
+def _above(path: str) -> Iterator[str]:
+    """The folders that a path lies in."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
 
 
 def _own_files(layout: Layout) -> tuple[str, ...]:
@@ -151,9 +165,13 @@ def _checked(wheel: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo
             or "\0" in name
             or ":" in name.partition("/")[0]
             or posixpath.normpath(name) != name
+            or name == "."
             or ".." in name.split("/")
         ):
-            raise _hostile(wheel, f"the path {name!r} leads out of its folder")
+            raise _hostile(wheel, f"the path {clip(name, 100)!r} leads out of its folder")
+        if name.count("/") > FOLDERS_DEEP:
+            deep = f"is {name.count('/'):,} folders deep"
+            raise _hostile(wheel, f"the path {clip(name, 100)!r} {deep}")
         if kind not in (0, stat.S_IFREG):
             raise _hostile(wheel, f"{name} is a link or a special file")
         if name in members:

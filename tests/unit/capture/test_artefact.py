@@ -1,6 +1,7 @@
 """What `artefact:` names becomes a folder with a digest, or a message with a remedy."""
 
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -160,3 +161,14 @@ def test_a_folder_that_leads_in_a_circle_is_refused(tmp_path):
     (tmp_path / "m/again").symlink_to(".")
     with pytest.raises(ArtefactError, match="leads in a circle"):
         prepare("m", tmp_path)
+
+
+def test_folders_deeper_than_anybody_makes_them_are_named(tmp_path):
+    with pytest.raises(ArtefactError, match="more than 200 folders deep"):
+        (tmp_path / "/".join(["a"] * 250)).mkdir(parents=True)
+        prepare(str(tmp_path), tmp_path)
+
+
+def test_names_that_are_not_utf_8_are_files_like_others(tmp_path):
+    (tmp_path / os.fsdecode(b"\xff.bin")).write_text("x")
+    assert prepare(str(tmp_path), tmp_path).files == 1

@@ -158,3 +158,16 @@ def test_a_module_that_is_not_text_is_refused(tmp_path):
     (tmp_path / "sageturner.py").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CaptureError, match="not UTF-8"):
         from_folder(tmp_path)
+
+
+def test_folders_deeper_than_anybody_makes_them_are_named(folder):
+    put(folder, "a/" * 250 + "b.py")
+    with pytest.raises(CaptureError, match="more than 200 folders deep"):
+        from_folder(folder)
+
+
+def test_names_that_are_not_utf_8_are_files_like_others(folder):
+    name = os.fsdecode(b"\xff.bin")
+    put(folder, name)
+    assert name in shipped(folder)
+    assert from_folder(folder)[0].digest()

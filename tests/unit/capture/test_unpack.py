@@ -94,6 +94,8 @@ UNSAFE: list[tuple[Member, str]] = [
     (("l", "sym", "/etc/passwd"), "is a link that leads out of the folder (to `/etc/passwd`)"),
     (("l", "hard", "../evil"), "is a link that leads out of the folder"),
     (("d", "device", ""), "`d` is a device or a pipe"),
+    (("a/" * 2000 + "b", "file", ""), "lies 2,000 folders deep"),
+    ((".", "file", ""), "is a file in the folder's own place"),
     (("p", "fifo", ""), "`p` is a device or a pipe"),
 ]
 

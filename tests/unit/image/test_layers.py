@@ -311,3 +311,18 @@ def test_a_build_that_is_killed_leaves_nothing_that_counts(tmp_path: Path) -> No
         os.utime(path, (long_ago, long_ago))
     cache.shrink()
     assert [path.name for path in (tmp_path / "blobs").iterdir()] == [written.digest]
+
+
+def test_a_file_in_the_place_of_another_packages_folder_comes_in_another_layer() -> None:
+    def piece(name: str, *files: str) -> tuple[Package, Written]:
+        above = {each.rpartition("/")[0] + "/" for each in files if "/" in each}
+        written = Written("", 0, "", 0, files=files, folders=tuple(above))
+        return Package(name, "1", "", "", "", True), written
+
+    one, two, three = piece("one", "site/c"), piece("two", "site/c/d"), piece("three", "site/e")
+    for pieces in ((one, two, three), (two, one, three)):
+        found = layers._disjoint(pieces)
+        assert [[package.name for package, _ in layer] for layer in found] == [
+            [pieces[0][0].name, "three"],
+            [pieces[1][0].name],
+        ]

@@ -105,6 +105,52 @@ def test_an_upper_layer_adds_replaces_and_removes(unpack: Unpack) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["a/.wh..", "a/.wh...", "a/.wh.", ".wh...", "a/b/.wh.../c", "./.wh..", "x/../a/.wh..."],
+)
+def test_what_would_remove_a_folder_above_is_refused(
+    unpack: Unpack, tmp_path: Path, name: str
+) -> None:
+    lower = packed(member("a/b/kept", "kept"))
+    root = unpack(lower)
+    with pytest.raises(ImageError, match="would remove more than one"):
+        unpack(lower, packed(member(name)))
+    with pytest.raises(ImageError, match="would remove more than one"):
+        unpack(lower, packed(folder(name)))
+    assert tree(root)["a/b/kept"] == "kept"
+
+
+def test_a_name_that_only_begins_as_a_removal_is_removed_alone(unpack: Unpack) -> None:
+    lower = packed(member("a/...", "x"), member("a/..b", "x"), member("a/c", "c"))
+    assert tree(unpack(lower, packed(member("a/.wh...."), member("a/.wh...b")))) == {
+        "a": "/",
+        "a/c": "c",
+    }
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ((member("a/" * 2000 + "b"),), "is 2,000 folders deep"),
+        ((folder("a/" * 2000),), "folders deep"),
+        ((member("a\0b", pax_headers={"content": "", "path": "a\0b"}),), "null character"),
+        ((link("a", ""),), "is a link to ''"),
+    ],
+)
+def test_a_path_that_no_file_can_have_is_named(
+    unpack: Unpack, members: tuple[tarfile.TarInfo, ...], words: str
+) -> None:
+    with pytest.raises(ImageError, match=words) as caught:
+        unpack(packed(*members))
+    assert len(str(caught.value)) < 1000
+
+
+def test_names_that_are_not_utf_8_are_kept(unpack: Unpack) -> None:
+    name = os.fsdecode(b"\xff.txt")
+    assert tree(unpack(packed(member(name, "x")))) == {name: "x"}
+
+
 def test_links_and_folders_replace_each_other(unpack: Unpack) -> None:
     lower = packed(link("lib", "usr/lib"), member("usr/lib/a", "a"), folder("data"), link("x", "y"))
     upper = packed(member("lib/b", "b"), link("data", "/srv"), member("x", "file"))

@@ -121,6 +121,7 @@ def link(name: str, target: str) -> tuple[zipfile.ZipInfo, bytes]:
         "./a.py",
         "C:/windows.py",
         "a\\b.py",
+        ".",
         "bad-1.0.data/data/../../../etc/passwd",
     ],
 )
@@ -145,6 +146,25 @@ def test_a_path_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 def test_two_ways_to_one_place_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="written twice"):
         lay_out(hostile(tmp_path, ("a.py", b"1"), ("bad-1.0.data/purelib/a.py", b"2")))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("c", "c/d"), "/c is a file, and"),
+        (("c", "bad-1.0.data/purelib/c/d/e"), "/c is a file, and"),
+        (("bad-1.0.data/data/lib", "a.py"), "opt/venv/lib is a file, and"),
+        (("bad-1.0.data/data/bin/python/x",), "bin/python is a file, and"),
+        (("bad-1.0.data/purelib",), "in a folder's place"),
+        (("a/" * 2000 + "b.py",), "is 2,000 folders deep"),
+    ],
+)
+def test_files_that_cannot_lie_beside_each_other_are_refused(
+    tmp_path: Path, names: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(ImageError, match=words) as caught:
+        lay_out(hostile(tmp_path, *((name, b"") for name in names)))
+    assert len(str(caught.value)) < 1000
 
 
 def test_a_bomb_is_refused_before_it_is_opened(
