@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -101,6 +102,33 @@ def unless(missing: str, call: Callable[[], T]) -> T | None:
         if is_aws(error) and re.search(missing, message(error), re.IGNORECASE):
             return None
         raise
+
+
+def patiently(
+    unready: str,
+    call: Callable[[], T],
+    *,
+    seconds: float,
+    pause: Callable[[float], None] = time.sleep,
+) -> T:
+    """What `call()` returns; it is repeated for `seconds` while AWS's answer matches `unready`.
+
+    Args:
+        unready: A regular expression, searched for in `Code: message`.
+        call: May be made again after it failed.
+        seconds: How long to wait in all; then the error is raised.
+        pause: Waits so many seconds.
+    """
+    waited, delay = 0.0, 1.0
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            known = is_aws(error) and re.search(unready, message(error), re.IGNORECASE)
+            if waited >= seconds or not known:
+                raise
+        pause(delay)
+        waited, delay = waited + delay, min(delay * 2, 15.0)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from sageturner_magic.config import TAG_CHARACTERS
+from sageturner_magic.config import TAG_CHARACTERS, Overrides
 from sageturner_magic.constants import ENDPOINT_NAME
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Names:
         bucket: The bucket for artefacts.
         role: The name of the execution role, without a path.
         repository: The ECR repository for all models.
+        role_path: The path of a role that setup creates; begins and ends with `/`.
     """
 
     account: str
@@ -50,11 +51,17 @@ class Names:
     bucket: str
     role: str
     repository: str
+    role_path: str = "/"
 
     @property
     def role_arn(self) -> str:
-        """The ARN of the role that setup makes (which has no path)."""
-        return f"arn:{self.partition}:iam::{self.account}:role/{self.role}"
+        """The ARN of the role that setup creates; one that exists may have another path."""
+        return f"arn:{self.partition}:iam::{self.account}:role{self.role_path}{self.role}"
+
+    @property
+    def has_default_bucket(self) -> bool:
+        """Whether the bucket has the name that only setup gives."""
+        return self.bucket == _default_bucket(self.account, self.region)
 
     @property
     def bucket_arn(self) -> str:
@@ -65,26 +72,31 @@ class Names:
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
-def names_in(
-    session: AwsSession,
-    *,
-    bucket: str | None = None,
-    role: str | None = None,
-    repository: str | None = None,
-) -> Names:
-    """The names in use: the user's own from `overrides:` where given, else the defaults.
+def names_in(session: AwsSession, overrides: Overrides | None = None) -> Names:
+    """The names in use: the user's own where `overrides` has them, else the defaults.
 
     Needs no permission (sts:GetCallerIdentity is always allowed). Raises AwsError when the
     credentials do not work.
     """
+    overrides = overrides or Overrides()
+    role, path = overrides.role_name or ROLE_NAME, overrides.role_path or "/"
+    if overrides.role_arn:
+        path, _, role = overrides.role_arn.partition(":role")[2].rpartition("/")
+        path += "/"
     return Names(
         account=session.account,
         region=session.region,
         partition=session.partition,
-        bucket=bucket or f"sageturner-sagemaker-models-{session.account}-{session.region}",
-        role=role or ROLE_NAME,
-        repository=repository or REPOSITORY_NAME,
+        bucket=overrides.bucket_name or _default_bucket(session.account, session.region),
+        role=role,
+        repository=overrides.repository_name or REPOSITORY_NAME,
+        role_path=path,
     )
+
+
+def _default_bucket(account: str, region: str) -> str:
+    # Names of buckets are global: a fixed one could belong to a stranger.
+    return f"sageturner-sagemaker-models-{account}-{region}"
 
 
 def log_group(endpoint: str) -> str:

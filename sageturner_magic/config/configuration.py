@@ -262,4 +262,11 @@ class Config(Section):
                 "an endpoint runs with one role",
                 "keep one of the two",
             )
+        if self.overrides.role_path and self.overrides.role_arn:
+            found(
+                "overrides.role_path",
+                "`overrides.role_path` and `overrides.role_arn` are both set",
+                "an ARN has the role's path in it",
+                "remove `role_path`",
+            )
         return findings

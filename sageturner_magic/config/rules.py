@@ -233,6 +233,18 @@ RoleArn = Annotated[
         "arn:aws:iam::012345670123:role/my-sagemaker-role",
     ),
 ]
+RolePath = Annotated[
+    str,
+    _matching(r"/|/[!-~]{1,510}/", "a path that begins and ends with a slash", "/my-team/"),
+]
+PolicyArn = Annotated[
+    str,
+    _matching(
+        r"arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[!-~]{1,640}",
+        "the ARN of an IAM policy",
+        "arn:aws:iam::012345670123:policy/my-boundary",
+    ),
+]
 RepositoryName = Annotated[
     str,
     _matching(

@@ -27,9 +27,11 @@ from sageturner_magic.config.rules import (
     InstanceType,
     PathText,
     PipPiece,
+    PolicyArn,
     RepositoryName,
     RoleArn,
     RoleName,
+    RolePath,
     SecurityGroup,
     ServerlessMemory,
     Subnet,
@@ -322,6 +324,17 @@ class Overrides(Section):
         None,
         description="ARN of that role, in place of `role_name`; one of the two.",
         examples=["arn:aws:iam::012345670123:role/my-sagemaker-role"],
+    )
+    role_path: RolePath | None = Field(
+        None,
+        description="Path of that role, for a role that setup creates. Left out: /.",
+        examples=["/my-team/"],
+    )
+    permissions_boundary: PolicyArn | None = Field(
+        None,
+        description="ARN of the policy that limits what a role that setup creates can be allowed. "
+        "Left out: none.",
+        examples=["arn:aws:iam::012345670123:policy/my-boundary"],
     )
     repository_name: RepositoryName | None = Field(
         None,

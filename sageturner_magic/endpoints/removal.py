@@ -19,6 +19,7 @@ from sageturner_magic.aws import (
 )
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws import endpoints as aws_endpoints
+from sageturner_magic.aws.account import RoleShare
 from sageturner_magic.aws.endpoints import (
     EndpointState,
     EndpointVersion,
@@ -286,10 +287,17 @@ def _artefacts(session: AwsSession, names: Names) -> tuple[StoredArtefact, ...]:
 
 @dataclass(frozen=True)
 class Teardown:
-    """What `teardown` will remove: the names of what is there."""
+    """What `teardown` will remove: the names of what is there.
+
+    Attributes:
+        lines: What goes, a line each.
+        groups: Log groups.
+        share: Who else needs the role, and with it perhaps the bucket and the repository.
+    """
 
     lines: tuple[str, ...]
     groups: tuple[str, ...]
+    share: RoleShare
 
 
 def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
@@ -306,30 +314,35 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
             do="delete them first, with `sageturner delete NAME`",
         )
     groups = aws_endpoints.our_log_groups(session)
-    versions = list_versions(session)
+    versions, share = list_versions(session), aws_account.role_share(session, names)
+    places = {
+        f"bucket {names.bucket} with everything in it": share.uses_bucket(names),
+        f"repository {names.repository} with its images": share.uses_repository(names),
+    }
     return Teardown(
         (
-            f"role {names.role}",
-            f"bucket {names.bucket} with everything in it",
-            f"repository {names.repository} with its images",
+            *([share.line] if share.line else []),
+            *(line for line, used in places.items() if not used),
             *(f"model and endpoint config {version.resource}" for version in versions),
             *(f"log group {group}" for group in groups),
         ),
         groups,
+        share,
     )
 
 
 def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -> None:
-    """Remove everything that setup and deployments made and that carries our tag."""
+    """Remove what setup and deployments created in this region, unless another project needs it."""
     for version in list_versions(session):
         delete_version(session, version)
         say(f"deleted model and endpoint config {version.resource}")
     for group in teardown.groups:
         aws_endpoints.delete_log_group(session, group)
         say(f"deleted log group {group}")
-    for line in (
-        *aws.delete_repository(session, names),
-        *delete_bucket(session, names),
-        *aws_account.delete_role(session, names),
-    ):
+    share, lines = teardown.share, list[str]()
+    if not share.uses_repository(names):
+        lines += aws.delete_repository(session, names)
+    if not share.uses_bucket(names):
+        lines += delete_bucket(session, names)
+    for line in (*lines, *aws_account.release_role(session, names)):
         say(line)

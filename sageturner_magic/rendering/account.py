@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from sageturner_magic.text import columns
-from sageturner_magic.verbs import Changes, PlannedRemoval, Policy, Report
+from sageturner_magic.verbs import Changes, PlannedRemoval, Policies, Report
 
 
 def changes_text(changes: Changes) -> str:
@@ -19,14 +19,15 @@ def changes_data(changes: Changes) -> dict[str, Any]:
     return {"changed": [*changes]}
 
 
-def policy_text(policy: Policy) -> str:
-    """A policy as IAM takes it."""
-    return json.dumps(policy.document, indent=2)
+def policies_text(policies: Policies) -> str:
+    """One policy as IAM takes it; several by what each is for."""
+    return json.dumps(policies_data(policies), indent=2)
 
 
-def policy_data(policy: Policy) -> dict[str, Any]:
+def policies_data(policies: Policies) -> dict[str, Any]:
     """The same for programs."""
-    return policy.document
+    documents = dict(policies.documents)
+    return documents if len(documents) > 1 else next(iter(documents.values()))
 
 
 def removal_text(removal: PlannedRemoval) -> str:

@@ -46,8 +46,8 @@ RENDERERS = {
     "sageturner_magic.verbs.account:Changes": Renderer(
         f"{_HERE}.account:changes_text", f"{_HERE}.account:changes_data"
     ),
-    "sageturner_magic.verbs.account:Policy": Renderer(
-        f"{_HERE}.account:policy_text", f"{_HERE}.account:policy_data"
+    "sageturner_magic.verbs.account:Policies": Renderer(
+        f"{_HERE}.account:policies_text", f"{_HERE}.account:policies_data"
     ),
     "sageturner_magic.verbs.account:PlannedRemoval": Renderer(
         f"{_HERE}.account:removal_text", f"{_HERE}.account:removal_data"

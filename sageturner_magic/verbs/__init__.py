@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .account import Changes, PlannedRemoval, Policy, delete
+    from .account import Changes, PlannedRemoval, Policies, delete
     from .arguments import Argument, HelpShown, by_flag, is_name, split, split_payload
     from .deploying import dockerfile, packages, plan, start_deployment
     from .doctor import Report

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sageturner_magic import endpoints
 from sageturner_magic.aws import AwsSession, Names, ensure_repository, names_in
 from sageturner_magic.aws import account as aws_account
-from sageturner_magic.aws.account import PERMISSION_SETS, PermissionSet
-from sageturner_magic.aws.storage import ensure_bucket
-from sageturner_magic.config import Config, Overrides
+from sageturner_magic.aws.account import (
+    Extras,
+    PermissionSet,
+    Scope,
+    caller_policies,
+    execution_policy,
+)
+from sageturner_magic.aws.storage import bucket_key, ensure_bucket
+from sageturner_magic.config import Config
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.endpoints import Endpoint, is_local, no_endpoint
 from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.errors import AwsError, Finding, UsageError
 from sageturner_magic.verbs.requested import DEFAULT_CONFIG, find_config
+
+T = TypeVar("T")
 
 
 class Changes(list[str]):
@@ -26,10 +34,10 @@ class Changes(list[str]):
 
 
 @dataclass(frozen=True)
-class Policy:
-    """An IAM policy. Attributes: document, as IAM takes it."""
+class Policies:
+    """IAM policies. Attributes: documents, as IAM takes them, by what each is for."""
 
-    document: dict[str, Any]
+    documents: Mapping[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -50,48 +58,42 @@ def account(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFA
         AwsError: There are no credentials, or no region.
         ConfigError: The configuration has mistakes.
     """
-    overrides = _overrides(config)
-    session = aws.open()
-    return Account(
-        session,
-        names_in(
-            session,
-            bucket=overrides.bucket_name if overrides else None,
-            role=overrides.role_name if overrides else None,
-            repository=overrides.repository_name if overrides else None,
-        ),
-    )
+    return _opened(_config(config), aws)
 
 
-def _overrides(config: Config | str | Path | None) -> Overrides | None:
-    """Those of the configuration, which need not be there. Raises ConfigError."""
+def _config(config: Config | str | Path | None) -> Config | None:
+    """The configuration, which need not be there. Raises ConfigError."""
     if config is None and not Path(DEFAULT_CONFIG).exists():
         return None
-    return find_config(config).overrides
+    return find_config(config)
+
+
+def _opened(config: Config | None, aws: AwsOptions) -> Account:
+    session = aws.open()
+    return Account(session, names_in(session, config.overrides if config else None))
 
 
 def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Changes:
-    """Create or repair the IAM role, the S3 bucket and the ECR repository.
+    """Create or repair the S3 bucket, the IAM role and the ECR repository.
 
-    Returns what was changed.
+    A bucket or role of your own that `overrides` names is used: the bucket stays as it is, and
+    the role gets the inline policy `sageturner-REGION` in addition to what it has. Returns what
+    was changed.
 
     Raises:
-        AwsError: One of that name is not ours; a call failed.
+        AwsError: The bucket is not ours; a call failed.
     """
-    overrides = _overrides(config)
-    found = account(config, aws=aws)
-    role = aws_account.resolve_role(
-        found.session,
-        found.names,
-        role_name=overrides.role_name if overrides else None,
-        role_arn=overrides.role_arn if overrides else None,
+    given = _config(config)
+    found = _opened(given, aws)
+    names, overrides = found.names, given.overrides if given else None
+    changed = [*ensure_bucket(found.session, names)]
+    extras = Extras(
+        network=bool(given and given.network.subnets),
+        bucket_key=bucket_key(found.session, names),
     )
-    if overrides and role and not role.ours and (overrides.role_name or overrides.role_arn):
-        changed = [f"left role {role.name} as it is, which is your own"]
-    else:
-        changed = [*aws_account.ensure_role(found.session, found.names)[1]]
-    repository = ensure_repository(found.session, found.names)[1]
-    return Changes([*changed, *ensure_bucket(found.session, found.names), *repository])
+    boundary = overrides.permissions_boundary if overrides else None
+    changed += aws_account.ensure_role(found.session, names, extras, boundary=boundary)[1]
+    return Changes([*changed, *ensure_repository(found.session, names)[1]])
 
 
 def show_policy(
@@ -99,14 +101,48 @@ def show_policy(
     *,
     permissions: Collection[PermissionSet] | None = None,
     aws: AwsOptions = DEFAULT_AWS,
-) -> Policy:
-    """Return the minimal IAM policy of whoever has these permissions (default: all).
+) -> Policies:
+    """Return the minimal IAM policies of whoever has these permissions.
+
+    Each fits into a managed policy. Without `permissions` they are `setup` (which may create and
+    remove roles), `deploy` (everything else), and `role`, which is what setup gives the execution
+    role.
 
     Raises:
         AwsError: There are no credentials, or no region.
     """
-    wanted = PERMISSION_SETS if permissions is None else permissions
-    return Policy(aws_account.caller_policy(account(config, aws=aws).names, wanted))
+    given = _config(config)
+    found = _opened(given, aws)
+    session, names = found.session, found.names
+    key = _where_allowed(lambda: bucket_key(session, names)) or ""
+    scope = Scope(
+        names,
+        role_arn=_role_arn(found, given),
+        kms_key=(given and given.kms_key) or "",
+        bucket_key=key,
+    )
+    documents = caller_policies(scope, permissions)
+    if permissions is None:
+        extras = Extras(network=bool(given and given.network.subnets), bucket_key=key)
+        documents["role"] = execution_policy(names, extras)
+    return Policies(documents)
+
+
+def _role_arn(found: Account, config: Config | None) -> str:
+    """The ARN of the role that endpoints run with, which need not exist yet."""
+    overrides = config.overrides if config else None
+    if overrides and overrides.role_arn:
+        return overrides.role_arn
+    role = _where_allowed(lambda: aws_account.resolve_role(found.session, found.names))
+    return role.arn if role else found.names.role_arn
+
+
+def _where_allowed(look_up: Callable[[], T]) -> T | None:
+    """What `look_up` finds; None where AWS does not say it, as to a caller without permission."""
+    try:
+        return look_up()
+    except AwsError:
+        return None
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,8 @@ def _role(session: AwsSession) -> str:
     where = names_in(session)
     role = aws_account.resolve_role(session, where)
     found = aws_account.role_findings(role, where)
+    if role and not found:
+        found = aws_account.endpoint_findings(session, role, where)
     return str(found[0]) if found else where.role_arn
 
 

@@ -127,7 +127,7 @@ _TABLE = (
             _switch(
                 "--show-policy",
                 runs=f"{_ACCOUNT}:show_policy",
-                help="print the minimal IAM policy of whoever uses the verbs, and change nothing",
+                help="print the least IAM policies for setting up, for deploying and for the role",
             ),
             _flag(
                 "--for",

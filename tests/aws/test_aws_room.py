@@ -14,8 +14,9 @@ import boto3
 import pytest
 
 from sageturner_magic.aws import ecr
-from sageturner_magic.aws.account import pricing, quotas, roles
-from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet, caller_policy
+from sageturner_magic.aws.account import pricing, quotas, role_setup, roles
+from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet, Scope
+from sageturner_magic.aws.account.policy_documents import caller_policy
 from sageturner_magic.aws.endpoints import (
     autoscaling,
     logs,
@@ -58,6 +59,8 @@ SELDOM: dict[str, set[str]] = {
         "s3:PutBucketOwnershipControls",  # drift: a new bucket is made with them
         "iam:TagRole",
         "iam:UpdateAssumeRolePolicy",  # drift
+        "iam:PutRolePermissionsBoundary",  # drift
+        "iam:DeleteRolePolicy",  # an account that version 0.2 has set up
         "iam:ListRolePolicies",
         "ecr:DescribeImages",
         "ecr:TagResource",
@@ -108,7 +111,7 @@ SELDOM: dict[str, set[str]] = {
     "teardown": {
         "ecr:DescribeImages",
         "iam:DetachRolePolicy",  # a policy that somebody attached
-        "iam:GetRolePolicy",
+        "iam:PutRolePolicy",  # another project of the region
         "s3:AbortMultipartUpload",
     },
 }
@@ -133,7 +136,7 @@ class Recorder:
     """A user with the policy of one verb, and the actions that their calls have used."""
 
     def __init__(self, stand: Any, ours: Names, verb: PermissionSet) -> None:
-        self.session = session_of(stand, caller_policy(ours, [verb]))
+        self.session = session_of(stand, caller_policy(Scope(ours), [verb]))
         self.used: set[str] = set()
         self.session._boto.events.register("before-call", self._record)
 
@@ -168,7 +171,7 @@ def _clean(stand: Any, ours: Names) -> None:
         logs.delete_log_group(admin, group)
     delete_bucket(admin, ours)
     ecr.delete_repository(admin, ours)
-    roles.delete_role(admin, ours)
+    role_setup.release_role(admin, ours)
 
 
 def artefact(folder: Path, text: str = "42") -> Artefact:
@@ -193,7 +196,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     )
     before = stand.inventory()
 
-    roles.ensure_role(setup, ours)
+    role_setup.ensure_role(setup, ours)
     ensure_bucket(setup, ours)
     ecr.ensure_repository(setup, ours)
 
@@ -211,7 +214,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     assert quotas.quota_findings(plan, Serverless(memory=6144, max_concurrency=5)) == ()
 
     ecr.ensure_repository(deployer, ours)
-    keys = stand.create_user("pusher", caller_policy(ours, ["deploy"]))
+    keys = stand.create_user("pusher", caller_policy(Scope(ours), ["deploy"]))
     push(model_image, ours.repository, "digits-1", keys)
     image = ecr.find_image(deployer, ours, tag="digits-1", architecture="amd64")
     assert image
@@ -285,7 +288,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
             logs.delete_log_group(breaker, group)
         delete_bucket(breaker, ours)
         ecr.delete_repository(breaker, ours)
-        roles.delete_role(breaker, ours)
+        role_setup.release_role(breaker, ours)
 
     after = stand.inventory()
     assert {k: v for k, v in after.items() if k != "roles"} == {
@@ -293,15 +296,15 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     }
     idle = {}
     for verb, user in users.items():
-        allowed = {a for s in caller_policy(ours, [verb])["Statement"] for a in s["Action"]}
+        allowed = {a for s in caller_policy(Scope(ours), [verb])["Statement"] for a in s["Action"]}
         idle[verb] = allowed - user.used
     assert idle == SELDOM
 
 
 def test_a_missing_statement_is_printed_so_that_it_can_be_added(stand: Any, ours: Names) -> None:
-    policy = caller_policy(ours, ["invoke"])
+    policy = caller_policy(Scope(ours), ["invoke"])
     for call, action in (
-        (lambda s: roles.ensure_role(s, ours), "iam:GetRole"),
+        (lambda s: role_setup.ensure_role(s, ours), "iam:GetRole"),
         (lambda s: ensure_bucket(s, ours), "s3:ListBucket"),
         (lambda s: ecr.ensure_repository(s, ours), "ecr:DescribeRepositories"),
         (lambda s: sagemaker.list_endpoints(s), "sagemaker:ListEndpoints"),
@@ -317,7 +320,7 @@ def test_throttling_resets_and_a_role_that_is_new_are_survived(
 ) -> None:
     admin = session_of(stand)
     stand.faults.set(throttle_percent=30, reset_percent=5, role_delay_s=5, config_delay_s=2)
-    roles.ensure_role(admin, ours)
+    role_setup.ensure_role(admin, ours)
     ensure_bucket(admin, ours)
     ecr.ensure_repository(admin, ours)
     uri = upload.upload_archive(admin, ours, artefact(tmp_path / "model"), Quiet())
@@ -337,7 +340,7 @@ def test_failures_are_diagnosed_and_the_next_deploy_mends_them(
     stand: Any, ours: Names, clean: None, push: Push, model_image: str, tmp_path: Path
 ) -> None:
     admin = session_of(stand)
-    roles.ensure_role(admin, ours)
+    role_setup.ensure_role(admin, ours)
     ensure_bucket(admin, ours)
     ecr.ensure_repository(admin, ours)
     push(model_image, ours.repository, "digits-1")

@@ -7,6 +7,7 @@ deployment uses. Any other call needs `prefix:Operation` on `*`.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -208,9 +209,19 @@ def _scaling(call: Call) -> list[Need]:
 
     https://docs.aws.amazon.com/autoscaling/application/userguide/security_iam_id-based-policy-examples.html
     """
-    found = [Need(f"application-autoscaling:{call.operation}", "*")]
     resource = str(call.params.get("ResourceId", ""))
-    alarms = f"arn:aws:cloudwatch:{call.region}:{ACCOUNT}:alarm:TargetTracking-{resource}"
+    about = "*"
+    if not call.operation.startswith("Describe"):
+        # AWS chooses the ids of targets, so a policy cannot know them.
+        chosen = hashlib.sha256(resource.encode()).hexdigest()[:28]
+        about = (
+            f"arn:aws:application-autoscaling:{call.region}:{ACCOUNT}:scalable-target/0ec5{chosen}"
+        )
+    namespace = {"application-autoscaling:service-namespace": call.params["ServiceNamespace"]}
+    found = [Need(f"application-autoscaling:{call.operation}", about, namespace)]
+    alarms = (
+        f"arn:aws:cloudwatch:{call.region}:{ACCOUNT}:alarm:TargetTracking-{resource}-AlarmHigh-0f1e"
+    )
     match call.operation:
         case "RegisterScalableTarget":
             endpoint = sagemaker_arn(call.region, "endpoint", resource.split("/")[1])

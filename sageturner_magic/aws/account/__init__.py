@@ -10,14 +10,16 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .evaluation import statements
-    from .policies import PERMISSION_SETS, PermissionSet, caller_policy
+    from .policies import PERMISSION_SETS, PermissionSet, Scope
+    from .policy_documents import caller_policies
     from .pricing import HostedInstance, hosted_instances, hourly, serverless_second
     from .quotas import quota_findings
+    from .role_documents import Extras, execution_policy
+    from .role_setup import RoleShare, ensure_role, release_role, role_share
     from .roles import (
         ExecutionRole,
         access_findings,
-        delete_role,
-        ensure_role,
+        endpoint_findings,
         resolve_role,
         role_findings,
         studio_role,

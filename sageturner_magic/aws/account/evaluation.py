@@ -6,8 +6,11 @@ Source: IAM user guide, "Policy evaluation logic" and "IAM JSON policy elements"
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable
 from typing import Any, Literal
+
+from sageturner_magic.aws.names import Names
 
 Document = dict[str, Any]
 Permitted = Literal["yes", "no", "maybe"]
@@ -44,27 +47,52 @@ def allows(documents: Iterable[Document], action: str, resource: str) -> Permitt
     return verdict
 
 
-def trust_problem(trust: Document, account: str) -> str:
-    """Why SageMaker cannot assume a role with this trust policy; empty if it can."""
+def trust_problem(trust: Document, names: Names) -> str:
+    """Why SageMaker cannot assume a role with this trust policy; empty if it can.
+
+    SageMaker sends the account and an ARN of this region that ends in `:*` (SageMaker developer
+    guide, "Cross-service confused deputy prevention"). Other conditions are not judged.
+    """
     ours = [
         s
         for s in statements(trust)
         if _matches(SERVICE, _principals(s)) and _acts(s, "sts:AssumeRole")
     ]
-    if any(s.get("Effect") == "Deny" for s in ours):
+    verdicts = [(s.get("Effect"), _refused(s, names)) for s in ours]
+    if ("Deny", "") in verdicts:
         return f"its trust policy denies {SERVICE}"
-    if not any(s.get("Effect") == "Allow" for s in ours):
+    allowing = [refused for effect, refused in verdicts if effect == "Allow"]
+    if not allowing:
         return f"its trust policy does not name {SERVICE}"
-    for statement in ours:
-        wanted = _list(
-            {
-                k.lower(): v
-                for k, v in statement.get("Condition", {}).get("StringEquals", {}).items()
-            }.get("aws:sourceaccount", account)
-        )
-        if account in wanted:
-            return ""
-    return f"its trust policy wants another aws:SourceAccount than {account}"
+    if "" in allowing or _UNJUDGED in allowing:
+        return ""
+    return f"its trust policy wants another {allowing[0]}"
+
+
+_UNJUDGED = "another condition"
+
+
+def _refused(statement: Document, names: Names) -> str:
+    """The condition of a trust policy's statement that SageMaker does not meet; empty if none."""
+    sent = {
+        "aws:sourceaccount": ("aws:SourceAccount", names.account),
+        "aws:sourcearn": ("aws:SourceArn", names.arn("sagemaker", "*")),
+    }
+    unjudged = ""
+    for operator, keys in statement.get("Condition", {}).items():
+        for key, wanted in keys.items():
+            name, value = sent.get(key.lower(), ("", ""))
+            if not name or not re.fullmatch(r"(String|Arn)(Equals|Like)(IfExists)?", operator):
+                unjudged = _UNJUDGED
+            elif not any(_like(value, pattern) for pattern in _list(wanted)):
+                return f"{name} than {value}"
+    return unjudged
+
+
+def _like(value: str, pattern: str) -> bool:
+    """ArnLike, as far as the account: what comes after it depends on the resource."""
+    pairs = zip(value.split(":")[:5], pattern.split(":")[:5], strict=False)
+    return all(_matches(part, [wanted]) for part, wanted in pairs)
 
 
 def _list(value: object) -> list[str]:

@@ -1,17 +1,19 @@
 """List the least permissions that a person or a CI job needs, by permission set.
 
+`policy_documents` makes policies of them.
+
 The actions follow from the calls that the modules of this room make (see their docstrings), and
 from those that AWS makes in the caller's name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from sageturner_magic.aws.account.evaluation import SERVICE
-from sageturner_magic.aws.names import Names
+from sageturner_magic.aws.names import VARIANT, Names
 
 PermissionSet = Literal[
     "setup", "plan", "deploy", "invoke", "logs", "list", "rollback", "delete", "teardown"
@@ -22,11 +24,21 @@ PERMISSION_SETS: tuple[PermissionSet, ...] = get_args(PermissionSet)
 
 @dataclass(frozen=True)
 class Scope:
-    """What a policy is for. Attributes: names, the endpoint's name or `*`, the role's ARN."""
+    """What a policy is for.
+
+    Attributes:
+        names: Account, region, bucket, role and repository.
+        endpoint: The one endpoint that may be touched; `*` for all.
+        role_arn: Of the role that endpoints run with, where it is not the one that setup creates.
+        kms_key: The configuration's, which encrypts the disks of instances.
+        bucket_key: The KMS key that encrypts the bucket.
+    """
 
     names: Names
-    endpoint: str
-    role_arn: str
+    endpoint: str = "*"
+    role_arn: str = ""
+    kms_key: str = ""
+    bucket_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +57,7 @@ def _any(scope: Scope) -> list[str]:
 
 
 def _role(scope: Scope) -> list[str]:
-    return [scope.role_arn]
+    return [scope.role_arn or scope.names.role_arn]
 
 
 def _policies(scope: Scope) -> list[str]:
@@ -91,7 +103,22 @@ def _serve(scope: Scope) -> list[str]:
 
 def _log(scope: Scope) -> list[str]:
     group = f"log-group:/aws/sagemaker/Endpoints/{scope.endpoint}"
-    return [scope.names.arn("logs", group), scope.names.arn("logs", f"{group}:*")]
+    every = [] if scope.endpoint == "*" else [scope.names.arn("logs", f"{group}:*")]
+    return [scope.names.arn("logs", group), *every]
+
+
+def _alarms(scope: Scope) -> list[str]:
+    # The alarms of a target tracking policy, which Application Auto Scaling names.
+    tracked = f"alarm:TargetTracking-endpoint/{scope.endpoint}/variant/{VARIANT}*"
+    return [scope.names.arn("cloudwatch", tracked)]
+
+
+def _scalable_targets(scope: Scope) -> list[str]:
+    # AWS chooses the ids of targets.
+    return [scope.names.arn("application-autoscaling", "scalable-target/*")]
+
+
+_SCALES_SAGEMAKER = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
 
 
 def _scaling_role(scope: Scope) -> list[str]:
@@ -124,7 +151,14 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "MakeRole",
         _on("setup"),
-        ("iam:CreateRole", "iam:PutRolePolicy", "iam:TagRole", "iam:UpdateAssumeRolePolicy"),
+        (
+            "iam:CreateRole",
+            "iam:DeleteRolePolicy",
+            "iam:PutRolePermissionsBoundary",
+            "iam:PutRolePolicy",
+            "iam:TagRole",
+            "iam:UpdateAssumeRolePolicy",
+        ),
         _role,
     ),
     Grant(
@@ -137,7 +171,12 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "DeleteRole",
         _on("teardown"),
-        ("iam:DeleteRole", "iam:DeleteRolePolicy", "iam:DetachRolePolicy"),
+        (
+            "iam:DeleteRole",
+            "iam:DeleteRolePolicy",
+            "iam:DetachRolePolicy",
+            "iam:PutRolePolicy",
+        ),
         _role,
     ),
     Grant(
@@ -295,18 +334,27 @@ GRANTS: tuple[Grant, ...] = (
         (
             "application-autoscaling:PutScalingPolicy",
             "application-autoscaling:RegisterScalableTarget",
-            # Made by Application Auto Scaling in the caller's name.
-            "cloudwatch:DescribeAlarms",
-            "cloudwatch:PutMetricAlarm",
-            "sagemaker:UpdateEndpointWeightsAndCapacities",
         ),
-        _any,
+        _scalable_targets,
+        _SCALES_SAGEMAKER,
     ),
     Grant(
         "RemoveAutoscaling",
         _on("deploy", "rollback", "delete"),
-        ("application-autoscaling:DeregisterScalableTarget", "cloudwatch:DeleteAlarms"),
-        _any,
+        ("application-autoscaling:DeregisterScalableTarget",),
+        _scalable_targets,
+        _SCALES_SAGEMAKER,
+    ),
+    # Application Auto Scaling does the following in the caller's name.
+    Grant("Scale", _on("deploy"), ("sagemaker:UpdateEndpointWeightsAndCapacities",), _endpoint),
+    Grant(
+        "SetAlarms",
+        _on("deploy"),
+        ("cloudwatch:DescribeAlarms", "cloudwatch:PutMetricAlarm"),
+        _alarms,
+    ),
+    Grant(
+        "DeleteAlarms", _on("deploy", "rollback", "delete"), ("cloudwatch:DeleteAlarms",), _alarms
     ),
     Grant(
         "MakeAutoscalingRole",
@@ -319,40 +367,3 @@ GRANTS: tuple[Grant, ...] = (
     Grant("SeePrices", _on("plan", "deploy", "list"), ("pricing:GetProducts",), _any),
     Grant("SeeQuotas", _on("plan", "deploy"), ("servicequotas:ListServiceQuotas",), _any),
 )
-
-
-def caller_policy(
-    names: Names,
-    sets: Iterable[PermissionSet] = PERMISSION_SETS,
-    *,
-    endpoint: str = "*",
-    role_arn: str | None = None,
-) -> dict[str, Any]:
-    """Return the minimal policy for some permission sets. Pure: calls nothing.
-
-    Args:
-        names: Account, region, bucket, role and repository.
-        sets: What it allows; everything by default.
-        endpoint: The one endpoint that may be touched; `*` for all.
-        role_arn: `overrides.role_arn`, where the role is not the one that setup makes.
-
-    Returns:
-        A policy document, ready for `json.dumps`.
-    """
-    wanted = frozenset(sets)
-    scope = Scope(names, endpoint, role_arn or names.role_arn)
-    return {
-        "Version": "2012-10-17",
-        "Statement": [_statement(grant, scope) for grant in GRANTS if grant.sets & wanted],
-    }
-
-
-def _statement(grant: Grant, scope: Scope) -> dict[str, Any]:
-    resources = grant.resources(scope)
-    statement: dict[str, Any] = {
-        "Sid": grant.sid,
-        "Effect": "Allow",
-        "Action": list(grant.actions),
-        "Resource": resources[0] if len(resources) == 1 else resources,
-    }
-    return {**statement, "Condition": grant.condition} if grant.condition else statement

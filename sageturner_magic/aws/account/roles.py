@@ -1,38 +1,29 @@
-"""Find, create, repair and check the execution role, and the permissions of the caller."""
+"""Find and judge the execution role, and what its policies allow."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sageturner_magic.aws.account.evaluation import SERVICE, Document, allows, trust_problem
+from sageturner_magic.aws.account.evaluation import Document, Permitted, allows, trust_problem
+from sageturner_magic.aws.account.role_documents import role_needs, trust_policy
 from sageturner_magic.aws.errors import code, is_aws, refused, statement_for, unless
-from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
+from sageturner_magic.aws.names import TAG_CREATED_BY, Names, tag_map
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.errors import AwsError, Finding
+from sageturner_magic.errors import AwsError, Finding, Severity
 
-POLICY_NAME = "sageturner"
+if TYPE_CHECKING:
+    from sageturner_magic.config import Config
+
 STUDIO_METADATA = Path("/opt/ml/metadata/resource-metadata.json")
 """Where SageMaker Studio and notebook instances describe themselves."""
 
-_MISSING = r"^NoSuchEntity"
-
-VPC_ACTIONS = (
-    "ec2:CreateNetworkInterface",
-    "ec2:CreateNetworkInterfacePermission",
-    "ec2:DeleteNetworkInterface",
-    "ec2:DeleteNetworkInterfacePermission",
-    "ec2:DescribeDhcpOptions",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcs",
-)
-"""What an execution role needs for `network` (SageMaker developer guide, "SageMaker roles")."""
+MISSING = r"^NoSuchEntity"
+"""How IAM answers when a role or a policy does not exist; for `errors.unless`."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +35,7 @@ class ExecutionRole:
         arn: With it.
         trust: The trust policy; empty where the caller may not read the role.
         tags: Its tags; empty likewise.
+        boundary: ARN of its permissions boundary; empty without one.
         verified: Whether the role was seen (False where iam:GetRole is denied).
     """
 
@@ -51,114 +43,12 @@ class ExecutionRole:
     arn: str
     trust: Document = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    boundary: str = ""
     verified: bool = True
 
     @property
     def ours(self) -> bool:
         return TAG_CREATED_BY in self.tags
-
-
-def trust_policy(account: str) -> Document:
-    """Lets SageMaker assume the role for this account, and for no other."""
-    return {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": SERVICE},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": account}},
-            }
-        ],
-    }
-
-
-def execution_policy(names: Names) -> Document:
-    """What an endpoint needs at run time, and nothing more."""
-    repository = names.arn("ecr", f"repository/{names.repository}")
-    return _document(
-        _allow("ReadArtefacts", ["s3:GetObject"], f"{names.bucket_arn}/*"),
-        _allow("ListArtefacts", ["s3:ListBucket"], names.bucket_arn),
-        _allow("SignInToRegistry", ["ecr:GetAuthorizationToken"], "*"),
-        _allow(
-            "PullImages",
-            [
-                "ecr:BatchCheckLayerAvailability",
-                "ecr:BatchGetImage",
-                "ecr:GetDownloadUrlForLayer",
-            ],
-            repository,
-        ),
-        _allow(
-            "WriteLogs",
-            [
-                "logs:CreateLogGroup",
-                "logs:CreateLogStream",
-                "logs:DescribeLogStreams",
-                "logs:PutLogEvents",
-            ],
-            names.arn("logs", "log-group:/aws/sagemaker/*"),
-        ),
-        {
-            **_allow("WriteMetrics", ["cloudwatch:PutMetricData"], "*"),
-            "Condition": {
-                "StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "sageturner*"]}
-            },
-        },
-    )
-
-
-def ensure_role(session: AwsSession, names: Names) -> tuple[ExecutionRole, tuple[str, ...]]:
-    """Create the execution role, or repair one that carries our tag.
-
-    Permissions: iam:GetRole, iam:CreateRole, iam:TagRole, iam:UpdateAssumeRolePolicy,
-    iam:GetRolePolicy, iam:PutRolePolicy, iam:ListAttachedRolePolicies.
-
-    Returns:
-        The role, and a line for everything that was changed or is noteworthy.
-
-    Raises:
-        AwsError: A role of that name exists and is not ours; a call failed.
-    """
-    where = f"role {names.role}"
-    notes: list[str] = []
-    trust, policy = trust_policy(names.account), execution_policy(names)
-    with session.call("set up the execution role", where, resource=names.role_arn):
-        found = _get(session, names.role)
-        if found is None:
-            session.iam.create_role(
-                RoleName=names.role,
-                AssumeRolePolicyDocument=json.dumps(trust),
-                Description="Lets SageMaker run endpoints that sageturner deployed",
-                Tags=tag_list(own_tags(session)),  # type: ignore[arg-type]
-            )
-            notes.append(f"created role {names.role}")
-            found = _get(session, names.role) or ExecutionRole(names.role, names.role_arn, trust)
-        elif not found.ours:
-            raise AwsError(
-                f"The role {names.role} was not made by sageturner",
-                where=where,
-                why=f"it has no tag {TAG_CREATED_BY}",
-                do=f"use it as it is with `overrides: {{role_name: {names.role}}}`, "
-                "or rename or delete it and run setup again",
-            )
-        elif found.trust != trust:
-            session.iam.update_assume_role_policy(
-                RoleName=names.role, PolicyDocument=json.dumps(trust)
-            )
-            notes.append(f"mended the trust policy of role {names.role}")
-        if _inline(session, names.role, POLICY_NAME) != policy:
-            session.iam.put_role_policy(
-                RoleName=names.role, PolicyName=POLICY_NAME, PolicyDocument=json.dumps(policy)
-            )
-            notes.append(f"wrote the least-privilege policy of role {names.role}")
-        attached = session.iam.list_attached_role_policies(RoleName=names.role)
-        notes.extend(
-            f"role {names.role} also has the policy {more['PolicyName']}, which endpoints do not "
-            "need: detach it unless you attached it on purpose"
-            for more in attached["AttachedPolicies"]
-        )
-    return found, tuple(notes)
 
 
 def resolve_role(
@@ -197,13 +87,13 @@ def resolve_role(
         name = role_arn.rpartition("/")[2]
     try:
         with session.call(f"look up the role {name}", where, resource=role_arn or names.role_arn):
-            role = _get(session, name)
+            role = find_role(session, name)
     except AwsError as error:
         if not refused(error):
             raise
         role = _listed(session, name)
         if role is None:
-            unseen = role_arn or f"arn:{names.partition}:iam::{names.account}:role/{name}"
+            unseen = role_arn or replace(names, role=name).role_arn
             return ExecutionRole(name, unseen, verified=False)
     if role and role_arn and role.arn != role_arn:
         raise AwsError(
@@ -234,10 +124,10 @@ def role_findings(role: ExecutionRole | None, names: Names) -> tuple[Finding, ..
                 severity="note",
             ),
         )
-    if problem := trust_problem(role.trust, names.account):
-        do = "run `sageturner setup`, which mends it"
+    if problem := trust_problem(role.trust, names):
+        do = "run `sageturner setup`, which repairs it"
         if not role.ours:
-            do = "let its trust policy be:\n" + json.dumps(trust_policy(names.account), indent=2)
+            do = "make this its trust policy:\n" + json.dumps(trust_policy(names), indent=2)
         return (Finding("SageMaker cannot assume the role", why=problem, where=role.arn, do=do),)
     return ()
 
@@ -252,7 +142,7 @@ def role_policies(session: AwsSession, role_name: str) -> tuple[Document, ...] |
     found: list[Document] = []
     try:
         for inline in iam.get_paginator("list_role_policies").paginate(RoleName=role_name):
-            found += [_inline(session, role_name, name) for name in inline["PolicyNames"]]
+            found += [inline_policy(session, role_name, name) for name in inline["PolicyNames"]]
         for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=role_name):
             for policy in page["AttachedPolicies"]:
                 arn = policy["PolicyArn"]
@@ -266,10 +156,39 @@ def role_policies(session: AwsSession, role_name: str) -> tuple[Document, ...] |
     return tuple(found)
 
 
-def access_findings(
-    session: AwsSession, role: ExecutionRole, needs: Sequence[tuple[str, str]], where: str
+def endpoint_findings(
+    session: AwsSession, role: ExecutionRole, names: Names, config: Config | None = None
 ) -> tuple[Finding, ...]:
-    """Whether the role is allowed each (action, ARN) of `needs`; the missing statement if not.
+    """Whether endpoints of this region can start with the role; see `role_needs`.
+
+    A role that setup did not create may be allowed in ways that its policies do not show, such as
+    by the repository's own policy: what it is not allowed is a warning.
+
+    Permissions: those of `role_policies`; where they are missing the answer is a note.
+    """
+    found = access_findings(
+        session,
+        role,
+        role_needs(names, config),
+        f"role {role.name}",
+        do=f"run `sageturner setup --region {names.region}`, which adds it to the role",
+    )
+    if role.ours:
+        return found
+    return tuple(
+        replace(each, severity="warning") if each.severity == "error" else each for each in found
+    )
+
+
+def access_findings(
+    session: AwsSession,
+    role: ExecutionRole,
+    needs: Sequence[tuple[str, str]],
+    where: str,
+    *,
+    do: str = "add the statements below to the role, unless the resource's own policy allows it",
+) -> tuple[Finding, ...]:
+    """Whether the role is allowed each (action, ARN) of `needs`; the missing statements if not.
 
     Permissions: those of `role_policies`; where they are missing the answer is a note.
     """
@@ -278,32 +197,44 @@ def access_findings(
     if documents is None:
         return (
             Finding(
-                f"It could not be checked whether the role {role.name} may read it",
+                f"It could not be checked what the role {role.name} is allowed",
                 why="you may not read the role's policies",
                 where=where,
                 severity="note",
             ),
         )
-    findings = []
-    for action, resource in needs:
-        verdict = allows(documents, action, resource)
-        if verdict != "yes":
-            findings.append(
-                Finding(
-                    f"The role {role.name} lacks {action} on {resource}"
-                    if verdict == "no"
-                    else f"The role {role.name} may lack {action} on {resource}",
-                    why="no policy of the role allows it"
-                    if verdict == "no"
-                    else "a policy of the role decides it by a condition",
-                    do="add the statement below to the role, unless the resource's own policy "
-                    "allows it",
-                    where=where,
-                    severity="error" if verdict == "no" else "warning",
-                    details=json.dumps(statement_for([action], resource), indent=2),
-                )
-            )
-    return tuple(findings)
+    verdicts = [(allows(documents, *need), need) for need in needs]
+    severities: dict[Permitted, Severity] = {"no": "error", "maybe": "warning"}
+    return tuple(
+        _not_allowed(role, missing, where, severity, do)
+        for verdict, severity in severities.items()
+        if (missing := [need for found, need in verdicts if found == verdict])
+    )
+
+
+def _not_allowed(
+    role: ExecutionRole,
+    missing: Sequence[tuple[str, str]],
+    where: str,
+    severity: Severity,
+    do: str,
+) -> Finding:
+    actions: dict[str, list[str]] = {}
+    for action, resource in missing:
+        actions.setdefault(resource, []).append(action)
+    named = ", ".join(dict.fromkeys(action for action, _ in missing))
+    places = ", ".join(actions)
+    certain = severity == "error"
+    return Finding(
+        f"The role {role.name} {'does' if certain else 'may'} not allow {named} on {places}",
+        why="no policy of the role allows it"
+        if certain
+        else "a policy of the role decides it by a condition",
+        do=do,
+        where=where,
+        severity=severity,
+        details="\n".join(json.dumps(statement_for(a, r), indent=2) for r, a in actions.items()),
+    )
 
 
 def studio_role(session: AwsSession, metadata: Path = STUDIO_METADATA) -> str | None:
@@ -323,7 +254,7 @@ def studio_role(session: AwsSession, metadata: Path = STUDIO_METADATA) -> str | 
         return None
     name = match["role"]
     try:
-        role = _get(session, name)
+        role = find_role(session, name)
     except Exception as error:
         if not is_aws(error):
             raise
@@ -335,32 +266,12 @@ def studio_role(session: AwsSession, metadata: Path = STUDIO_METADATA) -> str | 
     return f"arn:{session.partition}:iam::{session.account}:role/{path}{name}"
 
 
-def delete_role(session: AwsSession, names: Names) -> tuple[str, ...]:
-    """Delete the role that setup made; nothing where it is gone or not ours.
+def find_role(session: AwsSession, name: str) -> ExecutionRole | None:
+    """The role of that name, whatever its path; None where there is none.
 
-    Permissions: iam:GetRole, iam:ListRolePolicies, iam:DeleteRolePolicy,
-    iam:ListAttachedRolePolicies, iam:DetachRolePolicy, iam:DeleteRole.
-
-    Returns:
-        A line for what was done.
+    Permissions: iam:GetRole.
     """
-    iam, name = session.iam, names.role
-    with session.call("delete the execution role", f"role {name}", resource=names.role_arn):
-        role = _get(session, name)
-        if role is None:
-            return ()
-        if not role.ours:
-            return (f"kept role {name}, which sageturner did not make",)
-        for inline in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-            iam.delete_role_policy(RoleName=name, PolicyName=inline)
-        for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
-            iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
-        unless(_MISSING, lambda: iam.delete_role(RoleName=name))
-    return (f"deleted role {name}",)
-
-
-def _get(session: AwsSession, name: str) -> ExecutionRole | None:
-    answer = unless(_MISSING, lambda: session.iam.get_role(RoleName=name))
+    answer = unless(MISSING, lambda: session.iam.get_role(RoleName=name))
     if answer is None:
         return None
     return _role_of(answer["Role"])
@@ -372,6 +283,7 @@ def _role_of(role: Mapping[str, Any]) -> ExecutionRole:
         arn=role["Arn"],
         trust=_parsed(role.get("AssumeRolePolicyDocument", {})),
         tags=tag_map(role.get("Tags", [])),
+        boundary=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
     )
 
 
@@ -388,19 +300,12 @@ def _listed(session: AwsSession, name: str) -> ExecutionRole | None:
     return None
 
 
-def _inline(session: AwsSession, role: str, policy: str) -> Document:
-    answer = unless(_MISSING, lambda: session.iam.get_role_policy(RoleName=role, PolicyName=policy))
+def inline_policy(session: AwsSession, role: str, policy: str) -> Document:
+    """An inline policy of a role; empty where there is none. Permissions: iam:GetRolePolicy."""
+    answer = unless(MISSING, lambda: session.iam.get_role_policy(RoleName=role, PolicyName=policy))
     return _parsed(answer["PolicyDocument"]) if answer else {}
 
 
 def _parsed(document: object) -> Document:
     # botocore decodes policies into dictionaries; a document that is no JSON stays text.
     return document if isinstance(document, dict) else json.loads(str(document))
-
-
-def _document(*statements: Document) -> Document:
-    return {"Version": "2012-10-17", "Statement": list(statements)}
-
-
-def _allow(sid: str, actions: list[str], resource: str | list[str]) -> Document:
-    return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}

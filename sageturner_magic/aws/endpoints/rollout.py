@@ -33,7 +33,7 @@ from sageturner_magic.aws.endpoints.versions import (
     list_versions,
     running_on,
 )
-from sageturner_magic.aws.errors import diagnose, is_aws, message, unless
+from sageturner_magic.aws.errors import diagnose, is_aws, message, patiently, unless
 from sageturner_magic.aws.names import (
     TAG_PREVIOUS,
     TAG_SECONDS,
@@ -54,10 +54,9 @@ Pause = Callable[[float], None]
 CONSISTENCY_S = 60.0
 """How long a role, a policy or a config that was just made may still be unknown to others."""
 
-_NOT_YET = re.compile(
+_NOT_YET = (
     r"could not assume role|cannot assume role|could not access model data|"
-    r"could not find (model|endpoint configuration) \"",
-    re.IGNORECASE,
+    r"could not find (model|endpoint configuration) \""
 )
 _EXISTS = r"already existing"
 _POLL_S = (1.0, 15.0)
@@ -392,12 +391,4 @@ def _lost(name: str) -> EndpointError:
 
 def _patiently(call: Callable[[], T], pause: Pause) -> T:
     """`call()`, again and again while a thing it names is too new to be known everywhere."""
-    waited, delay = 0.0, 1.0
-    while True:
-        try:
-            return call()
-        except Exception as error:
-            if waited >= CONSISTENCY_S or not (is_aws(error) and _NOT_YET.search(message(error))):
-                raise
-        pause(delay)
-        waited, delay = waited + delay, min(delay * 2, 15.0)
+    return patiently(_NOT_YET, call, seconds=CONSISTENCY_S, pause=pause)

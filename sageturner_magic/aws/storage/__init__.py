@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .bucket import bucket_findings, bucket_region, delete_bucket, ensure_bucket
+    from .bucket import bucket_findings, bucket_key, bucket_region, delete_bucket, ensure_bucket
     from .s3 import ARTEFACTS, StoredArtefact, delete_artefact, list_artefacts, uri_findings
     from .upload import upload_archive, upload_prefix
 else:

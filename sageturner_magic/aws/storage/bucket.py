@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
 from sageturner_magic.aws.account import statements
-from sageturner_magic.aws.errors import code, is_aws, message, unless
+from sageturner_magic.aws.errors import code, is_aws, message, patiently, unless
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage.s3 import abort_uploads, delete_objects, owned, region_header
@@ -19,6 +20,9 @@ DAYS_TO_RESUME = 7
 """An interrupted upload is kept, and billed, this long; then a lifecycle rule removes it."""
 
 _NO_BUCKET = r"^(404|NoSuchBucket)\b"
+_BEING_CHANGED = r"^OperationAborted\b"
+_WAIT_S = 300.0
+"""S3 may take longer to delete a bucket, up to an hour; then the error tells to wait."""
 _PUBLIC_ACCESS = {
     "BlockPublicAcls": True,
     "IgnorePublicAcls": True,
@@ -27,11 +31,14 @@ _PUBLIC_ACCESS = {
 }
 
 
-def ensure_bucket(session: AwsSession, names: Names) -> tuple[str, ...]:
+def ensure_bucket(
+    session: AwsSession, names: Names, *, pause: Callable[[float], None] = time.sleep
+) -> tuple[str, ...]:
     """Create the bucket, or repair one that carries our tag.
 
     An empty bucket of this account under our own name, without a tag, is what an interrupted
-    setup leaves: it is adopted.
+    setup leaves: it is adopted. A bucket that `overrides` names is used as it is. Waits while S3
+    still deletes a bucket of that name, or makes another change of it.
 
     Permissions: s3:ListBucket, s3:CreateBucket, s3:GetBucketTagging, s3:PutBucketTagging,
     s3:GetBucketPublicAccessBlock, s3:PutBucketPublicAccessBlock, s3:GetBucketOwnershipControls,
@@ -46,31 +53,58 @@ def ensure_bucket(session: AwsSession, names: Names) -> tuple[str, ...]:
         AwsError: The name belongs to somebody else, the bucket is not ours or lies in another
             region; a call failed.
     """
-    where = f"bucket {names.bucket}"
     notes: list[str] = []
-    with session.call("set up the bucket", where, resource=names.bucket_arn):
-        region = bucket_region(session, names)
-        if region is None:
-            _create(session, names)
-            notes.append(f"created bucket {names.bucket} in {names.region}")
-        elif region != names.region:
-            raise _elsewhere(names, region)
-        tags = _tags(session, names)
-        if TAG_CREATED_BY not in tags:
-            if tags or not _is_empty(session, names):
-                raise AwsError(
-                    f"The bucket {names.bucket} was not made by sageturner",
-                    where=where,
-                    why=f"it has no tag {TAG_CREATED_BY}",
-                    do=f"use it as it is with `overrides: {{bucket_name: {names.bucket}}}`, "
-                    "or rename or delete it and run setup again",
-                )
-            session.s3.put_bucket_tagging(
-                **owned(names),
-                Tagging={"TagSet": tag_list(own_tags(session))},  # type: ignore[typeddict-item]
-            )
-        notes += _harden(session, names)
+    with session.call("set up the bucket", f"bucket {names.bucket}", resource=names.bucket_arn):
+        patiently(
+            _BEING_CHANGED, lambda: _ensure(session, names, notes), seconds=_WAIT_S, pause=pause
+        )
     return tuple(notes)
+
+
+def _ensure(session: AwsSession, names: Names, notes: list[str]) -> None:
+    region = bucket_region(session, names)
+    if region is None:
+        _create(session, names)
+        notes.append(f"created bucket {names.bucket} in {names.region}")
+    elif region != names.region:
+        raise _elsewhere(names, region)
+    tags = _tags(session, names)
+    if TAG_CREATED_BY not in tags:
+        if region and not names.has_default_bucket:
+            notes.append(f"left bucket {names.bucket} as it is, which is your own")
+            return
+        if tags or not _is_empty(session, names):
+            raise AwsError(
+                f"The bucket {names.bucket} was not made by sageturner",
+                where=f"bucket {names.bucket}",
+                why=f"it has no tag {TAG_CREATED_BY}",
+                do=f"use it as it is with `overrides: {{bucket_name: {names.bucket}}}`, "
+                "or rename or delete it and run setup again",
+            )
+        session.s3.put_bucket_tagging(
+            **owned(names),
+            Tagging={"TagSet": tag_list(own_tags(session))},  # type: ignore[typeddict-item]
+        )
+    notes += _harden(session, names)
+
+
+def bucket_key(session: AwsSession, names: Names) -> str:
+    """Id, ARN or alias of the KMS key that encrypts the bucket; empty for one of AWS's own.
+
+    Permissions: s3:GetEncryptionConfiguration. Empty, too, where there is no such bucket.
+    """
+    with session.call("look up the bucket's encryption", f"bucket {names.bucket}"):
+        answer = unless(
+            rf"^ServerSideEncryptionConfigurationNotFound|{_NO_BUCKET}",
+            lambda: session.s3.get_bucket_encryption(**owned(names)),
+        )
+    rules = answer["ServerSideEncryptionConfiguration"]["Rules"] if answer else []
+    keys = [
+        str(rule.get("ApplyServerSideEncryptionByDefault", {}).get("KMSMasterKeyID", ""))
+        for rule in rules
+    ]
+    # Whoever may use S3 may use the key that AWS manages for it.
+    return next((key for key in keys if key and not key.endswith("alias/aws/s3")), "")
 
 
 def bucket_findings(session: AwsSession, names: Names) -> tuple[Finding, ...]:

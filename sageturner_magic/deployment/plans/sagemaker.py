@@ -42,14 +42,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     found.add(config.check(request.endpoint_type, request.container_mode))
     compute = config.compute.of(request.endpoint_type)
     session = found.attempt(request.aws.open)
-    where = session and found.attempt(
-        lambda: names_in(
-            session,
-            bucket=config.overrides.bucket_name,
-            role=config.overrides.role_name,
-            repository=config.overrides.repository_name,
-        )
-    )
+    where = session and found.attempt(lambda: names_in(session, config.overrides))
     ingredients = gather_for_image(request, workspace, reporter, found)
     if ingredients:
         found.attempt(lambda: ingredients.check_imports(reporter))
@@ -159,6 +152,8 @@ def _role(request: DeployRequest, session: AwsSession, where: Names, found: Coll
         role = aws_account.ExecutionRole(studio.rpartition("/")[2], studio)
     else:
         found.add(aws_account.role_findings(role, where))
+        if role and role.verified:
+            found.collect(lambda: aws_account.endpoint_findings(session, role, where, config))
     if uri := config.s3_artefact:
         found.collect(lambda: storage.uri_findings(session, uri, role))
     elif config.artefact:

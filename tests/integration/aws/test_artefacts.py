@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from sageturner_magic.aws.account import roles
+from sageturner_magic.aws.account import role_setup
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage import s3, upload
@@ -262,7 +262,7 @@ class TestAnArtefactElsewhere:
     def test_that_exists_and_that_the_role_may_read_is_fine(
         self, session: AwsSession, bucket: Names
     ) -> None:
-        role, _ = roles.ensure_role(session, bucket)
+        role, _ = role_setup.ensure_role(session, bucket)
         session.s3.put_object(Bucket=bucket.bucket, Key="models/m.tar.gz", Body=b"x")
         for uri in (f"s3://{bucket.bucket}/models/m.tar.gz", f"s3://{bucket.bucket}/models/"):
             assert s3.uri_findings(session, uri, role) == ()
@@ -270,15 +270,15 @@ class TestAnArtefactElsewhere:
     def test_that_the_role_may_not_read_prints_the_missing_statement(
         self, session: AwsSession, bucket: Names
     ) -> None:
-        role, _ = roles.ensure_role(session, bucket)
+        role, _ = role_setup.ensure_role(session, bucket)
         session.s3.create_bucket(
             Bucket="another", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
         session.s3.put_object(Bucket="another", Key="models/w.bin", Body=b"x")
-        findings = s3.uri_findings(session, "s3://another/models/", role)
-        assert [f.details.count('"Effect": "Allow"') for f in findings] == [1, 1]
-        assert "arn:aws:s3:::another/models/*" in findings[0].details
-        assert "s3:ListBucket" in findings[1].details
+        (finding,) = s3.uri_findings(session, "s3://another/models/", role)
+        assert finding.details.count('"Effect": "Allow"') == 2
+        assert "arn:aws:s3:::another/models/*" in finding.details
+        assert "s3:ListBucket" in finding.details
 
     def test_that_does_not_exist_is_a_finding(self, session: AwsSession, bucket: Names) -> None:
         for uri, text in (

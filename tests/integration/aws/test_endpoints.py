@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sageturner_magic.aws.account import roles
+from sageturner_magic.aws.account import role_setup
 from sageturner_magic.aws.endpoints import autoscaling, logs, rollout, versions
 from sageturner_magic.aws.endpoints import endpoint as sagemaker
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
@@ -14,7 +14,7 @@ from sageturner_magic.config import Autoscaling, Server, Serverless
 
 
 def test_an_endpoint_lives_from_apply_to_delete(session: AwsSession, ours: Names) -> None:
-    role, _ = roles.ensure_role(session, ours)
+    role, _ = role_setup.ensure_role(session, ours)
     spec = EndpointSpec(
         "digits",
         "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sageturner-sagemaker@sha256:" + "a" * 64,

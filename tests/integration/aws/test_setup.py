@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from sageturner_magic.aws import ecr
-from sageturner_magic.aws.account import roles
+from sageturner_magic.aws.account import role_documents, role_setup, roles
+from sageturner_magic.aws.account.role_documents import Extras
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, names_in
 from sageturner_magic.aws.session import AwsSession, open_session
 from sageturner_magic.aws.storage.bucket import (
     RULE_ID,
     TLS_SID,
     bucket_findings,
+    bucket_key,
     bucket_region,
     delete_bucket,
     ensure_bucket,
@@ -21,54 +26,182 @@ from sageturner_magic.aws.storage.bucket import (
 )
 from sageturner_magic.errors import AwsError
 
+POLICY = "sageturner-eu-west-1"
+THEIRS = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}],
+}
+
+
+def role_of(
+    session: AwsSession,
+    names: Names,
+    trust: dict[str, Any] | None = None,
+    inline: dict[str, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """The role's inline policies; with `trust` the role is created, with those of `inline`."""
+    iam = session.iam
+    if trust:
+        iam.create_role(RoleName=names.role, AssumeRolePolicyDocument=json.dumps(trust))
+    for name, document in (inline or {}).items():
+        iam.put_role_policy(
+            RoleName=names.role, PolicyName=name, PolicyDocument=json.dumps(document)
+        )
+    return {
+        name: iam.get_role_policy(RoleName=names.role, PolicyName=name)["PolicyDocument"]
+        for name in iam.list_role_policies(RoleName=names.role)["PolicyNames"]
+    }
+
 
 class TestRole:
     def test_is_made_with_least_privilege_for_this_account_only(
         self, session: AwsSession, ours: Names
     ) -> None:
-        role, notes = roles.ensure_role(session, ours)
+        role, notes = role_setup.ensure_role(session, ours)
         assert role.ours and role.arn == ours.role_arn
         assert len(notes) == 2
         statement = role.trust["Statement"][0]
-        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ours.account}}
-        assert roles.role_policies(session, role.name) == (roles.execution_policy(ours),)
+        source = f"arn:aws:sagemaker:*:{ours.account}:*"
+        assert statement["Condition"] == {"ArnLike": {"aws:SourceArn": source}}
+        assert roles.role_policies(session, role.name) == (role_documents.execution_policy(ours),)
         assert not session.iam.list_attached_role_policies(RoleName=role.name)["AttachedPolicies"]
 
     def test_run_again_changes_nothing(self, session: AwsSession, ours: Names) -> None:
-        roles.ensure_role(session, ours)
-        assert roles.ensure_role(session, ours)[1] == ()
+        role_setup.ensure_role(session, ours)
+        assert role_setup.ensure_role(session, ours)[1] == ()
 
     def test_drift_of_ours_is_mended_and_told(self, session: AwsSession, ours: Names) -> None:
-        roles.ensure_role(session, ours)
-        loose = {**roles.trust_policy(ours.account)}
+        role_setup.ensure_role(session, ours)
+        loose = {**role_documents.trust_policy(ours)}
         loose["Statement"] = [{k: v for k, v in loose["Statement"][0].items() if k != "Condition"}]
         session.iam.update_assume_role_policy(RoleName=ours.role, PolicyDocument=json.dumps(loose))
-        session.iam.delete_role_policy(RoleName=ours.role, PolicyName=roles.POLICY_NAME)
-        _, notes = roles.ensure_role(session, ours)
+        session.iam.delete_role_policy(RoleName=ours.role, PolicyName=POLICY)
+        _, notes = role_setup.ensure_role(session, ours)
         assert [note.split(" of ")[0] for note in notes] == [
-            "mended the trust policy",
-            "wrote the least-privilege policy",
+            "repaired the trust policy",
+            f"gave role {ours.role} the policy {POLICY}",
         ]
         role = roles.resolve_role(session, ours)
-        assert role and role.trust == roles.trust_policy(ours.account)
+        assert role and role.trust == role_documents.trust_policy(ours)
 
-    def test_a_role_that_is_not_ours_is_not_touched(self, session: AwsSession, ours: Names) -> None:
-        foreign = json.dumps({"Version": "2012-10-17", "Statement": []})
-        session.iam.create_role(RoleName=ours.role, AssumeRolePolicyDocument=foreign)
-        with pytest.raises(AwsError, match=r"was not made by sageturner.*overrides: \{role_name"):
-            roles.ensure_role(session, ours)
-        assert session.iam.get_role(RoleName=ours.role)["Role"][
-            "AssumeRolePolicyDocument"
-        ] == json.loads(foreign)
-        assert roles.delete_role(session, ours) == (
-            f"kept role {ours.role}, which sageturner did not make",
+    def test_to_a_role_that_is_not_ours_only_the_regions_policy_is_added(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        # As the original command leaves it: untagged, under the name that setup uses.
+        trust = {**role_documents.trust_policy(ours)}
+        trust["Statement"] = [{**trust["Statement"][0], "Condition": {}}]
+        before = role_of(session, ours, trust, {"theirs": THEIRS})
+        _, notes = role_setup.ensure_role(session, ours)
+        assert notes == (f"gave role {ours.role} the policy {POLICY}",)
+        assert role_of(session, ours).keys() == {*before, POLICY}
+        assert session.iam.get_role(RoleName=ours.role)["Role"]["AssumeRolePolicyDocument"] == trust
+        role = roles.resolve_role(session, ours)
+        assert role and roles.role_findings(role, ours) == ()
+        needs = role_documents.role_needs(ours)
+        assert roles.access_findings(session, role, needs, "role") == ()
+        (kept,) = role_setup.release_role(session, ours)
+        assert POLICY in kept and "which sageturner did not create" in kept
+        assert role_of(session, ours) == before
+
+    def test_regions_and_projects_take_nothing_from_each_other(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        east = replace(ours, region="us-east-1", bucket=ours.bucket.replace("eu-west", "us-east"))
+        other = replace(ours, bucket="their-models", repository="their-images")
+        beside = replace(ours, bucket="third-models")
+        everybody = (ours, east, other, beside)
+        for project in everybody:
+            role_setup.ensure_role(session, project)
+        role = roles.resolve_role(session, ours)
+        assert role
+
+        def allowed() -> list[Names]:
+            return [
+                project
+                for project in everybody
+                if not roles.access_findings(
+                    session, role, role_documents.role_needs(project), "role"
+                )
+            ]
+
+        assert allowed() == [*everybody]
+        share = role_setup.role_share(session, ours)
+        assert share.uses_repository(ours) and not share.uses_bucket(ours)
+        assert "us-east-1" in role_setup.release_role(session, other)[0]
+        assert allowed() == [ours, east, beside]
+        role_setup.release_role(session, east)
+        assert role_of(session, ours).keys() == {POLICY}
+        role_setup.release_role(session, beside)
+        assert allowed() == [ours]
+        assert role_setup.role_share(session, ours).line == f"role {ours.role}"
+        role_setup.release_role(session, ours)
+        assert roles.resolve_role(session, ours) is None
+
+    def test_what_a_network_and_a_key_need_stays_when_setup_runs_without_them(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        role_setup.ensure_role(session, ours, Extras(network=True, bucket_key="alias/models"))
+        with_both = role_of(session, ours)
+        assert "ec2:CreateNetworkInterface" in str(with_both) and "kms:Decrypt" in str(with_both)
+        assert role_setup.ensure_role(session, ours)[1] == ()
+        assert role_of(session, ours) == with_both
+
+    @pytest.mark.parametrize("former_region", ["eu-west-1", "us-east-1"])
+    def test_what_version_0_2_set_up_is_taken_over(
+        self, session: AwsSession, ours: Names, former_region: str
+    ) -> None:
+        former = replace(ours, region=former_region, bucket=f"models-{former_region}")
+        role_setup.ensure_role(session, former)
+        written = json.dumps(role_documents.execution_policy(former))
+        without_marks = re.sub(
+            r"(ReadArtefacts|ListArtefacts|PullImages)[0-9a-f]{8}", r"\1", written
         )
-        assert roles.resolve_role(session, ours)
+        session.iam.delete_role_policy(RoleName=ours.role, PolicyName=f"sageturner-{former_region}")
+        session.iam.put_role_policy(
+            RoleName=ours.role, PolicyName="sageturner", PolicyDocument=without_marks
+        )
+        assert role_setup.role_share(session, former).line == f"role {ours.role}"
+        assert role_setup.role_share(session, ours).others == (former,)
+        _, notes = role_setup.ensure_role(session, ours)
+        assert (
+            f"moved the policy sageturner of role {ours.role} to sageturner-{former_region}"
+            in notes
+        )
+        role = roles.resolve_role(session, ours)
+        for project in (ours, former):
+            needs = role_documents.role_needs(project)
+            assert role and roles.access_findings(session, role, needs, "role") == ()
+        assert role_of(session, ours).keys() == {POLICY, f"sageturner-{former_region}"}
+
+    def test_a_policy_of_that_name_by_somebody_else_is_left(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        role_of(session, ours, role_documents.trust_policy(ours), {"sageturner": THEIRS})
+        role_setup.ensure_role(session, ours)
+        assert role_of(session, ours)["sageturner"] == THEIRS
+
+    def test_a_path_and_a_permissions_boundary_are_given_to_the_role(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        boundary = session.iam.create_policy(
+            PolicyName="limit",
+            PolicyDocument=json.dumps(role_documents.execution_policy(ours)),
+        )["Policy"]["Arn"]
+        names = replace(ours, role_path="/team/")
+        role, _ = role_setup.ensure_role(session, names, boundary=boundary)
+        assert role.arn == names.role_arn == f"arn:aws:iam::{ours.account}:role/team/{ours.role}"
+        assert role.boundary == boundary
+        assert role_setup.ensure_role(session, names, boundary=boundary)[1] == ()
+        assert role_setup.ensure_role(session, names)[1] == ()
+        role_setup.release_role(session, names)
+        role_setup.ensure_role(session, ours)
+        _, notes = role_setup.ensure_role(session, ours, boundary=boundary)
+        assert notes == (f"set the permissions boundary of role {ours.role}",)
 
     def test_role_arn_and_role_name_are_each_used_as_what_they_are(
         self, session: AwsSession, ours: Names
     ) -> None:
-        document = json.dumps(roles.trust_policy(ours.account))
+        document = json.dumps(role_documents.trust_policy(ours))
         made = session.iam.create_role(
             RoleName="mine", Path="/team/", AssumeRolePolicyDocument=document
         )["Role"]
@@ -87,9 +220,9 @@ class TestRole:
     def test_teardown_removes_it_and_may_be_repeated(
         self, session: AwsSession, ours: Names
     ) -> None:
-        roles.ensure_role(session, ours)
-        assert roles.delete_role(session, ours) == (f"deleted role {ours.role}",)
-        assert roles.delete_role(session, ours) == ()
+        role_setup.ensure_role(session, ours)
+        assert role_setup.release_role(session, ours) == (f"deleted role {ours.role}",)
+        assert role_setup.release_role(session, ours) == ()
         assert roles.resolve_role(session, ours) is None
 
 
@@ -163,6 +296,34 @@ class TestBucket:
             Bucket=ours.bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
         )
         assert "blocked public access" in ensure_bucket(session, ours)
+
+    def test_a_bucket_of_the_users_own_is_used_as_it_is(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        session.s3.create_bucket(
+            Bucket="team-models", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
+        theirs = replace(ours, bucket="team-models")
+        assert ensure_bucket(session, theirs) == (
+            "left bucket team-models as it is, which is your own",
+        )
+        assert "kept bucket" in delete_bucket(session, theirs)[0]
+
+    def test_the_key_of_a_bucket_is_found_unless_it_is_awss(
+        self, session: AwsSession, ours: Names
+    ) -> None:
+        assert bucket_key(session, ours) == ""
+        ensure_bucket(session, ours)
+        assert bucket_key(session, ours) == ""
+        for key, found in (("alias/mine", "alias/mine"), ("alias/aws/s3", "")):
+            rule: Any = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+            session.s3.put_bucket_encryption(
+                Bucket=ours.bucket,
+                ServerSideEncryptionConfiguration={
+                    "Rules": [{"ApplyServerSideEncryptionByDefault": rule}]
+                },
+            )
+            assert bucket_key(session, ours) == found
 
     def test_a_bucket_that_is_not_ours_is_not_touched(
         self, session: AwsSession, ours: Names

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from sageturner_magic.aws.account import evaluation, roles
+from sageturner_magic.aws.account import evaluation, role_documents, roles
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.session import AwsSession
 
 ACCOUNT = "123456789012"
+OURS = Names(ACCOUNT, "eu-west-1", "aws", "bucket", "sageturner-role-sagemaker", "sageturner")
 
 
 def document(*statements: dict[str, Any]) -> dict[str, Any]:
@@ -22,7 +23,7 @@ def document(*statements: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_execution_policy_is_least_privilege(ours: Names) -> None:
-    statements = roles.execution_policy(ours)["Statement"]
+    statements = role_documents.execution_policy(ours)["Statement"]
     actions = {action for s in statements for action in s["Action"]}
     assert not any("*" in action for action in actions)
     assert actions == {
@@ -44,14 +45,14 @@ def test_the_execution_policy_is_least_privilege(ours: Names) -> None:
 
 def test_arns_follow_the_partition() -> None:
     china = Names(ACCOUNT, "cn-north-1", "aws-cn", "b", "r", "repo")
-    text = json.dumps(roles.execution_policy(china))
+    text = json.dumps(role_documents.execution_policy(china))
     assert "arn:aws-cn:s3:::b/*" in text
     assert "arn:aws:" not in text
 
 
 class TestTrust:
     def test_ours_is_fine(self) -> None:
-        assert evaluation.trust_problem(roles.trust_policy(ACCOUNT), ACCOUNT) == ""
+        assert evaluation.trust_problem(role_documents.trust_policy(OURS), OURS) == ""
 
     def test_without_a_condition_it_is_fine_too(self) -> None:
         statement = {
@@ -59,7 +60,20 @@ class TestTrust:
             "Principal": {"Service": ["ec2.amazonaws.com", evaluation.SERVICE]},
             "Action": ["sts:AssumeRole"],
         }
-        assert evaluation.trust_problem(document(statement), ACCOUNT) == ""
+        assert evaluation.trust_problem(document(statement), OURS) == ""
+
+    @pytest.mark.parametrize(
+        "condition",
+        [
+            {"StringEquals": {"aws:SourceAccount": ["1", ACCOUNT]}},
+            {"ArnLike": {"AWS:SourceArn": f"arn:aws:sagemaker:eu-*:{ACCOUNT}:endpoint/*"}},
+            {"StringLikeIfExists": {"aws:SourceArn": "arn:aws:sagemaker:*:*:*"}},
+            {"Bool": {"aws:SecureTransport": "true"}},
+        ],
+    )
+    def test_a_condition_that_sagemaker_meets_is_fine(self, condition: dict[str, Any]) -> None:
+        statement = {**role_documents.trust_policy(OURS)["Statement"][0], "Condition": condition}
+        assert evaluation.trust_problem(document(statement), OURS) == ""
 
     @pytest.mark.parametrize(
         ("change", "problem"),
@@ -71,11 +85,15 @@ class TestTrust:
                 {"Condition": {"StringEquals": {"AWS:SourceAccount": "999999999999"}}},
                 "another aws:SourceAccount",
             ),
+            (
+                {"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:sagemaker:us-*:*:*"}}},
+                "another aws:SourceArn",
+            ),
         ],
     )
     def test_what_keeps_sagemaker_out_is_named(self, change: dict[str, Any], problem: str) -> None:
-        statement = {**roles.trust_policy(ACCOUNT)["Statement"][0], **change}
-        assert problem in evaluation.trust_problem(document(statement), ACCOUNT)
+        statement = {**role_documents.trust_policy(OURS)["Statement"][0], **change}
+        assert problem in evaluation.trust_problem(document(statement), OURS)
 
 
 class TestAllows:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
 from botocore import xform_name
 
 from sageturner_magic import aws
-from sageturner_magic.aws.account.policies import GRANTS, PERMISSION_SETS, caller_policy
+from sageturner_magic.aws.account.policies import GRANTS, PERMISSION_SETS, Scope
+from sageturner_magic.aws.account.policy_documents import (
+    MOST_CHARACTERS,
+    caller_policies,
+    caller_policy,
+    characters,
+)
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.permissions import actions
 
+ACCOUNT = "123456789012"
 ROOM = Path(aws.__file__ or "").parent
 
 # Property of AwsSession -> botocore's service.
@@ -98,7 +108,7 @@ def test_the_calls_of_the_code_are_found() -> None:
 
 def test_the_policy_allows_exactly_what_the_code_calls(ours: Names) -> None:
     needed = {a for _, _, service, operation in CALLS for a in actions(service, operation)}
-    allowed = {a for s in caller_policy(ours)["Statement"] for a in s["Action"]}
+    allowed = {a for s in caller_policy(Scope(ours))["Statement"] for a in s["Action"]}
     assert allowed - needed == INDIRECT
     # For those who do not have iam:GetRole, which the policy has.
     assert needed - allowed == {"iam:ListRoles"}
@@ -115,7 +125,7 @@ def test_public_functions_name_the_permissions_they_need(
 
 @pytest.mark.parametrize("verb", PERMISSION_SETS)
 def test_each_verb_has_a_policy_of_its_own(ours: Names, verb: str) -> None:
-    policy = caller_policy(ours, [verb])  # type: ignore[list-item]
+    policy = caller_policy(Scope(ours), [verb])  # type: ignore[list-item]
     assert policy["Version"] == "2012-10-17"
     assert policy["Statement"]
     sids = [s["Sid"] for s in policy["Statement"]]
@@ -125,7 +135,7 @@ def test_each_verb_has_a_policy_of_its_own(ours: Names, verb: str) -> None:
 
 
 def test_invoke_allows_no_more_than_asking_and_reading_the_log(ours: Names) -> None:
-    policy = caller_policy(ours, ["invoke"], endpoint="digits")
+    policy = caller_policy(Scope(ours, endpoint="digits"), ["invoke"])
     assert policy["Statement"] == [
         {
             "Sid": "Invoke",
@@ -147,7 +157,7 @@ def test_invoke_allows_no_more_than_asking_and_reading_the_log(ours: Names) -> N
 
 def test_the_role_may_be_passed_to_sagemaker_alone(ours: Names) -> None:
     arn = "arn:aws:iam::123456789012:role/team/mine"
-    policy = caller_policy(ours, ["deploy"], role_arn=arn)
+    policy = caller_policy(Scope(ours, role_arn=arn), ["deploy"])
     (passing,) = (s for s in policy["Statement"] if s["Action"] == ["iam:PassRole"])
     assert passing["Resource"] == arn
     assert passing["Condition"] == {
@@ -156,22 +166,75 @@ def test_the_role_may_be_passed_to_sagemaker_alone(ours: Names) -> None:
 
 
 def test_what_can_be_limited_to_a_resource_is(ours: Names) -> None:
-    everywhere = {a for g in GRANTS for a in g.actions if g.resources.__name__ == "_any"}
-    prefixes = {action.split(":")[0] for action in everywhere}
-    assert prefixes <= {
-        "ecr",
-        "sagemaker",
-        "logs",
-        "application-autoscaling",
-        "cloudwatch",
-        "pricing",
-        "servicequotas",
-    }
-    assert {a for a in everywhere if a.startswith(("ecr:", "sagemaker:", "logs:"))} == {
+    # The service authorization reference names no resource for these, and each only reads.
+    assert {a for g in GRANTS for a in g.actions if g.resources.__name__ == "_any"} == {
+        "application-autoscaling:DescribeScalableTargets",
+        "application-autoscaling:DescribeScalingPolicies",
+        "cloudwatch:GetMetricData",
         "ecr:GetAuthorizationToken",
         "logs:DescribeLogGroups",
+        "pricing:GetProducts",
         "sagemaker:ListEndpointConfigs",
         "sagemaker:ListEndpoints",
         "sagemaker:ListModels",
-        "sagemaker:UpdateEndpointWeightsAndCapacities",
+        "servicequotas:ListServiceQuotas",
     }
+
+
+LONG = Names(
+    ACCOUNT,
+    "ap-southeast-1",
+    "aws-us-gov",
+    "b" * 63,
+    "r" * 64,
+    "sagemaker/" + "i" * 60,
+    "/" + "p" * 100 + "/",
+)
+KEY = f"arn:aws:kms:ap-southeast-1:{ACCOUNT}:key/0123abcd-12ab-34cd-56ef-1234567890ab"
+
+
+@pytest.mark.parametrize("sets", [None, PERMISSION_SETS, *([each] for each in PERMISSION_SETS)])
+def test_every_document_fits_into_a_managed_policy(sets: list[Any] | None) -> None:
+    scope = Scope(LONG, kms_key=KEY, bucket_key=KEY)
+    documents = caller_policies(scope, sets)
+    assert all(characters(each) <= MOST_CHARACTERS == 6144 for each in documents.values())
+    wanted = {json.dumps(s) for s in caller_policy(scope, sets or PERMISSION_SETS)["Statement"]}
+    if sets:
+        assert {json.dumps(s) for d in documents.values() for s in d["Statement"]} == wanted
+    if sets and len(sets) == 1:
+        assert list(documents) == ["policy"]
+
+
+def test_who_sets_up_may_create_roles_and_who_deploys_may_pass_one(ours: Names) -> None:
+    documents = caller_policies(Scope(ours))
+    assert list(documents) == ["setup", "deploy"]
+    actions = {
+        name: {action for s in document["Statement"] for action in s["Action"]}
+        for name, document in documents.items()
+    }
+    assert "iam:CreateRole" in actions["setup"] and "iam:PassRole" not in actions["setup"]
+    changes = {"Create", "Put", "Delete", "Attach", "Detach", "Update", "Tag"}
+    assert not {
+        a for a in actions["deploy"] if a.startswith("iam:") and a[4:].startswith(tuple(changes))
+    } - {"iam:CreateServiceLinkedRole"}
+    assert "iam:PassRole" in actions["deploy"]
+
+
+@pytest.mark.parametrize(
+    ("key", "resource", "alias"),
+    [
+        (KEY, KEY, None),
+        (KEY.rpartition("/")[2], KEY, None),
+        ("alias/mine", KEY.rpartition("/")[0] + "/*", "alias/mine"),
+        ("arn:aws:kms:us-east-1:1:alias/a", "arn:aws:kms:us-east-1:1:key/*", "alias/a"),
+    ],
+)
+def test_a_key_is_allowed_however_it_is_written(key: str, resource: str, alias: str | None) -> None:
+    names = replace(LONG, partition="aws")
+    policy = caller_policy(Scope(names, kms_key=key), ["deploy"])
+    (found,) = [s for s in policy["Statement"] if "kms:CreateGrant" in s["Action"]]
+    assert found["Resource"] == resource
+    condition = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}}
+    assert found.get("Condition") == (condition if alias else None)
+    assert "kms:" not in json.dumps(caller_policy(Scope(names)))
+    assert "kms:" not in json.dumps(caller_policy(Scope(names, kms_key=key), ["invoke"]))
