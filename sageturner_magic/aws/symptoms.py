@@ -202,8 +202,7 @@ SERVICE: tuple[Row, ...] = (
     _row(
         r"ec2:\w+.*(subnet|network|vpc)|VPC.*(permission|not authorized)",
         "the execution role may not connect to your network",
-        "run `sageturner setup`, which adds the ec2 permissions to the role (`sageturner setup "
-        "--show-policy` prints them), or leave `network` out",
+        "run `sageturner setup`, which adds the ec2 permissions to the role; or leave `network` out",
     ),
     _row(
         r"(one or more )?(subnet|security group)s?.*(does not exist|not found|invalid)|"
@@ -239,15 +238,10 @@ SERVICE: tuple[Row, ...] = (
         "name another under `overrides.bucket_name`",
     ),
     _row(
-        r"^OperationAborted\b",
-        "S3 is still deleting a bucket of that name, or making another change of it",
-        "wait and run the same command again: S3 may take up to an hour",
+        r"^OperationAborted\b", "S3 still deletes a bucket of that name", "run it again in an hour"
     ),
     _row(
-        r"^LimitExceeded\b.*Maximum policy size",
-        "the inline policies of the role are full: each region and project adds to them",
-        "use another role here, for example "
-        "`overrides: {{role_name: sageturner-role-sagemaker-{region}}}`, and run setup again",
+        r"^LimitExceeded\b.*policy size", "the role's policies are full", "use another `role_name`"
     ),
     _row(
         r"^(InvalidLocationConstraint|IllegalLocationConstraintException|PermanentRedirect|"
