@@ -202,7 +202,7 @@ SERVICE: tuple[Row, ...] = (
     _row(
         r"ec2:\w+.*(subnet|network|vpc)|VPC.*(permission|not authorized)",
         "the execution role may not connect to your network",
-        "run `sageturner setup`, which adds the ec2 permissions to the role; or leave `network` out",
+        "run `sageturner setup`, which allows the role to; or leave `network` out",
     ),
     _row(
         r"(one or more )?(subnet|security group)s?.*(does not exist|not found|invalid)|"
