@@ -10,11 +10,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from sageturner_magic.capture.artefact.unpack import unpack
+from sageturner_magic.capture.artefact.verification import not_a_model
 from sageturner_magic.capture.artefact.writers import write_object
 from sageturner_magic.constants import CHUNK, FOLDERS_DEEP
 from sageturner_magic.errors import ArtefactError, Finding
 from sageturner_magic.text import clip
 from sageturner_magic.values import Artefact, Reporter
+
+_BEGINNING = 512
+"""Bytes of a file that say what it is."""
 
 ARCHIVES = (".tar.gz", ".tgz")
 
@@ -163,15 +167,21 @@ def _measured(folder: Path, spec: str, reporter: Reporter) -> Artefact:
     total = sum((folder / path).stat().st_size for path in files)
     whole = hashlib.sha256()
     done = 0
+    findings: list[Finding] = []
     for path in files:
         content = hashlib.sha256()
         with (folder / path).open("rb") as file:
+            if found := not_a_model(folder / path, path, file.read(_BEGINNING)):
+                findings.append(found)
+            file.seek(0)
             while chunk := file.read(CHUNK):
                 reporter.checkpoint()
                 content.update(chunk)
                 done += len(chunk)
                 reporter.progress(done, total, "B")
         whole.update(f"{path}\0{content.hexdigest()}\n".encode(errors="surrogateescape"))
+    if findings:
+        raise ArtefactError.of(findings)
     return Artefact(folder, whole.hexdigest(), total, len(files))
 
 

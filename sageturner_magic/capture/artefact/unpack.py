@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import os
 import posixpath
+import shlex
 import shutil
 import tarfile
 import zlib
@@ -27,6 +30,11 @@ _SMALL = 1 << 30
 MOST_MEMBERS = 200_000
 """Members of an archive, and files that its links may become."""
 
+_DAMAGE = (
+    *(tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile),
+    UnicodeError,
+)
+
 _MOST_LINKS = 40
 """Links on the way to one file, as many as Linux follows."""
 
@@ -43,13 +51,15 @@ def unpack(archive: Path, folder: Path, reporter: Reporter) -> None:
     try:
         with tarfile.open(archive, "r:*") as tar:
             members = _checked(archive, tar)
+            _read_to_the_end(tar)
             _extract(archive, tar, members, folder, reporter)
-    except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
+    except _DAMAGE as error:
         raise ArtefactError(
             "The archive cannot be read",
             where=str(archive),
             why=str(error) or type(error).__name__,
-            do="make it again: `tar -czf model.tar.gz -C FOLDER .`",
+            do=f"test it with `tar -tf {shlex.quote(str(archive))}`, and download it again or make"
+            " it again with `tar -czf model.tar.gz -C FOLDER .`",
         ) from error
     except OSError as error:
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
@@ -100,6 +110,24 @@ def _checked(archive: Path, tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
             do="put the files that load() reads into it",
         )
     return members
+
+
+def _read_to_the_end(tar: tarfile.TarFile) -> None:
+    """Read what follows the last member. Raises tarfile.ReadError and what the format raises.
+
+    tarfile takes a damaged header for the end of the archive, and a compressed file's checksum is
+    compared only when the file is read to its end.
+    """
+    file = tar.fileobj
+    assert file is not None
+    file.seek(tar.offset)
+    header = file.read(tarfile.BLOCKSIZE)
+    while file.read(CHUNK):
+        pass
+    if header.strip(b"\0"):
+        raise tarfile.ReadError(f"there is no header at byte {tar.offset} of the unpacked archive")
+    if not header and type(file).__module__ in ("_io", "io"):
+        raise tarfile.ReadError("its end is missing")
 
 
 def _bomb(archive: Path, why: str) -> ArtefactError:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sageturner_magic.capture.artefact.verification import changed_by_writing
 from sageturner_magic.errors import ArtefactError
 from sageturner_magic.packages.needed import modules_in
 
@@ -38,6 +39,13 @@ def write_object(value: object, variable: str, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         writer(value, path)
+        if changed := changed_by_writing(value, path):
+            raise ArtefactError(
+                f"`{variable}` would not be the same after it is read from {path.name}",
+                where=f"artefact: {{{path.name}: {variable}}}",
+                why=changed,
+                do=f"save it as `{path.stem}.joblib`",
+            )
     except ArtefactError:
         raise
     except ImportError as error:

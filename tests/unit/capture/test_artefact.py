@@ -172,3 +172,26 @@ def test_folders_deeper_than_anybody_makes_them_are_named(tmp_path):
 def test_names_that_are_not_utf_8_are_files_like_others(tmp_path):
     (tmp_path / os.fsdecode(b"\xff.bin")).write_text("x")
     assert prepare(str(tmp_path), tmp_path).files == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "model.joblib",
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:1",
+            "git lfs pull",
+        ),
+        ("vocab.txt", b"version https://git-lfs.github.com/spec/v1\noid sha256:1", "git lfs pull"),
+        ("model.pt", b"<!DOCTYPE html>\n<html><body>Sign in", "is a web page"),
+        ("model.bin", b'<?xml version="1.0"?>\n<Error><Code>AccessDenied', "is a web page"),
+        ("model.onnx", b"", "`model.onnx` is empty"),
+    ],
+)
+def test_a_file_that_is_no_model_is_named_for_what_it_is(tmp_path, name, content, said):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / name).write_bytes(content)
+    (tmp_path / "m" / "__init__.py").touch()
+    with pytest.raises(ArtefactError) as raised:
+        prepare("m", tmp_path)
+    assert said in str(raised.value) and len(raised.value.findings) == 1

@@ -1,6 +1,7 @@
 """An archive is unpacked inside its folder or not at all."""
 
 import contextlib
+import gzip
 import io
 import tarfile
 from pathlib import Path
@@ -195,3 +196,53 @@ def test_whatever_the_members_nothing_is_written_outside(tmp_path_factory, membe
     ]
     assert outside == []
     assert not any(path.is_symlink() for path in root.rglob("*"))
+
+
+CONTENTS = {"a.txt": "first", "b/c.txt": "x" * 3000, "d.txt": "last"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> bytes:
+    path = tmp_path_factory.mktemp("whole") / "m.tar.gz"
+    return archive(path, *((n, "file", text) for n, text in CONTENTS.items())).read_bytes()
+
+
+def _unpacked(data: bytes, folder: Path) -> dict[str, str] | None:
+    """What an archive of these bytes unpacks to; None where it is refused."""
+    folder.mkdir()
+    (folder / "m.tar.gz").write_bytes(data)
+    try:
+        unpack(folder / "m.tar.gz", folder / "out", Silent())
+    except ArtefactError as error:
+        assert "m.tar.gz" in str(error)
+        return None
+    files = [path for path in (folder / "out").rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder / "out")): path.read_text("latin-1") for path in files}
+
+
+def test_no_flipped_bit_changes_what_is_deployed(tmp_path, whole):
+    refused = 0
+    for position in range(10, len(whole)):
+        data = bytearray(whole)
+        data[position] ^= 1 << position % 8
+        found = _unpacked(bytes(data), tmp_path / str(position))
+        assert found in (None, CONTENTS), position
+        refused += found is None
+    assert refused > len(whole) / 2
+
+
+def test_no_cut_archive_is_deployed(tmp_path, whole):
+    plain = gzip.decompress(whole)
+    for size in range(0, len(whole) - 1, 7):
+        assert _unpacked(whole[:size], tmp_path / f"gz{size}") is None, size
+    for size in range(0, len(plain) - tarfile.RECORDSIZE, tarfile.BLOCKSIZE):
+        # A tar that is not compressed has no checksum: its end mark has to be there.
+        assert _unpacked(plain[:size], tmp_path / f"tar{size}") is None, size
+
+
+def test_a_damaged_archive_says_how_to_test_it(tmp_path, whole):
+    path = tmp_path / "my model.tar.gz"
+    path.write_bytes(whole[:-20])
+    with pytest.raises(ArtefactError) as raised:
+        unpack(path, tmp_path / "out", Silent())
+    assert f"tar -tf '{path}'" in raised.value.findings[0].do

@@ -195,3 +195,27 @@ def test_an_object_of_another_kind_is_refused_by_name_and_leaves_nothing(tmp_pat
     assert "odd" in str(raised.value)
     assert raised.value.findings[0].do
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "said"),
+    [
+        ({1: "a"}, "a.json", "the key 1 is int, and would be read as text"),
+        ({"x": [{"y": (1, 2)}]}, "a.json", "at `['x'][0]['y']` is a tuple"),
+        ((1, 2), "a.json", "is a tuple, and would be read as a list"),
+        ({3: np.zeros(1)}, "a.npz", "the key 3 is int"),
+        ("one\r\ntwo", "a.txt", "line ends"),
+    ],
+)
+def test_what_would_be_read_otherwise_is_refused_with_a_format_that_keeps_it(
+    tmp_path, value, name, said
+):
+    with pytest.raises(ArtefactError) as raised:
+        write_object(value, "labels", tmp_path / name)
+    assert said in str(raised.value) and "save it as `a.joblib`" in str(raised.value)
+
+
+def test_plain_data_that_json_keeps_is_written(tmp_path):
+    value = {"a": [1, 2.5, None, True, float("nan")], "b": {"c": "d"}}
+    write_object(value, "labels", tmp_path / "a.json")
+    assert list(json.loads((tmp_path / "a.json").read_text())) == ["a", "b"]
