@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -43,6 +43,38 @@ class CellLine(NamedTuple):
 
 
 @dataclass(frozen=True)
+class LiveObject:
+    """An object of the notebook that the module reads from a file among the model files.
+
+    Attributes:
+        file: Its path below model_dir.
+        variable: What the notebook calls it.
+        value: The object.
+    """
+
+    file: str
+    variable: str
+    value: object = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """How a configuration ships objects of the notebook.
+
+    Attributes:
+        files: Variable -> the file that `artefact:` saves it to.
+        is_beside_code: The model files are elsewhere, so that objects lie beside the code.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    is_beside_code: bool = False
+
+
+AS_MODEL_FILES = Shipped()
+"""Objects become files of the model, under names that are chosen for them."""
+
+
+@dataclass(frozen=True)
 class CapturedModule:
     """Code that serves a model: `sageturner.py` and what lies beside it.
 
@@ -52,6 +84,9 @@ class CapturedModule:
         cells: The numbers of the notebook cells it was made from; empty for a directory.
         imports: Top-level names that the code imports and that are not its own.
         lines: Line of sageturner.py (from 1) -> the cell's line it was copied from.
+        objects: What the module reads from model_dir when it is imported.
+        definitions: Id of a class or function of the notebook -> its name in the module, for
+            pickles that refer to it.
     """
 
     origin: str
@@ -59,6 +94,8 @@ class CapturedModule:
     cells: tuple[int, ...] = ()
     imports: tuple[str, ...] = ()
     lines: dict[int, CellLine] = field(default_factory=dict)
+    objects: tuple[LiveObject, ...] = ()
+    definitions: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def source(self) -> str:

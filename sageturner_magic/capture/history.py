@@ -31,7 +31,8 @@ class RunOrigin(Enum):
     before the extension was loaded; it may have failed half-way, so what it made must be seen.
     FAILED: it ended in an error, nobody knows where; what it would have bound or changed is in
     doubt, and it is the source of nothing. The one statement in which a cell failed is of this
-    kind too. UNREACHED: a statement behind that one, which did not run.
+    kind too. UNREACHED: a statement behind that one, which did not run. KEPT: a statement that was
+    written to read an object of the notebook from a file.
     """
 
     OWN = "own"
@@ -40,6 +41,7 @@ class RunOrigin(Enum):
     RECOVERED = "recovered"
     FAILED = "failed"
     UNREACHED = "unreached"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Run:
 
     cell: Cell
     origin: RunOrigin
-    stopped_at: int | None = None
+    stopped_at: float | None = None
 
     def statements(self) -> Iterator[tuple[Statement, RunOrigin]]:
         """The statements of the cell, in order, and how far each is trusted."""
@@ -71,9 +73,13 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class RunStatement:
-    """One statement at its place in the order of execution."""
+    """One statement at its place in the order of execution.
 
-    index: int
+    Attributes:
+        index: Its place in `History.steps`; a fraction for one that was written for the module.
+    """
+
+    index: float
     statement: Statement
     origin: RunOrigin
     node: ast.stmt = field(init=False)
@@ -107,9 +113,9 @@ class History:
         self.steps: list[RunStatement] = []
         self.stars: list[RunStatement] = []
         self._events: dict[str, _Events] = {}
-        self._features_from = sys.maxsize
+        self._features_from: float = sys.maxsize
         self._definers: list[RunStatement] = []
-        self._registers: dict[int, set[str]] = {}
+        self._registers: dict[float, set[str]] = {}
         for run in runs:
             for statement, origin in run.statements():
                 self._add(RunStatement(len(self.steps), statement, origin))
@@ -141,7 +147,7 @@ class History:
             if step.node.module == "__future__" and "annotations" in names.binds:
                 self._features_from = min(self._features_from, step.index)
 
-    def _end_of_this_model(self) -> int:
+    def _end_of_this_model(self) -> float:
         """Up to where the notebook's statements are those of this model.
 
         Once another model's load or predict has taken the place of this one's, what was made
@@ -152,14 +158,14 @@ class History:
         replaced = any(
             step.origin is RunOrigin.FOREIGN
             and {"load", "predict"} & step.statement.names.binds.keys()
-            for step in self.steps[after:]
+            for step in self.steps[int(after) :]
         )
         return after if replaced else len(self.steps)
 
     def _of(self, name: str) -> _Events:
         return self._events.setdefault(name, _Events())
 
-    def binder(self, name: str, before: int | None = None) -> RunStatement | None:
+    def binder(self, name: str, before: float | None = None) -> RunStatement | None:
         """The statement that gave `name` its value, at step `before` or at the end.
 
         None when nothing did, or when it was deleted since.
@@ -178,7 +184,7 @@ class History:
             return None
         return chosen[0]
 
-    def deleter(self, name: str, until: int | None = None) -> RunStatement | None:
+    def deleter(self, name: str, until: float | None = None) -> RunStatement | None:
         """The last `del` of `name` before step `until`, or at all."""
         events = self._events.get(name, _Events())
         found = [step for step in events.deletes if until is None or step.index < until]
@@ -190,17 +196,17 @@ class History:
         doubts = [step for step in events.doubts if name in step.statement.names.binds]
         return max([*doubts, *events.unreached], key=lambda step: step.index, default=None)
 
-    def read_by_calling(self, names: Iterable[str], before: int) -> set[str]:
+    def read_by_calling(self, names: Iterable[str], before: float) -> set[str]:
         """Names that may be read when what `names` stand for at step `before` is called.
 
         Through the functions that those call, base classes, decorators and other names.
         """
         return {name for step in self._called(names, before) for name in step.statement.names.later}
 
-    def _called(self, names: Iterable[str], before: int) -> Iterator[RunStatement]:
+    def _called(self, names: Iterable[str], before: float) -> Iterator[RunStatement]:
         """Definitions whose functions may run when what `names` stand for is called."""
-        seen: set[tuple[str, int]] = set()
-        given: set[int] = set()
+        seen: set[tuple[str, float]] = set()
+        given: set[float] = set()
         waiting = [(name, before) for name in names]
         while waiting:
             name, at = waiting.pop()
@@ -286,7 +292,7 @@ class History:
             return False
         return step.index <= self._features_from
 
-    def qualified(self, name: str, before: int) -> str | None:
+    def qualified(self, name: str, before: float) -> str | None:
         """What `name` stands for at step `before`, as `safety.Qualify` has it."""
         step = self.binder(name, before)
         if step is None:
@@ -315,7 +321,7 @@ class History:
             return CALLABLE
         return ""
 
-    def _is_callable(self, name: str, before: int) -> bool:
+    def _is_callable(self, name: str, before: float) -> bool:
         return self.qualified(name, before) == CALLABLE
 
 
@@ -351,7 +357,7 @@ def _runs_for_subclasses(step: RunStatement) -> bool:
     )
 
 
-def _is_record(node: ast.ClassDef, history: History, before: int) -> bool:
+def _is_record(node: ast.ClassDef, history: History, before: float) -> bool:
     own = {each.name for each in node.body if isinstance(each, FUNCTIONS)}
     if own & {"__init__", "__new__", "__post_init__", "__init_subclass__", "_missing_"}:
         return False

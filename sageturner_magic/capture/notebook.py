@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.errors import CaptureError, Finding
-from sageturner_magic.values import CapturedModule, SourceFile
+from sageturner_magic.values import AS_MODEL_FILES, CapturedModule, Shipped, SourceFile
 
 # Everything else is imported where it is needed: loading the extension makes a Notebook.
 if TYPE_CHECKING:
@@ -154,12 +154,17 @@ class Notebook:
             and (name or served[role].cell_id == now.cell_id)
         }
 
-    def module(self, name: str) -> CapturedModule:
+    def module(self, name: str, shipped: Shipped = AS_MODEL_FILES) -> CapturedModule:
         """The module for an endpoint called `name`. Raises as `module_and_notes`."""
-        return self.module_and_notes(name)[0]
+        return self.module_and_notes(name, shipped)[0]
 
-    def module_and_notes(self, name: str) -> tuple[CapturedModule, list[Finding]]:
+    def module_and_notes(
+        self, name: str, shipped: Shipped = AS_MODEL_FILES
+    ) -> tuple[CapturedModule, list[Finding]]:
         """The module for an endpoint called `name`, and warnings on what is not in it.
+
+        Args:
+            shipped: How objects of the notebook are shipped.
 
         Raises CaptureError when it is not plain which cells are meant, or when they need
         something that a module cannot hold, with every such finding.
@@ -171,21 +176,23 @@ class Notebook:
         from sageturner_magic.capture.syntax import render_module
 
         halves = self._captured[self.capture_name(name)]
-        chosen = slice_of(halves, self._runs(halves), self._namespace)
+        chosen = slice_of(halves, self._runs(halves), self._namespace, shipped)
         beside = local_modules(chosen.packages())
         rendered = render_module(
             _header(self.capture_name(name)), chosen.imports, chosen.statements, beside.names
         )
         secrets = secret_findings(rendered.source, lambda line: str(rendered.lines[line]))
         raise_for([*beside.findings, *secrets])
-        files = sorted(beside.files.values(), key=lambda file: file.path)
+        siblings = sorted(beside.files.values(), key=lambda file: file.path)
         numbers = {place.cell for place in rendered.lines.values()}
         module = CapturedModule(
             origin=", ".join(f"In[{number}]" for number in sorted(numbers)),
-            files=(SourceFile("sageturner.py", rendered.source.encode()), *files),
+            files=(SourceFile("sageturner.py", rendered.source.encode()), *siblings),
             cells=tuple(sorted(numbers)),
             imports=tuple(sorted(beside.packages)),
             lines=rendered.lines,
+            objects=tuple(each.live for each in chosen.saved),
+            definitions=chosen.definitions,
         )
         return module, list(chosen.warnings)
 

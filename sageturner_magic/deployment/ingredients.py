@@ -6,14 +6,13 @@ packages are made of them. Knows no endpoints and no images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from sageturner_magic.capture import lost_variables
-from sageturner_magic.capture.artefact import prepare_artefact
+from sageturner_magic.capture.artefact import prepare_artefact, with_objects
 from sageturner_magic.config import Config
 from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import current_notebook
@@ -23,7 +22,7 @@ from sageturner_magic.deployment.trial import check_module
 from sageturner_magic.errors import Finding
 from sageturner_magic.packages import PipArguments, Requirements, Target, parse_pip_arguments
 from sageturner_magic.packages.needed import NeededPackage, needed_packages
-from sageturner_magic.values import Artefact, CapturedModule, Reporter
+from sageturner_magic.values import Artefact, CapturedModule, LiveObject, Reporter
 
 DEFAULT_PYTHON = "3.12"
 """Outside a notebook, if the configuration names none."""
@@ -40,6 +39,11 @@ class Ingredients:
     request: DeployRequest
     module: CapturedModule
     artefact: Artefact | None
+
+    @property
+    def model_dir(self) -> Path | None:
+        """The folder of the model files on this machine."""
+        return self.artefact.folder if self.artefact else None
 
     @property
     def config(self) -> Config:
@@ -105,7 +109,11 @@ class Ingredients:
         code directory imports need not be installed on the machine that deploys it.
         """
         if isinstance(self.request.code, NotebookCode):
-            check_module(self.module, self.request.python, reporter)
+            self.check_imports_here(reporter)
+
+    def check_imports_here(self, reporter: Reporter) -> None:
+        """Import the module in a clean process of this machine. Raises CaptureError."""
+        check_module(self.module, self.request.python, reporter, model_dir=self.model_dir)
 
 
 def gather(
@@ -117,35 +125,53 @@ def gather(
         None without code. If the model files have a problem, the rest can still be checked.
     """
     config = request.config
-    return _gathered(
-        request,
-        found,
+    module = _module(request, found)
+    files = found.attempt(
         lambda: prepare_artefact(
-            config.artefact, config.resolve("."), request.namespace, workspace, reporter
-        ),
+            None if config.artefact == "none" else config.artefact,
+            config.resolve("."),
+            request.namespace,
+            workspace,
+            reporter,
+            module.objects if module else (),
+            module.definitions if module else {},
+        )
     )
+    return Ingredients(request, module, files) if module else None
 
 
 def gather_for_image(
     request: DeployRequest, workspace: Path, reporter: Reporter, found: Collector
 ) -> Ingredients | None:
-    """As `gather`, for an image: the model files may be in S3, where SageMaker reads them."""
-    if request.config.s3_artefact:
-        return _gathered(request, found, lambda: None)
-    return gather(request, workspace, reporter, found)
+    """As `gather`, for an image: the model files may be in S3, where SageMaker reads them.
+
+    Objects of the notebook are then shipped beside the code.
+    """
+    if not request.config.s3_artefact:
+        return gather(request, workspace, reporter, found)
+    module = _module(request, found)
+    shipped = found.attempt(lambda: with_objects(module, workspace)) if module else None
+    return Ingredients(request, shipped, None) if shipped else None
 
 
-def _gathered(
-    request: DeployRequest, found: Collector, artefact: Callable[[], Artefact | None]
-) -> Ingredients | None:
+def _module(request: DeployRequest, found: Collector) -> CapturedModule | None:
     captured = found.attempt(request.code.module)
-    files = found.attempt(artefact)
     if captured is None:
         return None
     module, notes = captured
     found.add(notes)
     found.add(_lost_variables(request, module))
-    return Ingredients(request, module, files)
+    if module.objects and request.config.artefact == "none":
+        found.add(map(_not_shipped, module.objects))
+    return module
+
+
+def _not_shipped(each: LiveObject) -> Finding:
+    return Finding(
+        f"`{each.variable}` is an object of this notebook, and `artefact: none` ships none",
+        where="artefact",
+        do=f"write `artefact: {{{each.file}: {each.variable}}}`, or make it inside load()",
+    )
 
 
 def _lost_variables(request: DeployRequest, module: CapturedModule) -> list[Finding]:

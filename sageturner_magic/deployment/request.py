@@ -12,7 +12,7 @@ from sageturner_magic.config import Config
 from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError
-from sageturner_magic.values import CapturedModule, SourceFile
+from sageturner_magic.values import AS_MODEL_FILES, CapturedModule, Shipped, SourceFile
 
 Value = TypeVar("Value")
 
@@ -29,13 +29,18 @@ class CodeSource(Protocol):
 
 @dataclass(frozen=True)
 class NotebookCode:
-    """The cells that are captured under the endpoint's name, or the unnamed pair."""
+    """The cells that are captured under the endpoint's name, or the unnamed pair.
+
+    Attributes:
+        shipped: How the configuration ships objects of the notebook.
+    """
 
     notebook: Notebook
     name: str
+    shipped: Shipped = AS_MODEL_FILES
 
     def module(self) -> tuple[CapturedModule, list[Finding]]:
-        return self.notebook.module_and_notes(self.name)
+        return self.notebook.module_and_notes(self.name, self.shipped)
 
     def deployed(self, endpoint: str) -> None:
         self.notebook.deployed(self.name, endpoint)
@@ -116,7 +121,9 @@ def code_source(
     if folder is not None:
         return FolderCode(folder)
     if notebook is not None:
-        return NotebookCode(notebook, config.name)
+        files = {variable: file for file, variable in config.artefact_variables.items()}
+        shipped = Shipped(files, is_beside_code=bool(config.s3_artefact))
+        return NotebookCode(notebook, config.name, shipped)
     raise CaptureError(
         "There is no code to deploy",
         where=config.where("container.generate_container"),

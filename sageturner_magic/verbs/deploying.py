@@ -27,7 +27,6 @@ from sageturner_magic.deployment.plans import (
     preview_dockerfile,
     verified,
 )
-from sageturner_magic.deployment.trial import check_module
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.packages.needed import NeededPackage
 from sageturner_magic.values import Reporter
@@ -67,10 +66,10 @@ def plan(
             made = replace(made, layers=made.look_up_layers())
             if verify:
                 return verified(made, Silent())
-        if asked.endpoint_type == "local" and asked.local_mode == "process":
-            # A deployment hears it from the server that it starts.
-            assert made.ingredients is not None
-            check_module(made.ingredients.module, asked.python)
+            if asked.endpoint_type == "local" and asked.local_mode == "process":
+                # A deployment hears it from the server that it starts.
+                assert made.ingredients is not None
+                made.ingredients.check_imports_here(Silent())
         return made
     except KeyboardInterrupt:
         raise DeploymentCancelled("The plan was stopped") from None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .prepare import prepare_artefact
+    from .prepare import prepare_artefact, with_objects
     from .writers import WRITERS
 else:
     __getattr__, __dir__ = face(__name__)

@@ -6,20 +6,24 @@ import difflib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from sageturner_magic.capture.artefact.unpack import unpack
 from sageturner_magic.capture.artefact.verification import not_a_model
 from sageturner_magic.capture.artefact.writers import write_object
+from sageturner_magic.capture.objects import OBJECTS
 from sageturner_magic.constants import CHUNK, FOLDERS_DEEP
 from sageturner_magic.errors import ArtefactError, Finding
-from sageturner_magic.text import clip
-from sageturner_magic.values import Artefact, Reporter
+from sageturner_magic.text import clip, size
+from sageturner_magic.values import Artefact, CapturedModule, LiveObject, Reporter, SourceFile
 
 _BEGINNING = 512
 """Bytes of a file that say what it is."""
 
+BESIDE_BYTES = 50_000_000
 ARCHIVES = (".tar.gz", ".tgz")
 
 
@@ -29,6 +33,8 @@ def prepare_artefact(
     namespace: Mapping[str, object],
     staging: Path,
     reporter: Reporter,
+    objects: Sequence[LiveObject] = (),
+    definitions: Mapping[int, str] = MappingProxyType({}),
 ) -> Artefact | None:
     """The artefact that `spec` names, as a folder on this machine; None when there is none.
 
@@ -39,18 +45,78 @@ def prepare_artefact(
         staging: A folder of the caller's, new or empty, that outlives the artefact's use. A
             directory is used where it lies and nothing is put here.
         reporter: Is told the bytes that are unpacked and then hashed.
+        objects: What the module reads, put beside the rest.
+        definitions: What pickles may refer to (`CapturedModule.definitions`).
 
     Raises:
         ArtefactError: It does not exist, is unsafe, is empty, or cannot be written.
         DeploymentCancelled: `reporter` says that the user wants to stop.
     """
-    if spec is None:
+    if spec is None and not objects:
         return None
     if isinstance(spec, str):
         place = _from_path(spec, folder, staging, reporter)
+        _add_objects(place, spec, objects, definitions, staging)
+        place = staging / "model" if objects else place
     else:
-        place = _from_variables(spec, namespace, staging)
+        wanted = {**(spec or {}), **{each.file: each.variable for each in objects}}
+        _require_one_each(spec or {}, objects)
+        place = _from_variables(wanted, namespace, staging, definitions)
     return _measured(place, str(spec), reporter)
+
+
+def with_objects(module: CapturedModule, staging: Path) -> CapturedModule:
+    """`module` with its objects as files beside the code, for model files that are elsewhere.
+
+    Raises ArtefactError: An object cannot be written, or all are larger than `BESIDE_BYTES`.
+    """
+    folder = staging / OBJECTS
+    for each in module.objects:
+        write_object(each.value, each.variable, folder / each.file, module.definitions)
+    total = sum((folder / each.file).stat().st_size for each in module.objects)
+    if total > BESIDE_BYTES:
+        raise ArtefactError(
+            f"The notebook's objects are too large to ship beside the code ({size(total)})",
+            where=", ".join(f"`{each.variable}`" for each in module.objects),
+            why=f"with an artefact in S3 they may have {size(BESIDE_BYTES)}",
+            do="put them among the files in S3 and read them in load()",
+        )
+    files = [SourceFile(f"{OBJECTS}/{each.file}", folder / each.file) for each in module.objects]
+    return replace(module, files=(*module.files, *files))
+
+
+def _require_one_each(spec: Mapping[str, str], objects: Sequence[LiveObject]) -> None:
+    taken = [each for each in objects if spec.get(each.file, each.variable) != each.variable]
+    if taken:
+        raise _collision(taken[0], f"artefact: {{{taken[0].file}: {spec[taken[0].file]}}}")
+
+
+def _add_objects(
+    place: Path,
+    spec: str,
+    objects: Sequence[LiveObject],
+    definitions: Mapping[int, str],
+    staging: Path,
+) -> None:
+    """Put `objects` beside the files of `place`, in a folder of their own if that is the user's."""
+    target = staging / "model"
+    if objects and place != target:
+        target.mkdir(parents=True)
+        for entry in place.iterdir():
+            (target / entry.name).symlink_to(entry.resolve())
+    for each in objects:
+        if (target / each.file).exists():
+            raise _collision(each, spec)
+        write_object(each.value, each.variable, target / each.file, definitions)
+
+
+def _collision(taken: LiveObject, where: str) -> ArtefactError:
+    return ArtefactError(
+        f"Two files of the artefact are called {taken.file}",
+        where=where,
+        why=f"the code uses `{taken.variable}` of the notebook, which is saved under that name",
+        do=f"rename the other file, or read `{taken.variable}` from it in load()",
+    )
 
 
 def _from_path(spec: str, folder: Path, staging: Path, reporter: Reporter) -> Path:
@@ -107,7 +173,10 @@ def _not_found(spec: str, path: Path) -> ArtefactError:
 
 
 def _from_variables(
-    spec: Mapping[str, str], namespace: Mapping[str, object], staging: Path
+    spec: Mapping[str, str],
+    namespace: Mapping[str, object],
+    staging: Path,
+    definitions: Mapping[int, str],
 ) -> Path:
     findings = [
         finding
@@ -124,7 +193,7 @@ def _from_variables(
         target.mkdir(parents=True)
         for name, variable in spec.items():
             try:
-                write_object(namespace[variable], variable, target / name)
+                write_object(namespace[variable], variable, target / name, definitions)
             except ArtefactError as error:
                 findings += error.findings
     if findings:

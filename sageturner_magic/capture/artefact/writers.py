@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import importlib
-import io
 import json
 import pickle
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from sageturner_magic.capture.artefact.verification import changed_by_writing
+from sageturner_magic.capture.objects import Probe, reduced
 from sageturner_magic.errors import ArtefactError
 from sageturner_magic.packages.needed import modules_in
 
-Writer = Callable[[Any, Path], None]
+Definitions = Mapping[int, str]
+"""Id of a class or function of the notebook -> its name in the module, for pickles."""
+Writer = Callable[[Any, Path, Definitions], None]
 
 
-def write_object(value: object, variable: str, path: Path) -> None:
+def write_object(
+    value: object, variable: str, path: Path, definitions: Definitions = MappingProxyType({})
+) -> None:
     """Save `value`, the notebook's variable `variable`, to `path` by the path's extension.
 
     A path without an extension becomes a folder, written by the object's own save_pretrained,
@@ -28,7 +33,7 @@ def write_object(value: object, variable: str, path: Path) -> None:
     Raises ArtefactError when the extension is unknown or the value cannot be written that way.
     """
     extension = path.suffix.lower()
-    writer = WRITERS.get(extension, _folder if not extension else None)
+    writer = WRITERS.get(extension, None if extension else _plain(_folder))
     if writer is None:
         raise ArtefactError(
             f"`{path.name}` has an extension that names no format",
@@ -38,7 +43,7 @@ def write_object(value: object, variable: str, path: Path) -> None:
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        writer(value, path)
+        writer(value, path, definitions)
         if changed := changed_by_writing(value, path):
             raise ArtefactError(
                 f"`{variable}` would not be the same after it is read from {path.name}",
@@ -84,21 +89,29 @@ _REMEDIES: Mapping[str, str] = {
 }
 
 
-def _joblib(value: Any, path: Path) -> None:
-    import joblib
+def _joblib(value: Any, path: Path, definitions: Definitions) -> None:
+    from joblib.numpy_pickle import NumpyPickler
 
-    _refuse_notebook_classes(value, path)
-    joblib.dump(value, path)
-
-
-def _pickle(value: Any, path: Path) -> None:
-    _refuse_notebook_classes(value, path)
+    _refuse_notebook_classes(value, path, definitions)
     with path.open("wb") as file:
-        pickle.dump(value, file, protocol=5)
+        _pickler(NumpyPickler, definitions)(file).dump(value)
+
+
+def _pickle(value: Any, path: Path, definitions: Definitions) -> None:
+    _refuse_notebook_classes(value, path, definitions)
+    with path.open("wb") as file:
+        _pickler(pickle.Pickler, definitions)(file, protocol=5).dump(value)
+
+
+def _pickler(base: Any, definitions: Definitions) -> Any:
+    """A kind of `base` that writes the notebook's own names as those of the module."""
+    return type(
+        "Pickler", (base,), {"reducer_override": lambda _, value: reduced(value, definitions)}
+    )
 
 
 def _skops(value: Any, path: Path) -> None:
-    _refuse_notebook_classes(value, path)
+    _refuse_notebook_classes(value, path, {})
     importlib.import_module("skops.io").dump(value, path)
     _without_addresses(path)
 
@@ -129,8 +142,9 @@ def _npz(value: Any, path: Path) -> None:
     numpy.savez(path, allow_pickle=False, **{str(name): value[name] for name in value})
 
 
-def _torch(value: Any, path: Path) -> None:
-    importlib.import_module("torch").save(value, path)
+def _torch(value: Any, path: Path, definitions: Definitions) -> None:
+    ours = SimpleNamespace(Pickler=_pickler(pickle.Pickler, definitions), __name__="pickle")
+    importlib.import_module("torch").save(value, path, pickle_module=ours)
     if "__main__" in modules_in(path):
         path.unlink()
         raise _notebook_class(path, type(value).__name__)
@@ -166,11 +180,11 @@ def _text(value: Any, path: Path) -> None:
         _save_model(value, path)
 
 
-def _bytes(value: Any, path: Path) -> None:
+def _bytes(value: Any, path: Path, definitions: Definitions) -> None:
     if isinstance(value, (bytes, bytearray, memoryview)):
         path.write_bytes(value)
     elif _package(value) == "torch" or isinstance(value, Mapping):
-        _torch(value, path)
+        _torch(value, path, definitions)
     else:
         _save_model(value, path)
 
@@ -198,25 +212,30 @@ def _folder(value: Any, path: Path) -> None:
     raise TypeError("it has no save_pretrained, to_disk or save that writes a folder")
 
 
+def _plain(write: Callable[[Any, Path], None]) -> Writer:
+    """A writer of a format that names no classes of the notebook."""
+    return lambda value, path, _: write(value, path)
+
+
 WRITERS: Mapping[str, Writer] = {
     ".bin": _bytes,
-    ".cbm": _save_model,
-    ".h5": _keras,
+    ".cbm": _plain(_save_model),
+    ".h5": _plain(_keras),
     ".joblib": _joblib,
-    ".json": _json,
-    ".keras": _keras,
-    ".npy": _npy,
-    ".npz": _npz,
-    ".onnx": _onnx,
-    ".parquet": _parquet,
+    ".json": _plain(_json),
+    ".keras": _plain(_keras),
+    ".npy": _plain(_npy),
+    ".npz": _plain(_npz),
+    ".onnx": _plain(_onnx),
+    ".parquet": _plain(_parquet),
     ".pickle": _pickle,
     ".pkl": _pickle,
     ".pt": _torch,
     ".pth": _torch,
-    ".safetensors": _safetensors,
-    ".skops": _skops,
-    ".txt": _text,
-    ".ubj": _save_model,
+    ".safetensors": _plain(_safetensors),
+    ".skops": _plain(_skops),
+    ".txt": _plain(_text),
+    ".ubj": _plain(_save_model),
 }
 """Extension -> the function that writes it."""
 
@@ -273,31 +292,18 @@ def _rewrite(path: Path, names: Mapping[str, str], contents: Mapping[str, bytes]
     anew.replace(path)
 
 
-class _Probe(pickle.Pickler):
-    """Pickles into nothing, to see which classes and functions would be looked up by name."""
-
-    def __init__(self) -> None:
-        # Arrays stay where they are: only what surrounds them is walked.
-        super().__init__(io.BytesIO(), protocol=5, buffer_callback=lambda _: None)
-        self.from_notebook: list[str] = []
-
-    def reducer_override(self, obj: Any) -> Any:
-        named = obj if isinstance(obj, type) or callable(obj) else type(obj)
-        name = getattr(named, "__qualname__", None)
-        if getattr(named, "__module__", None) == "__main__" and name:
-            self.from_notebook.append(name)
-        return NotImplemented
-
-
-def _refuse_notebook_classes(value: Any, path: Path) -> None:
-    probe = _Probe()
+def _refuse_notebook_classes(value: Any, path: Path, definitions: Definitions) -> None:
+    probe = Probe()
+    failure: Exception | None = None
     try:
         probe.dump(value)
-    except Exception:
-        if not probe.from_notebook:
-            raise
-    if probe.from_notebook:
-        raise _notebook_class(path, *dict.fromkeys(probe.from_notebook))
+    except Exception as error:
+        failure = error
+    found = [each.__qualname__ for each in probe.found if id(each) not in definitions]
+    if found:
+        raise _notebook_class(path, *dict.fromkeys(found))
+    if failure:
+        raise failure
 
 
 def _notebook_class(path: Path, *names: str) -> ArtefactError:

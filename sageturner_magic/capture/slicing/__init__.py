@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
+    from .imports import last_imports
     from .liveness import definition_is
-    from .slice import last_imports, slice_of
+    from .slice import slice_of
 else:
     __getattr__, __dir__ = face(__name__)

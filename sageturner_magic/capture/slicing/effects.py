@@ -142,7 +142,7 @@ class Effects:
         self,
         history: History,
         judge: Callable[[RunStatement], Judge],
-        kept: Mapping[int, RunStatement],
+        kept: Mapping[float, RunStatement],
         namespace: Mapping[str, object],
     ) -> None:
         self._history = history
@@ -150,7 +150,7 @@ class Effects:
         self._kept = kept
         self._namespace = namespace
         self.candidates = _last_runs(history.steps)
-        self.left_out: dict[int, tuple[str, RunStatement]] = {}
+        self.left_out: dict[float, tuple[str, RunStatement]] = {}
 
     def choose(self, packages: Collection[str]) -> list[tuple[RunStatement, str]]:
         """Statements to keep, with the name on which each acts.
@@ -194,7 +194,7 @@ class Effects:
             return True
         return package in packages and (bool(effect.named) or package not in _OUTSIDE)
 
-    def _is_available(self, step: RunStatement, seen: set[int]) -> bool:
+    def _is_available(self, step: RunStatement, seen: set[float]) -> bool:
         """Whether a module can have all that `step` needs."""
         seen.add(step.index)
         for name in step.statement.names.needed():

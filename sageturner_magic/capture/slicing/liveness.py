@@ -206,7 +206,12 @@ def definition_is(node: ast.stmt, cell: ast.Module, live: Any) -> Verdict:
 
 
 def _has_more(live: type, node: ast.ClassDef) -> bool:
-    """Whether the class has attributes that its body does not bind."""
+    """Whether the class has attributes that neither its body nor a base class binds.
+
+    A base class may add some to each class below it, as scikit-learn's mixins do.
+    """
+    if any("__init_subclass__" in vars(base) for base in live.__mro__[1:-1]):
+        return False
     bound = {
         each.id if isinstance(each, ast.Name) else getattr(each, "name", "")
         for each in ast.walk(node)

@@ -19,9 +19,9 @@ def in_order(steps: Sequence[RunStatement], history: History) -> list[RunStateme
     that the module has at each of its lines what the notebook had.
     """
     ordered = sorted(steps, key=lambda step: step.index)
-    after: dict[int, set[int]] = {step.index: set() for step in ordered}
-    writers: dict[str, int] = {}
-    readers: dict[str, set[int]] = {}
+    after: dict[float, set[float]] = {step.index: set() for step in ordered}
+    writers: dict[str, float] = {}
+    readers: dict[str, set[float]] = {}
     for step in ordered:
         reads, writes = _touches(step, history)
         for name in reads | writes:
@@ -33,7 +33,7 @@ def in_order(steps: Sequence[RunStatement], history: History) -> list[RunStateme
         for name in reads:
             readers.setdefault(name, set()).add(step.index)
     by_index = {step.index: step for step in ordered}
-    followers: dict[int, list[int]] = {}
+    followers: dict[float, list[float]] = {}
     for index, earlier in after.items():
         for each in earlier:
             followers.setdefault(each, []).append(index)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY
 from sageturner_magic.capture.history import RunOrigin, RunStatement
+from sageturner_magic.capture.slicing.kept import HANDLES, comes_from
 from sageturner_magic.capture.slicing.liveness import kind, short
 from sageturner_magic.capture.syntax import KeptImport
 from sageturner_magic.errors import Finding
@@ -64,27 +64,6 @@ def notebook_only(name: str, where: CellLine) -> Finding:
     )
 
 
-def star_that_has(name: str, live: Any, stars: Sequence[RunStatement]) -> RunStatement | None:
-    """The star import that `name` came from, if one did."""
-    for step in reversed(stars):
-        assert isinstance(step.node, ast.ImportFrom)
-        module = sys.modules.get(step.node.module or "")
-        if module is not None and live is not None and getattr(module, name, None) is live:
-            return step
-    return None
-
-
-def star(name: str, step: RunStatement) -> Finding:
-    """A name that came through `from module import *`."""
-    assert isinstance(step.node, ast.ImportFrom)
-    return Finding(
-        f"`{name}` comes from `{ast.unparse(step.node)}`",
-        where=str(step.statement.place),
-        why="a star import brings whatever the module holds on the day",
-        do=f"write `from {step.node.module} import {name}`",
-    )
-
-
 def two_imports(name: str, one: KeptImport, other: KeptImport) -> Finding:
     """Two imports under one name, both in use."""
     return Finding(
@@ -117,39 +96,9 @@ def shell_line(name: str, step: RunStatement) -> Finding:
     )
 
 
-_FORMATS: tuple[tuple[str, str, str], ...] = (
-    # Type, by its qualified name or one of its bases'; extension; how load() reads it.
-    ("pandas.core.frame.DataFrame", "parquet", 'pandas.read_parquet(f"{model_dir}/%s")'),
-    ("pandas.DataFrame", "parquet", 'pandas.read_parquet(f"{model_dir}/%s")'),
-    ("numpy.ndarray", "npy", 'numpy.load(f"{model_dir}/%s")'),
-    (
-        "torch.nn.modules.module.Module",
-        "pt",
-        'torch.load(f"{model_dir}/%s", map_location="cpu", weights_only=False)',
-    ),
-    ("torch.Tensor", "pt", 'torch.load(f"{model_dir}/%s", map_location="cpu")'),
-    ("builtins.dict", "json", 'json.load(open(f"{model_dir}/%s"))'),
-    ("builtins.list", "json", 'json.load(open(f"{model_dir}/%s"))'),
-)
-
-_HANDLES = {
-    "io": "an open file",
-    "_io": "an open file",
-    "socket": "a connection",
-    "sqlite3": "a database connection",
-    "psycopg2": "a database connection",
-    "sqlalchemy": "a database connection",
-    "boto3": "a client of AWS",
-    "botocore": "a client of AWS",
-    "requests": "a connection",
-    "httpx": "a connection",
-}
-
-
 def not_source(name: str, step: RunStatement, namespace: Mapping[str, Any]) -> Finding:
     """A value that was computed: it lives in the notebook and nowhere in its source."""
-    code = " ".join(ast.unparse(step.node).split())
-    code = code if len(code) <= 60 else code[:59] + "…"
+    code = comes_from(step)
     where = str(step.statement.place)
     if name not in namespace:
         return Finding(
@@ -159,30 +108,19 @@ def not_source(name: str, step: RunStatement, namespace: Mapping[str, Any]) -> F
         )
     live = namespace[name]
     package = type(live).__module__.partition(".")[0]
-    if package in _HANDLES or hasattr(live, "fileno"):
+    if package in HANDLES or hasattr(live, "fileno"):
         return Finding(
-            f"`{name}` is {_HANDLES.get(package, 'an open file')}, made by `{code}`",
+            f"`{name}` is {HANDLES.get(package, 'an open file')}, made by `{code}`",
             where=where,
             why="it lives in this notebook's process only",
             do=f"open it inside load(), and return it with the model or set `global {name}`",
         )
-    extension, reader = _format(live)
-    file = f"{name}.{extension}"
     return Finding(
         f"`{name}` is {kind(live)} made by `{code}`",
         where=where,
-        why="it is a value of this notebook, not source that a module can repeat",
-        do=f"make it inside load(), or ship it with `artefact: {{{file}: {name}}}` and write"
-        f" `{name} = {reader % file}` in load(model_dir)",
+        why="it lives in this notebook's process, and no file can hold it",
+        do=f"make `{name}` inside load(), and return it with the model or set `global {name}`",
     )
-
-
-def _format(live: Any) -> tuple[str, str]:
-    names = {f"{base.__module__}.{base.__qualname__}" for base in type(live).__mro__}
-    for qualified, extension, reader in _FORMATS:
-        if qualified in names:
-            return extension, reader
-    return "joblib", 'joblib.load(f"{model_dir}/%s")'
 
 
 def changed(
@@ -319,4 +257,34 @@ def not_seen(name: str, step: RunStatement) -> Finding:
         where=str(step.statement.place),
         why="the cell may have failed half-way, and its value cannot be compared with its source",
         do=f"run In[{step.statement.cell.number}] again",
+    )
+
+
+def large(name: str, step: RunStatement, live: Any, file: str) -> Finding:
+    """A large frame or array, which is not shipped unasked."""
+    return Finding(
+        f"`{name}` is {kind(live)} of more than 5 MB, made by `{comes_from(step)}`",
+        where=str(step.statement.place),
+        why="it may be training data, which is not shipped unasked",
+        do=f"ship it with `artefact: {{{file}: {name}}}`, or use a smaller value",
+    )
+
+
+def filled(name: str, step: RunStatement, other: RunStatement) -> Finding:
+    """A value that the module's own statements change when it is imported."""
+    return Finding(
+        f"`{name}` is filled by the code in {other.statement.place}",
+        where=str(step.statement.place),
+        why="the module would have it otherwise than the notebook has it now",
+        do=f"run In[{step.statement.cell.number}] again, and then the cells that fill `{name}`",
+    )
+
+
+def shared(name: str, other: str, step: RunStatement) -> Finding:
+    """Two values that have a list, dict or set in common."""
+    return Finding(
+        f"`{name}` and `{other}` share a list, set or dict",
+        where=str(step.statement.place),
+        why="in the module a change of one would not change the other",
+        do=f"read `{name}` out of `{other}` where it is used, or copy it: `copy.deepcopy({name})`",
     )

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sageturner_magic.capture.history import History, RunStatement, changed_by
+from sageturner_magic.capture.history import History, RunOrigin, RunStatement, changed_by
 from sageturner_magic.capture.slicing.liveness import Comparison, plain_function
 from sageturner_magic.capture.syntax import (
     CHANGING_METHODS,
@@ -37,7 +37,7 @@ class Scratch:
         steps: Sequence[RunStatement],
         history: History,
         namespace: Mapping[str, object],
-        probing: set[int],
+        probing: set[float],
         imports: Mapping[str, tuple[KeptImport, RunStatement | None]],
     ) -> None:
         self._history = history
@@ -45,13 +45,16 @@ class Scratch:
         self._unknown: set[str] = set()
         self.comparison = Comparison()
         self.values: dict[str, Any] = {"__name__": "sageturner"}
-        self.differences: dict[int, tuple[str, Any, Any]] = {}
-        self.failures: dict[int, Exception] = {}
+        self.differences: dict[float, tuple[str, Any, Any]] = {}
+        self.failures: dict[float, Exception] = {}
         for kept, _ in imports.values():
             self._import(kept)
         for step in steps:
             if step.is_definition:
                 self._stand_in(step)
+            elif step.origin is RunOrigin.KEPT:
+                names = step.statement.names.binds
+                self.values.update({name: namespace[name] for name in names if name in namespace})
             else:
                 self._repeat(step, probes=step.index in probing)
 

@@ -6,16 +6,25 @@ import ast
 import builtins
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY, SIGNATURES, Role
 from sageturner_magic.capture.history import History, Run, RunOrigin, RunStatement, imported_as
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.effects import Effects
-from sageturner_magic.capture.slicing.liveness import importable
+from sageturner_magic.capture.slicing.imports import (
+    Imports,
+    as_import,
+    importable_in,
+    star_gives,
+    star_that_has,
+)
+from sageturner_magic.capture.slicing.keeper import Keeper
+from sageturner_magic.capture.slicing.kept import Saved
 from sageturner_magic.capture.slicing.ordering import in_order
-from sageturner_magic.capture.slicing.staleness import imported_value, stale_findings
+from sageturner_magic.capture.slicing.sources import Sources
+from sageturner_magic.capture.slicing.staleness import Stale, stale_findings
 from sageturner_magic.capture.syntax import (
     BUILTINS,
     Judge,
@@ -25,7 +34,8 @@ from sageturner_magic.capture.syntax import (
     in_functions,
 )
 from sageturner_magic.errors import CaptureError, Finding
-from sageturner_magic.packages.needed import Import, ImportedName, imported_names
+from sageturner_magic.packages.needed import imported_names
+from sageturner_magic.values import Shipped
 
 
 @dataclass(frozen=True)
@@ -40,10 +50,13 @@ class Slice:
     imports: tuple[KeptImport, ...]
     statements: tuple[Statement, ...]
     warnings: tuple[Finding, ...] = ()
+    saved: tuple[Saved, ...] = ()
+    definitions: Mapping[int, str] = field(default_factory=dict)
 
     def packages(self) -> tuple[str, ...]:
-        """The top-level packages that the slice imports, anywhere in it, sorted."""
+        """The top-level packages that the slice and its pickles import, sorted."""
         found = {kept.imported.package for kept in self.imports}
+        found |= {package for each in self.saved for package in each.packages}
         for statement in self.statements:
             if not any("import" in line for line, _ in statement.text):
                 continue
@@ -54,41 +67,58 @@ class Slice:
 
 
 def slice_of(
-    captured: Mapping[Role, Cell], runs: Sequence[Run], namespace: Mapping[str, object]
+    captured: Mapping[Role, Cell],
+    runs: Sequence[Run],
+    namespace: Mapping[str, object],
+    shipped: Shipped,
 ) -> Slice:
     """What load and predict of the captured cells need to run, from all cells that ran.
+
+    What no source gives is kept as the notebook has it: plain values as literals, other objects
+    in files that the module reads.
 
     Args:
         captured: The cells that hold load and predict; they are among `runs`.
         runs: Every run of a cell, in the order of execution.
         namespace: The notebook's variables, to see whether they still are what the source says.
+        shipped: How objects of the notebook are shipped.
 
     Raises:
         CaptureError: Something is needed that no module can hold, with every such finding.
     """
-    slicer = _Slicer(History(runs), namespace)
-    slicer.begin(captured)
-    return slicer.result()
+    history = History(runs)
+    kept: frozenset[str] = frozenset()
+    while True:
+        slicer = _Slicer(history, namespace, Keeper(history, namespace, shipped, kept))
+        slicer.begin(captured)
+        # What is made of a value that is kept now has to be looked at again.
+        changed = slicer.changed_values() - kept
+        if not changed:
+            return slicer.result()
+        kept |= changed
 
 
 class _Slicer:
     """Follows names from the roots until nothing new is needed."""
 
-    def __init__(self, history: History, namespace: Mapping[str, object]) -> None:
+    def __init__(self, history: History, namespace: Mapping[str, object], keeper: Keeper) -> None:
         self._history = history
         self._namespace = namespace
-        self._kept: dict[int, RunStatement] = {}
-        self._names: dict[int, set[str]] = {}
-        self._imports: dict[str, tuple[KeptImport, RunStatement | None]] = {}
-        self._dotted: dict[str, int | None] = {}
-        self._probing: set[int] = set()
+        self._keeper = keeper
+        self._stale: list[Stale] = []
+        self._kept: dict[float, RunStatement] = {}
+        self._names: dict[float, set[str]] = {}
+        self._imports = Imports(history)
+        self._sources = Sources(history, keeper, self._is_judged, self._now)
+        self._probing: set[float] = set()
         self._findings: dict[tuple[str, str], Finding] = {}
         self._absent: dict[str, Finding] = {}
         self._set_by_load: set[str] = set()
-        self._effects: set[int] = set()
-        self._left_out: Mapping[int, tuple[str, RunStatement]] = {}
+        self._effects: set[float] = set()
+        self._left_out: Mapping[float, tuple[str, RunStatement]] = {}
         self._waiting: list[RunStatement] = []
-        self._seen: set[tuple[str, int | None]] = set()
+        self._steps: list[RunStatement] = []
+        self._seen: set[tuple[str, float | None]] = set()
 
     # --- roots ---
 
@@ -118,18 +148,19 @@ class _Slicer:
         self._left_out = effects.left_out
 
     def _slice(self) -> Slice:
-        imports = tuple(kept for kept, _ in self._imports.values())
-        return Slice(imports, tuple(step.statement for step in self._kept.values()))
+        imports = tuple(kept for kept, _ in self._imports.bound.values())
+        statements = tuple(step.statement for step in self._kept.values())
+        return Slice(imports, statements, saved=self._keeper.saved())
 
     def _keep_features(self) -> None:
         """A `__future__` import holds for all cells that run after it."""
         last = max(self._kept, default=-1)
-        for step in self._history.steps[: last + 1]:
+        for step in self._history.steps[: int(last) + 1]:
             future = isinstance(step.node, ast.ImportFrom) and step.node.module == "__future__"
             if future and step.origin is not RunOrigin.FAILED:
-                for imported in imported_names(_as_import(step.node)):
+                for imported in imported_names(as_import(step.node)):
                     kept = KeptImport(imported, step.statement.place)
-                    self._imports.setdefault(f"__future__ {imported.name}", (kept, step))
+                    self._imports.bound.setdefault(f"__future__ {imported.name}", (kept, step))
 
     # --- following names ---
 
@@ -162,7 +193,7 @@ class _Slicer:
         return found
 
     def _require(
-        self, name: str, user: RunStatement, line: int, *, at: int | None, optional: bool = False
+        self, name: str, user: RunStatement, line: int, *, at: float | None, optional: bool = False
     ) -> None:
         if (name, at) in self._seen:
             return
@@ -172,10 +203,16 @@ class _Slicer:
             plain = name in BUILTINS and name not in NOTEBOOK_ONLY
             plain = plain and not self._is_shadowed(name)
             if not plain or self._history.deleter(name, at):
-                self._missing(name, user, line, optional=optional)
+                self._missing(name, user, line, at, optional=optional)
             return
         if binder.is_import:
-            self._import(name, binder, at)
+            self._report(name, self._imports.bind(name, binder, at))
+            return
+        if (
+            not binder.is_definition
+            and not self._sources.give(name, at)
+            and self._keep_value(name, binder, at)
+        ):
             return
         self._keep(binder, name)
         for change in self._history.changes(name, binder):
@@ -183,6 +220,25 @@ class _Slicer:
                 change.node
             ):
                 self._keep(change, name)
+
+    def _keep_value(self, name: str, binder: RunStatement | None, at: float | None) -> bool:
+        """Keep what the notebook has as `name`, if it is not what load() sets, or no value."""
+        if name in self._set_by_load or not self._keeper.is_current(name, binder, at):
+            return False
+        if self._keeper.literal(name) is None and self._sources.make_of_plain(name, binder):
+            return False
+        step = self._keeper.keep(name, binder)
+        if step is None:
+            return False
+        for needed in step.statement.needs:
+            if needed in self._keeper.lambdas:
+                self._waiting.append(self._keeper.lambdas[needed])
+            else:
+                self._require(needed, step, step.node.lineno, at=step.index)
+        return True
+
+    def _is_judged(self, step: RunStatement) -> bool:
+        return step.index in self._effects or self._judge(step).statement(step.node)
 
     def _is_shadowed(self, name: str) -> bool:
         """Whether the notebook means something else by a builtin's name, as after a star import."""
@@ -193,46 +249,38 @@ class _Slicer:
         home = str(getattr(live, "__module__", "")).partition(".")[0]
         return home not in ("IPython", "ipykernel") and live is not getattr(builtins, name, live)
 
-    def _missing(self, name: str, user: RunStatement, line: int, *, optional: bool) -> None:
+    def _missing(
+        self, name: str, user: RunStatement, line: int, at: float | None, *, optional: bool
+    ) -> None:
         where = user.statement.cell.line(line)
         live = self._namespace.get(name)
-        imported = self._importable(name) if name in self._namespace else None
+        imported = (
+            importable_in(self._history, name, self._namespace[name])
+            if name in self._namespace
+            else None
+        )
         if name in NOTEBOOK_ONLY:
             self._find(name, refusals.notebook_only(name, where))
-        elif (star := refusals.star_that_has(name, live, self._history.stars)) is not None:
-            self._find(name, refusals.star(name, star))
-        elif imported is not None:
-            self._imports[name] = (KeptImport(imported_names(imported)[0], where), None)
+        elif (star := star_that_has(name, live, self._history.stars)) is not None:
+            self._report(name, self._imports.add(name, star_gives(name, star), None))
+        elif imported:
+            self._imports.bound[name] = (KeptImport(imported_names(imported)[0], where), None)
         elif not optional:
+            if at is None and self._keep_value(name, None, at):
+                return
             deleter, failed = self._history.deleter(name), self._history.failed_binder(name)
             is_live = name in self._namespace
             self._absent.setdefault(name, refusals.missing(name, where, is_live, deleter, failed))
-
-    def _import(self, name: str, binder: RunStatement, at: int | None) -> None:
-        if isinstance(binder.node, ast.Import):
-            self._dotted[name] = at
-        for imported in imported_names(_as_import(binder.node)):
-            if imported.bound == name:
-                self._add_import(name, KeptImport(imported, binder.statement.place), binder)
-
-    def _add_import(self, name: str, kept: KeptImport, step: RunStatement) -> None:
-        before = self._imports.get(name)
-        if before is not None and not _same_object(before[0].imported, kept.imported):
-            self._find(name, refusals.two_imports(name, before[0], kept))
-        elif kept.imported.module.startswith("."):
-            self._find(name, refusals.relative_import(kept))
-        else:
-            self._imports[name] = (kept, step)
 
     def _keep(self, step: RunStatement, name: str) -> None:
         self._names.setdefault(step.index, set()).add(name)
         if step.index in self._kept:
             return
         judge = self._judge(step)
-        if step.index not in self._effects and not judge.statement(step.node):
+        if not (judge.statement(step.node) or step.index in self._effects):
             # What load() sets by `global` is there before any request.
             if name not in self._set_by_load:
-                self._find(name, refusals.not_source(name, step, self._namespace))
+                self._find(name, self._keeper.refusal(name, step))
             return
         if judge.probes:
             self._probing.add(step.index)
@@ -261,105 +309,68 @@ class _Slicer:
         if found is not None or name not in self._namespace:
             return found
         # `_missing` writes this import: a cell that failed may have got as far as its imports.
-        imported = self._importable(name)
+        imported = importable_in(self._history, name, self._namespace[name])
         return imported_as(imported, name) if imported is not None else None
 
-    def _importable(self, name: str) -> Import | None:
-        """The import that gives what the notebook has under `name`, which no cell binds."""
-        if self._history.deleter(name) is not None:
-            return None
-        live = self._namespace[name]
-        failed = self._history.failed_binder(name)
-        written = imported_names(_as_import(failed.node)) if failed and failed.is_import else ()
-        as_written = [
-            str(each) for each in written if each.bound == name and imported_value(each) is live
-        ]
-        found = as_written[0] if as_written else importable(name, live)
-        return _as_import(ast.parse(found).body[0]) if found else None
+    def _report(self, name: str, finding: Finding | None) -> None:
+        if finding is not None:
+            self._find(name, finding)
 
     def _find(self, name: str, finding: Finding) -> None:
         self._findings.setdefault((name, finding.what), finding)
 
     # --- the end ---
 
+    def changed_values(self) -> set[str]:
+        """Names of values that are not what their source makes, and that can be kept instead."""
+        self._import_readers()
+        self._imports.complete_dotted(self._kept.values())
+        steps = self._steps = in_order([*self._kept.values(), *self._keeper.steps()], self._history)
+        self._stale = [
+            each
+            for each in stale_findings(
+                steps,
+                self._names,
+                self._history,
+                self._namespace,
+                self._probing,
+                self._imports.bound,
+            )
+            if each.name not in self._set_by_load
+        ]
+        return {
+            each.name
+            for each in self._stale
+            if each.is_value
+            and self._keeper.is_current(each.name, each.step, None)
+            and self._keeper.can_keep(each.name)
+        }
+
+    def _import_readers(self) -> None:
+        for module in sorted(self._keeper.modules()):
+            imported = imported_names(as_import(ast.parse(f"import {module}").body[0]))[0]
+            step = self._keeper.steps()[0]
+            kept = KeptImport(imported, step.statement.place)
+            self._report(module, self._imports.add(module, kept, None))
+
     def result(self) -> Slice:
-        self._complete_dotted_imports()
-        steps = in_order(list(self._kept.values()), self._history)
-        for name, finding in stale_findings(
-            steps, self._names, self._history, self._namespace, self._probing, self._imports
-        ):
-            if name not in self._set_by_load:
-                self._find(name, finding)
+        steps = self._steps
+        for each in self._stale:
+            self._find(each.name, each.finding)
+        for name, finding in self._keeper.findings(steps):
+            self._find(name, finding)
         written = {name for step in steps for name in step.statement.names.writes_later}
         for name, finding in self._absent.items():
             if name not in written:
                 self._find(name, finding)
         if self._findings:
             raise CaptureError.of(self._findings.values())
-        imports = tuple(kept for kept, _ in self._imports.values())
+        imports = tuple(kept for kept, _ in self._imports.bound.values())
         left_out = tuple(refusals.left_out(root, step) for root, step in self._left_out.values())
-        warned = (*left_out, *self._differing(steps))
-        return Slice(imports, tuple(step.statement for step in steps), warned)
-
-    def _complete_dotted_imports(self) -> None:
-        """`import a.b` and `import a.c` both bind `a`: take those whose names are used."""
-        imports = [step for step in self._history.steps if isinstance(step.node, ast.Import)]
-        paths = {each.name for step in imports for each in _as_import(step.node).names}
-        if not any("." in path and path.partition(".")[0] in self._dotted for path in paths):
-            return
-        used = {
-            ast.unparse(node)
-            for step in self._kept.values()
-            for node in ast.walk(step.node)
-            if isinstance(node, ast.Attribute) and _is_dotted(node)
-        }
-        for name, at in self._dotted.items():
-            found: dict[str, tuple[KeptImport, RunStatement | None]] = {}
-            for step in self._history.steps[:at]:
-                trusted = step.origin not in (RunOrigin.FOREIGN, RunOrigin.FAILED)
-                if not isinstance(step.node, ast.Import) or not trusted:
-                    continue
-                for imported in imported_names(step.node):
-                    wanted = imported.bound == name and f"{name}." in imported.module
-                    if wanted and any(
-                        each == imported.module or each.startswith(imported.module + ".")
-                        for each in used
-                    ):
-                        kept = KeptImport(imported, step.statement.place)
-                        found[imported.module] = (kept, step)
-            if found:
-                # Under the modules' own paths: one name stands for several imports.
-                del self._imports[name]
-                self._imports.update(found)
-
-
-def last_imports(runs: Sequence[Run]) -> dict[str, Cell]:
-    """Names whose latest binding in the notebook is an import, with the cell of the import."""
-    history = History(runs)
-    names = {
-        name for step in history.steps if step.is_import for name in step.statement.names.binds
-    }
-    binders = {name: history.binder(name) for name in sorted(names)}
-    return {
-        name: step.statement.cell
-        for name, step in binders.items()
-        if step is not None and step.is_import
-    }
-
-
-def _as_import(node: ast.stmt) -> Import:
-    assert isinstance(node, (ast.Import, ast.ImportFrom))
-    return node
-
-
-def _same_object(one: ImportedName, other: ImportedName) -> bool:
-    if one == other:
-        return True
-    # `import a.b` and `import a.c` both bind `a`, the same package.
-    return not one.name and not other.name and one.bound == one.package == other.package
-
-
-def _is_dotted(node: ast.expr) -> bool:
-    while isinstance(node, ast.Attribute):
-        node = node.value
-    return isinstance(node, ast.Name)
+        return Slice(
+            imports,
+            tuple(step.statement for step in steps),
+            (*left_out, *self._differing(steps)),
+            self._keeper.saved(),
+            self._keeper.definitions,
+        )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -34,15 +35,30 @@ from sageturner_magic.errors import Finding
 from sageturner_magic.packages.needed import ImportedName
 
 
+@dataclass(frozen=True)
+class Stale:
+    """A name that the module would have otherwise than the notebook has it.
+
+    Attributes:
+        step: The statement that gave it its value.
+        is_value: It is a value, which can be kept as it is, not a function, class or import.
+    """
+
+    name: str
+    step: RunStatement
+    finding: Finding
+    is_value: bool
+
+
 def stale_findings(
     steps: Sequence[RunStatement],
-    kept_names: Mapping[int, set[str]],
+    kept_names: Mapping[float, set[str]],
     history: History,
     namespace: Mapping[str, object],
-    probing: set[int],
+    probing: set[float],
     imports: Mapping[str, tuple[KeptImport, RunStatement | None]],
-) -> Iterator[tuple[str, Finding]]:
-    """Name and finding for all that the module would have otherwise than the notebook has it.
+) -> Iterator[Stale]:
+    """All that the module would have otherwise than the notebook has it.
 
     Args:
         steps: The statements of the module, in their order.
@@ -52,6 +68,7 @@ def stale_findings(
     """
     scratch = Scratch(steps, history, namespace, probing, imports)
     kept = {step.index for step in steps}
+    finding: Finding | None
     for step in steps:
         if step.index in scratch.failures and step.origin is not RunOrigin.RECOVERED:
             names = step.statement.names
@@ -59,11 +76,12 @@ def stale_findings(
                 step.node, names
             )
             name = min(touched, default="the module")
-            yield name, refusals.unrepeatable(name, step, scratch.failures[step.index])
+            finding = refusals.unrepeatable(name, step, scratch.failures[step.index])
+            yield Stale(name, step, finding, not step.is_definition)
             continue
         for name in sorted(kept_names.get(step.index, set()) & step.statement.names.binds.keys()):
             verdict: Verdict = None
-            finding: Finding | None = None
+            finding = None
             if history.is_final(name, step):
                 verdict, finding = _judged(name, step, steps, history, namespace, scratch)
             # That a class has the same methods does not make it the same class.
@@ -71,16 +89,18 @@ def stale_findings(
             if finding is None and (verdict is None or unsure):
                 finding = _touched(name, step, history, kept)
             if finding is not None:
-                yield name, finding
+                yield Stale(name, step, finding, not step.is_definition)
     for name, (kept_import, import_step) in imports.items():
         if import_step is None or name not in namespace or not history.is_final(name, import_step):
             continue
         expected = imported_value(kept_import.imported)
         doubt = history.doubt(name, import_step)
         if expected is UNKNOWN and doubt is not None:
-            yield name, refusals.doubtful(name, import_step, doubt)
+            finding = refusals.doubtful(name, import_step, doubt)
+            yield Stale(name, import_step, finding, is_value=False)
         elif expected is not UNKNOWN and namespace[name] is not expected:
-            yield name, refusals.replaced(name, import_step, namespace[name])
+            finding = refusals.replaced(name, import_step, namespace[name])
+            yield Stale(name, import_step, finding, is_value=False)
 
 
 def _judged(
@@ -123,7 +143,7 @@ def _judged(
     return verdict, None
 
 
-def _touched(name: str, step: RunStatement, history: History, kept: set[int]) -> Finding | None:
+def _touched(name: str, step: RunStatement, history: History, kept: set[float]) -> Finding | None:
     """What may have changed a value that cannot be compared."""
     if step.origin is RunOrigin.RECOVERED:
         return refusals.not_seen(name, step)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .safety import CALLABLE, CHANGING_METHODS, RECORD, SETTINGS, Judge, listed
     from .scopes import BUILTINS, ScopeNames, names_of
     from .statements import Statement, statements_of
+    from .statements import written as written
     from .trees import FUNCTIONS, Function, walk
 else:
     __getattr__, __dir__ = face(__name__)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import CodeType
 
@@ -22,17 +23,21 @@ class Statement:
         node: Its syntax tree.
         start: The first line of its text, from 1: of the comment directly above, the decorators.
         end: The last line of its text.
+        needs: Names that it needs without naming them, as the classes of what it unpickles.
     """
 
     cell: Cell
     node: ast.stmt
     start: int
     end: int
+    needs: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> ScopeNames:
         """What it binds and reads."""
-        return names_of(self.node)
+        found = names_of(self.node)
+        found.reads.update(dict.fromkeys(self.needs, self.node.lineno))
+        return found
 
     @cached_property
     def is_import(self) -> bool:
@@ -82,6 +87,20 @@ class Statement:
             (line, number)
             for number, line in enumerate(lines[self.start - 1 : self.end], self.start)
         )
+
+
+@dataclass(frozen=True)
+class _Written(Cell):
+    """Source that was written in place of a statement: each line comes from where that stands."""
+
+    def line(self, line: int) -> CellLine:
+        return CellLine(self.number, self.first_line)
+
+
+def written(source: str, place: CellLine, needs: Iterable[str] = ()) -> Statement:
+    """The statement that `source`, with a comment above it, puts in the place of one of a cell."""
+    cell = _Written(place.cell, source, place.line)
+    return replace(statements_of(cell)[0], needs=tuple(needs))
 
 
 def _calls_when_it_runs(node: ast.stmt) -> bool:

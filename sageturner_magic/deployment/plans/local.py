@@ -14,7 +14,6 @@ from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest
-from sageturner_magic.deployment.trial import check_module
 from sageturner_magic.deployment.tried import has_container_path
 from sageturner_magic.endpoints.local import (
     LocalDeployer,
@@ -162,7 +161,7 @@ class _ProcessWork(LocalWork[ProcessDeployer]):
         except EndpointError:
             # The server has imported the module as the check does, which with torch takes as
             # long as loading the model: the check runs only after a failure.
-            check_module(self.ingredients.module, self.ingredients.request.python, reporter)
+            self.ingredients.check_imports_here(reporter)
             raise
 
 

@@ -61,7 +61,8 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
             compute = compute.model_copy(update={"inference_ami_version": wanted.ami})
     role_arn, present, stored = "", None, None
     if session and where and compute:
-        role_arn, present = _account(request, session, where, compute, found)
+        files = bool(ingredients and ingredients.artefact)
+        role_arn, present = _account(request, session, where, compute, found, sends_files=files)
     if session and where and wanted:
         tag, architecture = wanted.tag, wanted.spec.architecture
         stored = found.attempt(
@@ -110,10 +111,12 @@ def _account(
     where: Names,
     compute: Serverless | Server,
     found: Collector,
+    *,
+    sends_files: bool,
 ) -> tuple[str, EndpointState | None]:
     """The role's ARN and the endpoint that is there; what is wrong with either is found."""
     config = request.config
-    role_arn = _role(request, session, where, found)
+    role_arn = _role(request, session, where, found, sends_files=sends_files)
     present = found.attempt(lambda: find_endpoint(session, config.name))
     if present:
         found.attempt(lambda: ours(present))
@@ -124,7 +127,14 @@ def _account(
     return role_arn, present
 
 
-def _role(request: DeployRequest, session: AwsSession, where: Names, found: Collector) -> str:
+def _role(
+    request: DeployRequest,
+    session: AwsSession,
+    where: Names,
+    found: Collector,
+    *,
+    sends_files: bool,
+) -> str:
     """The execution role's ARN; what is wrong with it, and with the bucket, goes to `found`."""
     config, overrides = request.config, request.config.overrides
     looked_up = found.attempt(
@@ -156,7 +166,7 @@ def _role(request: DeployRequest, session: AwsSession, where: Names, found: Coll
             found.collect(lambda: aws_account.endpoint_findings(session, role, where, config))
     if uri := config.s3_artefact:
         found.collect(lambda: storage.uri_findings(session, uri, role))
-    elif config.artefact:
+    elif config.artefact or sends_files:
         found.collect(lambda: bucket_findings(session, where))
     return role.arn if role else where.role_arn
 

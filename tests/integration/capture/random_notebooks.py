@@ -15,6 +15,7 @@ import re
 import reprlib
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 from IPython.core.interactiveshell import InteractiveShell
 
+from sageturner_magic.capture.artefact.writers import write_object
 from sageturner_magic.capture.cells import Cell, failing_line
 from sageturner_magic.capture.notebook import Notebook
 from sageturner_magic.errors import CaptureError
@@ -287,13 +289,16 @@ def _cut(answer: bytes) -> str:
 
 
 CLEAN = """
-import os, reprlib, struct, sys
+import os, reprlib, struct, sys, types
 SHOW = reprlib.Repr()
 for limit in ("maxlevel", "maxlist", "maxtuple", "maxdict", "maxset"):
     setattr(SHOW, limit, 12)
 SHOW.maxstring = SHOW.maxother = SHOW.maxlong = 5000
 def answer(source):
-    namespace = {"__name__": "sageturner"}
+    folder, _, source = source.partition("\\0")
+    os.environ["SM_MODEL_DIR"] = folder
+    sys.modules["sageturner"] = types.ModuleType("sageturner")
+    namespace = vars(sys.modules["sageturner"])
     try:
         exec(compile(source, "sageturner.py", "exec", dont_inherit=True), namespace)
         return SHOW.repr(namespace["predict"](namespace["load"](), 7))
@@ -327,10 +332,10 @@ class CleanProcess:
             cwd=Path(os.sep),
         )
 
-    def answer(self, source: str) -> str:
+    def answer(self, source: str, model_dir: str) -> str:
         """repr of `predict(load(), 7)`, or the error that it raised."""
         assert self._process.stdin and self._process.stdout
-        data = source.encode()
+        data = f"{model_dir}\0{source}".encode()
         self._process.stdin.write(len(data).to_bytes(4, "little") + data)
         self._process.stdin.flush()
         size = int.from_bytes(self._process.stdout.read(4), "little")
@@ -357,10 +362,18 @@ def _without_addresses(text: str) -> str:
 def verdict(notebook: RandomNotebook, kernel: Kernel, clean: CleanProcess) -> str:
     """`equal`, `refused`, `failing` (the notebook's own functions raise), or what went wrong."""
     captured, namespace = kernel.run(notebook)
-    try:
-        source = captured.module("random").source
-    except CaptureError:
-        return "refused"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            module = captured.module("random")
+            for each in module.objects:
+                path = Path(folder, each.file)
+                write_object(each.value, each.variable, path, module.definitions)
+        except CaptureError:
+            return "refused"
+        return _compared(module.source, folder, namespace, clean)
+
+
+def _compared(source: str, folder: str, namespace: dict[str, object], clean: CleanProcess) -> str:
     try:
         load, predict = namespace["load"], namespace["predict"]
         expected = _cut(SHOW.repr(predict(load(), 7)).encode())  # type: ignore[operator]
@@ -368,7 +381,7 @@ def verdict(notebook: RandomNotebook, kernel: Kernel, clean: CleanProcess) -> st
         # It does not work in the notebook: whether it is captured is of no matter.
         return "failing"
     expected = _without_addresses(expected)
-    got = _without_addresses(clean.answer(source))
+    got = _without_addresses(clean.answer(source, folder))
     if got == expected:
         return "equal"
     return f"notebook: {expected}\nmodule:   {got}\n{source}"

@@ -197,16 +197,19 @@ def test_cells_from_before_the_extension_are_used_where_the_notebook_bears_them_
 
 
 @pytest.mark.parametrize(
-    "history",
-    [
-        ["LIMIT = 3", "globals()['LIMIT'] = 4"],
-        ["LIMIT = 1\n1 / 0\nLIMIT = 3"],
-        ["import threading\nLIMIT = threading.Lock()"],
-    ],
+    ("history", "value"),
+    [(["LIMIT = 3", "globals()['LIMIT'] = 4"], 4), (["LIMIT = 1\n1 / 0\nLIMIT = 3"], 1)],
 )
-def test_cells_from_before_the_extension_are_refused_where_it_does_not(history):
+def test_values_from_before_the_extension_are_those_of_the_notebook(history, value):
     session = Session()
     session.before_the_extension(*history)
+    session.pair(load="def load():\n    return LIMIT")
+    assert f"\nLIMIT = {value}\n" in session.notebook.module("digits").source
+
+
+def test_what_cannot_be_compared_from_before_the_extension_is_refused():
+    session = Session()
+    session.before_the_extension("import threading\nLIMIT = threading.Lock()")
     session.pair(load="def load():\n    return LIMIT")
     with pytest.raises(CaptureError, match=r"`LIMIT` was .*run In\[1\] again"):
         session.notebook.module("digits")
@@ -240,22 +243,29 @@ def test_what_a_cell_did_not_come_to_leaves_all_as_it_was():
     assert "LIMIT = 4" not in source
 
 
+def test_the_statement_in_which_a_cell_failed_is_in_doubt():
+    session = Session()
+    session.run("import threading\nLOCK = threading.Lock()")
+    session.fail("A = 1\nLOCK = LOCK / 0\nB = 2")
+    session.pair(load="def load():\n    return LOCK")
+    with pytest.raises(CaptureError, match=r"`LOCK` (may have been|was) changed"):
+        session.notebook.module("digits")
+
+
 @pytest.mark.parametrize(
-    "failing",
+    ("failing", "value"),
     [
-        "LOCK = LOCK / 0",
-        "for LOCK in [1]: 1 / 0",
-        "LOCK = 1; 1 / 0",
-        "with LOCK as LOCK:\n    1 / 0",
+        ("for LOCK in [1]: 1 / 0", 1),
+        ("LOCK = 1; 1 / 0", 1),
+        ("with LOCK as LOCK:\n    1 / 0", True),
     ],
 )
-def test_the_statement_in_which_a_cell_failed_is_in_doubt(failing):
+def test_a_plain_value_of_a_failed_statement_is_that_of_the_notebook(failing, value):
     session = Session()
     session.run("import threading\nLOCK = threading.Lock()")
     session.fail(f"A = 1\n{failing}\nB = 2")
     session.pair(load="def load():\n    return LOCK")
-    with pytest.raises(CaptureError, match=r"`LOCK` (may have been|was) changed"):
-        session.notebook.module("digits")
+    assert f"\nLOCK = {value}\n" in session.notebook.module("digits").source
 
 
 def test_what_a_captured_cell_did_before_it_failed_counts():

@@ -1,0 +1,138 @@
+"""Keep values that no source gives: as literals, or as objects in files beside the model."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from sageturner_magic.capture.history import RunStatement
+from sageturner_magic.capture.objects import OBJECTS, Probe
+from sageturner_magic.capture.slicing.literals import Literal, NotPlainError
+from sageturner_magic.capture.slicing.liveness import is_iterator, kind
+from sageturner_magic.values import LiveObject
+
+ASKED_BYTES = 5_000_000
+"""A frame or array above this is shipped when `artefact:` names it: it may be training data."""
+
+_FOLDER = "_objects"
+
+# Extension -> how the module reads the file, and the module that it takes.
+_READERS: Mapping[str, tuple[str, str]] = {
+    "joblib": ("joblib.load({path})", "joblib"),
+    "npy": ("numpy.load({path})", "numpy"),
+    "pickle": ('pickle.load(open({path}, "rb"))', "pickle"),
+    "pkl": ("pandas.read_pickle({path})", "pandas"),
+    "pt": ('torch.load({path}, map_location="cpu", weights_only=False)', "torch"),
+}
+
+HANDLES = {
+    "io": "an open file",
+    "_io": "an open file",
+    "socket": "a connection",
+    "sqlite3": "a database connection",
+    "psycopg2": "a database connection",
+    "sqlalchemy": "a database connection",
+    "boto3": "a client of AWS",
+    "botocore": "a client of AWS",
+    "requests": "a connection",
+    "httpx": "a connection",
+}
+
+
+def folder_source(*, is_beside_code: bool) -> str:
+    """The statement that says where the files of objects are."""
+    if is_beside_code:
+        return f'{_FOLDER} = os.path.join(os.path.dirname(__file__), "{OBJECTS}")'
+    return f'{_FOLDER} = os.environ.get("SM_MODEL_DIR", "/opt/ml/model")'
+
+
+def comes_from(step: RunStatement, length: int = 60) -> str:
+    """The first line of a statement, for a message or a comment."""
+    code = ast.unparse(step.node).partition("\n")[0].strip()
+    return code if len(code) <= length else code[: length - 1] + "…"
+
+
+def literal_of(value: object, namespace: Mapping[str, object]) -> Literal | None:
+    """`value` as source; None if it is not plain data, or too large."""
+    try:
+        return Literal(value, namespace)
+    except (NotPlainError, RecursionError):
+        return None
+
+
+@dataclass(frozen=True)
+class Saved:
+    """An object that can be written to a file and read from there.
+
+    Attributes:
+        found: Classes and functions of the notebook that its pickle names.
+        packages: The top-level packages of all others.
+        needs: The module that the reader takes.
+    """
+
+    live: LiveObject
+    found: tuple[Any, ...]
+    packages: frozenset[str]
+    needs: str
+
+    def source(self, origin: str) -> str:
+        """The line that reads it."""
+        path = f'f"{{{_FOLDER}}}/{self.live.file}"'
+        reader = _READERS[self.live.file.rpartition(".")[2]][0].format(path=path)
+        comment = f"# {kind(self.live.value).partition(' ')[2]}: {origin}"
+        return f"{comment}\n{self.live.variable} = {reader}"
+
+
+def saved(variable: str, value: Any, file: str) -> Saved | None:
+    """How `value` is saved; None for what lives in this process only, as a connection.
+
+    Args:
+        file: The name that `artefact:` gives it, or an empty string.
+    """
+    if is_iterator(value) or isinstance(value, FunctionType) or hasattr(value, "fileno"):
+        return None
+    probe = Probe()
+    try:
+        probe.dump(value)
+    except Exception:
+        return None
+    packages = frozenset(name.partition(".")[0] for name in probe.modules)
+    if packages & HANDLES.keys():
+        return None
+    extension = file.rpartition(".")[2]
+    if extension not in _READERS:
+        file = file_name(variable, value)
+        extension = file.rpartition(".")[2]
+    live = LiveObject(file, variable, value)
+    return Saved(live, tuple(probe.found), packages, _READERS[extension][1])
+
+
+def file_name(variable: str, value: Any) -> str:
+    """The file that `value` is saved to: its own library's format, where that keeps all of it."""
+    return f"{variable}.{_extension(value)}"
+
+
+def _extension(value: Any) -> str:
+    names = {f"{base.__module__}.{base.__qualname__}" for base in type(value).__mro__}
+    if type(value).__module__.partition(".")[0] == "pandas":
+        return "pkl"
+    if type(value).__name__ == "ndarray" and not value.dtype.hasobject:
+        return "npy"
+    if names & {"torch.nn.modules.module.Module", "torch.Tensor"}:
+        return "pt"
+    # Of plain containers no package is needed to read them.
+    return "pickle" if type(value).__module__ in ("builtins", "collections") else "joblib"
+
+
+def is_large(value: Any) -> bool:
+    """Whether `value` is a frame or array of more than `ASKED_BYTES`."""
+    if type(value).__module__.partition(".")[0] not in ("numpy", "pandas", "polars", "torch"):
+        return False
+    size = getattr(value, "nbytes", 0)
+    if hasattr(value, "memory_usage"):
+        used = value.memory_usage()
+        size = used.sum() if hasattr(used, "sum") else used
+    return bool(size > ASKED_BYTES) if not callable(size) else False
