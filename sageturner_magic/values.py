@@ -219,6 +219,14 @@ class Attempt:
     size: int = 0
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """A user and password (or a token in the place of either). Neither shows in `repr`."""
+
+    user: str = field(repr=False)
+    password: str = field(repr=False)
+
+
 class Reporter(Protocol):
     """What a long piece of work is given to say how far it is.
 

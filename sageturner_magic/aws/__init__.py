@@ -13,7 +13,6 @@ from sageturner_magic.faces import face
 if TYPE_CHECKING:
     from .ecr import (
         EcrCredentials,
-        RegistryLogin,
         Repository,
         StoredImage,
         delete_images,

@@ -15,7 +15,7 @@ from sageturner_magic.aws.errors import REFUSED, courtesy, unless
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, Finding
-from sageturner_magic.values import ImageRef
+from sageturner_magic.values import Credentials, ImageRef
 
 UNTAGGED_DAYS = 14
 LIFECYCLE: dict[str, Any] = {
@@ -78,18 +78,6 @@ class StoredImage:
     media_type: str
 
 
-@dataclass(frozen=True)
-class RegistryLogin:
-    """What a registry client signs in with. Attributes: host (with port), username, password."""
-
-    host: str
-    username: str
-    password: str
-
-    def __repr__(self) -> str:
-        return f"Credentials(host={self.host!r}, username={self.username!r})"
-
-
 class EcrCredentials:
     """Credentials of the registry, renewed before they expire; may be used by many threads.
 
@@ -99,17 +87,17 @@ class EcrCredentials:
     def __init__(self, session: AwsSession) -> None:
         self._session = session
         self._lock = threading.Lock()
-        self._credentials: RegistryLogin | None = None
+        self._credentials: Credentials | None = None
         self._expires = 0.0
 
-    def get(self) -> RegistryLogin:
+    def get(self) -> Credentials:
         """Valid credentials, those from last time if they last. Raises AwsError."""
         with self._lock:
             if self._credentials is None or time.time() > self._expires - _RENEW_EARLY_S:
                 self._fetch()
             return self._current()
 
-    def renew(self, refused: RegistryLogin) -> RegistryLogin:
+    def renew(self, refused: Credentials) -> Credentials:
         """New credentials, after the registry has answered 401 to `refused`. Raises AwsError."""
         with self._lock:
             # Several uploads fail at once when a token expires; one fetch serves them all.
@@ -117,7 +105,7 @@ class EcrCredentials:
                 self._fetch()
             return self._current()
 
-    def _current(self) -> RegistryLogin:
+    def _current(self) -> Credentials:
         if self._credentials is None:
             self._fetch()
         assert self._credentials is not None
@@ -126,9 +114,8 @@ class EcrCredentials:
     def _fetch(self) -> None:
         with self._session.call("sign in to the image registry", "Amazon ECR"):
             data = self._session.ecr.get_authorization_token()["authorizationData"][0]
-        username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
-        host = data["proxyEndpoint"].partition("://")[2].rstrip("/")
-        self._credentials = RegistryLogin(host, username, password)
+        user, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        self._credentials = Credentials(user, password)
         self._expires = data["expiresAt"].timestamp()
 
 

@@ -166,8 +166,7 @@ class Config(Section):
         """The container's variables on SageMaker: the user's, and the settings of our server."""
         environment = dict(self.environment)
         if container_mode == "generate" and self.serving.model_fields_set:
-            serving = self.serving.model_dump(mode="json", exclude_none=True, exclude_unset=True)
-            environment["SAGETURNER_SERVING"] = json.dumps(serving, sort_keys=True)
+            environment["SAGETURNER_SERVING"] = json.dumps(self.serving.settings(), sort_keys=True)
         return environment
 
     def to_yaml(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -97,3 +97,7 @@ class Serving(Section):
         description="How figures are given out: `prometheus` on GET /metrics, or `emf` as log "
         "lines that become CloudWatch metrics (which CloudWatch bills).",
     )
+
+    def settings(self) -> dict[str, Any]:
+        """What was written, as the model server reads it; it has the same defaults."""
+        return self.model_dump(mode="json", exclude_none=True, exclude_unset=True)

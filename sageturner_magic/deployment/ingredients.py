@@ -53,7 +53,7 @@ class Ingredients:
     @property
     def serving(self) -> dict[str, Any]:
         """The `serving` section as the server reads it."""
-        return self.config.serving.model_dump(mode="json", exclude_none=True)
+        return self.config.serving.settings()
 
     @property
     def python_version(self) -> str:

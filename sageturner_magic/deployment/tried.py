@@ -296,7 +296,7 @@ def _identity(ingredients: Ingredients) -> str:
         artefact.digest if artefact else None,
         request.python,
         sys.version,
-        config.serving.model_dump(mode="json"),
+        ingredients.serving,
         dict(config.environment),
         config.compute.local.startup_timeout_s,
         _runs_on_gpu(request),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .elsewhere import note_on_sagemaker
     from .endpoint import Endpoint, Listing, is_local, listing, no_endpoint
     from .kind import EndpointDescription
-    from .payload import JSON, decode, encode, media_type, read_payload
+    from .payload import JSON, decode, encode, media_type, plain, read_payload
     from .prediction import Prediction, PredictionStream, SentRequest
     from .removal import (
         Removal,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         tear_down,
     )
     from .sagemaker import compute_text
-    from .snippets import INLINE, Snippet, client_snippets
+    from .snippets import INLINE, Snippet, client_snippets, curl_command
     from .usage import Usage
 else:
     __getattr__, __dir__ = face(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from sageturner_magic import aws, image, packages
+from sageturner_magic import aws, image
 from sageturner_magic.aws.endpoints import find_version, our_endpoint
 from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
@@ -75,12 +75,7 @@ def _of_image(target: SageMakerEndpoints, name: str) -> str:
         )
     tokens = aws.EcrCredentials(target.session)
 
-    # Rooms in place of their names: what only sends requests does not load them.
-    def credentials() -> packages.Credentials:
-        given = tokens.get()
-        return packages.Credentials(given.username, given.password)
-
-    content = registry.read_file(image.Destination(repository, credentials), digest, PROGRAM)
+    content = registry.read_file(image.Destination(repository, tokens.get), digest, PROGRAM)
     if content is None:
         raise EndpointError(
             f"The image of endpoint `{name}` has no {PROGRAM}",

@@ -26,7 +26,7 @@ def client_snippets(endpoint: str, sent: SentRequest) -> tuple[Snippet, ...]:
     A body that is binary or long is taken from a file that the code names.
     """
     if sent.url:
-        return (Snippet("curl", _curl(sent)), Snippet("Python", _python(endpoint, sent)))
+        return (Snippet("curl", curl_command(sent)), Snippet("Python", _python(endpoint, sent)))
     return (
         Snippet("boto3", _boto3(endpoint, sent)),
         Snippet("AWS CLI", _aws_cli(endpoint, sent)),
@@ -49,7 +49,8 @@ def _file(sent: SentRequest) -> str:
     return f"request.{kinds.get(media_type(sent.content_type), 'bin')}"
 
 
-def _curl(sent: SentRequest) -> str:
+def curl_command(sent: SentRequest) -> str:
+    """A command that sends a request to a local endpoint."""
     headers = {**sent.headers}
     headers.pop("Authorization", None)  # Command lines are seen by others, and output is saved.
     options = [f"-H {shlex.quote(f'{key}: {value}')}" for key, value in headers.items()]

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from sageturner_magic.constants import Architecture
-from sageturner_magic.packages import Credentials, Requirements, Target
-from sageturner_magic.values import CapturedModule
+from sageturner_magic.packages import Requirements, Target
+from sageturner_magic.values import CapturedModule, Credentials
 
 LOCAL_REPOSITORY = "sageturner-sagemaker"
 """What images are called in this machine's Docker engine, as in the registry."""

@@ -19,6 +19,6 @@ if TYPE_CHECKING:
     from .resolution import resolve, server_arguments
     from .sdists import with_wheels
     from .source_builds import SourceBuilder
-    from .urls import Credentials, Location, without_credentials
+    from .urls import Location, without_credentials
 else:
     __getattr__, __dir__ = face(__name__)

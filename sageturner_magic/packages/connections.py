@@ -12,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 
 from sageturner_magic._version import __version__
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.values import Credentials
 
 TIMEOUT = urllib3.Timeout(connect=10, read=60)
 """Seconds to a connection and between two pieces of an answer."""

@@ -23,8 +23,8 @@ from sageturner_magic.packages.connections import (
     open_connections,
 )
 from sageturner_magic.packages.requirements import Package
-from sageturner_magic.packages.urls import Credentials, Location, netrc_credentials
-from sageturner_magic.values import Reporter
+from sageturner_magic.packages.urls import Location, netrc_credentials
+from sageturner_magic.values import Credentials, Reporter
 
 _RETRIES = urllib3.Retry(
     total=5, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), redirect=10

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from sageturner_magic.packages.pip_arguments import PipArguments, parse_pip_arguments
-from sageturner_magic.packages.urls import Credentials, Location
+from sageturner_magic.packages.urls import Location
+from sageturner_magic.values import Credentials
 
 
 def pip_configuration() -> dict[str, str]:

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 
 from sageturner_magic.errors import Finding, ImageError
-from sageturner_magic.packages.urls import Credentials, Location, without_credentials
+from sageturner_magic.packages.urls import Location, without_credentials
+from sageturner_magic.values import Credentials
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
 from sageturner_magic.constants import Architecture
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.values import Credentials
 
 _MACHINE = {"amd64": "x86_64", "arm64": "aarch64"}
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import netrc
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+from sageturner_magic.values import Credentials
+
 _USERINFO = re.compile(r"(?<=://)[^/\s@'\"`]+@")
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """A user and password (or a token in the place of either). Neither shows in `repr`."""
-
-    user: str = field(repr=False)
-    password: str = field(repr=False)
 
 
 @dataclass(frozen=True)

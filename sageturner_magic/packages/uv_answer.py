@@ -16,11 +16,11 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.packages.pip_arguments import PipArguments
 from sageturner_magic.packages.requirements import Package, Requirements, Target
 from sageturner_magic.packages.urls import (
-    Credentials,
     Location,
     netrc_credentials,
     without_credentials,
 )
+from sageturner_magic.values import Credentials
 
 if sys.version_info >= (3, 11):
     import tomllib

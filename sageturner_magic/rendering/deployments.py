@@ -6,7 +6,14 @@ import shlex
 from dataclasses import asdict
 
 from sageturner_magic.deployment import Deployment, Measure, Progress, StepProgress
-from sageturner_magic.endpoints import INLINE, JSON, SentRequest, Snippet, client_snippets
+from sageturner_magic.endpoints import (
+    INLINE,
+    JSON,
+    SentRequest,
+    Snippet,
+    client_snippets,
+    curl_command,
+)
 from sageturner_magic.text import duration, nearby, size
 
 STATE_SIGN = {
@@ -86,10 +93,7 @@ def outcome(deployment: Deployment) -> str:
 
 def curl(deployment: Deployment) -> str:
     """A command that sends the code's example, or what is to be filled in, to a local endpoint."""
-    file = deployment.header_file
-    token = f" -H {shlex.quote(f'@{file}')}" if file else ""
-    body = shlex.quote(_example(deployment) or "{…}")
-    return f"curl {deployment.url}/invocations{token} -H 'Content-Type: application/json' -d {body}"
+    return curl_command(_sent(deployment, _example(deployment) or "{…}"))
 
 
 def invoke_line(deployment: Deployment) -> str:
@@ -109,17 +113,18 @@ def invoke_command(deployment: Deployment) -> str:
 def request_lines(deployment: Deployment) -> tuple[Snippet, ...]:
     """How to send the code's example from elsewhere; empty where none is known."""
     example = _example(deployment)
-    if not example:
-        return ()
-    sent = SentRequest(
-        example.encode(),
+    return client_snippets(deployment.name, _sent(deployment, example)) if example else ()
+
+
+def _sent(deployment: Deployment, body: str) -> SentRequest:
+    return SentRequest(
+        body.encode(),
         JSON,
         url=deployment.url,
         header_file=deployment.header_file,
         region=deployment.region,
         profile=deployment.profile,
     )
-    return client_snippets(deployment.name, sent)
 
 
 def _example(deployment: Deployment) -> str:

@@ -21,9 +21,8 @@ from sageturner_magic.endpoints.container import ContainerSpec, smoke_test
 from sageturner_magic.errors import AwsError, DeploymentCancelled, ImageError
 from sageturner_magic.image import BuiltImage, ChosenBuilder, Destination
 from sageturner_magic.image.layers import PlannedLayer
-from sageturner_magic.packages import Credentials
 from sageturner_magic.text import duration, size
-from sageturner_magic.values import ImageRef, Reporter
+from sageturner_magic.values import Credentials, ImageRef, Reporter
 
 
 @dataclass
@@ -107,13 +106,13 @@ class Work:
 
     def _destination(self, repository: aws.Repository) -> Destination:
         tokens = aws.EcrCredentials(self.session)
-        given: aws.RegistryLogin | None = None
+        given: Credentials | None = None
 
         def credentials() -> Credentials:
             nonlocal given
             # The registry asks again when it has refused what it was given.
             given = tokens.renew(given) if given else tokens.get()
-            return Credentials(given.username, given.password)
+            return given
 
         return Destination(repository.uri, credentials)
 

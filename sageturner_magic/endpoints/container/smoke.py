@@ -9,15 +9,13 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import urllib3
 
-from sageturner_magic.endpoints import children
+from sageturner_magic.endpoints import children, served_example
 from sageturner_magic.endpoints.container import kept as keepers
 from sageturner_magic.endpoints.container.runner import STOP_SECONDS, ContainerSpec
 from sageturner_magic.endpoints.model_dir import as_unpacked
-from sageturner_magic.endpoints.payload import JSON
 from sageturner_magic.endpoints.server_log import POLL_SECONDS, pass_on, with_tail
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.values import CapturedModule, Reporter, Request
@@ -140,20 +138,17 @@ class _Test:
         """The module's example request, as its server gives it out. Raises EndpointError."""
         if not defines_example(module):
             return None
-        _, body = self._ask(port, "GET", "/openapi.json")
-        description: Any = json.loads(body)
-        content = description["paths"]["/invocations"]["post"]["requestBody"]["content"]
-        example = content[JSON]["schema"]["examples"][0]
+        _, page = self._ask(port, "GET", served_example.PATH)
+        example = served_example.read_example(page)
         _, failed, said = self._log.read_text(errors="replace").partition(_WARM_UP)
-        if failed and example == {}:
-            # The server shows an empty object where example_request() gave it nothing to show.
+        if failed and example is None:
             raise EndpointError(
                 f"The example request fails: {said.splitlines()[0]}",
                 where=module.origin,
                 why="example_request() raises, or predict does on what it returns",
                 do="fix the function that the lines below name",
             )
-        return Request(json.dumps(example).encode())
+        return None if example is None else Request(json.dumps(example).encode())
 
     def _invoke(self, port: int, example: Request) -> bytes:
         """Send the example, and watch /ping meanwhile. Raises EndpointError."""

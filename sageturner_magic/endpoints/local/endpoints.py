@@ -15,7 +15,7 @@ from pathlib import Path
 import urllib3
 
 from sageturner_magic.aws import explain_model
-from sageturner_magic.endpoints import container, server_log
+from sageturner_magic.endpoints import container, served_example, server_log
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.local import serving
 from sageturner_magic.endpoints.local.state import LocalRecord, LocalState
@@ -27,9 +27,6 @@ from sageturner_magic.values import Attempt, Request
 
 ASIDE_SECONDS = 5.0
 """How long questions to the server itself may take."""
-
-_FACTS = re.compile(rb'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
-"""Where the page /docs has what it is made of."""
 
 _OF_SERVER = re.compile(r"\d\d:\d\d:\d\d ")
 """How the server's own lines begin; what belongs to one is indented below it."""
@@ -251,9 +248,7 @@ class LocalEndpoints:
 
     def example_request(self, name: str) -> object:
         try:
-            facts = _FACTS.search(self._ask(name, "/docs"))
-            example = json.loads(facts[1])["example"] if facts else None
-            return None if example is None else json.loads(example)
+            return served_example.read_example(self._ask(name, served_example.PATH))
         except (urllib3.exceptions.HTTPError, ValueError, LookupError, TypeError):
             return None
 

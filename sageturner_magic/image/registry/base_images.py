@@ -23,7 +23,8 @@ from sageturner_magic.image.registry.client import (
     RegistryClient,
 )
 from sageturner_magic.image.spec import Destination
-from sageturner_magic.packages import Credentials, Target
+from sageturner_magic.packages import Target
+from sageturner_magic.values import Credentials
 
 MAX_AGE = 24 * 3600
 """Seconds for which a tag is taken to stand for the same base image.

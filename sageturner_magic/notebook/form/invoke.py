@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from sageturner_magic import rendering
 from sageturner_magic.context import AwsOptions
-from sageturner_magic.endpoints import Endpoint, Prediction
+from sageturner_magic.endpoints import Endpoint, Prediction, plain
 from sageturner_magic.errors import SageturnerError
 from sageturner_magic.notebook.display import (
     Announcer,
@@ -47,18 +47,12 @@ def first_request(endpoint: Endpoint, namespace: Mapping[str, object]) -> str:
         if made is None and callable(example):
             made = example()
         return (
-            EMPTY
-            if made is None
-            else json.dumps(made, indent=2, ensure_ascii=False, default=_plain)
+            EMPTY if made is None else json.dumps(made, indent=2, ensure_ascii=False, default=plain)
         )
     except Exception:
         # The endpoint may be gone, and the notebook's function is the user's own code: an empty
         # request is a start too.
         return EMPTY
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist() if hasattr(value, "tolist") else str(value)
 
 
 class InvokeForm:

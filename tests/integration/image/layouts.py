@@ -30,8 +30,7 @@ from sageturner_magic.packages.files import FileStore, default_folder
 from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Target
 from sageturner_magic.packages.resolution import resolve, server_arguments
-from sageturner_magic.packages.urls import Credentials
-from sageturner_magic.values import CapturedModule, SourceFile
+from sageturner_magic.values import CapturedModule, Credentials, SourceFile
 from tests.parts import base_image, engine
 from tests.parts.recorder import Recorder
 from tests.parts.registry import Registry, registry

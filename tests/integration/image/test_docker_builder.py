@@ -22,7 +22,7 @@ from sageturner_magic.image.spec import (
     SystemCuda,
 )
 from sageturner_magic.packages.files import FileStore
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.values import Credentials
 from tests.parts.recorder import Recorder
 from tests.parts.registry import Registry
 from tests.parts.wheels import make_wheel

@@ -19,8 +19,7 @@ from sageturner_magic.image.spec import BuildSpec
 from sageturner_magic.packages.files import FileStore
 from sageturner_magic.packages.requirements import Package, Requirements, Target
 from sageturner_magic.packages.source_builds import sha256
-from sageturner_magic.packages.urls import Credentials
-from sageturner_magic.values import CapturedModule, SourceFile
+from sageturner_magic.values import CapturedModule, Credentials, SourceFile
 from tests.parts import base_image
 from tests.parts.recorder import Recorder
 from tests.parts.registry import Registry

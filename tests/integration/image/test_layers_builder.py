@@ -16,8 +16,7 @@ from sageturner_magic.image.layers.builder import LayersBuilder
 from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.spec import BuildSpec, BuiltImage, Destination, ProvidedSpec
 from sageturner_magic.packages.files import FileStore, default_folder
-from sageturner_magic.packages.urls import Credentials
-from sageturner_magic.values import ImageRef, SourceFile
+from sageturner_magic.values import Credentials, ImageRef, SourceFile
 from tests.parts import base_image
 from tests.parts.recorder import Recorder
 from tests.parts.registry import Registry

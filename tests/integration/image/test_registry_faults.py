@@ -13,7 +13,7 @@ from sageturner_magic.errors import DeploymentCancelled, ImageError
 from sageturner_magic.image.registry import requests
 from sageturner_magic.image.registry.client import PART, RegistryClient
 from sageturner_magic.image.spec import Destination
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.values import Credentials
 from tests.parts.ecr_uploads import EcrUploads
 from tests.parts.faulty import FaultyProxy, faulty_proxy
 from tests.parts.recorder import Recorder

@@ -7,7 +7,8 @@ import pytest
 from sageturner_magic.packages import machine
 from sageturner_magic.packages.machine import with_machine_settings
 from sageturner_magic.packages.pip_arguments import PipArguments, parse_pip_arguments
-from sageturner_magic.packages.urls import Credentials, Location
+from sageturner_magic.packages.urls import Location
+from sageturner_magic.values import Credentials
 
 
 def test_pips_settings_are_added_after_what_the_user_asks_for(tmp_path: Path) -> None:

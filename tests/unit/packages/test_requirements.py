@@ -12,7 +12,7 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.packages.pip_arguments import parse_pip_arguments
 from sageturner_magic.packages.requirements import Package, Requirements, Target
 from sageturner_magic.packages.resolution import MAX_AGE, SERVER_PACKAGES, resolve, server_arguments
-from sageturner_magic.packages.urls import Credentials
+from sageturner_magic.values import Credentials
 from tests.parts.recorder import Recorder
 from tests.parts.wheels import make_wheel
 

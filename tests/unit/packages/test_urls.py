@@ -3,7 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sageturner_magic.packages.urls import Credentials, Location, without_credentials
+from sageturner_magic.packages.urls import Location, without_credentials
+from sageturner_magic.values import Credentials
 
 secret = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_size=1, max_size=20)
 
