@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -47,8 +46,7 @@ def _mapping_or_text(value: Any) -> str:
 class Config(Section):
     """A whole configuration, checked.
 
-    Paths are kept as the user wrote them; `code_dir`, `docker_dir` and `local_artefact` give them
-    as absolute paths.
+    Paths are kept as the user wrote them; `code_dir` and `docker_dir` give them as absolute paths.
     """
 
     name: EndpointName = Field(
@@ -145,22 +143,10 @@ class Config(Section):
         return None if provided is None else self.resolve(provided.docker_dir)
 
     @property
-    def local_artefact(self) -> Path | None:
-        """The file or folder of the artefact on this machine."""
-        if not isinstance(self.artefact, str) or self.s3_artefact:
-            return None
-        return self.resolve(self.artefact)
-
-    @property
     def s3_artefact(self) -> str | None:
         """The `s3://…` address of an artefact that is there already."""
         is_s3 = isinstance(self.artefact, str) and self.artefact.startswith("s3://")
         return str(self.artefact) if is_s3 else None
-
-    @property
-    def artefact_variables(self) -> Mapping[str, str]:
-        """File name -> the notebook variable that is saved as it."""
-        return self.artefact if isinstance(self.artefact, dict) else {}
 
     def container_environment(self, container_mode: ContainerMode) -> dict[str, str]:
         """The container's variables on SageMaker: the user's, and the settings of our server."""

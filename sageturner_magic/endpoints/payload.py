@@ -11,7 +11,7 @@ import mimetypes
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.errors import InvocationError, UsageError
@@ -114,10 +114,6 @@ def _body(payload: object, media: str) -> bytes:
             do="convert it to lists, dicts, numbers and strings first",
         ) from None
     return text.encode()
-
-
-class _Tolist(Protocol):
-    def tolist(self) -> Any: ...
 
 
 def plain(value: object) -> object:

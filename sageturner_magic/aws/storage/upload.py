@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sageturner_magic.aws.errors import REFUSED, code, is_aws, unless
@@ -22,7 +21,7 @@ from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage import archive
 from sageturner_magic.aws.storage.s3 import ARCHIVE, ARTEFACTS, abort_upload, owned
 from sageturner_magic.errors import DeploymentCancelled
-from sageturner_magic.values import Artefact, Reporter, SourceFile
+from sageturner_magic.values import Artefact, Reporter
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
@@ -77,31 +76,6 @@ def upload_archive(
         archive.pack(artefact.folder),
         bound,
         _Progress(reporter, artefact.size, ARCHIVE),
-    )
-
-
-def upload_file(
-    session: AwsSession, names: Names, path: Path, digest: str, reporter: Reporter
-) -> str:
-    """Upload a ready-made model.tar.gz as it is, unless it is there.
-
-    Permissions, errors and result: as `upload_archive`.
-
-    Args:
-        session: Who asks.
-        names: Which bucket.
-        path: The archive.
-        digest: Under which it is kept (SHA-256 in hex).
-        reporter: Told the progress.
-    """
-    size = path.stat().st_size
-    return _upload(
-        session,
-        names,
-        f"{ARTEFACTS}{digest}/{ARCHIVE}",
-        ((chunk, len(chunk)) for chunk in SourceFile(path.name, path).chunks()),
-        size,
-        _Progress(reporter, size, path.name),
     )
 
 

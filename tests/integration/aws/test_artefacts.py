@@ -196,17 +196,6 @@ def test_a_small_artefact_is_one_object(session: AwsSession, bucket: Names, tmp_
     assert _contents(session, bucket, uri) == {"a.txt": b"a"}
 
 
-def test_a_ready_made_archive_is_sent_as_it_is(
-    session: AwsSession, bucket: Names, tmp_path: Path
-) -> None:
-    path = tmp_path / "model.tar.gz"
-    path.write_bytes(os.urandom(9 * MIB))
-    uri = upload.upload_file(session, bucket, path, "d" * 64, Recorder())
-    _, key = s3.split_uri(uri)
-    body = session.s3.get_object(Bucket=bucket.bucket, Key=key)["Body"].read()
-    assert body == path.read_bytes()
-
-
 def test_a_prefix_holds_files_only_and_the_rest_is_sent_after_an_interruption(
     session: AwsSession, bucket: Names, artefact: Artefact
 ) -> None:

@@ -20,7 +20,7 @@ def test_paths_are_relative_to_the_file_and_places_name_it_as_given(tmp_path, mo
     (tmp_path / "conf" / "sageturner.yaml").write_text("name: x\nartefact: ../model\n")
     monkeypatch.chdir(tmp_path)
     config = read_config(Path("conf/sageturner.yaml"))
-    assert config.local_artefact == tmp_path / "conf" / ".." / "model"
+    assert config.resolve("../model") == tmp_path / "conf" / ".." / "model"
     assert config.where("artefact") == "conf/sageturner.yaml:2:11"
 
 

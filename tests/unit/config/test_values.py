@@ -148,7 +148,7 @@ def test_paths_start_at_the_folder_of_the_file_and_keep_the_users_text(monkeypat
         "container:\n  generate_container: {code_dir: ~/code}\n"
         "  provide_container: {docker_dir: /docker}\n"
     )
-    assert config.local_artefact == FOLDER / "model"
+    assert config.resolve("./model") == FOLDER / "model"
     assert config.code_dir == Path("/home/ada/code")
     assert config.docker_dir == Path("/docker")
     assert config.artefact == "./model"
@@ -157,14 +157,13 @@ def test_paths_start_at_the_folder_of_the_file_and_keep_the_users_text(monkeypat
 
 def test_an_artefact_may_be_in_s3():
     config = read("name: x\nartefact: s3://bucket/prefix/")
-    assert (config.s3_artefact, config.local_artefact) == ("s3://bucket/prefix/", None)
-    assert not config.artefact_variables
+    assert config.s3_artefact == "s3://bucket/prefix/"
 
 
 def test_an_artefact_may_be_notebook_variables():
     config = read("name: x\nartefact: {digits.joblib: classifier, labels.json: labels}")
-    assert config.artefact_variables == {"digits.joblib": "classifier", "labels.json": "labels"}
-    assert (config.s3_artefact, config.local_artefact) == (None, None)
+    assert config.artefact == {"digits.joblib": "classifier", "labels.json": "labels"}
+    assert config.s3_artefact is None
 
 
 def test_a_value_may_be_repeated_by_an_alias():

@@ -228,7 +228,7 @@ def test_a_new_form_knows_the_captured_name_and_the_object_that_load_reads():
     made = notebook(namespace, ("load", "digits", LOAD), ("predict", "digits", PREDICT))
     text = first_text(made, namespace, variables)
     assert text == "name: digits\nartefact:\n  digits.joblib: classifier\n"
-    assert read(text).artefact_variables == {"digits.joblib": "classifier"}
+    assert read(text).artefact == {"digits.joblib": "classifier"}
 
 
 def test_where_it_is_not_plain_which_object_is_meant_none_is_chosen():
