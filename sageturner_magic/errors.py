@@ -26,7 +26,7 @@ class Finding:
         where: `file:line:column`, `In[n], line m`, or an AWS resource; may be empty.
         severity: An `error` stops the deployment; a `warning` and a `note` do not.
         details: Lines that help (a log tail, the user's frames), shown below the message.
-        key: The configuration's key that is at fault, dotted; empty where it is none.
+        key: The configuration's key that is at fault, dotted; empty if no key is.
     """
 
     what: str

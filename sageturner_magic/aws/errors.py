@@ -317,7 +317,7 @@ def _denied(error: BaseException, text: str, resource: str) -> Finding | None:
         )
     return Finding(
         "",
-        why=f"you lack the permission {names} on {resource}",
+        why=f"the permission {names} on {resource} is missing",
         do="add the statement below to your user or role (`sageturner setup --show-policy` prints "
         "all that are needed)",
         details=statement,

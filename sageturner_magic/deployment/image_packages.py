@@ -69,7 +69,7 @@ def resolved(arguments: PipArguments, target: Target, reporter: Reporter) -> Req
     except ImageError as error:
         others = tuple(each for each in arguments.extra_indexes if each.host != PYTORCH)
         if others != arguments.extra_indexes and any(map(_EXACT_BUILD, arguments.requirements)):
-            reporter.log(f"{PYTORCH} gave no answer: looking for the same builds elsewhere")
+            reporter.log(f"{PYTORCH} does not respond: looking for the same builds elsewhere")
             with suppress(ImageError):
                 return resolve(replace(arguments, extra_indexes=others), target, reporter)
         said = error.report()

@@ -32,9 +32,6 @@ from sageturner_magic.gpu.values import Capability, Cuda
 AS_OF = date(2026, 11, 22)
 """When the tables were last compared with their sources."""
 
-MISFIT_MARKER = "SAGETURNER_GPU_MISFIT"
-"""First word of the line that the server logs before it exits when the driver is too old."""
-
 FLOORS: Mapping[int, str] = MappingProxyType({11: "450.80.02", 12: "525.60.13", 13: "580.65.06"})
 """CUDA major -> the oldest Linux driver that runs all its minor versions [compat]."""
 

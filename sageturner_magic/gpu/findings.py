@@ -229,7 +229,9 @@ def configured_ami(machine: Machine, gpu: facts.Family, target: ComputeTarget) -
         why = "its driver is assumed to run what the image needs"
         return [Finding(f"{ami} is not known", why, do, _AMI_KEY, "warning")]
     what = f"{ami} is not known to start on {machine.family} instances"
-    return [Finding(what, "AWS may refuse it when the endpoint is made", do, _AMI_KEY, "warning")]
+    return [
+        Finding(what, "AWS may refuse it when the endpoint is created", do, _AMI_KEY, "warning")
+    ]
 
 
 def doubts(machine: Machine, target: ComputeTarget, chosen: ChosenBuilds) -> list[Finding]:

@@ -166,7 +166,7 @@ class NotebookSession:
         named = f"`{name}`" if name else "the unnamed model"
         lines = [f"{role}() of {named} is captured from In[{cell.number}]"]
         lines += [
-            f"endpoint `{endpoint}` answers with In[{number}] until it is deployed again"
+            f"endpoint `{endpoint}` runs the code from In[{number}] until you deploy it again"
             for endpoint, number in self.notebook.outdated(role, name).items()
         ]
         return "\n".join(lines)

@@ -11,7 +11,7 @@ from sageturner_magic.verbs import Changes, PlannedRemoval, Policies, Report
 
 def changes_text(changes: Changes) -> str:
     """What `setup` changed, a line each."""
-    return "\n".join(changes) or "everything is as it should be; nothing was changed"
+    return "\n".join(changes) or "everything is set up; nothing was changed"
 
 
 def changes_data(changes: Changes) -> dict[str, Any]:

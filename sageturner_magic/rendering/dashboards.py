@@ -32,7 +32,7 @@ def _cost(shown: Dashboard) -> str:
     cost = cost_of(shown.endpoint, shown.now)
     so_far = cost_so_far(shown)
     if cost.hour is None:
-        return f"{UNKNOWN}: AWS's price list has not told it"
+        return f"{UNKNOWN}: AWS's price list does not have it"
     if cost.hour == 0 and not cost.by_use:
         return FREE
     rates = [f"${cost.hour:.3f} an hour ({money(cost.hour * 24)} a day)"] if cost.hour else []
@@ -40,8 +40,8 @@ def _cost(shown: Dashboard) -> str:
         second = shown.price.busy_second
         price = f"${second:.5f} a second" if second else "at an unknown price"
         rates.append(f"billed by use, {price}")
-    known = UNKNOWN if so_far is None else f"about {money(so_far)}"
-    return f"{' + '.join(rates)}; since it was made {known}"
+    spent = "cost so far unknown" if so_far is None else f"about {money(so_far)} so far"
+    return f"{' + '.join(rates)}; {spent}"
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ def endpoint_row(endpoint: EndpointDescription, now: float) -> list[str]:
 def endpoints_text(endpoints: Sequence[EndpointDescription], now: float) -> str:
     """Endpoints as a table, with what they cost together. `now`: seconds since the epoch."""
     if not endpoints:
-        return "No endpoints. `sageturner deploy` makes one."
+        return "No endpoints. `sageturner deploy` creates one."
     rows = [list(ENDPOINT_HEAD), *(endpoint_row(endpoint, now) for endpoint in endpoints)]
     return "\n".join(filter(None, [columns(rows), endpoints_total(endpoints, now)]))
 
@@ -80,7 +80,7 @@ def total_text(total: Total) -> str:
         parts.append(f"{total.by_use} billed by use")
     if total.unknown:
         parts.append(f"{total.unknown} whose price is unknown")
-    return f"Together: {'; '.join(parts)}" if parts else ""
+    return f"Total: {'; '.join(parts)}" if parts else ""
 
 
 def listing_text(listing: Listing) -> str:

@@ -210,7 +210,7 @@ def start_rollback(
     """Begin to let an endpoint on SageMaker serve an earlier version again.
 
     Args:
-        version: 12 hex digits; None for the version before the present one.
+        version: 12 hex digits; None for the previous version.
     """
     return DeploymentHandle(
         name,

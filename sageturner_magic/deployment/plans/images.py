@@ -233,7 +233,7 @@ def _other_builds(
             problem = error
     return plain, (
         Finding(
-            f"The builds without a GPU could not be had: {', '.join(wanted)}",
+            f"No index has the builds without a GPU: {', '.join(wanted)}",
             why=problem.findings[0].what,
             do="name an index that has them under `python_packages`",
             severity="warning",

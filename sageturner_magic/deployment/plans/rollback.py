@@ -50,7 +50,7 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
         facts=(Fact("Endpoint", f"{name}, which serves {present.version}"),),
         findings=(),
         steps=(
-            Step("endpoint", "Switch to the version before", work.switch),
+            Step("endpoint", "Switch to the previous version", work.switch),
             Step("wait", "Wait until it is InService", work.wait, ("endpoint",)),
         ),
         lock=nullcontext,

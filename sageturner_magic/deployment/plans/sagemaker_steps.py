@@ -236,7 +236,7 @@ def wait_until_settled(
                 reporter.progress(ready, desired, "instances")
     except DeploymentCancelled:
         raise DeploymentCancelled(
-            f"`{name}` is no longer watched; SageMaker goes on with it (it is {status})",
+            f"`{name}` is no longer watched; SageMaker continues (it is {status})",
             why="an endpoint that is being created or updated cannot be stopped",
             do=f"`sageturner status {name}` shows how far it is; once it has settled,"
             f" `sageturner delete {name}` removes it",

@@ -117,7 +117,7 @@ class DockerBuilder:
             expired = errors.is_expired(complaint) and destination.credentials is not None
             if not (expired or errors.is_passing(complaint)):
                 raise errors.explain("the push", complaint)
-            reporter.log(f"{complaint.strip()}; trying again")
+            reporter.log(f"{complaint.strip()}; retrying")
             _pause(0.5 * 2**failures, reporter)
         else:
             reporter.log("the Docker engine gives up; its image is sent without it")
@@ -220,7 +220,7 @@ def _built(
 ) -> BuiltImage:
     found = engine.inspect(client, reference)
     if not found:
-        raise ImageError("the build made no image", do="see the build's log, then run it again")
+        raise ImageError("the build created no image", do="see the build's log, then run it again")
     if found["Architecture"] != architecture:
         client.remove_image(reference, force=True)
         raise ImageError(

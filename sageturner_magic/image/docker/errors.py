@@ -54,7 +54,7 @@ _PROBLEMS = (
     _Problem(
         r"(?:apt-get|python|pip): (?:command )?not found|No module named pip"
         r"|executable file not found|No module named (?:venv|ensurepip)",
-        "the base image lacks a program that the build needs",
+        "the base image does not have a program that the build needs",
         "choose a base_image of the Debian family with Python, pip and venv",
     ),
     _Problem(
@@ -65,7 +65,7 @@ _PROBLEMS = (
     _Problem(
         r"No matching distribution found|Could not find a version that satisfies",
         "pip, inside the build, does not find a package that was resolved outside it",
-        "see that containers reach the package index: its URL, proxy and certificates",
+        "check that containers reach the package index: its URL, proxy and certificates",
     ),
     _Problem(
         r"CERTIFICATE_VERIFY_FAILED|certificate signed by unknown authority|x509:",
@@ -90,7 +90,7 @@ _PROBLEMS = (
         r"authorization token has expired|no basic auth credentials|unauthorized"
         r"|authentication required|denied:",
         "the registry refuses the credentials",
-        "see that they may push to this repository (`sageturner doctor` shows what is missing)",
+        "check that they may push to this repository (`sageturner doctor` shows what is missing)",
     ),
     _Problem(
         r"tag.*cannot be overwritten because the tag is immutable|ImageTagAlreadyExists",

@@ -165,7 +165,7 @@ class RegistryRequests:
             raise ImageError(
                 f"the registry {self.host} refuses the credentials",
                 why=words,
-                do=f"see that they may read and push {self.name}",
+                do=f"check that they may read and push {self.name}",
             )
         if "immutable" in words.lower():
             raise ImageError(
@@ -185,7 +185,7 @@ class RegistryRequests:
             why=words,
             do="wait a little, then run it again: what has arrived is not sent again"
             if answer.status == 429
-            else "run it again; if it stays so, see that the registry is well",
+            else "run it again; if it stays so, check the registry",
         )
 
 

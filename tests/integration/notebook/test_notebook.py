@@ -109,7 +109,7 @@ def test_a_cell_that_was_changed_and_not_deployed_says_what_the_endpoint_still_r
     )
     again, other, _, after = notebook.cells[4:]
     assert "until it is deployed again" not in text(again)
-    assert "endpoint `echo` answers with In[3] until it is deployed again" in text(other)
+    assert "endpoint `echo` runs the code from In[3] until you deploy it again" in text(other)
     assert "until it is deployed again" not in text(after)
 
 

@@ -50,7 +50,7 @@ def test_the_total_says_what_it_leaves_out():
     everything = [FREE, INSTANCE, IDLE, WARM, UNKNOWN]
     table = endpoints_text(everything, NOW)
     assert table.splitlines()[-1] == (
-        "Together: $6.24 a day ($0.260 an hour), about $2.60 so far;"
+        "Total: $6.24 a day ($0.260 an hour), about $2.60 so far;"
         " 2 billed by use; 1 whose price is unknown"
     )
     html = endpoints_shown(everything, NOW)._repr_html_()
@@ -59,7 +59,7 @@ def test_the_total_says_what_it_leaves_out():
 
 def test_where_all_is_free_or_unknown_no_sum_is_made_up():
     assert total_text(total_of([cost_of(FREE, NOW)])) == ""
-    assert total_text(total_of([cost_of(UNKNOWN, NOW)])) == "Together: 1 whose price is unknown"
+    assert total_text(total_of([cost_of(UNKNOWN, NOW)])) == "Total: 1 whose price is unknown"
 
 
 def test_programs_get_the_same_figures():

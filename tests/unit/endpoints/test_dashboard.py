@@ -23,14 +23,14 @@ def usage(*periods):
 def test_instances_have_cost_since_they_were_made():
     seen = shown(Price(0.23, 0.0))
     assert cost_so_far(seen) == pytest.approx(2.3)
-    assert "$0.230 an hour ($5.52 a day); since it was made about $2.30" in dashboard_text(seen)
+    assert "$0.230 an hour ($5.52 a day); about $2.30 so far" in dashboard_text(seen)
 
 
 def test_serverless_has_cost_for_the_seconds_that_it_worked():
     lately = usage(Period(requests=10, mean_ms=500.0, slowest_ms=600.0))
     seen = shown(Price(0.0, 0.0001), lately, "serverless", 0.0, worked_s=500.0)
     assert cost_so_far(seen) == pytest.approx(0.05)
-    assert "billed by use, $0.00010 a second; since it was made about $0.05" in dashboard_text(seen)
+    assert "billed by use, $0.00010 a second; about $0.05 so far" in dashboard_text(seen)
     both = shown(Price(0.05, 0.0001), lately, "serverless", 0.05, worked_s=500.0)
     assert cost_so_far(both) == pytest.approx(0.55)
     assert "$0.050 an hour ($1.20 a day) + billed by use" in dashboard_text(both)
@@ -40,7 +40,7 @@ def test_what_is_not_known_is_not_guessed():
     assert cost_so_far(shown(Price(None, 0.0))) is None
     assert "Cost         unknown" in dashboard_text(shown(Price(None, 0.0), per_hour=None))
     unseen = shown(Price(0.0, 0.0001), kind="serverless", per_hour=0.0)
-    assert cost_so_far(unseen) is None and "since it was made unknown" in dashboard_text(unseen)
+    assert cost_so_far(unseen) is None and "cost so far unknown" in dashboard_text(unseen)
     unpriced = shown(Price(0.0, None), kind="serverless", per_hour=0.0)
     assert "billed by use, at an unknown price" in dashboard_text(unpriced)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sageturner_magic.aws import symptoms
 from sageturner_magic.gpu import facts
 from sageturner_magic.server.worker import gpu_check
 from tests.unit.gpu.wheels import wheel
@@ -147,8 +148,11 @@ def test_the_drivers_tried_are_those_of_the_tables():
     assert known == set(DRIVERS)
 
 
-def test_floors_marker_and_newest_ami_are_those_of_the_tables():
-    assert gpu_check.MARKER == facts.MISFIT_MARKER
+def test_the_line_of_a_driver_that_is_too_old_is_one_that_a_diagnosis_knows():
+    assert any(gpu_check.MARKER in row.pattern.pattern for row in symptoms.ENDPOINT_LOG)
+
+
+def test_floors_and_newest_ami_are_those_of_the_tables():
     assert dict(facts.FLOORS) == gpu_check.FLOORS
     assert max(facts.AMIS, key=lambda name: facts.AMIS[name].driver) == gpu_check.NEWEST_AMI
 

@@ -268,4 +268,4 @@ def test_captured_cells_are_shown_with_their_state():
 def test_paths_are_relative_to_the_files_folder(tmp_path: Path):
     made = Form("name: a\nartefact: ./model\n", tmp_path, "local", "generate")
     config = made.check().config
-    assert config is not None and config.local_artefact == tmp_path / "model"
+    assert config is not None and config.resolve("./model") == tmp_path / "model"

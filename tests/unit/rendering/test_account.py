@@ -9,7 +9,7 @@ FRAMEWORKS = (("instances", "remark"), ("c5 m5", "none"), ("g5", "CUDA"))
 
 
 def test_nothing_to_repair_is_said():
-    assert text_of(Changes()) == "everything is as it should be; nothing was changed"
+    assert text_of(Changes()) == "everything is set up; nothing was changed"
     assert text_of(Changes(["made a", "made b"])) == "made a\nmade b"
     assert data_of(Changes(["made a"])) == {"changed": ["made a"]}
 
