@@ -8,6 +8,7 @@ import io
 import json
 import math
 import mimetypes
+import re
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import Path
@@ -40,6 +41,13 @@ def guess_content_type(data: bytes) -> str:
     if data.startswith(b"\x93NUMPY"):
         return NPY
     return OCTETS
+
+
+EXAMPLE_PATH = "/docs"
+"""The page of a model server that has the code's example request."""
+
+_FACTS = re.compile(rb'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
+"""What that page is made of (see `server/front/docs.py`)."""
 
 
 def encode(
@@ -217,3 +225,14 @@ def charset(content_type: str) -> str:
         return codecs.lookup(named).name if named else "utf-8"
     except LookupError:
         return "utf-8"
+
+
+def read_example(page: bytes) -> Any:
+    """The example request on a model server's page `EXAMPLE_PATH`, or None where it has none.
+
+    Raises:
+        ValueError, LookupError, TypeError: This is not the page of a model server.
+    """
+    facts = _FACTS.search(page)
+    example = json.loads(facts[1])["example"] if facts else None
+    return None if example is None else json.loads(example)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import urllib3
 
-from sageturner_magic.endpoints import children, served_example
+from sageturner_magic.endpoints import children
 from sageturner_magic.endpoints.container import kept as keepers
 from sageturner_magic.endpoints.container.runner import STOP_SECONDS, ContainerSpec
 from sageturner_magic.endpoints.model_dir import as_unpacked
+from sageturner_magic.endpoints.payload import EXAMPLE_PATH, read_example
 from sageturner_magic.endpoints.server_log import POLL_SECONDS, pass_on, with_tail
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.values import CapturedModule, Reporter, Request
@@ -138,8 +139,8 @@ class _Test:
         """The module's example request, as its server gives it out. Raises EndpointError."""
         if not defines_example(module):
             return None
-        _, page = self._ask(port, "GET", served_example.PATH)
-        example = served_example.read_example(page)
+        _, page = self._ask(port, "GET", EXAMPLE_PATH)
+        example = read_example(page)
         _, failed, said = self._log.read_text(errors="replace").partition(_WARM_UP)
         if failed and example is None:
             raise EndpointError(

@@ -15,11 +15,11 @@ from pathlib import Path
 import urllib3
 
 from sageturner_magic.aws import explain_model
-from sageturner_magic.endpoints import container, served_example, server_log
+from sageturner_magic.endpoints import container, server_log
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.local import serving
 from sageturner_magic.endpoints.local.state import LocalRecord, LocalState
-from sageturner_magic.endpoints.payload import JSON, decode
+from sageturner_magic.endpoints.payload import EXAMPLE_PATH, JSON, decode, read_example
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.endpoints.usage import POINTS, Minute, Usage, of_minutes
 from sageturner_magic.errors import EndpointError, InvocationError
@@ -248,7 +248,7 @@ class LocalEndpoints:
 
     def example_request(self, name: str) -> object:
         try:
-            return served_example.read_example(self._ask(name, served_example.PATH))
+            return read_example(self._ask(name, EXAMPLE_PATH))
         except (urllib3.exceptions.HTTPError, ValueError, LookupError, TypeError):
             return None
 
