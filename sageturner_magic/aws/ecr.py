@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sageturner_magic.aws.errors import REFUSED, courtesy, unless
@@ -125,7 +125,7 @@ def ecr_region(host: str) -> str:
     return found["region"] if found else ""
 
 
-def registry_login(session: AwsSession, host: str) -> RegistryLogin:
+def registry_login(session: AwsSession, host: str) -> Credentials:
     """What signs in to the registry of ECR at `host`, which may be another account's.
 
     A token holds for every registry that the caller may read in its region (API reference,
@@ -134,7 +134,7 @@ def registry_login(session: AwsSession, host: str) -> RegistryLogin:
     Permissions: ecr:GetAuthorizationToken. Raises AwsError.
     """
     region = ecr_region(host) or session.region
-    return replace(EcrCredentials(session.in_region(region)).get(), host=host)
+    return EcrCredentials(session.in_region(region)).get()
 
 
 def ensure_repository(session: AwsSession, names: Names) -> tuple[Repository, tuple[str, ...]]:

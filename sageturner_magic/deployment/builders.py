@@ -15,8 +15,7 @@ from sageturner_magic.image import ChosenBuilder, Spec, choose
 from sageturner_magic.image.docker import DockerBuilder
 from sageturner_magic.image.layers import LayersBuilder
 from sageturner_magic.image.registry import BaseCredentials, stored_credentials
-from sageturner_magic.packages import Credentials
-from sageturner_magic.values import Reporter
+from sageturner_magic.values import Credentials, Reporter
 
 
 def builder_to_push(request: DeployRequest, spec: Spec, reporter: Reporter) -> ChosenBuilder:
@@ -71,12 +70,11 @@ def base_credentials(options: AwsOptions) -> BaseCredentials:
         if not aws.ecr_region(host):
             return stored_credentials(host)
         try:
-            login = aws.registry_login(options.open(), host)
+            return aws.registry_login(options.open(), host)
         except AwsError:
             if stored := stored_credentials(host):
                 return stored
             raise
-        return Credentials(login.username, login.password)
 
     return of_host
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.aws import RegistryLogin
 from sageturner_magic.config import Origin, parse_config
 from sageturner_magic.deployment import builders
 from sageturner_magic.deployment.builders import base_credentials, builder_to_run, untried
@@ -13,8 +12,8 @@ from sageturner_magic.deployment.request import DeployRequest, FolderCode
 from sageturner_magic.endpoints.container import sandbox
 from sageturner_magic.errors import AwsError, EndpointError
 from sageturner_magic.image.builders import choose
-from sageturner_magic.packages import Credentials
 from sageturner_magic.packages.requirements import Target
+from sageturner_magic.values import Credentials
 from tests.unit.image.specs import package, spec
 
 
@@ -118,7 +117,7 @@ def test_base_images_of_ecr_are_read_with_the_sessions_token(monkeypatch):
 
     def login(session, host):
         asked_for.append((session, host))
-        return RegistryLogin(host, "AWS", "token")
+        return Credentials("AWS", "token")
 
     monkeypatch.setattr(builders.aws, "registry_login", login, raising=False)
     monkeypatch.setattr(builders, "stored_credentials", lambda host: Credentials("me", "stored"))
