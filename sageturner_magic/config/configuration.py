@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -147,6 +148,11 @@ class Config(Section):
         """The `s3://…` address of an artefact that is there already."""
         is_s3 = isinstance(self.artefact, str) and self.artefact.startswith("s3://")
         return str(self.artefact) if is_s3 else None
+
+    @property
+    def artefact_variables(self) -> Mapping[str, str]:
+        """File name -> the notebook variable that is saved as it."""
+        return self.artefact if isinstance(self.artefact, dict) else {}
 
     def container_environment(self, container_mode: ContainerMode) -> dict[str, str]:
         """The container's variables on SageMaker: the user's, and the settings of our server."""

@@ -89,5 +89,5 @@ def test_another_accounts_registry_is_read_with_the_token_of_its_region(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AwsSession, "in_region", lambda self, region: there)
         login = registry_login(session, host)
-    assert (login.host, login.username, login.password) == (host, "AWS", "token of us-west-2")
+    assert (login.user, login.password) == ("AWS", "token of us-west-2")
     assert there.ecr.meta.region_name == "us-west-2" and session.ecr.meta.region_name != "us-west-2"
