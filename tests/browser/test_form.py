@@ -130,6 +130,56 @@ def test_filled_in_with_the_keyboard_alone_a_model_is_saved_and_deployed(lab, pa
     assert "%%sageturner deploy -e local\nname: digits" in output.data["text/plain"]
 
 
+@pytest.mark.parametrize(
+    "lab", [("lab", NEWEST), ("notebook", NEWEST)], indirect=True, ids=["lab", "notebook"]
+)
+def test_letters_typed_in_the_form_are_no_commands_of_the_notebook(lab, page):
+    write(lab.root / "form.ipynb", EXTENSION, MODEL, LOAD, PREDICT, "%sageturner form")
+    open_notebook(page, lab, "form.ipynb", kernel=True)
+    run_all(page)
+    form = page.locator(FORM)
+    page.wait_for_selector(f"{FORM} >> text=Ready to deploy digits.")
+    cells = "window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"
+    before = page.evaluate(cells)
+    choose(form.get_by_label("Endpoint type"), "server:")
+    form.get_by_role("button", name="Serving").click()
+    instance = form.get_by_label("Instance type")
+    page.wait_for_selector(f"{FORM} >> text=instance types do not fit")
+    kinds = {
+        "list": instance,
+        "text": form.get_by_label("Name", exact=True).first,
+        "number": form.get_by_label("Timeout (s)"),
+        "button": form.get_by_role("button", name="plan", exact=True),
+        "fold": form.get_by_role("button", name="Serving"),
+    }
+    for kind, control in kinds.items():
+        control.focus()
+        held = control.input_value() if kind in ("text", "number") else None
+        for key in ("m", "r", "y", "a", "b", "x", "d", "d", "j", "k", "0", "0"):
+            page.keyboard.press(key)
+        assert page.evaluate(cells) == before, kind
+        assert form.count() == 1, kind
+        if held is not None:
+            control.fill(held)
+
+    # A list goes where one types, and with the arrows.
+    instance.focus()
+    page.keyboard.type("ml.c5.x")
+    assert instance.evaluate("list => list.selectedOptions[0].text").startswith("ml.c5.xlarge")
+    page.wait_for_selector(f"{FORM} pre >> text=instance_type: ml.c5.xlarge")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector(f"{FORM} pre >> text=instance_type: ml.c5.xlarge", state="hidden")
+    page.keyboard.press("Escape")
+    assert page.evaluate(cells) == before
+
+    # What the notebook does with Ctrl it does here too.
+    form.get_by_label("Name", exact=True).first.fill("other")
+    page.evaluate("() => { window.jupyterapp.shell.currentWidget.context.model.dirty = true; }")
+    instance.focus()
+    page.keyboard.press("Control+s")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+
+
 def test_the_form_says_at_once_what_is_wrong_and_looks_right_everywhere(lab, page):
     write(lab.root / "form.ipynb", EXTENSION, MODEL, LOAD, PREDICT, "%sageturner form")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

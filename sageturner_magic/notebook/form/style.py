@@ -1,10 +1,20 @@
-"""The style of the forms, in the theme's colours."""
+"""The style of the forms, in the theme's colours, and whose their keys are."""
 
 from __future__ import annotations
 
 from markupsafe import Markup
 
-STYLE = Markup("""<style>
+# A letter that is typed into a list, or beside a button, is no command of the notebook: `m` made
+# the form's cell Markdown, and `d d` removed it. Lumino, which JupyterLab and Notebook read keys
+# with, passes by an element that has this attribute. With Ctrl, Alt or Cmd a key is theirs.
+_OWN_KEYS = (
+    "const form=this.closest('.sageturner-form');"
+    "const own=e=>e.target.toggleAttribute('data-lm-suppress-shortcuts',"
+    "!(e.ctrlKey||e.metaKey||e.altKey));"
+    "for(const kind of ['focusin','keydown','keyup'])form.addEventListener(kind,own,true)"
+)
+
+STYLE = Markup("""<style onload="{}">
 .sageturner-form{font-family:var(--jp-ui-font-family,sans-serif);
  color:var(--jp-ui-font-color1,inherit);font-size:var(--jp-ui-font-size1,13px);
  container-type:inline-size;max-width:1280px;padding:4px 2px}
@@ -71,4 +81,4 @@ STYLE = Markup("""<style>
  .sageturner-form .sageturner-help,.sageturner-form ul.sageturner-problem{margin-left:0}
  .sageturner-form .sageturner-below{margin-left:2px}
 }
-</style>""")
+</style>""").replace("{}", _OWN_KEYS, 1)
