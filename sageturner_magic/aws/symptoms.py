@@ -139,7 +139,7 @@ SERVICE: tuple[Row, ...] = (
         r"could not assume role|cannot assume role|not authorized to perform: sts:AssumeRole|"
         r"role.*trust(s| relationship).*sagemaker",
         "SageMaker may not use the execution role",
-        "run `sageturner setup`, which mends its trust policy; a role that is younger than a "
+        "run `sageturner setup`, which repairs its trust policy; a role that is younger than a "
         "minute needs a moment. A role of your own needs the principal sagemaker.amazonaws.com",
     ),
     _row(

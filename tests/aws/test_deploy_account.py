@@ -77,14 +77,19 @@ def test_a_bucket_a_role_and_a_repository_of_your_own_are_used_and_left(
 
 def test_a_key_and_a_network_of_your_own_reach_every_resource(project: Project) -> None:
     key = "arn:aws:kms:eu-west-1:123456789012:key/0123abcd-12ab-34cd-56ef-1234567890ab"
-    project.configure(
-        artefact="./weights.txt",
-        kms_key=key,
-        network={"subnets": ["subnet-0a1b2c3d"], "security_groups": ["sg-0a1b2c3d"]},
-    )
+    project.configure(artefact="./weights.txt")
     project.run("setup")
-    project.deploy("server", "--no-smoke-test")
-    assert project.invoke({"file": "weights.txt"}) == {"value": "42"}
+    network = {"subnets": ["subnet-0a1b2c3d"], "security_groups": ["sg-0a1b2c3d"]}
+    project.configure(artefact="./weights.txt", kms_key=key, network=network)
+    refused = project.refused("plan", "-e", "server")
+    assert "ec2:CreateNetworkInterface" in refused and "sageturner setup" in refused
+    project.run("setup")
+    # The deployer needs the key, and the role the network.
+    documents = json.loads(project.run("setup", "--show-policy").out)
+    keys = project.stand.create_user("with-a-key", documents["deploy"])
+    user = Project(project.stand, project.folder, project.name, keys)
+    user.deploy("server", "--no-smoke-test")
+    assert user.invoke({"file": "weights.txt"}) == {"value": "42"}
     sagemaker = project.stand.client("sagemaker")
     name = sagemaker.describe_endpoint(EndpointName=project.name)["EndpointConfigName"]
     assert sagemaker.describe_endpoint_config(EndpointConfigName=name)["KmsKeyId"] == key

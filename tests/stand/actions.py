@@ -78,6 +78,36 @@ def repository_arn(region: str, name: str) -> str:
     return f"arn:aws:ecr:{region}:{ACCOUNT}:repository/{name}"
 
 
+def key_need(action: str, key: str, region: str) -> Need:
+    """A permission on a KMS key that is given by its id, its ARN or an alias."""
+    whole = key if key.startswith("arn:") else f"arn:aws:kms:{region}:{ACCOUNT}:{key}"
+    place, _, name = whole.rpartition(":")
+    if name.startswith("alias/"):
+        key_of_alias = f"{place}:key/5e1f{hashlib.sha256(name.encode()).hexdigest()[:20]}"
+        return Need(f"kms:{action}", key_of_alias, {"kms:ResourceAliases": [name]})
+    return Need(f"kms:{action}", f"{place}:key/{name.removeprefix('key/')}")
+
+
+def network_needs(vpc: Mapping[str, Any], region: str) -> list[Need]:
+    """What an execution role needs to place a model in a VPC.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html (CreateModel, with a VPC)
+    """
+    interface = f"arn:aws:ec2:{region}:{ACCOUNT}:network-interface/eni-0f1e2d3c"
+    places = [f"arn:aws:ec2:{region}:{ACCOUNT}:subnet/{each}" for each in vpc["Subnets"]]
+    places += [
+        f"arn:aws:ec2:{region}:{ACCOUNT}:security-group/{each}" for each in vpc["SecurityGroupIds"]
+    ]
+    on_interface = ("CreateNetworkInterface", "CreateNetworkInterfacePermission")
+    on_interface += ("DeleteNetworkInterface", "DeleteNetworkInterfacePermission")
+    seen = ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs")
+    return [
+        *(Need(f"ec2:Describe{each}", "*") for each in seen),
+        *(Need("ec2:CreateNetworkInterface", place) for place in places),
+        *(Need(f"ec2:{each}", interface) for each in on_interface),
+    ]
+
+
 def _request_tags(params: Mapping[str, Any]) -> dict[str, str | list[str]]:
     tags = params.get("Tags") or params.get("tags")
     if isinstance(tags, list):
@@ -112,7 +142,9 @@ def _iam(call: Call) -> list[Need]:
         resource = f"arn:aws:iam::{ACCOUNT}:user{params.get('Path', '/')}{name}"
     elif arn := params.get("PolicyArn"):
         resource = arn
-    found = [Need(f"iam:{call.operation}", resource)]
+    boundary = params.get("PermissionsBoundary")
+    context = {"iam:PermissionsBoundary": boundary} if boundary else {}
+    found = [Need(f"iam:{call.operation}", resource, context)]
     if call.operation == "CreateRole" and any(key.startswith("Tags.") for key in params):
         found.append(Need("iam:TagRole", resource))
     return found
@@ -194,6 +226,8 @@ def _sagemaker(call: Call) -> list[Need]:
     found = [Need(action, resource) for resource in resources]
     if call.operation.startswith("Create") and params.get("Tags"):
         found.append(Need("sagemaker:AddTags", resources[0]))
+    if key := params.get("KmsKeyId"):
+        found.append(key_need("DescribeKey", key, call.region))
     if role := params.get("ExecutionRoleArn"):
         found.append(Need("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"}))
     return found

@@ -29,6 +29,8 @@ class Faults:
             out until then are expired.
         token_lifetime_s: How long an ECR token is valid; AWS's is 12 hours.
         role_delay_s: A role younger than this cannot be assumed yet.
+        source_account: With 0, SageMaker sends no aws:SourceAccount when it assumes a role.
+        bucket_delay_s: The name of a bucket that was deleted less than this ago is not free yet.
         config_delay_s: An endpoint configuration younger than this is not seen yet.
         endpoint_failure: The next deployment of an endpoint fails with this FailureReason.
         no_capacity: Instance types (comma-separated) that cannot be had.
@@ -48,6 +50,8 @@ class Faults:
     expire_token_after: int = 0
     token_lifetime_s: float = 12 * 3600
     role_delay_s: float = 0
+    source_account: int = 1
+    bucket_delay_s: float = 0
     config_delay_s: float = 0
     endpoint_failure: str = ""
     no_capacity: str = ""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -61,6 +63,7 @@ class Front:
         self._runtime = runtime
         self._quotas = quotas
         self._faults = faults
+        self._deleted: dict[str, float] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
 
     def handle(self, environ: dict[str, Any]) -> Response:
@@ -110,6 +113,17 @@ class Front:
         owner = bucket_owner(call.params.get("Bucket", ""))
         if expected and owner and expected != owner:
             raise AwsFault("AccessDenied", "Access Denied", 403)
+        bucket = call.params.get("Bucket", "")
+        if call.operation == "DeleteBucket" and owner:
+            self._deleted[bucket] = time.monotonic()
+        since = time.monotonic() - self._deleted.get(bucket, -math.inf)
+        if call.operation == "CreateBucket" and since < self._faults.bucket_delay_s:
+            raise AwsFault(
+                "OperationAborted",
+                "A conflicting conditional operation is currently in progress against this "
+                "resource. Please try again.",
+                409,
+            )
         if call.operation in S3_UPLOADS and self._faults.breaks_upload("s3"):
             break_off(environ)
 

@@ -7,41 +7,67 @@ own look at neither resources nor conditions.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from moto.iam.models import Group, IAMBackend, Role, User, iam_backends
+from moto.iam.models import Group, IAMBackend, ManagedPolicy, Role, User, iam_backends
 from moto.s3.models import s3_backends
 from moto.sts.models import sts_backends
 
 from tests.stand import policies
-from tests.stand.actions import Need, needs
+from tests.stand.actions import Need, key_need, needs
 from tests.stand.faults import Faults
 from tests.stand.policies import Context, Decision, Statement
 from tests.stand.wire import ACCOUNT, AwsFault, Call
 
 SAGEMAKER = "sagemaker.amazonaws.com"
+S3_KEY_ACTIONS = {
+    "CompleteMultipartUpload": ("Decrypt",),
+    "CreateMultipartUpload": ("GenerateDataKey",),
+    "GetObject": ("Decrypt",),
+    "PutObject": ("GenerateDataKey",),
+    "UploadPart": ("Decrypt", "GenerateDataKey"),
+}
+"""What S3 asks of KMS in the caller's name, for a bucket with a key of one's own."""
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody who calls: their ARN and the statements of all policies that they have."""
+    """Somebody who calls.
+
+    Attributes:
+        arn: Theirs.
+        policy: The statements of all policies that they have.
+        boundary: Those of their permissions boundary; None without one.
+    """
 
     arn: str
     policy: tuple[Statement, ...]
+    boundary: tuple[Statement, ...] | None = None
 
     def decide(self, action: str, resource: str, context: Context) -> Decision:
-        return policies.decide(self.policy, action, resource, context)
+        decision = policies.decide(self.policy, action, resource, context)
+        if self.boundary is None or decision != "allow":
+            return decision
+        return policies.decide(self.boundary, action, resource, context)
 
 
 class Iam:
     """Authentication and authorisation for one stand."""
 
-    def __init__(self, faults: Faults, tags_of: Callable[[str], Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        faults: Faults,
+        tags_of: Callable[[str], Mapping[str, str]],
+        key_of: Callable[[str, str], str],
+    ) -> None:
+        """Args: `key_of` gives the KMS key of an endpoint configuration (region, name), or ""."""
         self._faults = faults
         self._tags_of = tags_of
+        self._key_of = key_of
         self._asked: dict[str, list[Need]] = {}
 
     @property
@@ -80,11 +106,13 @@ class Iam:
         role = self.role(session.role_arn)
         if role is None:
             raise _unknown_key(call.service)
-        return Principal(session.arn, self._policy_of(role))
+        return self._role_principal(session.arn, role)
 
     def authorise(self, principal: Principal, call: Call) -> None:
         """Raises AwsFault (access denied) where the caller lacks a permission for the call."""
         for need in needs(call):
+            self.require(principal, need, call.service)
+        for need in self._key_needs(call):
             self.require(principal, need, call.service)
         if call.service == "s3":
             self._require_listing(principal, call)
@@ -141,20 +169,47 @@ class Iam:
     def role(self, arn: str) -> Role | None:
         return next((role for role in self._backend.roles.values() if role.arn == arn), None)
 
-    def assume_for_sagemaker(self, arn: str) -> Principal:
-        """The role as SageMaker gets it. Raises AwsFault where SageMaker may not assume it."""
+    def assume_for_sagemaker(self, arn: str, region: str) -> Principal:
+        """The role as SageMaker gets it. Raises AwsFault where SageMaker may not assume it.
+
+        The guide documents what SageMaker sends as aws:SourceArn; that it sends aws:SourceAccount,
+        too, is likely and unproven, see `Faults.source_account`.
+        """
         role = self.role(arn)
-        context = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": f"arn:aws:sagemaker:::{ACCOUNT}"}
+        context: dict[str, str | list[str]] = {
+            "aws:SourceArn": f"arn:aws:sagemaker:{region}:{ACCOUNT}:*"
+        }
+        if self._faults.source_account:
+            context["aws:SourceAccount"] = ACCOUNT
         if role is not None and _age(role) >= self._faults.role_delay_s:
             trust = policies.statements(role.assume_role_policy_document)
             about = [item for item in trust if policies.names_principal(item, SAGEMAKER)]
             if policies.decide(about, "sts:AssumeRole", arn, context) == "allow":
-                return Principal(arn, self._policy_of(role))
+                return self._role_principal(arn, role)
         raise AwsFault(
             "ValidationException",
             f"Could not assume role {arn}. Please ensure that the role exists and allows "
             f"principal '{SAGEMAKER}' to assume the role.",
         )
+
+    def _role_principal(self, arn: str, role: Role) -> Principal:
+        limit = self._backend.managed_policies.get(role.permissions_boundary_arn or "")
+        boundary = _default_version(limit) if limit else None
+        return Principal(arn, self._policy_of(role), boundary)
+
+    def _key_needs(self, call: Call) -> list[Need]:
+        """What a call needs of KMS because of what is there already.
+
+        https://docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html and
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
+        """
+        if call.service == "sagemaker" and call.operation in ("CreateEndpoint", "UpdateEndpoint"):
+            key = self._key_of(call.region, call.params["EndpointConfigName"])
+            return [key_need("CreateGrant", key, call.region)] if key else []
+        if call.service == "s3" and (key := bucket_key(call.params.get("Bucket", ""))):
+            actions = S3_KEY_ACTIONS.get(call.operation, ())
+            return [key_need(action, key, call.region) for action in actions]
+        return []
 
     def _user(self, user: User) -> Principal:
         groups = [item for item in self._backend.groups.values() if user in item.users]
@@ -162,12 +217,11 @@ class Iam:
         return Principal(user.arn, (*self._policy_of(user), *inherited))
 
     def _policy_of(self, holder: User | Group | Role) -> tuple[Statement, ...]:
-        documents = list(holder.policies.values())
-        documents += [
-            next(v.document for v in item.versions if v.is_default)
-            for item in holder.managed_policies.values()
+        inline = [item for each in holder.policies.values() for item in policies.statements(each)]
+        managed = [
+            item for each in holder.managed_policies.values() for item in _default_version(each)
         ]
-        return tuple(item for document in documents for item in policies.statements(document))
+        return (*inline, *managed)
 
     def _require_listing(self, principal: Principal, call: Call) -> None:
         """S3 says 404 for a key that is not there only to those who may list the bucket."""
@@ -240,10 +294,23 @@ def bucket_owner(bucket: str) -> str:
     return owner[1] if owner else ""
 
 
+def bucket_key(bucket: str) -> str:
+    """The KMS key that encrypts a bucket; empty for AWS's own."""
+    owner = bucket_owner(bucket)
+    found = s3_backends[owner]["aws"].buckets[bucket].encryption if owner else None
+    match = re.search(r'"KMSMasterKeyID": "([^"]+)"', json.dumps(found))
+    return match[1] if match else ""
+
+
 def bucket_policy(bucket: str) -> list[Statement]:
     owner = bucket_owner(bucket)
     policy = s3_backends[owner]["aws"].buckets[bucket].policy if owner else None
     return policies.statements(policy.decode()) if policy else []
+
+
+def _default_version(policy: ManagedPolicy) -> tuple[Statement, ...]:
+    document = next(version.document for version in policy.versions if version.is_default)
+    return tuple(policies.statements(document))
 
 
 def _age(role: Role) -> float:

@@ -149,12 +149,22 @@ def _like(actual: str, expected: str) -> bool:
     return _pattern(expected).match(actual) is not None
 
 
+def _arn_like(actual: str, expected: str) -> bool:
+    """The six parts of an ARN are compared one by one; a wildcard does not reach beyond its part.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+    """
+    parts, patterns = actual.split(":", 5), expected.split(":", 5)
+    same = len(parts) == len(patterns) == 6
+    return same and all(map(_like, parts, patterns))
+
+
 _TESTS: dict[str, Callable[[str, str], bool]] = {
     "StringEquals": lambda actual, expected: actual == expected,
     "StringEqualsIgnoreCase": lambda actual, expected: actual.lower() == expected.lower(),
     "StringLike": _like,
-    "ArnEquals": _like,
-    "ArnLike": _like,
+    "ArnEquals": _arn_like,
+    "ArnLike": _arn_like,
     "Bool": lambda actual, expected: actual.lower() == expected.lower(),
     "NumericEquals": _number(lambda a, b: a == b),
     "NumericLessThan": _number(lambda a, b: a < b),

@@ -83,7 +83,7 @@ class Stand:
         with ExitStack() as stack:
             self.docker_host = self.find_engine()
             self.ecr = Ecr(self.faults)
-            self.iam = Iam(self.faults, self._tags_of)
+            self.iam = Iam(self.faults, self._tags_of, self._key_of)
             stack.enter_context(seams(lambda: self.ecr.host, self._sagemaker_tags))
             behind = stack.enter_context(registry(self.folder / "registry"))
             front = RegistryFront(behind, self.ecr, self.iam, self.faults)
@@ -248,6 +248,10 @@ class Stand:
             "log groups": [item["logGroupName"] for item in groups],
         }
         return {kind: sorted(items) for kind, items in found.items() if items}
+
+    def _key_of(self, region: str, config: str) -> str:
+        found = self.sagemaker.store(region).configs.get(config)
+        return str(found.request.get("KmsKeyId", "")) if found else ""
 
     def _sagemaker_tags(self, region: str) -> Mapping[str, Mapping[str, str]]:
         return self.sagemaker.store(region).tags

@@ -72,7 +72,7 @@ class SageMaker:
         if "ModelDataUrl" in container and "ModelDataSource" in container:
             raise invalid("ModelDataUrl and ModelDataSource cannot both be specified.")
         check_environment(container.get("Environment", {}))
-        role = self._iam.assume_for_sagemaker(params["ExecutionRoleArn"])
+        role = self._iam.assume_for_sagemaker(params["ExecutionRoleArn"], store.region)
         images.resolve(container["Image"], store.region, role, self._ecr, self._iam)
         if data := artefacts.source(container):
             uri, compression = data

@@ -10,8 +10,8 @@ from typing import Any
 
 from moto.s3.models import FakeBucket, s3_backends
 
-from tests.stand.actions import Need
-from tests.stand.iam import Iam, Principal, bucket_owner
+from tests.stand.actions import Need, key_need
+from tests.stand.iam import Iam, Principal, bucket_key, bucket_owner
 
 TAR_GZ = "Gzip"
 
@@ -38,6 +38,8 @@ def check(uri: str, compression: str, role: Principal, iam: Iam, region: str) ->
     allowed = [Need("s3:GetObject", f"arn:aws:s3:::{bucket}/{key}")]
     if compression != TAR_GZ:
         allowed.append(Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key}))
+    if key_id := bucket_key(bucket):
+        allowed.append(key_need("Decrypt", key_id, region))
     if found.region_name != region or not all(iam.allows(role, need) for need in allowed):
         raise NoArtefact(
             f"Could not access model data at {uri}. Please ensure that the role "

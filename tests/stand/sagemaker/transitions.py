@@ -14,6 +14,7 @@ from typing import Any
 import docker.errors
 from moto.cloudwatch.models import cloudwatch_backends
 
+from tests.stand.actions import network_needs
 from tests.stand.ecr import Ecr
 from tests.stand.faults import Faults
 from tests.stand.iam import Iam, Principal
@@ -175,10 +176,12 @@ class Transitions:
             raise Failed(f'Could not find model "{store.arn("model", settings["ModelName"])}".')
         definition = images.primary_container(model.request)
         try:
-            role = self._iam.assume_for_sagemaker(model.request["ExecutionRoleArn"])
+            arn = model.request["ExecutionRoleArn"]
+            role = self._iam.assume_for_sagemaker(arn, store.region)
             pinned = images.resolve(definition["Image"], store.region, role, self._ecr, self._iam)
         except AwsFault as fault:
             raise Failed(fault.message) from None
+        self._check_network(model, store.region, role)
         started = time.monotonic()
         serverless = settings.get("ServerlessConfig")
         self._pull(pinned, store.region, role, serverless is not None)
@@ -189,6 +192,16 @@ class Transitions:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    def _check_network(self, model: Record, region: str, role: Principal) -> None:
+        """SageMaker enters a VPC in the role's name; how AWS words a refusal is unproven."""
+        vpc = model.request.get("VpcConfig")
+        for need in network_needs(vpc, region) if vpc else []:
+            if not self._iam.allows(role, need):
+                raise Failed(
+                    f"The execution role {role.arn} does not have the permission {need.action}, "
+                    "which the model's VPC needs."
+                )
 
     def _pull(self, image: str, region: str, role: Principal, serverless: bool) -> None:
         repository, _, digest = image.partition("@")
