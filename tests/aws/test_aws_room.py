@@ -23,6 +23,7 @@ from sageturner_magic.aws.endpoints import (
     metrics,
     rollout,
     runtime,
+    versions,
 )
 from sageturner_magic.aws.endpoints import (
     endpoint as sagemaker,
@@ -165,8 +166,8 @@ def _clean(stand: Any, ours: Names) -> None:
             pass
         sagemaker.delete_endpoint(admin, endpoint.name)
         rollout.wait_until_gone(admin, endpoint.name)
-    for version in sagemaker.list_versions(admin):
-        sagemaker.delete_version(admin, version)
+    for version in versions.list_versions(admin):
+        versions.delete_version(admin, version)
     for group in logs.our_log_groups(admin):
         logs.delete_log_group(admin, group)
     delete_bucket(admin, ours)
@@ -252,11 +253,11 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
 
     assert logs.tail_log(reader, log_group("digits"))
     assert sagemaker.find_endpoint(plan, "digits")
-    assert sagemaker.find_version(plan, second.resource)
-    assert sagemaker.list_endpoints(breaker) and sagemaker.list_versions(breaker)
+    assert versions.find_version(plan, second.resource)
+    assert sagemaker.list_endpoints(breaker) and versions.list_versions(breaker)
     (endpoint,) = sagemaker.list_endpoints(lister)
     assert endpoint.version == second.version
-    assert len(sagemaker.list_versions(lister)) == 2
+    assert len(versions.list_versions(lister)) == 2
     assert autoscaling.describe(lister, "digits") is None
     assert len(s3.list_artefacts(lister, ours)) == 2 and len(ecr.list_images(lister, ours)) == 1
     assert pricing.hourly(lister, spec.compute)
@@ -272,15 +273,15 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     for _ in range(2):
         sagemaker.delete_endpoint(deleter, "digits")
         rollout.wait_until_gone(deleter, "digits")
-        for version in sagemaker.list_versions(deleter):
-            sagemaker.delete_version(deleter, version)
+        for version in versions.list_versions(deleter):
+            versions.delete_version(deleter, version)
         assert sagemaker.list_endpoints(deleter) == ()
         for stored in ecr.list_images(deleter, ours):
             ecr.delete_images(deleter, ours, [stored.digest])
         for kept in s3.list_artefacts(deleter, ours):
             s3.delete_artefact(deleter, ours, kept.digest)
 
-    assert sagemaker.list_endpoints(breaker) == sagemaker.list_versions(breaker) == ()
+    assert sagemaker.list_endpoints(breaker) == versions.list_versions(breaker) == ()
     assert logs.our_log_groups(breaker) == (log_group("digits"),)
     session_of(stand).s3.put_object(Bucket=ours.bucket, Key="late", Body=b"x")
     for _ in range(2):
