@@ -1,9 +1,8 @@
-"""Write layers as gzipped tar archives, member by member.
+"""Write layers as gzipped tar archives, also from pieces that were compressed before.
 
-A gzip file may consist of several members, one after the other. Two things follow. What a
-wheel holds is already compressed as a gzip member wants it, so large files go from the wheel
-into the layer as they are, without being compressed again. And a layer can be put together
-from pieces that were compressed before.
+A layer is one gzip member: nobody promises that Lambda's unpacker, which serverless endpoints use,
+reads several. A piece is deflated data that ends at a full flush, so that pieces and what is
+compressed between them follow one another in one stream (RFC 1951; zlib's manual, Z_FULL_FLUSH).
 
 What is compressed here is compressed by zlib-ng, whose output does not depend on the machine.
 """
@@ -13,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -25,12 +25,7 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.tarball import Entry
 
 LEVEL = 6
-COPIED_FROM = 16 << 10
-"""Compressed bytes from which a wheel's file is copied as it is; below, a shared history with
-its neighbours saves more than it costs."""
-
 _HEADER = b"\x1f\x8b\x08\x00\0\0\0\0\x00\xff"
-_LOCAL_HEADER = 30
 
 
 @dataclass(frozen=True)
@@ -73,10 +68,8 @@ class LayerWriter:
         self._size = 0
         self._diff = hashlib.sha256()
         self._diff_size = 0
-        # A gzip member is open while this is not None.
-        self._compressor: zlib_ng._Compress | None = None
+        self._compressor = zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, -15)
         self._crc = 0
-        self._length = 0
         self._files: list[str] = []
         self._folders: dict[str, None] = {}
         self._is_piece = False
@@ -95,19 +88,17 @@ class LayerWriter:
         self._compress(tarball.padding(size))
 
     def add_member(
-        self, path: str, executable: bool, wheel: IO[bytes], archive: zipfile.ZipFile,
-        member: zipfile.ZipInfo,
-    ) -> None:  # fmt: skip
-        """A file of a wheel: copied compressed where that pays. Raises ImageError."""
-        entry = Entry(path, b"", executable)
+        self, path: str, executable: bool, archive: zipfile.ZipFile, member: zipfile.ZipInfo
+    ) -> None:
+        """A file of a wheel. Raises ImageError."""
         self._lead_to(path)
-        self._begin(entry, member.file_size)
-        if member.compress_type == zipfile.ZIP_DEFLATED and member.compress_size >= COPIED_FROM:
-            self._copy(wheel, member)
-        else:
+        self._begin(Entry(path, b"", executable), member.file_size)
+        try:
             with archive.open(member) as file:
                 while chunk := file.read(CHUNK):
                     self._compress(chunk)
+        except (zipfile.BadZipFile, zlib.error, EOFError):
+            raise _damaged(member) from None
         self._compress(tarball.padding(member.file_size))
 
     def add_folders(self, folders: Iterable[str]) -> None:
@@ -117,20 +108,28 @@ class LayerWriter:
 
     def add_piece(self, piece: IO[bytes]) -> None:
         """A piece that another writer has written; its folders come before. Raises OSError."""
-        self._end_member()
-        inflate = zlib_ng.decompressobj(31)
+        self._flush()
+        inflate = zlib_ng.decompressobj(-15)
         while chunk := piece.read(CHUNK):
             self._write(chunk)
             while chunk:
                 self._plain(inflate.decompress(chunk, CHUNK))
-                if inflate.eof:
-                    chunk, inflate = inflate.unused_data, zlib_ng.decompressobj(31)
-                else:
-                    chunk = inflate.unconsumed_tail
+                chunk = inflate.unconsumed_tail
+        self._plain(inflate.flush())
 
     def end_piece(self) -> Written:
         """What was written, so far that more can follow."""
-        self._end_member()
+        self._flush()
+        return self._written()
+
+    def end_layer(self) -> Written:
+        """What was written, as a whole archive."""
+        self._compress(tarball.END)
+        self._write(self._compressor.flush())
+        self._write(struct.pack("<II", self._crc, self._diff_size & 0xFFFFFFFF))
+        return self._written()
+
+    def _written(self) -> Written:
         return Written(
             self._digest.hexdigest(),
             self._size,
@@ -139,11 +138,6 @@ class LayerWriter:
             tuple(self._files) if self._is_piece else (),
             tuple(self._folders) if self._is_piece else (),
         )
-
-    def end_layer(self) -> Written:
-        """What was written, as a whole archive."""
-        self._compress(tarball.END)
-        return self.end_piece()
 
     def _lead_to(self, path: str) -> None:
         """The folders above `path`: without them an engine would make them as it likes."""
@@ -162,62 +156,23 @@ class LayerWriter:
     def _plain(self, data: bytes) -> None:
         self._diff.update(data)
         self._diff_size += len(data)
+        self._crc = zlib_ng.crc32(data, self._crc)
 
     def _write(self, data: bytes) -> None:
+        if self._size == 0 and not self._is_piece:
+            data = _HEADER + data
         self._out.write(data)
         self._digest.update(data)
         self._size += len(data)
 
     def _compress(self, data: bytes) -> None:
-        if not data:
-            return
-        if self._compressor is None:
-            self._compressor = zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, -15)
-            self._crc, self._length = 0, 0
-            self._write(_HEADER)
-        self._crc = zlib_ng.crc32(data, self._crc)
-        self._length += len(data)
         self._plain(data)
-        self._write(self._compressor.compress(data))
+        if compressed := self._compressor.compress(data):
+            self._write(compressed)
 
-    def _end_member(self) -> None:
-        if self._compressor is not None:
-            self._write(self._compressor.flush())
-            self._write(struct.pack("<II", self._crc, self._length & 0xFFFFFFFF))
-            self._compressor = None
-
-    def _copy(self, wheel: IO[bytes], member: zipfile.ZipInfo) -> None:
-        self._end_member()
-        wheel.seek(member.header_offset)
-        local = wheel.read(_LOCAL_HEADER)
-        name_length, extra_length = struct.unpack("<HH", local[26:30])
-        wheel.seek(name_length + extra_length, 1)
-        self._write(_HEADER)
-        inflate = zlib_ng.decompressobj(-15)
-        left, length, crc = member.compress_size, 0, 0
-        while left:
-            chunk = wheel.read(min(left, CHUNK))
-            left -= len(chunk)
-            if not chunk:
-                raise _damaged(member)
-            self._write(chunk)
-            while chunk or (left == 0 and not inflate.eof):
-                if inflate.eof or length > member.file_size:
-                    raise _damaged(member)
-                try:
-                    plain = inflate.decompress(chunk, CHUNK)
-                except zlib_ng.error:  # type: ignore[misc]
-                    raise _damaged(member) from None
-                if not plain and not chunk:
-                    raise _damaged(member)
-                self._plain(plain)
-                crc, length = zlib_ng.crc32(plain, crc), length + len(plain)
-                if inflate.unused_data:
-                    raise _damaged(member)
-                chunk = inflate.unconsumed_tail
-        if not inflate.eof or length != member.file_size or crc != member.CRC:
-            raise _damaged(member)
-        self._write(struct.pack("<II", crc, length & 0xFFFFFFFF))
+    def _flush(self) -> None:
+        """End at a byte, and refer to nothing before it from now on."""
+        self._write(self._compressor.flush(zlib_ng.Z_FULL_FLUSH))
 
 
 def _damaged(member: zipfile.ZipInfo) -> ImageError:
