@@ -12,7 +12,7 @@ AT_ONCE := $(MAKE) --jobs $(shell nproc 2>/dev/null || echo 2) $(if $(filter out
 SESSIONS = $$($(BIN)/nox --session unit lowest --list --json \
 	| $(BIN)/python -c 'import json, sys; print(*("session-" + each["session"] for each in json.load(sys.stdin)))')
 
-.PHONY: help demo demo-lab test check unit integration gpu screenshots proof soak bench-capture bench-server bench-build bench-models bench-gpu format clean
+.PHONY: aws-check help demo demo-lab test check unit integration gpu screenshots proof soak bench-capture bench-server bench-build bench-models bench-gpu format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -22,6 +22,7 @@ help:
 	@echo "make unit      unit tests on every Python from 3.10 that is present, and with the oldest dependencies"
 	@echo "make integration  the tests against real parts"
 	@echo "make gpu       the tests that need an NVIDIA GPU, and a torch that uses it"
+	@echo "make aws-check YES=1  check on your AWS account what this package takes for granted (less than 0.25 dollars)"
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
 	@echo "make proof     the large proofs, of which make test runs a sample (hours)"
 	@echo "make soak      an hour of load on the model server with its workers killed (MINUTES=60)"
@@ -72,6 +73,9 @@ integration: $(VENV)/.dev
 
 gpu: $(VENV)/.dev
 	SAGETURNER_REQUIRE=gpu $(BIN)/python -m pytest tests/gpu
+
+aws-check: $(VENV)/.dev
+	$(BIN)/python -m sageturner_magic doctor --aws $(if $(YES),--yes)
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots

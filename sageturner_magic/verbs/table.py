@@ -376,7 +376,17 @@ _TABLE = (
         "check this machine, AWS account and environment, and report what is missing",
         "sageturner_magic.verbs.doctor:doctor",
         "sageturner_magic.verbs.doctor:Report",
-        (*_AWS, _JSON),
+        (
+            _switch(
+                "--aws",
+                runs="sageturner_magic.verbs.real_account:check_account",
+                help="deploy, call and remove two small endpoints, and report what AWS does"
+                " differently from what this package expects (costs less than $0.25)",
+            ),
+            _YES,
+            *_AWS,
+            _JSON,
+        ),
     ),
 )
 
