@@ -10,7 +10,14 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .bucket import bucket_findings, bucket_key, bucket_region, delete_bucket, ensure_bucket
-    from .s3 import ARTEFACTS, StoredArtefact, delete_artefact, list_artefacts, uri_findings
+    from .s3 import (
+        ARTEFACTS,
+        StoredArtefact,
+        archive_bytes,
+        delete_artefact,
+        list_artefacts,
+        uri_findings,
+    )
     from .upload import upload_archive, upload_prefix
 else:
     __getattr__, __dir__ = face(__name__)

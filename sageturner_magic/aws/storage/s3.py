@@ -177,6 +177,21 @@ def _address_findings(session: AwsSession, bucket: str, key: str, uri: str) -> I
         yield Finding(f"Nothing lies below {uri}", where="artefact", do="correct the path")
 
 
+def archive_bytes(session: AwsSession, uri: str) -> int:
+    """Size of the archive at `uri`; 0 if it is not there or may not be read.
+
+    Permissions: s3:GetObject on it, without which nothing is known.
+    """
+    bucket, key = split_uri(uri)
+    try:
+        return int(session.s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
+    except Exception as error:
+        # What is wrong with the address, `uri_findings` tells.
+        if not is_aws(error):
+            raise
+        return 0
+
+
 def owned(names: Names) -> Any:
     """The arguments that name our bucket: with its owner, S3 refuses to touch somebody else's."""
     return {"Bucket": names.bucket, "ExpectedBucketOwner": names.account}

@@ -73,6 +73,8 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
             found.add(busy(present).findings)
     if compute and ingredients and ingredients.artefact:
         found.add(disk_findings(compute, ingredients.artefact.size))
+    if session and isinstance(compute, Serverless) and (uri := config.s3_artefact):
+        found.add(disk_findings(compute, storage.archive_bytes(session, uri)))
     findings = found.finish()
     # Whatever is missing here is a finding, so finish() has raised.
     assert session and where and compute and ingredients and wanted and chosen

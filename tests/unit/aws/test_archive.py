@@ -6,13 +6,17 @@ import gzip
 import io
 import os
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.stub import Stubber
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage import archive
+from sageturner_magic.aws.storage.s3 import archive_bytes
 from sageturner_magic.errors import ArtefactError
 
 
@@ -128,3 +132,14 @@ def test_an_empty_folder_is_a_valid_archive(tmp_path: Path) -> None:
     data = packed(tmp_path)
     assert unpacked(data) == {}
     assert len(gzip.decompress(data)) % tarfile.RECORDSIZE == 0
+
+
+def test_the_size_of_an_archive_in_s3_is_known_if_it_may_be_read(
+    session: AwsSession, stub: Callable[[object], Stubber]
+) -> None:
+    stubber = stub(session.s3)
+    asked = {"Bucket": "models", "Key": "digits/model.tar.gz"}
+    stubber.add_response("head_object", {"ContentLength": 6 << 30}, asked)
+    stubber.add_client_error("head_object", "403", "Forbidden", expected_params=asked)
+    uri = "s3://models/digits/model.tar.gz"
+    assert [archive_bytes(session, uri) for _ in range(2)] == [6 << 30, 0]
