@@ -95,7 +95,7 @@ def _role(session: AwsSession) -> str:
     found = aws_account.role_findings(role, where)
     if role and not found:
         found = aws_account.endpoint_findings(session, role, where)
-    return str(found[0]) if found else where.role_arn
+    return str(found[0]) if found else role.arn if role else where.role_arn
 
 
 def _bucket(session: AwsSession) -> str:

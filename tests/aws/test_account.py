@@ -183,6 +183,26 @@ def test_the_original_commands_role_is_used_and_left(project: Project) -> None:
         iam.delete_role(RoleName=ROLE)
 
 
+def test_a_role_that_you_may_not_change_is_left_with_what_it_needs(project: Project) -> None:
+    stand = project.stand
+    arn = stand.create_role("locked", "locked-models", "locked-images")
+    project.configure(overrides={"role_name": "locked"})
+    actions = {"Effect": "Allow", "Action": ["s3:*", "ecr:*", "iam:Get*"], "Resource": "*"}
+    keys = stand.create_user("locked-out", {"Version": "2012-10-17", "Statement": [actions]})
+    said = Project(stand, project.folder, project.name, keys).run("setup").out
+    assert "left role locked as it is" in said and "--show-policy" in said
+    assert inline(stand, "locked") == {"models"}
+    assert "gave role locked" in project.run("setup").out
+    assert inline(stand, "locked") == {"models", "sageturner-eu-west-1"}
+    documents = json.loads(project.run("setup", "--show-policy").out)
+    (passing,) = [s for s in documents["deploy"]["Statement"] if "iam:PassRole" in s["Action"]]
+    assert passing["Resource"] == arn
+    project.run("teardown", "--yes")
+    assert inline(stand, "locked") == {"models"}
+    stand.client("iam").delete_role_policy(RoleName="locked", PolicyName="models")
+    stand.client("iam").delete_role(RoleName="locked")
+
+
 def test_sagemaker_assumes_the_role_whether_or_not_it_sends_its_account(project: Project) -> None:
     stand = project.stand
     project.run("setup")

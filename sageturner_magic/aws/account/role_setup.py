@@ -15,9 +15,10 @@ from sageturner_magic.aws.account import role_documents as documents
 from sageturner_magic.aws.account.evaluation import Document
 from sageturner_magic.aws.account.role_documents import NOTHING, Extras
 from sageturner_magic.aws.account.roles import MISSING, ExecutionRole, find_role, inline_policy
-from sageturner_magic.aws.errors import unless
+from sageturner_magic.aws.errors import refused, unless
 from sageturner_magic.aws.names import Names, own_tags, tag_list
 from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.errors import AwsError
 
 
 def ensure_role(
@@ -52,12 +53,28 @@ def ensure_role(
             notes.append(f"created role {names.role}")
         elif found.ours:
             notes += _repair(session, names, found, boundary)
-        notes += _move_former(session, names)
-        if _add(session, names, extras):
-            notes.append(f"gave role {names.role} the policy {documents.policy_name(names)}")
         if found.ours:
-            notes += _more_than_needed(session, names.role)
+            return found, (*notes, *_equip(session, names, extras), *_unneeded(session, names.role))
+    try:
+        with session.call("add to the role", f"role {found.name}", resource=found.arn):
+            notes += _equip(session, names, extras)
+    except AwsError as error:
+        # Whoever keeps the role may have allowed all of it in another way.
+        if not refused(error):
+            raise
+        notes.append(
+            f"left role {found.name} as it is: you may not add to it. It needs what `sageturner "
+            "setup --show-policy` prints as `role`"
+        )
     return found, tuple(notes)
+
+
+def _equip(session: AwsSession, names: Names, extras: Extras) -> list[str]:
+    """Give the role what this project needs; a line for each change."""
+    notes = _move_former(session, names)
+    if _add(session, names, extras):
+        notes.append(f"gave role {names.role} the policy {documents.policy_name(names)}")
+    return notes
 
 
 @dataclass(frozen=True)
@@ -215,7 +232,7 @@ def _put(session: AwsSession, role: str, policy: str, document: Document) -> Non
     )
 
 
-def _more_than_needed(session: AwsSession, role: str) -> list[str]:
+def _unneeded(session: AwsSession, role: str) -> list[str]:
     attached = session.iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
     return [
         f"role {role} also has the policy {more['PolicyName']}, which endpoints do not need: "
