@@ -6,10 +6,17 @@ packages are made of them. Knows no endpoints and no images.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 from sageturner_magic.capture import lost_variables
 from sageturner_magic.capture.artefact import prepare_artefact, with_objects
@@ -19,9 +26,9 @@ from sageturner_magic.context import current_notebook
 from sageturner_magic.deployment.image_packages import resolved
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.trial import check_module
-from sageturner_magic.errors import Finding
+from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.packages import PipArguments, Requirements, Target, parse_pip_arguments
-from sageturner_magic.packages.needed import NeededPackage, needed_packages
+from sageturner_magic.packages.needed import NeededPackage, needed_packages, scikit_learn_of
 from sageturner_magic.values import Artefact, CapturedModule, LiveObject, Reporter
 
 DEFAULT_PYTHON = "3.12"
@@ -137,7 +144,11 @@ def gather(
             module.definitions if module else {},
         )
     )
-    return Ingredients(request, module, files) if module else None
+    if module is None:
+        return None
+    ingredients = Ingredients(request, module, files)
+    found.collect(lambda: _saved_by_another_version(ingredients))
+    return ingredients
 
 
 def gather_for_image(
@@ -182,3 +193,36 @@ def _lost_variables(request: DeployRequest, module: CapturedModule) -> list[Find
     return lost_variables(
         here.notebook.cells, module.source, here.environment, request.config.environment
     )
+
+
+def _saved_by_another_version(ingredients: Ingredients) -> Iterator[Finding]:
+    """Model files that another scikit-learn saved than the one that will load them."""
+    files = ingredients.artefact
+    if files is None or ingredients.request.container_mode == "provide":
+        return
+    wanted = _wanted_version("scikit-learn", ingredients)
+    for path in sorted(files.folder.rglob("*")) if wanted else ():
+        saved = scikit_learn_of(path) if path.is_file() else ""
+        if saved and not SpecifierSet(wanted).contains(saved, prereleases=True):
+            yield Finding(
+                f"`{path.relative_to(files.folder)}` was saved by scikit-learn {saved}",
+                why=f"scikit-learn{wanted} will load it, and another version may predict otherwise",
+                do=f"write `scikit-learn=={saved}` in `python_packages`, or save the model again",
+                severity="warning",
+            )
+
+
+def _wanted_version(name: str, ingredients: Ingredients) -> str:
+    """The versions of `name` that the model gets, as pip writes them; empty for any or none."""
+    listed = ingredients.config.container.generate_container.python_packages
+    if listed == "auto" or ingredients.request.endpoint_type == "local":
+        with suppress(PackageNotFoundError):
+            return f"=={version(name)}"
+        return ""
+    with suppress(SageturnerError):
+        for text in ingredients.pip_arguments.requirements:
+            with suppress(InvalidRequirement):
+                asked = Requirement(text)
+                if canonicalize_name(asked.name) == name:
+                    return str(asked.specifier)
+    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import itertools
 import json
 import lzma
 import re
@@ -29,18 +30,46 @@ _ZLIB = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
 def modules_in(path: Path) -> frozenset[str]:
-    """Dotted names of the modules that a pickle, joblib or torch file refers to.
+    """Dotted names of the modules that a pickle, joblib, skops or torch file refers to.
 
-    Raises OSError. A file that is none of these has none.
+    Raises OSError. A file that is none of these, or that is damaged, has none.
     """
-    if path.suffix.lower() not in EXTENSIONS:
-        return frozenset()
-    found: set[str] = set()
-    if path.suffix.lower() == ".skops":
-        found |= _in_skops(path)
-    for stream in _streams(path):
+    found = _in_skops(path) if path.suffix.lower() == ".skops" else set()
+    for stream in _pickles(path):
         found |= _scan(stream)
     return frozenset(found)
+
+
+def scikit_learn_of(path: Path) -> str:
+    """The version of scikit-learn that saved a model file; empty where the file names none.
+
+    scikit-learn writes it into every estimator's pickle (`BaseEstimator.__getstate__`).
+    """
+    for stream in _pickles(path):
+        first = next(stream)
+        # Large files of other libraries are not read to their end for this.
+        rest = stream if b"sklearn" in first else iter(())
+        for window in _windows(itertools.chain((first,), rest)):
+            if match := _SKLEARN.search(window):
+                length = int.from_bytes(match[1] or match[2], "little")
+                return window[match.end() : match.end() + length].decode("ascii", "replace")
+    return ""
+
+
+_SKLEARN = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.{4}))(?=[0-9])", re.DOTALL)
+_PROTOCOLS = tuple(bytes((0x80, number)) for number in range(2, 6))
+
+
+def _pickles(path: Path) -> Iterator[Iterator[bytes]]:
+    """The streams of `path` that are pickles, by their bytes, or by a known extension."""
+    trusted = path.suffix.lower() in EXTENSIONS
+    try:
+        for stream in _streams(path):
+            first = next(iter(stream), b"")
+            if trusted or first.startswith(_PROTOCOLS):
+                yield itertools.chain((first,), stream)
+    except (zlib.error, EOFError, lzma.LZMAError, zipfile.BadZipFile):
+        return
 
 
 def _in_skops(path: Path) -> set[str]:
@@ -64,7 +93,7 @@ def _in_skops(path: Path) -> set[str]:
     return found
 
 
-def _streams(path: Path) -> Iterator[Iterable[bytes]]:
+def _streams(path: Path) -> Iterator[Iterator[bytes]]:
     if zipfile.is_zipfile(path):
         # torch.save since 1.6 has data.pkl in it.
         with zipfile.ZipFile(path) as archive:
@@ -107,12 +136,18 @@ def _inflated(file: IO[bytes]) -> Iterator[bytes]:
 
 def _scan(chunks: Iterable[bytes]) -> set[str]:
     found: set[str] = set()
-    tail = b""
-    for chunk in chunks:
-        window = tail + chunk
+    for window in _windows(chunks):
         for match in _STACK_GLOBAL.finditer(window):
             if match[1][0] == len(match[2]):
                 found.add(match[2].decode())
         found |= {match[1].decode() for match in _GLOBAL.finditer(window)}
-        tail = window[-_OVERLAP:]
     return found
+
+
+def _windows(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """`chunks`, each after the end of the one before."""
+    tail = b""
+    for chunk in chunks:
+        window = tail + chunk
+        yield window
+        tail = window[-_OVERLAP:]

@@ -1,6 +1,8 @@
 """What a deployment is made of is gathered once, and computed only where it is asked for."""
 
+import pickle
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -126,3 +128,24 @@ def test_a_local_process_needs_no_packages(tmp_path, looked_up, monkeypatch):
     assert [step.key for step in plan.steps] == ["write", "start", "load", "switch"]
     assert plan.ingredients is not None and plan.requirements is None
     assert looked_up == []
+
+
+def test_a_model_that_another_scikit_learn_saved_is_told_with_the_version_to_pin(tmp_path):
+    sklearn = pytest.importorskip("sklearn")
+    from sklearn.linear_model import LinearRegression
+
+    model = pickle.dumps(LinearRegression().fit([[0.0], [1.0]], [0, 1]))
+    here = sklearn.__version__.encode()
+    other = b"0" * (len(here) - 2) + b".9"
+    for name, content in (("new.sav", model), ("old.sav", model.replace(here, other))):
+        (tmp_path / name).write_bytes(content)
+    request = asked(tmp_path, "artefact: old.sav")
+    found = Collector(request.config)
+    gather(request, tmp_path / "work", Recorder(), found)
+    (warning,) = found.finish()
+    assert warning.what == f"`old.sav` was saved by scikit-learn {other.decode()}"
+    assert f"`scikit-learn=={other.decode()}`" in warning.do
+    same = Collector(request.config)
+    config = parse_config("name: m\nartefact: new.sav", folder=tmp_path, origin=Origin.file("y"))
+    gather(replace(request, config=config), tmp_path / "other", Recorder(), same)
+    assert same.finish() == ()

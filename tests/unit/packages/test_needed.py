@@ -1,5 +1,7 @@
 """`python_packages: auto` finds what serves the model, at the notebook's versions, and no more."""
 
+import decimal
+import gzip
 import importlib.metadata
 import json
 import pickle
@@ -15,7 +17,7 @@ import pytest
 
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.packages.needed.needed import needed_packages
-from sageturner_magic.packages.needed.pickles import modules_in
+from sageturner_magic.packages.needed.pickles import modules_in, scikit_learn_of
 from sageturner_magic.packages.needed.plugins import plugins_of
 from sageturner_magic.values import Artefact, CapturedModule, SourceFile
 
@@ -291,3 +293,29 @@ def test_the_schema_of_a_skops_file_tells_what_it_needs(tmp_path):
     assert modules_in(tmp_path / "m.skops") == {"sklearn.pipeline", "numpy"}
     (tmp_path / "odd.skops").write_bytes(b"no zip")
     assert modules_in(tmp_path / "odd.skops") == frozenset()
+
+
+@pytest.mark.parametrize("name", ["m.sav", "m.model", "m.joblib.gz", "m.cpkl", "m", "m.pkl"])
+def test_a_pickle_is_known_by_its_bytes_whatever_its_name(tmp_path, name):
+    packed = pickle.dumps(decimal.Decimal(1))
+    (tmp_path / name).write_bytes(gzip.compress(packed) if name.endswith(".gz") else packed)
+    assert "decimal" in modules_in(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "content", [b"x^2 + y", b"cos\nsystem\n", b"\x1f\x8bno gzip", b"PK\x05\x06"]
+)
+def test_what_is_no_pickle_refers_to_nothing(tmp_path, content):
+    (tmp_path / "m.txt").write_bytes(content)
+    assert modules_in(tmp_path / "m.txt") == frozenset()
+    assert scikit_learn_of(tmp_path / "m.txt") == ""
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_the_version_of_scikit_learn_is_read_from_the_bytes(tmp_path, protocol):
+    sklearn = pytest.importorskip("sklearn")
+    from sklearn.linear_model import LinearRegression
+
+    model = {"a": LinearRegression().fit([[0.0], [1.0]], [0, 1])}
+    (tmp_path / "m.sav").write_bytes(pickle.dumps(model, protocol=protocol))
+    assert scikit_learn_of(tmp_path / "m.sav") == sklearn.__version__
