@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import ServerUnderTest, check, check_image, table
+from . import RULES, Result, Rule, ServerUnderTest, check, check_image, table, wait_until_ready
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--body", help="a request that the model can answer, or @file")
     parser.add_argument("--content-type", default="application/json")
     parser.add_argument("--header", action="append", default=[], metavar="NAME:VALUE")
+    parser.add_argument(
+        "--wait", type=float, default=0, metavar="SECONDS", help="wait for the first good ping"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args(arguments)
     body = _body(options.body)
@@ -32,14 +35,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         except ValueError as error:
             parser.error(str(error))
-        results = check(target)
+        results = _waited(target, options.wait)
     else:
-        results = check_image(options.target, body=body, content_type=options.content_type)
+        results = check_image(
+            options.target, body=body, content_type=options.content_type, progress=_progress
+        )
     if options.json:
         print(json.dumps([vars(each) for each in results], indent=2))
     else:
         print(table(results))
     return int(any(each.required and each.outcome == "failed" for each in results))
+
+
+def _waited(target: ServerUnderTest, seconds: float) -> tuple[Result, ...]:
+    started = (wait_until_ready(target, seconds),) if seconds else ()
+    if any(each.outcome == "failed" for each in started):
+        return started
+    return (*started, *check(target, progress=_progress))
+
+
+def _progress(rule: Rule) -> None:
+    number = RULES.index(rule) + 1
+    print(f"{number}/{len(RULES)} {rule.text}", file=sys.stderr, flush=True)
 
 
 def _body(text: str | None) -> bytes | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .rules import Result, Verdict, check, wait_until_ready
+from .rules import Result, Rule, Verdict, check, wait_until_ready
 from .server_under_test import ServerUnderTest
 
 END_SECONDS = 30.0
@@ -89,6 +89,7 @@ def check_image(
     body: bytes | None = None,
     content_type: str = "application/json",
     environment: dict[str, str] | None = None,
+    progress: Callable[[Rule], object] = lambda rule: None,
 ) -> tuple[Result, ...]:
     """Every rule for an image: starting, serving, ending, and the same as Serverless may start it.
 
@@ -97,7 +98,7 @@ def check_image(
     with container(image, environment=environment) as running:
         target = replace(running.target, body=body, content_type=content_type)
         started = wait_until_ready(target, alive=running.alive)
-        served = check(target) if started.outcome == "passed" else ()
+        served = check(target, progress=progress) if started.outcome == "passed" else ()
         ended = running.stop()
     with container(image, environment=environment, serverless=True) as running:
         again = wait_until_ready(running.target, alive=running.alive)

@@ -6,16 +6,16 @@ are what callers of an endpoint run into.
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import json
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Literal
 
-from .server_under_test import PING_SECONDS, Answer, Broken, ServerUnderTest, Skipped
+from .server_under_test import PING_SECONDS, Answer, Broken, ServerUnderTest, Skipped, Unanswered
 
 Verdict = Literal["passed", "failed", "skipped"]
 
@@ -75,6 +75,12 @@ def rule(
     return add
 
 
+def _exactly_200(answer: Answer) -> Answer:
+    if answer.status != 200:
+        raise Broken(f"status {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
+    return answer
+
+
 def _good(answer: Answer) -> Answer:
     if not 200 <= answer.status < 300:
         raise Broken(f"status {answer.status}: {answer.body[:200].decode('utf-8', 'replace')}")
@@ -83,7 +89,7 @@ def _good(answer: Answer) -> Answer:
 
 @rule("ping", "GET /ping answers 200 within 2 s", required=True)
 def _ping(target: ServerUnderTest) -> str:
-    slowest = max(_good(target.ping()).seconds for _ in range(20))
+    slowest = max(_exactly_200(target.ping()).seconds for _ in range(20))
     return f"20 pings, the slowest {slowest * 1000:.1f} ms"
 
 
@@ -102,7 +108,7 @@ def _accept(target: ServerUnderTest) -> str:
 
 @rule("invocations", "POST /invocations answers 200 within 60 s", required=True)
 def _invocations(target: ServerUnderTest) -> str:
-    answer = _good(target.invoke())
+    answer = _exactly_200(target.invoke())
     return f"{answer.status} after {answer.seconds * 1000:.1f} ms, {len(answer.body)} bytes"
 
 
@@ -110,15 +116,24 @@ def _invocations(target: ServerUnderTest) -> str:
 def _ping_while_busy(target: ServerUnderTest) -> str:
     if target.body is None:
         raise Skipped("no example request is known (--body)")
-    with concurrent.futures.ThreadPoolExecutor(8) as threads:
-        running = [threads.submit(target.invoke) for _ in range(64)]
-        times = []
+    times = []
+    with _at_once(target, 8) as running:
         while not all(each.done() for each in running):
             times.append(_good(target.ping()).seconds)
         for each in running:
             _answered(each.result())
     slowest = max(times, default=0.0)
     return f"{len(times)} pings beside 64 invocations, the slowest {slowest * 1000:.1f} ms"
+
+
+@contextlib.contextmanager
+def _at_once(target: ServerUnderTest, width: int) -> Iterator[list[Future[Answer]]]:
+    """64 invocations, `width` at a time; those that wait are given up when the block fails."""
+    threads = ThreadPoolExecutor(width)
+    try:
+        yield [threads.submit(target.invoke) for _ in range(64)]
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def _answered(answer: Answer) -> None:
@@ -154,6 +169,8 @@ def _after_an_error(target: ServerUnderTest) -> str:
         raise Skipped("no example request is known (--body)")
     with contextlib.closing(target.connect()) as connection:
         failed = target.invoke(b"{", connection=connection)
+        if failed.status < 400:
+            raise Skipped(f"a body that is not JSON got {failed.status}")
         if connection.sock is None:
             raise Broken(f"the connection was closed after a {failed.status}")
         _good(target.invoke(connection=connection))
@@ -189,6 +206,8 @@ def _content_type(target: ServerUnderTest) -> str:
 @rule("error-body", "an error has a JSON body that says what is wrong", required=False)
 def _error_body(target: ServerUnderTest) -> str:
     answer = target.invoke(b"{", {"Content-Type": "application/json"})
+    if answer.status < 400:
+        raise Skipped(f"a body that is not JSON got {answer.status}")
     try:
         said = json.loads(answer.body)
     except ValueError:
@@ -234,20 +253,26 @@ def _chunked(target: ServerUnderTest) -> str:
 
 @rule("concurrency", "16 requests at once are all answered", required=True)
 def _concurrency(target: ServerUnderTest) -> str:
-    with concurrent.futures.ThreadPoolExecutor(16) as threads:
-        answers = [each.result() for each in [threads.submit(target.invoke) for _ in range(64)]]
+    if target.body is None:
+        raise Skipped("no example request is known (--body)")
+    with _at_once(target, 16) as running:
+        answers = [each.result() for each in as_completed(running)]
     for answer in answers:
         _answered(answer)
     refused = sum(answer.status in (429, 503) for answer in answers)
+    if refused == len(answers):
+        raise Broken(f"all {refused} were refused")
     return f"64 answers, {refused} of them refusals"
 
 
-@rule("large-body", "a body of 6 MB gets an answer", required=True)
+@rule("large-body", "a request of 6 MB is answered", required=True)
 def _large_body(target: ServerUnderTest) -> str:
-    answer = target.invoke(b'"' + b"x" * LARGE + b'"', {"Content-Type": "application/json"})
+    if target.body is None or "json" not in target.content_type:
+        raise Skipped("only a JSON request (--body) can be made longer without changing it")
+    answer = target.invoke(target.body + b" " * (LARGE - len(target.body)))
     if answer.status == 413:
         raise Broken("413: SageMaker passes bodies of this size on")
-    return f"{answer.status} after {answer.seconds * 1000:.0f} ms"
+    return f"{_good(answer).status} after {answer.seconds * 1000:.0f} ms"
 
 
 @rule("half-a-request", "a request that stops in the middle holds up nobody", required=False)
@@ -262,7 +287,7 @@ def _half_a_request(target: ServerUnderTest) -> str:
             connection = socket.create_connection((target.host, target.port), PING_SECONDS)
             stack.enter_context(connection)
             connection.sendall(piece.encode())
-        slowest = max(target.ping().seconds for _ in range(5))
+        slowest = max(_good(target.ping()).seconds for _ in range(5))
     return f"/ping beside 16 of them took {slowest * 1000:.1f} ms"
 
 
@@ -283,22 +308,62 @@ def _gone_client(target: ServerUnderTest) -> str:
     return f"16 left; the next answer took {answer.seconds * 1000:.1f} ms"
 
 
-def check(target: ServerUnderTest, rules: Sequence[Rule] | None = None) -> tuple[Result, ...]:
-    """Ask a running server for every rule, in order. Never raises for what the server does."""
-    return tuple(_result(each, target) for each in (RULES if rules is None else rules))
+class Inquiry:
+    """One server, asked for one rule after the other.
+
+    When it does not answer any more, the rules that follow are skipped: each would wait for its
+    time limit.
+    """
+
+    def __init__(self, target: ServerUnderTest) -> None:
+        self._target = target
+        self._silent = ""
+
+    def ask(self, rule: Rule) -> Result:
+        """Ask for one rule. Never raises for what the server does."""
+        outcome: Verdict = "passed"
+        try:
+            if self._silent:
+                raise Skipped(self._silent)
+            evidence = rule.ask(self._target)
+        except Broken as broken:
+            outcome, evidence = "failed", str(broken)
+            if isinstance(broken, Unanswered) and not self._still_answers(rule):
+                self._silent = f"the server does not answer since the rule {rule.name}"
+        except Skipped as skipped:
+            outcome, evidence = "skipped", str(skipped)
+        except OSError as error:
+            outcome, evidence = "failed", f"{type(error).__name__}: {error}"
+        evidence = " ".join(evidence.split())
+        return Result(rule.name, rule.text, rule.required, outcome, evidence)
+
+    def _still_answers(self, rule: Rule) -> bool:
+        if rule.name == "ping":  # It is slow, or nothing is there.
+            return self._target.listens()
+        try:
+            self._target.ping()
+        except Unanswered:
+            return False
+        return True
 
 
-def _result(asked: Rule, target: ServerUnderTest) -> Result:
-    outcome: Verdict = "passed"
-    try:
-        evidence = asked.ask(target)
-    except Broken as broken:
-        outcome, evidence = "failed", str(broken)
-    except Skipped as skipped:
-        outcome, evidence = "skipped", str(skipped)
-    except OSError as error:
-        outcome, evidence = "failed", f"{type(error).__name__}: {error}"
-    return Result(asked.name, asked.text, asked.required, outcome, " ".join(evidence.split()))
+def check(
+    target: ServerUnderTest,
+    rules: Sequence[Rule] | None = None,
+    progress: Callable[[Rule], object] = lambda rule: None,
+) -> tuple[Result, ...]:
+    """Ask a running server for every rule, in order. Never raises for what the server does.
+
+    Args:
+        target: The server.
+        rules: All by default.
+        progress: Called before each rule.
+    """
+    inquiry, results = Inquiry(target), []
+    for each in RULES if rules is None else rules:
+        progress(each)
+        results.append(inquiry.ask(each))
+    return tuple(results)
 
 
 def wait_until_ready(
@@ -319,7 +384,7 @@ def wait_until_ready(
     while time.monotonic() - began < seconds and outcome == "failed" and alive():
         try:
             said = str(target.ping().status)
-        except Broken:
+        except Unanswered:
             said = "no answer"
         if not statuses or statuses[-1] != said:
             statuses.append(said)

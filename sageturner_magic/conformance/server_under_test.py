@@ -6,6 +6,7 @@ For the rules; knows none of them.
 from __future__ import annotations
 
 import http.client
+import socket
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,10 @@ ANSWER_SECONDS = 60.0
 
 class Broken(Exception):
     """A rule is broken; the message is the evidence."""
+
+
+class Unanswered(Broken):
+    """A request got no answer in time, or no connection."""
 
 
 class Skipped(Exception):
@@ -47,6 +52,7 @@ class ServerUnderTest:
         headers: Sent with everything, a token for example.
         body: A good request to /invocations; None if none is known.
         content_type: Of `body`.
+        answer_seconds: How long an answer to /invocations may take.
     """
 
     host: str
@@ -55,6 +61,7 @@ class ServerUnderTest:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | None = None
     content_type: str = "application/json"
+    answer_seconds: float = ANSWER_SECONDS
 
     @classmethod
     def at(
@@ -72,9 +79,19 @@ class ServerUnderTest:
         prefix = parts.path.rstrip("/")
         return cls(parts.hostname, parts.port or 80, prefix, headers or {}, body, content_type)
 
-    def connect(self, timeout: float = ANSWER_SECONDS) -> http.client.HTTPConnection:
+    def connect(self, timeout: float | None = None) -> http.client.HTTPConnection:
         """A new connection, opened at the first request."""
-        return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        return http.client.HTTPConnection(
+            self.host, self.port, timeout=timeout or self.answer_seconds
+        )
+
+    def listens(self) -> bool:
+        """Whether the port takes connections."""
+        try:
+            socket.create_connection((self.host, self.port), PING_SECONDS).close()
+        except OSError:
+            return False
+        return True
 
     def ask(
         self,
@@ -83,9 +100,9 @@ class ServerUnderTest:
         body: Any = None,
         headers: dict[str, str] | None = None,
         connection: http.client.HTTPConnection | None = None,
-        timeout: float = ANSWER_SECONDS,
+        timeout: float | None = None,
     ) -> Answer:
-        """One request. Raises Broken when there is no answer."""
+        """One request. Raises Unanswered when there is no answer."""
         own = connection or self.connect(timeout)
         began = time.monotonic()
         try:
@@ -94,7 +111,7 @@ class ServerUnderTest:
             data = reply.read()
         except (OSError, http.client.HTTPException) as error:
             kind = type(error).__name__
-            raise Broken(f"{method} {path} was not answered: {kind} {error}".strip()) from None
+            raise Unanswered(f"{method} {path} was not answered: {kind} {error}".strip()) from None
         finally:
             if connection is None:
                 own.close()
