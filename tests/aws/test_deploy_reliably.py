@@ -98,7 +98,7 @@ def test_a_deployment_is_refused_before_its_build_while_another_changes_the_endp
         assert first.poll() is None, first.communicate()
         return bool(project.json("status", project.name)[0]["status"] == "Updating")
 
-    wait_for("the first deployment to change the endpoint", changing)
+    wait_for("the first deployment to change the endpoint", changing, seconds=240)
     project.write_code(factor=4)
     said = project.refused("deploy", "-e", "serverless", "--no-smoke-test")
     assert re.search(r"version [0-9a-f]{12} is on its way since \d\d:\d\d:\d\d", said)
