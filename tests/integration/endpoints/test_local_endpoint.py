@@ -295,6 +295,18 @@ def test_a_predict_that_ends_the_process_costs_only_its_request(project):
         assert sageturner.invoke("echo", "x") == "alive"
 
 
+def test_a_known_exception_in_predict_has_its_remedy(project):
+    config = project("""
+        def load(): return 1
+        def predict(model, request):
+            raise OSError("libgomp.so.1: cannot open shared object file: No such file")
+    """)
+    with deployed(config):
+        with pytest.raises(InvocationError, match="predict raised OSError") as raised:
+            sageturner.invoke("echo", 1)
+        assert "`libgomp1` has libgomp.so.1" in raised.value.findings[0].do
+
+
 def test_an_exception_in_predict_shows_the_models_message_and_frames(project):
     config = project("""
         def load(): return {}
