@@ -21,7 +21,7 @@ from sageturner_magic.config import Config, Origin, parse_config
 from sageturner_magic.constants import EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints import Endpoint
-from sageturner_magic.errors import InvocationError, SageturnerError, UsageError
+from sageturner_magic.errors import Cancelled, InvocationError, SageturnerError, UsageError
 from sageturner_magic.verbs.account import delete, setup, teardown
 from sageturner_magic.verbs.deploying import start_deployment
 from sageturner_magic.verbs.doctor import Report
@@ -132,6 +132,10 @@ class _Check:
         """Note what comes of `check`; whether it holds."""
         try:
             self._found.append((belief, check()))
+        except Cancelled:
+            # By the user or by the limit of time: what follows is the removal.
+            self._found.append((belief, "stopped before it was known"))
+            raise
         except SageturnerError as error:
             self._found.append((belief, f"not so: {error}"))
             return False
@@ -192,8 +196,9 @@ class _Check:
         return f"yes, {len(pieces)} pieces"
 
     def _untyped(self) -> str:
-        answer = self._session.runtime.invoke_endpoint(EndpointName=NAME, Body=b"{}")
-        said = answer["Body"].read().decode()
+        with self._session.call("invoke the endpoint", f"endpoint {NAME}"):
+            answer = self._session.runtime.invoke_endpoint(EndpointName=NAME, Body=b"{}")
+            said = answer["Body"].read().decode()
         return "yes" if "octet-stream" in said else f"not so: predict answers {said}"
 
     def _delete(self) -> str:
