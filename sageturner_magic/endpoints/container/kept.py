@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import sys
 import tempfile
@@ -28,6 +27,9 @@ from sageturner_magic.endpoints.container.runner import (
 from sageturner_magic.endpoints.server_log import POLL_SECONDS
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.values import Reporter
+
+KEEPER = "sageturner_magic.endpoints.container.keeper"
+"""The module that a keeper runs, by which its process is known."""
 
 PING_SECONDS = 2.0
 """Within this /ping has to be answered, on every call."""
@@ -102,9 +104,12 @@ def keep(spec: ContainerSpec, log: Path, *, tied: bool, grace_s: float = STOP_SE
     (folder / "spec.json").touch(mode=0o600)
     (folder / "spec.json").write_text(json.dumps({**asdict(spec), "grace_s": grace_s}))
     child = children.spawn(
-        [sys.executable, "-m", "sageturner_magic.endpoints.container.keeper"],
+        [sys.executable, "-m", KEEPER],
         folder=folder,
-        environment={"SAGETURNER_CONTROL": str(control)},
+        environment={
+            "SAGETURNER_CONTROL": str(control),
+            "SAGETURNER_SERVER_DIR": str(Path(spec.model or folder).parent),
+        },
         log=log,
         tied=tied,
     )
@@ -126,6 +131,16 @@ def read_state(control: str) -> KeptState | None:
         return None
 
 
+def read_spec(control: str) -> tuple[str, bool, str]:
+    """Image, whether it is unpacked, and token of the container that a keeper holds."""
+    try:
+        told: dict[str, Any] = json.loads(Path(control).with_name("spec.json").read_text())
+        token = told["environment"].get("SAGETURNER_TOKEN", "")
+        return told["image"], told["unpacked"] is not None, token
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "", True, ""
+
+
 def end(process: psutil.Process, grace_s: float = STOP_SECONDS) -> None:
     """End a keeper: its container gets SIGTERM, and SIGKILL after the keeper's grace time."""
     children.end(process, grace_s + 15)
@@ -138,7 +153,7 @@ def cut(process: psutil.Process) -> None:
 
 def forget(control: str) -> None:
     """Remove what a keeper that has ended wrote down."""
-    shutil.rmtree(Path(control).parent, ignore_errors=True)
+    children.remove_scratch(Path(control).parent)
 
 
 def ping(port: int) -> tuple[int, bytes] | None:

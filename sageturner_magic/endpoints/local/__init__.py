@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .deployer import LocalDeployer
     from .endpoints import LocalEndpoints
     from .process_deployer import ProcessDeployer, ServedByProcess
-    from .state import LocalRecord, LocalState
+    from .record import LocalRecord
+    from .state import LocalState
 else:
     __getattr__, __dir__ = face(__name__)

@@ -24,8 +24,9 @@ import psutil
 from sageturner_magic.endpoints import container
 from sageturner_magic.endpoints.container import Kept
 from sageturner_magic.endpoints.local import serving
+from sageturner_magic.endpoints.local.record import LocalRecord
 from sageturner_magic.endpoints.local.server_process import LocalServer
-from sageturner_magic.endpoints.local.state import LocalRecord, LocalState
+from sageturner_magic.endpoints.local.state import LocalState
 from sageturner_magic.endpoints.model_dir import copy_artefact
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
@@ -75,17 +76,19 @@ class LocalDeployer(ABC, Generic[What]):
         self._undo = ExitStack()
         self._folder: Path | None = None
         self._record: LocalRecord | None = None
+        self._locked = False
+        self._before: LocalRecord | None = None
         self._container = ""
         """Id of the container that stays when the endpoint's others are removed."""
 
     def before(self) -> LocalRecord | None:
-        """The endpoint's record so far."""
-        return self._state.read(self.served.name)
+        """The endpoint's record so far; within `lock()` as it was at its beginning."""
+        return self._before if self._locked else self._state.read(self.served.name)
 
     def running(self) -> LocalRecord | None:
         """The endpoint's record, if its server already runs this very version for us."""
         record = self.before()
-        if record is None or record.version != self.version:
+        if record is None or record.damaged or record.version != self.version:
             return None
         if record.owner != (os.getpid() if self.served.tied else 0):
             return None
@@ -96,6 +99,7 @@ class LocalDeployer(ABC, Generic[What]):
         """Hold the endpoint's lock; undo on failure. Raises EndpointError if it is held."""
         with self._state.changing(self.served.name), self._undo:
             self._begin = time.monotonic()
+            self._before, self._locked = self.before(), True
             self._undo.callback(self._forget_if_new)
             yield
 
@@ -104,10 +108,11 @@ class LocalDeployer(ABC, Generic[What]):
         servers = self._state.prepare(self.served.name) / "servers"
         self._folder = folder = servers / f"{self.version}-{secrets.token_hex(4)}"
         self._undo.callback(shutil.rmtree, folder, ignore_errors=True)
-        (folder / "model").mkdir(parents=True)
-        self.served.module.write(folder / "program")
-        if self.served.artefact:
-            copy_artefact(self.served.artefact, folder / "model", reporter)
+        with self._state.writable():
+            (folder / "model").mkdir(parents=True)
+            self.served.module.write(folder / "program")
+            if self.served.artefact:
+                copy_artefact(self.served.artefact, folder / "model", reporter)
         return self._written()
 
     @abstractmethod

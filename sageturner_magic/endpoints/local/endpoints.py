@@ -18,7 +18,8 @@ from sageturner_magic.aws import explain_model
 from sageturner_magic.endpoints import container, server_log
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.local import serving
-from sageturner_magic.endpoints.local.state import LocalRecord, LocalState
+from sageturner_magic.endpoints.local.record import LocalRecord
+from sageturner_magic.endpoints.local.state import LocalState
 from sageturner_magic.endpoints.payload import EXAMPLE_PATH, JSON, decode, read_example
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.endpoints.usage import POINTS, Minute, Usage, of_minutes
@@ -106,9 +107,9 @@ class LocalEndpoints:
 
     def _describe(self, record: LocalRecord) -> EndpointDescription:
         found = serving.condition(record)
-        parts = ["container"] if record.image else []
-        if record.unpacked:
-            parts = ["container without Docker"]
+        parts = ["its record was damaged; deploy it again or delete it"] if record.damaged else []
+        if record.image:
+            parts.append("container without Docker" if record.unpacked else "container")
         if found.trouble:
             parts.append(found.trouble)
         elif not record.detached:

@@ -7,8 +7,8 @@ The server's side of this contract (environment, control socket) stands in the d
 from __future__ import annotations
 
 import json
+import os
 import secrets
-import shutil
 import socket
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +21,9 @@ import psutil
 
 from sageturner_magic.context import model_environment
 from sageturner_magic.endpoints import children
+
+SOCKET_PATH_BYTES = 100
+"""Of a unix socket's path at most: 107 on Linux, 103 on macOS (unix(7), sys/un.h), less a few."""
 
 DRAIN_SECONDS = 30.0
 """SIGTERM to SIGKILL, as SageMaker allows."""
@@ -96,7 +99,7 @@ def start(
     Raises:
         EndpointError: The interpreter cannot be started.
     """
-    control = Path(tempfile.mkdtemp(prefix="sageturner-"), "control")
+    control = _control_path(program.parent)
     variables = {
         **environment,
         "SAGETURNER_PROGRAM_DIR": str(program),
@@ -122,6 +125,14 @@ def start(
         tied=tied,
     )
     return LocalServer(child.pid, child.started, listener.getsockname()[1], str(control), log)
+
+
+def _control_path(folder: Path) -> Path:
+    # Beside the program, because temporary folders are swept; but a socket's path is limited.
+    path = folder / "control"
+    if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
+        return path
+    return Path(tempfile.mkdtemp(prefix="sageturner-"), "control")
 
 
 def new_token() -> str:
@@ -170,4 +181,4 @@ def stop(process: psutil.Process, control: str, grace_s: float = DRAIN_SECONDS) 
     Afterwards no process of the server is left. Stopping one that has ended is fine.
     """
     children.end(process, grace_s)
-    shutil.rmtree(Path(control).parent, ignore_errors=True)
+    children.remove_scratch(Path(control).parent)

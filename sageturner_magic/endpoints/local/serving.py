@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sageturner_magic.endpoints import children, container
 from sageturner_magic.endpoints.local import server_process
-from sageturner_magic.endpoints.local.state import LocalRecord
+from sageturner_magic.endpoints.local.record import LocalRecord
 
 STATUS = {
     "loading": "Creating",

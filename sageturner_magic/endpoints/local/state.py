@@ -1,7 +1,8 @@
 """Keep the records of local endpoints in the user's state folder.
 
 `<state folder>/endpoints/<name>/` holds `endpoint.json`, what the server was started on (program
-and model) and the logs of the last servers. The folder is private (0700): the record has the token.
+and model, with a copy of the record) and the logs of the last servers. The folder is private
+(0700): the record has the token.
 """
 
 from __future__ import annotations
@@ -9,78 +10,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 import psutil
 from filelock import FileLock, Timeout
 
-from sageturner_magic.endpoints.children import find_process
-from sageturner_magic.endpoints.server_log import CellLines
+from sageturner_magic.endpoints.local import recovery
+from sageturner_magic.endpoints.local.record import LocalRecord
 from sageturner_magic.errors import EndpointError
 
 LOGS_KEPT = 5
-
-
-@dataclass(frozen=True)
-class LocalRecord:
-    """A local endpoint as the process that deployed it wrote it down.
-
-    Attributes:
-        pid, started: The server's process (a container's: its keeper) and its creation time
-            (seconds since the epoch), which together name a process for good.
-        owner, owner_started: The same of the process whose end also ends the server; 0 when the
-            endpoint was detached.
-        control: Path of the server's control socket, or of the keeper's state file.
-        folder: What the server was started on: `program` and `model` below it.
-        seconds: How long the deployment took.
-        created: When it was deployed, seconds since the epoch.
-        origin: The cells or the directory that the code came from.
-        lines: Line of sageturner.py -> (cell, line in it), for tracebacks.
-        image: The image that runs, for an endpoint in a container; empty for a process.
-        unpacked: That image runs without a Docker engine.
-    """
-
-    name: str
-    version: str
-    pid: int
-    started: float
-    owner: int
-    owner_started: float
-    port: int
-    token: str
-    control: str
-    folder: str
-    log: str
-    python: str
-    created: float
-    seconds: float
-    origin: str
-    lines: CellLines
-    image: str = ""
-    unpacked: bool = False
-
-    @property
-    def engine_image(self) -> str:
-        """The image on the Docker engine that goes with the endpoint, or empty."""
-        return "" if self.unpacked else self.image
-
-    @property
-    def url(self) -> str:
-        """Base address of the endpoint."""
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def detached(self) -> bool:
-        return self.owner == 0
-
-    def server(self) -> psutil.Process | None:
-        """The server's process, or None when it has ended."""
-        return find_process(self.pid, self.started)
 
 
 class LocalState:
@@ -97,22 +40,43 @@ class LocalState:
 
     def names(self) -> list[str]:
         """All endpoints that are written down, sorted."""
-        return sorted(path.parent.name for path in self.root.glob("endpoints/*/endpoint.json"))
+        folders = self.root.glob("endpoints/*")
+        return sorted(each.name for each in folders if any(_records(each)))
 
     def read(self, name: str) -> LocalRecord | None:
-        """The record of `name`, or None where there is none (or none that can be read)."""
-        try:
-            raw: dict[str, Any] = json.loads((self.folder(name) / "endpoint.json").read_text())
-            raw["lines"] = {int(line): tuple(cell) for line, cell in raw["lines"].items()}
-            known = {field.name for field in fields(LocalRecord)}
-            return LocalRecord(**{key: value for key, value in raw.items() if key in known})
-        except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+        """The record of `name`, or None where there is none.
+
+        Where `endpoint.json` does not lead to a running server, its copies and the processes of
+        this machine are looked at: a server that runs is always found.
+
+        Raises:
+            EndpointError: The folder can be changed by others.
+        """
+        folder = self.folder(name)
+        if not any(_records(folder)):
             return None
+        _check_private(folder)
+        main = folder / "endpoint.json"
+        written = [(file, LocalRecord.read(file)) for file in _records(folder)]
+        known = [(file, each) for file, each in written if each and _fits(each, name, folder)]
+        for file, record in known:
+            if record.server():
+                return record if file == main else replace(record, damaged=True)
+        intact = known[0][1] if known and known[0][0] == main else None
+        server = recovery.find(Path(intact.folder) if intact else folder)
+        if server is None:
+            return intact or _remains(name, folder, [record for _, record in known])
+        return _recovered(name, folder, server, [record for _, record in known])
 
     def write(self, record: LocalRecord) -> None:
         """Replace the record of `record.name` in one step."""
         folder = self.folder(record.name)
-        _write_private(folder / "endpoint.json", json.dumps(asdict(record)))
+        text = json.dumps(asdict(record))
+        copy = Path(record.folder)
+        with self.writable():
+            if copy.parent.parent == folder:
+                _write_private(copy / "endpoint.json", text)
+            _write_private(folder / "endpoint.json", text)
 
     def header_file(self, record: LocalRecord) -> str:
         """A file with the header of the endpoint's token, for `curl -H @FILE`; empty without one.
@@ -134,10 +98,26 @@ class LocalState:
     def prepare(self, name: str) -> Path:
         """Make the private folder of `name` and return it."""
         folder = self.folder(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.root.chmod(0o700)
-        (folder / "logs").mkdir(exist_ok=True)
+        with self.writable():
+            folder.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o700)
+            (folder / "logs").mkdir(exist_ok=True)
         return folder
+
+    @contextmanager
+    def writable(self) -> Iterator[None]:
+        """Tell what keeps the state folder from being written. Raises EndpointError."""
+        try:
+            yield
+        except OSError as error:
+            raise EndpointError(
+                "The folder of local endpoints cannot be written",
+                why=os.strerror(error.errno) if error.errno else str(error),
+                where=error.filename or str(self.root),
+                do="make room or give yourself the right to write there, or choose another folder: "
+                "set the environment variable `SAGETURNER_STATE_DIR` before the kernel or the "
+                "command starts, for example `export SAGETURNER_STATE_DIR=/tmp/sageturner-$USER`",
+            ) from None
 
     def tidy(self, record: LocalRecord) -> None:
         """Delete what earlier servers were started on, and all but the newest logs."""
@@ -157,12 +137,17 @@ class LocalState:
         Raises:
             EndpointError: Another process is deploying or deleting it.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
         locks = self.root / "locks"
-        locks.mkdir(exist_ok=True)
+        lock = FileLock(locks / f"{name}.lock", timeout=0, thread_local=False)
         try:
-            with FileLock(locks / f"{name}.lock", timeout=0, thread_local=False):
+            with self.writable():
+                self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+                locks.mkdir(exist_ok=True)
+                lock.acquire()
+            try:
                 yield
+            finally:
+                lock.release()
         except Timeout:
             raise EndpointError(
                 f"Endpoint `{name}` is being changed by another deployment",
@@ -177,3 +162,56 @@ def _write_private(file: Path, text: str) -> None:
     new.touch(mode=0o600, exist_ok=False)
     new.write_text(text)
     new.replace(file)
+
+
+def _records(folder: Path) -> Iterator[Path]:
+    """The record in an endpoint's folder, and its copies, the newest first."""
+    copies = sorted(folder.glob("servers/*/endpoint.json"), key=_age)
+    return (file for file in (folder / "endpoint.json", *copies) if os.path.lexists(file))
+
+
+def _age(file: Path) -> float:
+    return -file.lstat().st_mtime
+
+
+def _fits(record: LocalRecord, name: str, folder: Path) -> bool:
+    return record.name == name and Path(record.folder).parent.parent == folder
+
+
+def _recovered(
+    name: str, folder: Path, server: psutil.Process, known: Sequence[LocalRecord]
+) -> LocalRecord:
+    """The record of a server that runs, although what is written down does not lead to it."""
+    home = recovery.home_of(server, folder)
+    same = [record for record in known if record.folder == str(home)]
+    base = same[0] if same else _remains(name, folder, (), home)
+    return replace(base, **vars(recovery.facts(server)), damaged=True)
+
+
+def _remains(
+    name: str, folder: Path, known: Sequence[LocalRecord], home: Path | None = None
+) -> LocalRecord:
+    """What is known of an endpoint whose record cannot be used, apart from its server."""
+    if known:
+        return replace(known[0], damaged=True)
+    home = home or folder / "servers" / "unknown"
+    return LocalRecord(
+        name=name, version=home.name.partition("-")[0], pid=0, started=0.0, owner=0,
+        owner_started=0.0, port=0, token="", control="", folder=str(home),
+        log=str(folder / "logs" / f"{home.name}.log"), python="", created=0.0, seconds=0.0,
+        origin="", lines={}, damaged=True,
+    )  # fmt: skip
+
+
+def _check_private(folder: Path) -> None:
+    """Raise EndpointError where another user could have written the records in `folder`."""
+    for each in (folder, folder.parent, folder.parent.parent):
+        status = each.stat()
+        if status.st_uid != os.getuid() or status.st_mode & 0o022:
+            raise EndpointError(
+                "The records of local endpoints are not trusted",
+                where=str(each),
+                why="other users of this machine can change this folder",
+                do=f"run `chmod go-w {each}` if you own it, or set the environment variable "
+                "`SAGETURNER_STATE_DIR` to a folder of your own",
+            )
