@@ -109,6 +109,8 @@ class LocalState:
         """Tell what keeps the state folder from being written. Raises EndpointError."""
         try:
             yield
+        except Timeout:
+            raise  # Of a lock, and an OSError too: nothing is wrong with the folder.
         except OSError as error:
             raise EndpointError(
                 "The folder of local endpoints cannot be written",
