@@ -21,6 +21,7 @@ from sageturner_magic.aws.endpoints import (
     autoscaling,
     logs,
     metrics,
+    rollback,
     rollout,
     runtime,
     versions,
@@ -265,7 +266,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     asked = metrics.request_metrics(lister, "digits", start=now - 3600, end=now + 60, period=60)
     assert sum(asked["requests"].values()) == 3
 
-    target = rollout.roll_back(roller, "digits")
+    target = rollback.roll_back(roller, "digits")
     assert target.version == spec.version
     *_, last = rollout.watch(roller, "digits")
     rollout.settle(roller, last.endpoint, target.resource, 1)

@@ -10,6 +10,7 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .autoscaling import ensure_autoscaling
+    from .capacity import set_instances
     from .endpoint import (
         EndpointState,
         busy,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     )
     from .logs import delete_log_group, follow_log, our_log_groups, tail_log
     from .metrics import metric_period, request_metrics
-    from .rollout import apply_spec, roll_back, settle, wait_until_gone, watch
+    from .rollback import roll_back, rollback_target
+    from .rollout import apply_spec, one_way, settle, wait_until_gone, watch
     from .runtime import invoke, invoke_stream, sender
     from .spec import EndpointSpec
     from .versions import EndpointVersion, delete_version, find_version, list_versions, running_on

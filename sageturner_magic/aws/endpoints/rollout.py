@@ -1,4 +1,4 @@
-"""Create, update, watch and roll back SageMaker endpoints."""
+"""Create, update and watch SageMaker endpoints."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from sageturner_magic.aws.endpoints.endpoint import (
     busy,
     delete_endpoint,
     find_endpoint,
-    our_endpoint,
     ours,
     read_endpoint,
     release_endpoint,
@@ -28,9 +27,7 @@ from sageturner_magic.aws.endpoints.spec import (
     update_request,
 )
 from sageturner_magic.aws.endpoints.versions import (
-    EndpointVersion,
     find_version,
-    list_versions,
     running_on,
 )
 from sageturner_magic.aws.errors import diagnose, is_aws, message, patiently, unless
@@ -109,52 +106,13 @@ def apply_spec(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.s
     if present is None:
         return _create(session, spec, deed, pause)
     if present.config != spec.resource:
-        _switch(session, present, spec.resource, spec.compute, pause)
+        switch(session, present, spec.resource, spec.compute, pause)
         deed = "updated"
     else:
         deed = "unchanged"
     if spec.tags:
         _tag(session, present, dict(spec.tags))
     return deed
-
-
-def roll_back(
-    session: AwsSession, name: str, version: str | None = None, *, pause: Pause = time.sleep
-) -> EndpointVersion:
-    """Have the endpoint serve an earlier version again, in place.
-
-    Permissions: sagemaker:UpdateEndpoint, sagemaker:AddTags; those of `find_endpoint`,
-    `list_versions` and `autoscaling.describe`.
-
-    Args:
-        session: Who asks.
-        name: The endpoint's.
-        version: Which one; None for the one that served before the present one.
-        pause: As for `apply`.
-
-    Returns:
-        The version that it goes back to; `watch` follows it and `settle` judges it.
-
-    Raises:
-        EndpointError: There is no such endpoint or version, or it is busy.
-        AwsError: A call failed.
-    """
-    present = our_endpoint(session, name)
-    if not present.settled:
-        raise busy(present)
-    others = [v for v in list_versions(session, name) if v.resource != present.config]
-    target = _target(present, [v for v in others if v.servable], version)
-    if target is None or target.compute is None:
-        known = ", ".join(v.version for v in others if v.servable)
-        raise EndpointError(
-            f"{name} cannot go back to {version or 'an earlier version'}",
-            where=f"endpoint {name}",
-            why=f"it serves {present.version or present.config}, and the other versions are: "
-            f"{known or 'none'}",
-            do="name one of these" if known else "deploy what it shall serve",
-        )
-    _switch(session, present, target.resource, target.compute, pause)
-    return target
 
 
 def watch(
@@ -270,16 +228,6 @@ def _superseded(session: AwsSession, endpoint: EndpointState, wanted: str) -> bo
     return bool(parts and present and present.tags.get(TAG_PREVIOUS) == parts[1])
 
 
-def _target(
-    present: EndpointState, others: list[EndpointVersion], version: str | None
-) -> EndpointVersion | None:
-    """The version to go back to, of `others` (newest first)."""
-    if version:
-        return next((v for v in others if v.version == version), None)
-    before = next((v for v in others if v.version == present.tags.get(TAG_PREVIOUS)), None)
-    return before or next(iter(others), None)
-
-
 def _why(session: AwsSession, endpoint: EndpointState, wanted: str, seconds: float) -> Finding:
     version = find_version(session, wanted)
     compute = version.compute if version else None
@@ -333,7 +281,19 @@ def _create(session: AwsSession, spec: EndpointSpec, deed: Deed, pause: Pause) -
     return "under way"
 
 
-def _switch(
+def one_way(name: str, old: Serverless | Server | None, new: Serverless | Server) -> Finding | None:
+    """The error where an endpoint on instances would have to become serverless. Calls nothing."""
+    if not (isinstance(new, Serverless) and isinstance(old, Server)):
+        return None
+    return Finding(
+        f"{name} runs on instances and cannot become serverless",
+        where="--endpoint-type",
+        why="SageMaker turns serverless endpoints into real-time ones, not the reverse",
+        do=f"delete it first (`sageturner delete {name}`), or choose another `name`",
+    )
+
+
+def switch(
     session: AwsSession,
     present: EndpointState,
     config: str,
@@ -343,13 +303,8 @@ def _switch(
     """Order the endpoint to serve `config`, and note in its tags what it served before."""
     name = present.name
     old = next(iter(running_on(session, present)), None)
-    if isinstance(compute, Serverless) and isinstance(old, Server):
-        raise EndpointError(
-            f"{name} runs on instances and cannot become serverless",
-            where="--endpoint-type",
-            why="SageMaker turns serverless endpoints into real-time ones, not the reverse",
-            do=f"delete it first (`sageturner delete {name}`), or choose another `name`",
-        )
+    if finding := one_way(name, old, compute):
+        raise EndpointError.of([finding])
     scales = autoscaling.describe(session, name) is not None
     same_type = (
         isinstance(old, Server)

@@ -7,12 +7,11 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from sageturner_magic.aws import AwsSession
-from sageturner_magic.aws import endpoints as aws_endpoints
 from sageturner_magic.aws.endpoints import (
     EndpointState,
     EndpointVersion,
-    find_version,
-    our_endpoint,
+    roll_back,
+    rollback_target,
 )
 from sageturner_magic.config import Server
 from sageturner_magic.constants import EndpointType
@@ -29,7 +28,7 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
     """Plan an endpoint's way back to `version`, or to the version before the present one.
 
     Raises:
-        EndpointError: There is no such endpoint.
+        EndpointError: There is no such endpoint or version, or it cannot be gone back to.
         AwsError: AWS cannot be asked.
     """
     if is_local(name, aws):
@@ -39,18 +38,17 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
             do="deploy the code as it was before",
         )
     session = aws.open()
-    present = our_endpoint(session, name)
-    serving = find_version(session, present.config)
-    on_instances = serving is not None and isinstance(serving.compute, Server)
-    work = _Rollback(session, present, version, "server" if on_instances else "serverless")
+    present, target = rollback_target(session, name, version)
+    on_instances = isinstance(target.compute, Server)
+    work = _Rollback(session, present, target, "server" if on_instances else "serverless")
     return Plan(
         name=name,
         endpoint_type=work.endpoint_type,
-        version=version or "",
-        facts=(Fact("Endpoint", f"{name}, which serves {present.version}"),),
+        version=target.version,
+        facts=(Fact("Endpoint", f"{name}, which serves {_serving(present)}"),),
         findings=(),
         steps=(
-            Step("endpoint", "Switch to the previous version", work.switch),
+            Step("endpoint", f"Switch to version {target.version}", work.switch),
             Step("wait", "Wait until it is InService", work.wait, ("endpoint",)),
         ),
         lock=nullcontext,
@@ -58,35 +56,36 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
     )
 
 
+def _serving(endpoint: EndpointState) -> str:
+    return endpoint.version or f"the endpoint config {endpoint.config}"
+
+
 @dataclass
 class _Rollback:
     """The steps, and what comes of them.
 
     Attributes:
-        wanted: 12 hex digits; None for the version before the present one.
-        target: The version that the endpoint switched to.
+        target: The version that the endpoint switches to.
     """
 
     session: AwsSession
     present: EndpointState
-    wanted: str | None
+    target: EndpointVersion
     endpoint_type: EndpointType
     begin: float = field(default_factory=time.monotonic)
-    target: EndpointVersion | None = None
 
     def switch(self, reporter: Reporter) -> Done:
-        name, pause = self.present.name, pausing(reporter)
-        self.target = aws_endpoints.roll_back(self.session, name, self.wanted, pause=pause)
-        return Done(f"from {self.present.version} to {self.target.version}")
+        # Asked again: time may have passed since the plan was made.
+        name, version = self.present.name, self.target.version
+        roll_back(self.session, name, version, pause=pausing(reporter))
+        return Done(f"from {_serving(self.present)} to {self.target.version}")
 
     def wait(self, reporter: Reporter) -> Done:
-        assert self.target is not None
         return wait_until_settled(
             self.session, self.present.name, self.target.resource, self.begin, reporter
         )
 
     def result(self) -> Deployment:
-        assert self.target is not None
         return Deployment(
             name=self.present.name,
             endpoint_type=self.endpoint_type,

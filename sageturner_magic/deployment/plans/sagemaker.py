@@ -26,6 +26,7 @@ from sageturner_magic.deployment.ingredients import gather_for_image
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
 from sageturner_magic.deployment.plans.sagemaker_steps import Work
+from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.errors import Finding
 from sageturner_magic.text import nearby, size
@@ -120,8 +121,8 @@ def _account(
     config = request.config
     role_arn = _role(request, session, where, found, sends_files=sends_files)
     present = found.attempt(lambda: find_endpoint(session, config.name))
-    if present:
-        found.attempt(lambda: ours(present))
+    if present and found.attempt(lambda: ours(present)):
+        found.collect(lambda: undone(session, present, compute))
     serving = present and found.attempt(lambda: find_version(session, present.heads_for))
     replaced = serving.compute if serving else None
     found.collect(lambda: aws_account.quota_findings(session, compute, replaced))

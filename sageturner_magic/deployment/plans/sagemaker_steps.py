@@ -137,10 +137,15 @@ class Work:
         )
 
     def scale(self, reporter: Reporter) -> Done:
-        wanted = self.compute.autoscaling if isinstance(self.compute, Server) else None
-        return Done(
-            aws_endpoints.ensure_autoscaling(self.session, self.ingredients.config.name, wanted)
-        )
+        assert isinstance(self.compute, Server)
+        name, wanted = self.ingredients.config.name, self.compute.autoscaling
+        done = [aws_endpoints.ensure_autoscaling(self.session, name, wanted)]
+        if wanted is None:
+            count = self.compute.initial_instance_count
+            if changed := aws_endpoints.set_instances(self.session, name, count):
+                done.append(changed)
+                watched(self.session, name, reporter)
+        return Done("; ".join(filter(None, done)))
 
     def endpoint_spec(self) -> EndpointSpec:
         """The specification of the endpoint with the pushed image."""
@@ -223,6 +228,15 @@ def wait_until_settled(
     session: AwsSession, name: str, wanted: str, begin: float, reporter: Reporter
 ) -> Done:
     """Watch an endpoint until it has settled on the endpoint config `wanted`."""
+    endpoint = watched(session, name, reporter)
+    seconds = time.monotonic() - begin
+    for note in aws_endpoints.settle(session, endpoint, wanted, seconds):
+        reporter.log(str(note))
+    return Done(endpoint.status)
+
+
+def watched(session: AwsSession, name: str, reporter: Reporter) -> EndpointState:
+    """The endpoint, once nothing is under way."""
     status = ""
     try:
         for update in aws_endpoints.watch(session, name, pause=pausing(reporter)):
@@ -245,16 +259,13 @@ def wait_until_settled(
         if not status:
             raise
         raise AwsError(
-            f"`{name}` is no longer watched; SageMaker continues with it (it is {status})",
+            f"`{name}` is no longer watched; SageMaker continues (it is {status})",
             where=f"endpoint {name}",
             why=error.findings[0].why,
             do=f"{error.findings[0].do}; `sageturner status {name}` then shows how far it is, and"
             " the same command finishes what is left",
         ) from error
-    seconds = time.monotonic() - begin
-    for note in aws_endpoints.settle(session, update.endpoint, wanted, seconds):
-        reporter.log(str(note))
-    return Done(update.endpoint.status)
+    return update.endpoint
 
 
 def pausing(reporter: Reporter) -> Callable[[float], None]:

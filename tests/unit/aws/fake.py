@@ -168,6 +168,14 @@ class FakeSageMaker:
         else:
             endpoint.update(EndpointStatus="InService", EndpointConfigName=config)
 
+    def update_endpoint_weights_and_capacities(
+        self, EndpointName: str, DesiredWeightsAndCapacities: Any
+    ) -> Any:
+        wanted = {w["VariantName"]: w["DesiredInstanceCount"] for w in DesiredWeightsAndCapacities}
+        for variant in self._endpoint(EndpointName)["ProductionVariants"]:
+            count = wanted[variant["VariantName"]]
+            variant.update(CurrentInstanceCount=count, DesiredInstanceCount=count)
+
     def list_endpoints(self) -> Any:
         names = ("EndpointName", "EndpointArn", "EndpointStatus")
         return {"Endpoints": [{k: e[k] for k in names} for e in self.endpoints.values()]}

@@ -52,7 +52,6 @@ INDIRECT = {
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricAlarm",
     "cloudwatch:DeleteAlarms",
-    "sagemaker:UpdateEndpointWeightsAndCapacities",
     # The registry's protocol, which the image room speaks.
     "ecr:BatchCheckLayerAvailability",
     "ecr:BatchGetImage",

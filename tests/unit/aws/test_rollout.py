@@ -7,10 +7,18 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.aws.endpoints import autoscaling, endpoint, rollout, versions
+from sageturner_magic.aws.endpoints import (
+    autoscaling,
+    capacity,
+    endpoint,
+    rollback,
+    rollout,
+    versions,
+)
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Autoscaling, Server, Serverless
+from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.errors import AwsError, DeploymentCancelled, EndpointError
 from tests.unit.aws.fake import PREFIX, Clock, FakeSageMaker
 
@@ -174,7 +182,7 @@ def test_an_endpoint_that_is_not_ours_is_not_touched(
     aws.calls.clear()
     for touch in (
         lambda: rollout.apply_spec(session, SECOND),
-        lambda: rollout.roll_back(session, "digits"),
+        lambda: rollback.roll_back(session, "digits"),
         lambda: endpoint.delete_endpoint(session, "digits"),
     ):
         with pytest.raises(EndpointError, match="was not made by sageturner"):
@@ -266,7 +274,7 @@ class TestRollback:
         for spec in (FIRST, SECOND, FIRST):
             deploy(session, spec, clock)
         for expected in (SECOND, FIRST, SECOND):
-            target = rollout.roll_back(session, "digits", pause=clock.pause)
+            target = rollback.roll_back(session, "digits", pause=clock.pause)
             assert target.version == expected.version
             *_, last = rollout.watch(session, "digits", pause=clock.pause, clock=clock.time)
             rollout.settle(session, last.endpoint, target.resource, 1)
@@ -277,19 +285,19 @@ class TestRollback:
     ) -> None:
         for spec in (FIRST, SECOND, THIRD):
             deploy(session, spec, clock)
-        assert rollout.roll_back(session, "digits", FIRST.version).image == FIRST.image
+        assert rollback.roll_back(session, "digits", FIRST.version).image == FIRST.image
 
     def test_says_which_versions_there_are(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
     ) -> None:
         deploy(session, FIRST, clock)
-        with pytest.raises(EndpointError, match="cannot go back to an earlier version"):
-            rollout.roll_back(session, "digits")
+        with pytest.raises(EndpointError, match="There is no earlier version of digits"):
+            rollback.roll_back(session, "digits")
         deploy(session, SECOND, clock)
-        with pytest.raises(EndpointError, match=rf"back to ffff.*are: {FIRST.version}"):
-            rollout.roll_back(session, "digits", "ffff")
+        with pytest.raises(EndpointError, match=rf"no version ffff.*versions: {FIRST.version}"):
+            rollback.roll_back(session, "digits", "ffff")
         with pytest.raises(EndpointError, match="There is no endpoint nothing"):
-            rollout.roll_back(session, "nothing")
+            rollback.roll_back(session, "nothing")
 
 
 class TestAutoscaling:
@@ -413,3 +421,87 @@ def test_what_another_deployment_brings_is_named() -> None:
     (finding,) = endpoint.busy(state).findings
     assert state.changing and f"version {SECOND.version} is on its way since" in finding.why
     assert "wait until `sageturner status digits` shows it settled" in finding.do
+
+
+def changed_by_others(aws: FakeSageMaker, **variant: Any) -> None:
+    """Somebody has the endpoint serve a config of their own."""
+    settings = {"VariantName": "AllTraffic", "ModelName": "theirs", **variant}
+    aws.create_endpoint_config("digits-2026-11-29", [], ProductionVariants=[settings])
+    aws.endpoints["digits"].update(EndpointConfigName="digits-2026-11-29")
+
+
+class TestChangedByOthers:
+    def test_what_runs_is_told_by_their_config_and_by_what_runs(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        changed_by_others(aws, InstanceType="ml.m5.2xlarge", InitialInstanceCount=2)
+        count = {"CurrentInstanceCount": 4, "DesiredInstanceCount": 4}
+        aws.endpoints["digits"]["ProductionVariants"] = [{"VariantName": "AllTraffic", **count}]
+        present = endpoint.our_endpoint(session, "digits")
+        (compute,) = versions.running_on(session, present)
+        assert isinstance(compute, Server) and present.version == ""
+        assert (compute.instance_type, compute.initial_instance_count) == ("ml.m5.2xlarge", 4)
+
+    def test_what_runs_is_told_where_the_config_is_gone(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        aws.delete_endpoint_config(FIRST.resource)
+        assert versions.running_on(session, endpoint.our_endpoint(session, "digits")) == ()
+        serverless = {"MemorySizeInMB": 3072, "MaxConcurrency": 5, "ProvisionedConcurrency": 2}
+        aws.endpoints["digits"]["ProductionVariants"] = [
+            {"VariantName": "AllTraffic", "CurrentServerlessConfig": serverless}
+        ]
+        (compute,) = versions.running_on(session, endpoint.our_endpoint(session, "digits"))
+        assert isinstance(compute, Serverless)
+        assert (compute.memory, compute.provisioned_concurrency) == (3072, 2)
+
+    def test_a_rollback_undoes_their_change(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        deploy(session, SECOND, clock)
+        changed_by_others(aws, InstanceType="ml.m5.large", InitialInstanceCount=1)
+        assert rollback.rollback_target(session, "digits")[1].version == SECOND.version
+
+    def test_a_plan_says_what_deploying_undoes(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        present = endpoint.our_endpoint(session, "digits")
+        assert undone(session, present, FIRST.compute) == ()
+        changed_by_others(aws, InstanceType="ml.m5.2xlarge", InitialInstanceCount=2)
+        present = endpoint.our_endpoint(session, "digits")
+        (finding,) = undone(session, present, FIRST.compute)
+        assert "digits-2026-11-29 (2 of ml.m5.2xlarge)" in finding.why
+        assert finding.severity == "warning"
+
+    def test_instances_that_autoscaling_left_are_set_back_and_a_plan_says_so(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        deploy(session, FIRST, clock)
+        count = {"CurrentInstanceCount": 4, "DesiredInstanceCount": 4}
+        aws.endpoints["digits"]["ProductionVariants"] = [{"VariantName": "AllTraffic", **count}]
+        (finding,) = undone(session, endpoint.our_endpoint(session, "digits"), FIRST.compute)
+        assert finding.what == "Deploying sets digits from 4 to 1 instances"
+        assert capacity.set_instances(session, "digits", 1) == "set the instances from 4 to 1"
+        assert capacity.set_instances(session, "digits", 1) == ""
+        assert endpoint.our_endpoint(session, "digits").instances == (1, 1)
+
+    def test_the_way_to_instances_is_announced_and_the_way_back_refused(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        serverless = Serverless(memory=2048, max_concurrency=5)
+        deploy(session, dataclasses.replace(FIRST, compute=serverless, artefact_uri=None), clock)
+        present = endpoint.our_endpoint(session, "digits")
+        (finding,) = undone(session, present, Server(instance_type="ml.m5.large"))
+        assert finding.severity == "warning" and "for good" in finding.what
+        deploy(session, FIRST, clock)
+        present = endpoint.our_endpoint(session, "digits")
+        (finding,) = undone(session, present, serverless)
+        assert finding.severity == "error" and "cannot become serverless" in finding.what
+        aws.calls.clear()
+        with pytest.raises(EndpointError, match="cannot become serverless"):
+            rollback.rollback_target(session, "digits")
+        assert all(call.startswith(("Describe", "List")) for call in aws.calls)
