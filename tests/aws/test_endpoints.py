@@ -326,13 +326,13 @@ def test_an_endpoint_goes_only_when_it_has_settled_and_then_completely(account: 
     with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
         account.sagemaker.delete_endpoint(EndpointName="gone")
     account.settled("gone")
-    with pytest.raises(ClientError, match="Cannot delete endpoint configuration"):
-        account.sagemaker.delete_endpoint_config(EndpointConfigName="gone")
     with pytest.raises(ClientError, match="Cannot delete model"):
         account.sagemaker.delete_model(ModelName="gone")
     before = len(account.stand.inventory()["containers"])
-    account.sagemaker.delete_endpoint(EndpointName="gone")
+    # AWS advises against it and allows it.
     account.sagemaker.delete_endpoint_config(EndpointConfigName="gone")
+    assert account.sagemaker.describe_endpoint(EndpointName="gone")["EndpointStatus"] == "InService"
+    account.sagemaker.delete_endpoint(EndpointName="gone")
     account.sagemaker.delete_model(ModelName="gone")
 
     def gone() -> bool:
@@ -415,3 +415,28 @@ def test_only_roles_that_sagemaker_may_assume_by_now_are_taken(account: Account)
         return True
 
     wait_for("the role to be seen", created)
+
+
+def test_faults_and_pages_of_the_control_plane(account: Account) -> None:
+    account.create_model("paged")
+    for number in range(11):
+        account.create_config(f"paged-{number}", "paged")
+    first = account.sagemaker.list_endpoint_configs(NameContains="paged-")
+    assert len(first["EndpointConfigs"]) == 10 and first["NextToken"]
+    faults = account.stand.faults
+    once = account.stand.client("sagemaker", config=NO_RETRIES)
+    faults.set(throttle_percent=100, operations="DescribeModel")
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        once.describe_model(ModelName="paged")
+    assert once.list_endpoint_configs()["EndpointConfigs"]
+    faults.clear()
+    account.create("worn")
+    account.settled("worn")
+    faults.set(expire_after=2)
+    once.describe_endpoint(EndpointName="worn")
+    with pytest.raises(ClientError, match="ExpiredTokenException"):
+        once.describe_endpoint(EndpointName="worn")
+    faults.clear()
+    with account.stand.maintenance("worn"), pytest.raises(ClientError, match="in-progress"):
+        once.delete_endpoint(EndpointName="worn")
+    once.delete_endpoint(EndpointName="worn")

@@ -33,6 +33,10 @@ class Faults:
         bucket_delay_s: The name of a bucket that was deleted less than this ago is not free yet.
         config_delay_s: An endpoint configuration younger than this is not seen yet.
         endpoint_failure: The next deployment of an endpoint fails with this FailureReason.
+        silent_rollbacks: So many updates that fail leave no FailureReason.
+        failed_rollbacks: So many updates that fail end as UpdateRollbackFailed.
+        operations: Only these operations of AWS (comma-separated) are throttled; empty means all.
+        expire_after: After this many more calls of DescribeEndpoint all credentials have expired.
         no_capacity: Instance types (comma-separated) that cannot be had.
         cold_starts: So many invocations are answered with ModelNotReadyException.
         transition_s: Seconds that every change of an endpoint takes on top.
@@ -54,6 +58,10 @@ class Faults:
     bucket_delay_s: float = 0
     config_delay_s: float = 0
     endpoint_failure: str = ""
+    silent_rollbacks: int = 0
+    failed_rollbacks: int = 0
+    operations: str = ""
+    expire_after: int = 0
     no_capacity: str = ""
     cold_starts: int = 0
     transition_s: float = 0
@@ -89,7 +97,7 @@ class Faults:
         """Called before every request. Raises AwsFault or DropConnection, or takes its time."""
         if self.services and service not in self.services.split(","):
             return
-        if self._hits(self.throttle_percent):
+        if not self.operations and self._hits(self.throttle_percent):
             raise throttled(service)
         if service == "registry":
             return
@@ -97,6 +105,19 @@ class Faults:
             raise DropConnection
         if self._hits(self.stall_percent):
             time.sleep(self.stall_s)
+
+    def strike_operation(self, service: str, operation: str) -> None:
+        """Called with every call of AWS whose operation is known. Raises AwsFault."""
+        if operation in self.operations.split(",") and self._hits(self.throttle_percent):
+            raise throttled(service)
+        with self._lock:
+            if operation == "DescribeEndpoint" and self.expire_after > 1:
+                self.expire_after -= 1
+            elif self.expire_after == 1:
+                raise AwsFault(
+                    "ExpiredTokenException",
+                    "The security token included in the request is expired",
+                )
 
     def breaks_upload(self, service: str) -> bool:
         """Whether the upload that starts now, to `s3` or `registry`, is to break off half-way."""

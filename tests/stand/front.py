@@ -79,6 +79,7 @@ class Front:
             self._faults.strike(service)
             body = b"" if service == "s3" else _take_body(environ)
             call = _parse(environ, service, scope, body)
+            self._faults.strike_operation(service, call.operation)
             principal = self._iam.principal(call)
             self._iam.authorise(principal, call)
             return self._answer(call, principal, environ, body)

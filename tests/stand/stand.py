@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -202,6 +202,14 @@ class Stand:
         for bucket in s3_backends[ACCOUNT]["aws"].buckets.values():
             for key in bucket.keys.values():
                 key.last_modified -= timedelta(seconds=seconds)
+
+    @contextmanager
+    def maintenance(self, endpoint: str) -> Iterator[None]:
+        """SageMaker maintains the endpoint meanwhile: it is SystemUpdating."""
+        found = self.sagemaker.store(self.region).endpoints[endpoint]
+        found.become("SystemUpdating")
+        yield
+        found.become("InService")
 
     def ping_failures(self, endpoint: str) -> list[str]:
         """Where a container of the endpoint broke the two-second rule of /ping."""

@@ -126,12 +126,9 @@ class SageMaker:
         return views.record("EndpointConfig", found)
 
     def _delete_endpoint_config(self, store: Store, params: Params) -> Result:
+        # Also of an endpoint that is live: AWS advises against it, and the SDK's
+        # `Predictor.delete_endpoint()` does it.
         record = self._find(store, "endpoint-config", params["EndpointConfigName"])
-        if record in self._live_configs(store):
-            raise invalid(
-                f'Cannot delete endpoint configuration "{record.arn}" because an endpoint that is '
-                "live or being deployed uses it."
-            )
         del store.configs[record.name]
         store.tags.pop(record.arn, None)
         return {}
@@ -158,7 +155,7 @@ class SageMaker:
         if endpoint.status == "Failed":
             raise invalid(f'Cannot update endpoint "{endpoint.arn}" with status "Failed".')
         _refuse_in_progress(endpoint)
-        old = store.configs[endpoint.config].request["ProductionVariants"]
+        old = _running(store, endpoint)
         new = config.request["ProductionVariants"]
         missing = {item["VariantName"] for item in old} - {item["VariantName"] for item in new}
         if missing:
@@ -182,6 +179,7 @@ class SageMaker:
     def _update_endpoint_weights_and_capacities(self, store: Store, params: Params) -> Result:
         endpoint = self._find_endpoint(store, params["EndpointName"])
         _refuse_in_progress(endpoint)
+        counts: dict[str, int] = {}
         for wanted in params["DesiredWeightsAndCapacities"]:
             name = wanted["VariantName"]
             if name not in [variant.settings["VariantName"] for variant in endpoint.variants]:
@@ -189,8 +187,9 @@ class SageMaker:
             if "DesiredWeight" in wanted:
                 endpoint.weights[name] = wanted["DesiredWeight"]
             if "DesiredInstanceCount" in wanted:
-                endpoint.counts[name] = wanted["DesiredInstanceCount"]
-        endpoint.modified = time.time()
+                counts[name] = wanted["DesiredInstanceCount"]
+        endpoint.become("Updating")
+        self._transitions.scale(store, endpoint, counts)
         return {"EndpointArn": endpoint.arn}
 
     def _describe_endpoint(self, store: Store, params: Params) -> Result:
@@ -268,7 +267,7 @@ class SageMaker:
             variant
             for endpoint in store.endpoints.values()
             if endpoint.status not in _GONE
-            for variant in store.configs[endpoint.config].request["ProductionVariants"]
+            for variant in _running(store, endpoint)
         ]
 
 
@@ -285,8 +284,16 @@ def _check_serverless_model(model: Mapping[str, Any]) -> None:
         raise invalid("Network isolation is not supported for serverless endpoints.")
 
 
+def _running(store: Store, endpoint: Endpoint) -> list[dict[str, Any]]:
+    """The settings of the endpoint's variants, also where its configuration is deleted."""
+    if endpoint.variants:
+        return [variant.settings for variant in endpoint.variants]
+    config = store.configs.get(endpoint.config)
+    return config.request["ProductionVariants"] if config else []
+
+
 def _refuse_in_progress(endpoint: Endpoint) -> None:
-    if endpoint.status not in ("InService", "Failed", "OutOfService"):
+    if endpoint.status not in ("InService", "Failed", "OutOfService", "UpdateRollbackFailed"):
         raise invalid(f'Cannot update in-progress endpoint "{endpoint.arn}".')
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.stand.sagemaker.validation import invalid
 
-PAGE = 100
+PAGE = 10
+"""What List operations give unless told (API reference, MaxResults of ListEndpoints)."""
 
 
 def select(

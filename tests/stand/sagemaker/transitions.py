@@ -81,6 +81,9 @@ class Transitions:
     def update(self, store: Store, endpoint: Endpoint, deployment: Mapping[str, Any]) -> None:
         self._spawn(self._update, store, endpoint, deployment)
 
+    def scale(self, store: Store, endpoint: Endpoint, counts: Mapping[str, int]) -> None:
+        self._spawn(self._scale, store, endpoint, counts)
+
     def delete(self, store: Store, endpoint: Endpoint) -> None:
         self._spawn(self._delete, store, endpoint)
 
@@ -127,9 +130,12 @@ class Transitions:
             with store.lock:
                 endpoint.become("RollingBack", str(failure))
             self._stop(fresh)
+            # The FailureReason may be empty after a rollback (terraform-provider-aws 49020).
+            reason = "" if self._faults.take("silent_rollbacks") else str(failure)
+            failed = self._faults.take("failed_rollbacks")
             with store.lock:
                 endpoint.pending = endpoint.pending_status = ""
-                endpoint.become("InService", str(failure))
+                endpoint.become("UpdateRollbackFailed" if failed else "InService", reason)
             return
         with store.lock:
             old, endpoint.variants = endpoint.variants, fresh
@@ -141,6 +147,12 @@ class Transitions:
         with store.lock:
             endpoint.pending = endpoint.pending_status = ""
             endpoint.become("InService", "")
+
+    def _scale(self, store: Store, endpoint: Endpoint, counts: Mapping[str, int]) -> None:
+        self._wait(self._timing.provisioning_s + self._faults.transition_s)
+        with store.lock:
+            endpoint.counts.update(counts)
+            endpoint.become("InService")
 
     def _delete(self, store: Store, endpoint: Endpoint) -> None:
         self._wait(self._timing.deletion_s + self._faults.transition_s)

@@ -32,7 +32,8 @@ def endpoint(item: Endpoint, store: Store) -> dict[str, Any]:
     if item.reason:
         described["FailureReason"] = item.reason
     if item.pending:
-        variants = store.configs[item.pending].request["ProductionVariants"]
+        config = store.configs.get(item.pending)
+        variants = config.request["ProductionVariants"] if config else []
         status = [{"Status": item.pending_status, "StartTime": item.pending_since}]
         described["PendingDeploymentSummary"] = {
             "EndpointConfigName": item.pending,
