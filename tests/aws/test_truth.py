@@ -138,7 +138,7 @@ def test_an_update_that_fails_is_told_also_where_sagemaker_gives_no_reason(
 def test_credentials_that_expire_amid_the_wait_leave_sagemaker_at_work(project: Project) -> None:
     project.stand.faults.set(transition_s=4, expire_after=5)
     told = project.refused("deploy", "-e", "serverless", "--no-smoke-test")
-    assert "SageMaker continues with it" in told and "expired" in told
+    assert "SageMaker continues" in told and "expired" in told
     project.stand.faults.clear()
     project.run("deploy", "-e", "serverless", "--no-smoke-test")
     assert project.invoke({"x": 2}) == {"answer": 4}
