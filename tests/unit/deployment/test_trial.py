@@ -122,6 +122,13 @@ def test_what_will_not_do_where_the_model_runs_is_a_warning():
     assert untried.severity == "note" and "example_request()" in untried.do
 
 
+def test_limits_that_this_machine_could_not_set_are_a_note():
+    trial = replace(measured(), unconfined="this machine makes no namespaces")
+    (note,) = tried.findings_of(trial, made(request(SERVERLESS)))
+    assert note.severity == "note" and note.why == "this machine makes no namespaces"
+    assert "multiprocessing.Lock" in note.do
+
+
 @pytest.fixture
 def runs(monkeypatch, tmp_path):
     """How often code was run; the caches are the test's own."""
