@@ -63,10 +63,12 @@ class Shipped:
 
     Attributes:
         files: Variable -> the file that `artefact:` saves it to.
+        path: The file or folder on this machine that `artefact:` names, if it does.
         is_beside_code: The model files are elsewhere, so that objects lie beside the code.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
     is_beside_code: bool = False
 
 

@@ -122,7 +122,7 @@ def code_source(
         return FolderCode(folder)
     if notebook is not None:
         files = {variable: file for file, variable in config.artefact_variables.items()}
-        shipped = Shipped(files, is_beside_code=bool(config.s3_artefact))
+        shipped = Shipped(files, config.local_artefact, bool(config.s3_artefact))
         return NotebookCode(notebook, config.name, shipped)
     raise CaptureError(
         "There is no code to deploy",

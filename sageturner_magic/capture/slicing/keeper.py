@@ -22,6 +22,7 @@ from sageturner_magic.capture.slicing.literals import Literal
 from sageturner_magic.capture.slicing.liveness import same_code
 from sageturner_magic.capture.syntax import written
 from sageturner_magic.errors import Finding
+from sageturner_magic.packages.needed import notebook_names_in
 from sageturner_magic.values import CellLine, Shipped
 
 
@@ -151,6 +152,21 @@ class Keeper:
                 return ""
             self.definitions[id(value)] = name
         return self.definitions[id(value)]
+
+    def names_in_artefact(self) -> Iterator[str]:
+        """Names of the notebook that pickles among the model files refer to.
+
+        What cannot be named is left to whoever writes or reads the file.
+        """
+        for variable, file in self._shipped.files.items():
+            value = self._namespace.get(variable)
+            found = saved(variable, value, file)
+            named = [self._named(each) for each in found.found] if found else []
+            yield from filter(None, named)
+        if self._shipped.path is not None and self._shipped.path.exists():
+            for name in sorted(notebook_names_in(self._shipped.path)):
+                if self._history.binder(name) is not None:
+                    yield name
 
     def _lambda(self, value: Any) -> str:
         """The name of a new statement that defines the lambda `value`, from where it was typed."""

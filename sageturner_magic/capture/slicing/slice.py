@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sageturner_magic.capture.cells import Cell
@@ -133,6 +133,8 @@ class _Slicer:
                     self._set_by_load |= step.statement.names.writes_later.keys()
                 if role in names or optional:
                     self._keep(step, role if role in names else min(optional))
+        last = max(self._kept.values(), key=lambda step: step.index)
+        self._need(self._keeper.names_in_artefact(), last, at=None)
         self._follow()
         self._keep_effects()
         self._keep_features()
@@ -230,12 +232,16 @@ class _Slicer:
         step = self._keeper.keep(name, binder)
         if step is None:
             return False
-        for needed in step.statement.needs:
-            if needed in self._keeper.lambdas:
-                self._waiting.append(self._keeper.lambdas[needed])
-            else:
-                self._require(needed, step, step.node.lineno, at=step.index)
+        self._need(step.statement.needs, step, at=step.index)
         return True
+
+    def _need(self, names: Iterable[str], step: RunStatement, *, at: float | None) -> None:
+        """Follow what the pickles that `step` reads name in the notebook."""
+        for name in names:
+            if name in self._keeper.lambdas:
+                self._waiting.append(self._keeper.lambdas[name])
+            else:
+                self._require(name, step, step.node.lineno, at=at)
 
     def _is_judged(self, step: RunStatement) -> bool:
         return step.index in self._effects or self._judge(step).statement(step.node)

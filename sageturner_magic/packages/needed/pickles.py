@@ -72,6 +72,28 @@ def _pickles(path: Path) -> Iterator[Iterator[bytes]]:
         return
 
 
+_NAME = re.compile(rb"\x8c(.)([A-Za-z_]\w*)\x94?\x93", re.DOTALL)
+_MAIN = re.compile(rb"c__main__\n([A-Za-z_]\w{0,200})\n")
+
+
+def notebook_names_in(place: Path) -> frozenset[str]:
+    """Names that pickles at `place`, a file or a folder, may look up in `__main__`.
+
+    A module that was named before is fetched from the memo, so of a file that names `__main__`
+    these are the names of all modules. Raises OSError.
+    """
+    paths = place.rglob("*") if place.is_dir() else [place]
+    found: set[str] = set()
+    for path in paths:
+        if path.is_file() and "__main__" in modules_in(path):
+            for window in (each for stream in _pickles(path) for each in _windows(stream)):
+                names = [
+                    match[2] for match in _NAME.finditer(window) if match[1][0] == len(match[2])
+                ]
+                found |= {name.decode() for name in [*names, *_MAIN.findall(window)]}
+    return frozenset(found)
+
+
 def _in_skops(path: Path) -> set[str]:
     """The modules that the schema of a skops file names."""
     try:

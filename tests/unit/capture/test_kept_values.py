@@ -141,6 +141,55 @@ def test_an_object_is_the_notebooks(serve: Serve, cell: str, expression: str):
     assert there == here
 
 
+PIPELINE = """
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.pipeline import make_pipeline
+BASE = 10
+class Shift(BaseEstimator, TransformerMixin):
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+    def transform(self, X): return [[each + BASE for each in row] for row in X]
+pipe = make_pipeline(Shift()).fit([[1]])
+"""
+LOADS = """
+def load(model_dir):
+    import joblib
+    return joblib.load(f"{model_dir}/pipe.joblib")
+"""
+
+
+@pytest.mark.parametrize("spec", [{"pipe.joblib": "pipe"}, "pipe.joblib"], ids=["object", "file"])
+def test_what_an_artefact_is_pickled_of_is_in_the_module(
+    session: Session, tmp_path: Path, spec: dict[str, str] | str
+):
+    joblib = pytest.importorskip("joblib")
+    pytest.importorskip("sklearn")
+    session.run(PIPELINE)
+    joblib.dump(session.namespace["pipe"], tmp_path / "pipe.joblib")
+    predict = "def predict(model, request):\n    return model.transform([[request]])\n"
+    session.pair(load=LOADS, predict=predict)
+    shipped = (
+        Shipped({"pipe": "pipe.joblib"})
+        if isinstance(spec, dict)
+        else Shipped(path=tmp_path / spec)
+    )
+    module = session.notebook.module("digits", shipped)
+    artefact = prepare_artefact(
+        spec, tmp_path, session.namespace, tmp_path / "new", Quiet(), (), module.definitions
+    )
+    assert artefact is not None
+    module.write(tmp_path / "program")
+    ask = (
+        "import sys, sageturner as s; sys.modules['__main__'] = s;"
+        f"print(s.predict(s.load({str(artefact.folder)!r}), 1))"
+    )
+    there = subprocess.run(
+        [sys.executable, "-c", ask], cwd=tmp_path / "program", capture_output=True, text=True
+    )
+    assert there.stdout == "[[11]]\n", there.stderr
+
+
 def test_the_same_object_gives_the_same_bytes(session: Session, tmp_path: Path):
     session.run("import numpy as np\nE = [np.arange(3.0)]\nE.append(np.random.rand(2))")
     session.pair(predict="def predict(model, request):\n    return E\n")
