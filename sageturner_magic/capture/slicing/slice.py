@@ -106,6 +106,8 @@ class _Slicer:
         self._namespace = namespace
         self._keeper = keeper
         self._stale: list[Stale] = []
+        self._judged: dict[float, bool] = {}
+        self._reads: dict[float, dict[str, int]] = {}
         self._kept: dict[float, RunStatement] = {}
         self._names: dict[float, set[str]] = {}
         self._imports = Imports(history)
@@ -180,6 +182,11 @@ class _Slicer:
 
     def _now(self, step: RunStatement) -> dict[str, int]:
         """Names that must exist when the statement runs, through functions that it calls."""
+        if step.index not in self._reads:
+            self._reads[step.index] = self._find_reads(step)
+        return self._reads[step.index]
+
+    def _find_reads(self, step: RunStatement) -> dict[str, int]:
         names = step.statement.names
         found = dict(names.reads)
         if self._history.evaluates_annotations(step):
@@ -218,9 +225,7 @@ class _Slicer:
             return
         self._keep(binder, name)
         for change in self._history.changes(name, binder):
-            if change.origin is not RunOrigin.FOREIGN and self._judge(change).statement(
-                change.node
-            ):
+            if change.origin is not RunOrigin.FOREIGN and self._is_judged(change):
                 self._keep(change, name)
 
     def _keep_value(self, name: str, binder: RunStatement | None, at: float | None) -> bool:
@@ -244,7 +249,13 @@ class _Slicer:
                 self._require(name, step, step.node.lineno, at=at)
 
     def _is_judged(self, step: RunStatement) -> bool:
-        return step.index in self._effects or self._judge(step).statement(step.node)
+        """Whether `step` alone may stand in the module; `_probing` has what asks the machine."""
+        if step.index not in self._judged:
+            judge = self._judge(step)
+            self._judged[step.index] = judge.statement(step.node)
+            if judge.probes:
+                self._probing.add(step.index)
+        return step.index in self._effects or self._judged[step.index]
 
     def _is_shadowed(self, name: str) -> bool:
         """Whether the notebook means something else by a builtin's name, as after a star import."""
@@ -282,14 +293,11 @@ class _Slicer:
         self._names.setdefault(step.index, set()).add(name)
         if step.index in self._kept:
             return
-        judge = self._judge(step)
-        if not (judge.statement(step.node) or step.index in self._effects):
+        if not self._is_judged(step):
             # What load() sets by `global` is there before any request.
             if name not in self._set_by_load:
                 self._find(name, self._keeper.refusal(name, step))
             return
-        if judge.probes:
-            self._probing.add(step.index)
         first, last = step.statement.start, step.statement.end
         if any(first <= line <= last for line in step.statement.cell.shell_lines):
             self._find(name, refusals.shell_line(name, step))
