@@ -15,6 +15,7 @@ from sageturner_magic.values import CellLine
 
 # `%magic`, `!command`, `?help` at the start of a statement, and `x = %magic`, `x = !command`.
 _SHELL_LINE = re.compile(r"^(?P<indent>\s*)(?P<target>[^\s%!?#'\"(\[{][^'\"#(=]*=\s*)?[%!?]+\s*\w")
+_RUN = re.compile(r"^%run\s+(?:-\w\s+)*(?P<file>[^\s'\"]+\.py)(?:\s|$)")
 _HELP_LINE = re.compile(r"^\s*[\w.]+\?{1,2}\s*$")
 
 # Cell magics whose body runs as Python in the notebook's own namespace.
@@ -56,6 +57,13 @@ class Cell:
     def shell_lines(self) -> tuple[int, ...]:
         """Lines of `source` (from 1) that are IPython's and not Python's."""
         return self._python[1]
+
+    @property
+    def run_files(self) -> tuple[str, ...]:
+        """The Python files that `%run FILE` lines name."""
+        lines = self.source.split("\n")
+        found = [_RUN.match(lines[number - 1]) for number in self.shell_lines]
+        return tuple(match["file"] for match in found if match)
 
     @cached_property
     def python(self) -> str:

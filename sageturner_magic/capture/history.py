@@ -12,10 +12,12 @@ from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.syntax import (
     CALLABLE,
     CHANGING_METHODS,
+    FACTORY,
     FUNCTIONS,
     RECORD,
     ScopeNames,
     Statement,
+    is_factory,
     names_of,
     statements_of,
     walk,
@@ -303,7 +305,7 @@ class History:
         if isinstance(node, ast.ClassDef):
             return RECORD if _is_record(node, self, step.index) else CALLABLE
         if isinstance(node, FUNCTIONS):
-            return CALLABLE
+            return FACTORY if is_factory(node) else CALLABLE
         value = getattr(node, "value", None)
         if isinstance(value, ast.Lambda):
             return CALLABLE
@@ -322,7 +324,7 @@ class History:
         return ""
 
     def _is_callable(self, name: str, before: float) -> bool:
-        return self.qualified(name, before) == CALLABLE
+        return self.qualified(name, before) in (CALLABLE, FACTORY)
 
 
 def imported_as(node: Import, name: str) -> str:

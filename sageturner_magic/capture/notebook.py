@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sageturner_magic.capture.cells import Cell
@@ -218,6 +220,7 @@ class Notebook:
             line = self._failed.get(index)
             is_in_doubt = index in self._failed and line is None
             runs.append(Run(cell, RunOrigin.FAILED if is_in_doubt else origin(cell), line))
+            runs += [Run(each, RunOrigin.RECOVERED) for each in _files_run(cell)]
         return runs
 
     def _require_both(self, name: str) -> None:
@@ -286,6 +289,13 @@ class Notebook:
                 " and unnamed cells were captured elsewhere since",
                 do=f"name the cells of each model: {remedy}",
             )
+
+
+def _files_run(cell: Cell) -> Iterator[Cell]:
+    """The files that `%run` executed in the notebook, as they are now, like cells."""
+    for file in cell.run_files:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            yield Cell(cell.number, Path(file).expanduser().read_text("utf-8"))
 
 
 def _header(name: str) -> tuple[str, ...]:

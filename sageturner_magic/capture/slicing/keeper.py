@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Any
 
 from sageturner_magic.capture.history import History, RunOrigin, RunStatement
@@ -73,6 +73,11 @@ class Keeper:
             return True
         later = [change for change in self._history.changes(name, binder) if change.index >= at]
         return not later and self._history.doubt(name, binder) is None
+
+    def is_value(self, name: str) -> bool:
+        """Whether the notebook has a value as `name`, not a function, class or module."""
+        live = self._namespace.get(name, print)
+        return not (name.startswith("__") or callable(live) or isinstance(live, ModuleType))
 
     def literal(self, name: str) -> Literal | None:
         """The value of `name` as source, if it is plain data and short enough."""

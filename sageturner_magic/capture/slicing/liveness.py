@@ -81,6 +81,7 @@ class Comparison:
                 depth,
                 (one.__defaults__, other.__defaults__),
                 (one.__kwdefaults__, other.__kwdefaults__),
+                (_enclosed(one), _enclosed(other)),
                 known=same_code(one.__code__, other.__code__),
             )
         if isinstance(one, dict):
@@ -140,6 +141,17 @@ class Comparison:
                 return False
             unknown |= verdict is None
         return None if unknown else True
+
+
+def _enclosed(function: FunctionType) -> tuple[object, ...]:
+    """The values that a function has from the function around it; itself left out."""
+    contents = []
+    for cell in function.__closure__ or ():
+        try:
+            contents.append(cell.cell_contents)
+        except ValueError:
+            contents.append(None)
+    return tuple(each for each in contents if each is not function)
 
 
 def _same_float(one: float, other: float) -> bool:

@@ -32,6 +32,7 @@ from sageturner_magic.capture.syntax import (
     Statement,
     has_stable_order,
     in_functions,
+    is_guarded,
 )
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.packages.needed import imported_names
@@ -277,7 +278,8 @@ class _Slicer:
             else None
         )
         if name in NOTEBOOK_ONLY:
-            self._find(name, refusals.notebook_only(name, where))
+            if at is not None or not is_guarded(name, user.node):
+                self._find(name, refusals.notebook_only(name, where))
         elif (star := star_that_has(name, live, self._history.stars)) is not None:
             self._report(name, self._imports.add(name, star_gives(name, star), None))
         elif imported:

@@ -54,7 +54,10 @@ class Sources:
         if self._keeper.is_wanted(name):
             return False
         binder = self._history.binder(name, at)
-        if binder is None or binder.is_import or binder.is_definition:
+        if binder is None:
+            # `_` and `Out` have values, and so has what `exec` made.
+            return not self._keeper.is_value(name)
+        if binder.is_import or binder.is_definition:
             return True
         changes = self._history.changes(name, binder)
         return self._repeats(binder) and all(

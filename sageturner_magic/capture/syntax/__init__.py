@@ -11,10 +11,18 @@ from sageturner_magic.faces import face
 if TYPE_CHECKING:
     from .hashing import has_stable_order, in_functions, ordered_uses
     from .rendering import KeptImport, render_module
-    from .safety import CALLABLE, CHANGING_METHODS, RECORD, SETTINGS, Judge, listed
+    from .safety import (
+        CALLABLE,
+        CHANGING_METHODS,
+        FACTORY,
+        RECORD,
+        SETTINGS,
+        Judge,
+        is_factory,
+        listed,
+    )
     from .scopes import BUILTINS, ScopeNames, names_of
-    from .statements import Statement, statements_of
-    from .statements import written as written
-    from .trees import FUNCTIONS, Function, walk
+    from .statements import Statement, statements_of, written
+    from .trees import FUNCTIONS, Function, is_guarded, walk
 else:
     __getattr__, __dir__ = face(__name__)

@@ -13,7 +13,7 @@ from fnmatch import translate
 from functools import cache
 
 from sageturner_magic.capture.syntax.hashing import IsSet, ordered_uses
-from sageturner_magic.capture.syntax.trees import FUNCTIONS
+from sageturner_magic.capture.syntax.trees import FUNCTIONS, Function, default_values
 
 Qualify = Callable[[str], str | None]
 """Name -> what it was imported as (`numpy`, `pathlib.Path`), '' for a name that the notebook's
@@ -21,6 +21,9 @@ own code binds to plain data, CALLABLE or RECORD for one that it binds to a func
 None for a builtin."""
 
 CALLABLE = "()"
+FACTORY = "factory"
+"""A function of the notebook's that does nothing but define a function and return it."""
+
 RECORD = "class"
 """A class of the notebook's that only holds data: a dataclass, NamedTuple or Enum."""
 
@@ -276,7 +279,7 @@ class Judge:
                 return False
             # partial(f, 1) keeps f, it does not call it.
             return self._arguments(node, may_hold=qualified == "functools.partial")
-        if isinstance(func, ast.Name) and self._qualify(func.id) == RECORD:
+        if isinstance(func, ast.Name) and self._qualify(func.id) in (FACTORY, RECORD):
             return self._arguments(node)
         if isinstance(func, ast.Name):
             is_builtin = self._qualify(func.id) is None and func.id in SAFE_BUILTINS
@@ -294,14 +297,14 @@ class Judge:
         if isinstance(node, ast.Lambda):
             return self.value(node.body)
         return all(
-            self._qualify(child.id) != CALLABLE
+            self._qualify(child.id) not in (CALLABLE, FACTORY)
             for child in ast.walk(node)
             if isinstance(child, ast.Name) and child.id not in self._local
         )
 
     def calls_notebook(self, name: str) -> bool:
         """Whether `name` is a function or class of the notebook's."""
-        return self._qualify(name) == CALLABLE
+        return self._qualify(name) in (CALLABLE, FACTORY)
 
     def qualified(self, node: ast.expr) -> str:
         """The dotted name that `node` has as an import, or an empty string."""
@@ -312,9 +315,32 @@ class Judge:
         if not isinstance(node, ast.Name) or node.id in self._local:
             return ""
         root = self._qualify(node.id)
-        if not root or root in (CALLABLE, RECORD):
+        if not root or root in (CALLABLE, FACTORY, RECORD):
             return ""
         return ".".join([root, *reversed(parts)])
+
+
+def is_factory(node: Function) -> bool:
+    """Whether a call of the function gives the same function for the same arguments.
+
+    It defines functions without decorators and returns one of them, or a lambda.
+    """
+    if node.decorator_list or isinstance(node, ast.AsyncFunctionDef):
+        return False
+    *body, last = node.body
+    plain = (ast.Constant, ast.Name)
+    defines = [each for each in body if isinstance(each, ast.FunctionDef)]
+    others = [each for each in body if not isinstance(each, ast.FunctionDef)]
+    return (
+        isinstance(last, ast.Return)
+        and isinstance(last.value, (ast.Name, ast.Lambda))
+        and all(isinstance(each, ast.Expr) and isinstance(each.value, plain) for each in others)
+        and all(
+            not each.decorator_list
+            and all(isinstance(it, plain) for it in default_values(each.args))
+            for each in defines
+        )
+    )
 
 
 def _expressions(node: ast.AST) -> list[ast.expr]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import CodeType
@@ -83,10 +83,16 @@ class Statement:
             return tuple(
                 (line, self.node.lineno + offset) for offset, line in enumerate(segment.split("\n"))
             )
-        return tuple(
-            (line, number)
-            for number, line in enumerate(lines[self.start - 1 : self.end], self.start)
-        )
+        numbered = list(enumerate(lines[self.start - 1 : self.end], self.start))
+        indent = first[: len(first) - len(first.lstrip())]
+        if indent and any(_spans_lines(each) for each in walk(self.node)):
+            # The lines of a string must not move.
+            numbered = [(self.start, line) for line in ast.unparse(self.node).split("\n")]
+        return tuple((line.removeprefix(indent), number) for number, line in numbered)
+
+
+def _spans_lines(node: ast.AST) -> bool:
+    return isinstance(node, (ast.Constant, ast.JoinedStr)) and node.lineno != node.end_lineno
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,15 @@ def written(source: str, place: CellLine, needs: Iterable[str] = ()) -> Statemen
     """The statement that `source`, with a comment above it, puts in the place of one of a cell."""
     cell = _Written(place.cell, source, place.line)
     return replace(statements_of(cell)[0], needs=tuple(needs))
+
+
+def _flat(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """`body`, with what stands below `if __name__ == "__main__":` in its place, as it runs."""
+    for node in body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'":
+            yield from _flat(node.body)
+        else:
+            yield node
 
 
 def _calls_when_it_runs(node: ast.stmt) -> bool:
@@ -122,7 +137,7 @@ def statements_of(cell: Cell) -> tuple[Statement, ...]:
     lines = cell.python.split("\n")
     found: list[Statement] = []
     previous_end = 0
-    for node in cell.tree.body:
+    for node in _flat(cell.tree.body):
         decorators = getattr(node, "decorator_list", [])
         start = min([node.lineno, *(each.lineno for each in decorators)])
         while start - 1 > previous_end and lines[start - 2].startswith("#"):

@@ -57,6 +57,17 @@ def declared_in(body: Sequence[ast.AST]) -> Declared:
     return declared
 
 
+def is_guarded(name: str, node: ast.AST) -> bool:
+    """Whether `name` is read only in branches of functions, which need not be taken."""
+    if isinstance(node, ast.Name):
+        return node.id != name
+    guards = (ast.If, ast.Try, ast.IfExp, ast.BoolOp)
+    if isinstance(node, guards):
+        tested = [node.test] if isinstance(node, (ast.If, ast.IfExp)) else []
+        return all(is_guarded(name, each) for each in tested)
+    return all(is_guarded(name, each) for each in parts(node))
+
+
 _BINDING = frozenset(
     {
         *(ast.Name, *FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom, ast.ExceptHandler),

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 
 from sageturner_magic.capture.artefact import prepare_artefact
+from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.slicing.literals import Literal, NotPlainError
 from sageturner_magic.errors import ArtefactError, CaptureError
 from sageturner_magic.values import Artefact, Shipped
@@ -46,8 +46,8 @@ Serve = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def serve(session: Session, tmp_path: Path) -> Serve:
-    """Run cells; what predict gives in the notebook, and in a process of its own."""
+def serve(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Serve:
+    """Run cells; what predict gives in the notebook, and in the module."""
 
     def run(*cells: str, predict: str) -> tuple[str, str]:
         for cell in cells:
@@ -56,19 +56,12 @@ def serve(session: Session, tmp_path: Path) -> Serve:
         session.predict(f"def predict(model, request):\n    return {predict}\n")
         here = repr(session.namespace["predict"](None, 7))  # type: ignore[operator]
         artefact = written(session, tmp_path)
-        program = tmp_path / "program"
-        session.notebook.module("digits").write(program)
-        ask = "import sageturner as s; print(repr(s.predict(s.load(), 7)))"
-        model_dir = str(artefact.folder) if artefact else str(tmp_path)
-        there = subprocess.run(
-            [sys.executable, "-c", ask],
-            cwd=program,
-            env={**os.environ, "SM_MODEL_DIR": model_dir, "PYTHONHASHSEED": "7"},
-            capture_output=True,
-            text=True,
-        )
-        assert there.returncode == 0, there.stderr
-        return here, there.stdout.strip()
+        monkeypatch.setenv("SM_MODEL_DIR", str(artefact.folder if artefact else tmp_path))
+        fresh = types.ModuleType("sageturner")
+        monkeypatch.setitem(sys.modules, "sageturner", fresh)
+        source = session.notebook.module("digits").source
+        exec(compile(source, "sageturner.py", "exec", dont_inherit=True), vars(fresh))
+        return here, repr(fresh.predict(fresh.load(), 7))
 
     return run
 
@@ -97,6 +90,10 @@ VALUES = [
     ("import os\nNAMES = sorted(os.listdir('/'))[:1]\nFIRST = NAMES[0]", "(NAMES, FIRST)"),
     ("import itertools\nfor EPOCH in itertools.count():\n    if EPOCH > len(repr(object())): break", "EPOCH"),
     ("def pair(): return [1], 'x'\na, b = pair()", "(a, b)"),
+    ("def make_adder(k):\n    def add(x): return x + k\n    return add\nadd5 = make_adder(5)", "add5(1)"),
+    ("def show(x, verbose=False):\n    if verbose:\n        display(x)\n    return x", "show(1)"),
+    ("if __name__ == '__main__':\n    N = 5\n    TEXT = '''a\n        b'''\n    def f(x):\n        return x + N, TEXT", "f(1)"),
+    ("exec('K = [1]')\nFOUND = K + [2]", "FOUND"),
     ("import json\nBIG = json.loads(json.dumps({str(i): [i] for i in range(3000)}))", "BIG['2999']"),
     ("import json\nBIG = {i: (i,) for i in json.loads(json.dumps(list(range(3000))))}", "BIG[2999]"),
 ]  # fmt: skip
@@ -114,6 +111,26 @@ def test_the_training_data_stays_behind_a_number_of_it(session: Session):
     module = session.notebook.module("digits")
     assert "# From the notebook: n = X.shape[1]\nn = 4\n" in module.source
     assert "X =" not in module.source and module.objects == ()
+
+
+def test_files_that_run_executed_are_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    Path("helper.py").write_text("RATE = 3\ndef scale(x):\n    return x * RATE\n")
+    session = Session()
+    exec(Path("helper.py").read_text(), session.namespace)
+    session.notebook.record(Cell(1, "%run -i helper.py"))
+    session.pair(predict="def predict(model, request):\n    return scale(request)\n")
+    source = session.notebook.module("digits").source
+    assert "RATE = 3\n\n\ndef scale(x):\n    return x * RATE\n" in source
+
+
+def test_a_factory_that_counts_is_not_called_again(session: Session):
+    session.run(
+        "made = []\ndef make(k):\n    made.append(k)\n    return lambda x: x + k\nf = make(1)"
+    )
+    session.pair(predict="def predict(model, request):\n    return f(request)\n")
+    with pytest.raises(CaptureError, match="`f` is a function made by"):
+        session.notebook.module("digits")
 
 
 OBJECTS = [
@@ -243,7 +260,7 @@ def test_a_value_that_decorators_fill_is_not_filled_twice(session: Session):
 
 PLAIN = [
     *(None, True, -3, 0.1, -0.0, float("inf"), 2 - 1j, "grüße \udc80", b"\0", ...),
-    *((), (1,), [], [[1], (2, [3])], {}, {"a": {1: "x"}}, set(), {3, 1, 2}, frozenset({"b", "a"})),
+    *((), (1,), [], [[1], (2, [3])], {}, {"a": {1: "x"}}, set(), {3, 1, 2}, frozenset({"b"})),
     *(datetime.timedelta(1, 2), datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)),
     *(np.float32(0.1), np.int8(3), np.bool_(True), np.str_("a"), [np.float64(1) / 3] * 40),
     {"long": ["word" * 3] * 60, "deep": [{"a": list(range(60))}]},
