@@ -107,8 +107,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         with server.lock:
             server.predicting += 1
-        time.sleep(0.01)
-        crowd = server.predicting > 12 and breaks == "concurrency"
+        # More than the 8 at once beside which /ping is asked for.
+        time.sleep(0.2 if breaks == "concurrency" else 0.01)
+        crowd = server.predicting > 8 and breaks == "concurrency"
         with server.lock:
             server.predicting -= 1
         if breaks == "gone-client":

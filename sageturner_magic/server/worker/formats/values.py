@@ -14,6 +14,7 @@ import enum
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -123,7 +124,7 @@ def _has_labels(pandas: Any, index: Any) -> bool:
 def _without_nan_text(frame: Any, pandas: Any) -> Any:
     # pandas 3 has NaN for missing text, which says nothing of a number.
     kinds = enumerate(frame.dtypes)
-    text = [at for at, kind in kinds if pandas.api.types.is_string_dtype(kind)]
+    text = [at for at, kind in kinds if _is_text(pandas, kind)]
     if not text:
         return frame
     frame = frame.copy()
@@ -133,13 +134,23 @@ def _without_nan_text(frame: Any, pandas: Any) -> Any:
     return frame
 
 
+def _is_text(pandas: Any, kind: Any) -> bool:
+    if isinstance(kind, pandas.CategoricalDtype):
+        kind = kind.categories.dtype
+    return bool(pandas.api.types.is_string_dtype(kind))
+
+
 def column_names(columns: Any) -> list[str]:
     """The names as text. Raises AnswerError where two are equal."""
     names = list(map(_key, columns))
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := _twice(names)) is not None:
         raise AnswerError(f"predict's answer has more than one column {twice!r}; rename one")
     return names
+
+
+def _twice(names: list[str]) -> str | None:
+    """A name that comes more than once."""
+    return next((name for name, count in Counter(names).items() if count > 1), None)
 
 
 def _series(pandas: Any, series: Any) -> Any:
@@ -166,6 +177,8 @@ def _foreign(value: Any) -> Any:
         return base64.b64encode(value).decode("ascii")
     decimal = module("decimal")
     if decimal is not None and isinstance(value, decimal.Decimal):
+        if value.is_nan():
+            return math.nan  # float() refuses a signaling one.
         whole = value.is_finite() and value == value.to_integral_value()
         return int(value) if whole else float(value)
     if isinstance(value, set | frozenset | tuple):
@@ -195,6 +208,8 @@ def _foreign(value: Any) -> Any:
             return found
         if isinstance(value, numpy.ndarray) and value.dtype.kind in "Mm":
             return [_foreign(item) for item in value] if value.ndim else _foreign(value[()])
+        if isinstance(value, numpy.complexfloating):
+            raise TypeError("a complex number has no form in JSON")
         if isinstance(value, numpy.longdouble):
             return float(value)
         if isinstance(value, numpy.ndarray) and value.dtype == numpy.longdouble:
@@ -210,7 +225,7 @@ def _foreign(value: Any) -> Any:
         if isinstance(value, pandas.Index):
             return value.tolist()
         if isinstance(value, pandas.api.extensions.ExtensionArray):
-            return value.tolist()
+            return _series(pandas, pandas.Series(value))
         if value is pandas.NA:
             return None
         if isinstance(value, pandas.Interval | pandas.Period):
@@ -252,6 +267,11 @@ def plain(value: Any, nan: str = "error", path: str = "") -> Any:
     if isinstance(value, str):
         return str(value)
     if isinstance(value, int):
+        if value.bit_length() > _MOST_BITS:
+            raise AnswerError(
+                f"predict's answer{_at(path)} is an integer of more than 4,300 digits, which "
+                "Python does not write as text; return it as hex(value)"
+            )
         return int(value)
     if isinstance(value, float):
         if math.isfinite(value):
@@ -266,7 +286,10 @@ def plain(value: Any, nan: str = "error", path: str = "") -> Any:
         if isinstance(value, dict):
             named = {_key(key): plain(item, nan, _child(path, key)) for key, item in value.items()}
             if len(named) < len(value):
-                raise AnswerError(f"predict's answer{_at(path)} has keys that are equal as text")
+                twice = _twice(list(map(_key, value)))
+                raise AnswerError(
+                    f"predict's answer{_at(path)} has keys that are equal as text: {twice!r}"
+                )
             return named
         if isinstance(value, list | tuple):
             return [plain(item, nan, f"{path}[{at}]") for at, item in enumerate(value)]
@@ -280,6 +303,10 @@ def plain(value: Any, nan: str = "error", path: str = "") -> Any:
             f"predict's answer{_at(path)} is of type {type(value).__name__}, which has no form "
             "in JSON; return dicts, lists, numbers, text, arrays or tables"
         ) from None
+
+
+_MOST_BITS = 14_280
+"""Of 4,300 digits, at which Python refuses (sys.set_int_max_str_digits)."""
 
 
 def _at(path: str) -> str:
