@@ -36,6 +36,21 @@ def code(config: Config | str | Path | None = None, *, name: str | None = None) 
     return Source(_code_request(config, name).code.module()[0].source)
 
 
+def code_left_out(config: Config | str | Path | None = None, *, name: str | None = None) -> Source:
+    """Return what acts on the captured code and is not in the module, one statement a line.
+
+    Code that gives something else in each process is listed too.
+
+    Args:
+        config, name: As for `code`.
+
+    Raises:
+        CaptureError: There is no code, or it cannot be captured.
+    """
+    _, notes = _code_request(config, name).code.module()
+    return Source("".join(f"{note}\n" for note in notes) or "Nothing is left out.\n")
+
+
 def _is_captured(name: str) -> bool:
     """Whether cells of this notebook may be meant by `name`."""
     notebook = current_notebook()

@@ -358,6 +358,9 @@ _TABLE = (
         (
             _at("NAME", "the captured name (default: the configuration's)"),
             _switch("--diff", runs=f"{_SOURCES}:code_diff", help="against what is deployed"),
+            _switch(
+                "--left-out", runs=f"{_SOURCES}:code_left_out", help="what acts on it, outside"
+            ),
             _CONFIG,
             *_AT,
             _JSON,

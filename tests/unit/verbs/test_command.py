@@ -36,6 +36,7 @@ def test_code_is_written_as_it_is(command, tmp_path, monkeypatch):
     )
     assert command("code") == (0, source, "")
     assert json.loads(command("code", "--json")[1]) == {"text": source}
+    assert command("code", "--left-out") == (0, "Nothing is left out.\n", "")
 
 
 def test_lines_of_logs_are_a_list_and_followed_ones_come_one_by_one(command, monkeypatch):
