@@ -127,6 +127,9 @@ def execute(
             return plan
     except SageturnerError as raised:
         error = raised
+        if plans and plans[0].ingredients:
+            # A step names keys; the configuration knows their lines.
+            raised.findings = tuple(map(plans[0].ingredients.config.located, raised.findings))
         raise
     except Exception as raised:
         error = unexpected(raised)

@@ -2,6 +2,8 @@
 
 import pickle
 import sys
+import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +13,10 @@ from sageturner_magic.aws.endpoints import offer_findings
 from sageturner_magic.config import Origin, Server, parse_config
 from sageturner_magic.deployment import ingredients as room
 from sageturner_magic.deployment.ingredients import gather, gather_for_image
+from sageturner_magic.deployment.plan import Plan, Step
 from sageturner_magic.deployment.plans.local import plan_local
 from sageturner_magic.deployment.request import Collector, DeployRequest, FolderCode
+from sageturner_magic.deployment.run import execute
 from sageturner_magic.errors import AwsError, SageturnerError
 from tests.parts.recorder import Recorder
 
@@ -58,6 +62,16 @@ def test_what_aws_checks_find_is_shown_with_the_line_of_its_key(tmp_path):
         ("overrides.bucket_name", ""),
         ("bucket models", ""),
     ]
+
+
+def test_what_a_step_finds_is_shown_with_the_line_of_its_key(tmp_path):
+    request = asked(tmp_path, "overrides: {bucket_name: taken}")
+    made = gather(request, tmp_path / "work", Recorder(), Collector(request.config))
+    step = Step("upload", "Upload the model", lambda reporter: stop("overrides.bucket_name"))
+    plan = Plan("m", "local", "v", (), (), (step,), nullcontext, lambda: None, ingredients=made)
+    with pytest.raises(AwsError) as raised:
+        execute(lambda reporter, workspace: plan, lambda event: None, threading.Event())
+    assert raised.value.findings[0].where == f"{tmp_path / 'sageturner.yaml'}:2:26"
 
 
 def stop(where):
