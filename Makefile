@@ -84,6 +84,7 @@ proof: $(VENV)/.dev
 	$(BIN)/python -m tests.integration.capture.proof --count 20000 --report docs/proof/capture.md
 	$(BIN)/python -m tests.integration.image.layouts --report docs/proof/layout.md
 	$(PIP) --group fuzz
+	SAGETURNER_TEST_LOOP=asyncio $(BIN)/pytest -q tests/integration/server
 	$(BIN)/python -m tests.integration.server.fuzz --keep tests/integration/server/fuzzed.jsonl
 	$(BIN)/python -m tests.integration.server.proof --requests 100000 --minutes 5 --report docs/proof/server.md
 

@@ -25,6 +25,10 @@ import pytest
 SERVER = Path(__file__).parents[3] / "sageturner_magic" / "server"
 DEADLINE = 30.0
 
+WITHOUT_UVLOOP = {"PYTHONPATH": str(Path(__file__).parent / "without_uvloop")}
+LOOP = WITHOUT_UVLOOP if os.environ.get("SAGETURNER_TEST_LOOP") == "asyncio" else {}
+"""Servers run on uvloop's loop, or on asyncio's where SAGETURNER_TEST_LOOP says so."""
+
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = DEADLINE) -> Any:
     """The first true value of `condition()`; fails the test when none comes in time."""
@@ -77,6 +81,7 @@ class Server:
             [sys.executable, str(server / "__main__.py"), "serve"],
             env={
                 **inherited,
+                **LOOP,
                 "SAGETURNER_PROGRAM_DIR": str(program),
                 "SAGETURNER_LISTEN_FD": str(listener.fileno()),
                 "PYTHONDONTWRITEBYTECODE": "1",

@@ -111,6 +111,8 @@ def test_a_predict_that_takes_too_long_is_a_504_and_its_worker_is_replaced(start
         assert behind.result().json == "slept"
     assert [process.pid for process in server.workers()] != [worker]
     assert server.ping().status == 200
+    assert "predict took longer than 1 s (serving.timeout_s); the server killed it" in server.log()
+    assert "out of memory" not in server.log()
 
 
 def test_a_request_that_waited_too_long_is_a_504_that_says_predict_did_not_begin(

@@ -1,0 +1,3 @@
+"""Stands before uvloop on the path of a server that is to run on asyncio's own loop."""
+
+raise ImportError("this run of the tests is without uvloop")
