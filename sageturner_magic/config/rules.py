@@ -124,6 +124,21 @@ def _instance_type(text: str) -> str:
     )
 
 
+def has_own_disks(instance_type: str) -> bool:
+    """Whether a type has NVMe disks, so that SageMaker refuses VolumeSizeInGB.
+
+    Source: sagemaker-python-sdk issue 4828, EC2's pages on instance store volumes.
+    """
+    kinds = r"ml\.(?:[a-z]+\d+[a-z]*d[a-z]*|g[4-9]\w*|p3dn|p[4-9][\w-]*|trn\d\w*|dl\d\w*)\."
+    return re.match(kinds, instance_type) is not None
+
+
+def is_burstable(instance_type: str) -> bool:
+    """Whether Application Auto Scaling refuses variants of a type (developer guide,
+    "endpoint-auto-scaling")."""
+    return re.match(r"ml\.t\d\w*\.", instance_type) is not None
+
+
 def _matching(pattern: str, expected: str, example: str) -> AfterValidator:
     """A text that fully matches `pattern`, which is said to the user in words."""
 

@@ -36,6 +36,8 @@ from sageturner_magic.config.rules import (
     ServerlessMemory,
     Subnet,
     SystemPackage,
+    has_own_disks,
+    is_burstable,
     rule,
 )
 from sageturner_magic.config.section import Section
@@ -246,6 +248,30 @@ class Server(Section):
     autoscaling: Autoscaling | None = Field(
         None, description="Adds and removes instances with the load. Left out: a fixed number."
     )
+
+    @field_validator("volume_gb")
+    @classmethod
+    def _not_beside_own_disks(cls, volume_gb: int | None, info: ValidationInfo) -> int | None:
+        instance_type = info.data.get("instance_type", "")
+        if volume_gb is not None and has_own_disks(instance_type):
+            raise rule(
+                f"{instance_type} has disks of its own (NVMe), and SageMaker refuses other sizes",
+                "leave `volume_gb` out",
+            )
+        return volume_gb
+
+    @field_validator("autoscaling")
+    @classmethod
+    def _of_a_type_that_scales(
+        cls, autoscaling: Autoscaling | None, info: ValidationInfo
+    ) -> Autoscaling | None:
+        instance_type = info.data.get("instance_type", "")
+        if autoscaling is not None and is_burstable(instance_type):
+            raise rule(
+                f"{instance_type} is burstable, which Application Auto Scaling refuses to scale",
+                "leave `autoscaling` out, or choose another type such as ml.m5.large",
+            )
+        return autoscaling
 
 
 class Compute(Section):

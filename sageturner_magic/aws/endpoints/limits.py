@@ -8,7 +8,6 @@ names the place in the user's YAML.
 from __future__ import annotations
 
 import difflib
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -25,16 +24,6 @@ SERVERLESS_DISK_BYTES = 5 << 30
 
 SERVERLESS_IMAGE_BYTES = 10_737_418_240
 """The largest image that serverless takes (SageMaker's own error message)."""
-
-
-_OWN_DISKS = re.compile(
-    r"ml\.(?:[a-z]+\d+[a-z]*d[a-z]*|g[4-9]\w*|p3dn|p[4-9][\w-]*|trn\d\w*|dl\d\w*)\."
-)
-"""Instance types with NVMe disks, for which SageMaker refuses VolumeSizeInGB
-(sagemaker-python-sdk issue 4828; EC2's pages on instance store volumes)."""
-
-_BURSTABLE = re.compile(r"ml\.t\d\w*\.")
-"""Application Auto Scaling refuses their variants (developer guide, "endpoint-auto-scaling")."""
 
 
 def offer_findings(compute: Serverless | Server) -> tuple[Finding, ...]:
@@ -57,24 +46,6 @@ def offer_findings(compute: Serverless | Server) -> tuple[Finding, ...]:
                 f"{ami!r} does not exist",
                 do=f"{_near(ami, inference_ami_versions())}; a newer AMI needs a newer boto3",
                 where="compute.server.inference_ami_version",
-            )
-        )
-    if compute.volume_gb is not None and _OWN_DISKS.match(kind):
-        found.append(
-            Finding(
-                f"{kind} takes no `volume_gb`",
-                why="it has disks of its own (NVMe), and SageMaker refuses another size for them",
-                do="leave `volume_gb` out",
-                where="compute.server.volume_gb",
-            )
-        )
-    if compute.autoscaling is not None and _BURSTABLE.match(kind):
-        found.append(
-            Finding(
-                f"{kind} cannot be scaled",
-                why="Application Auto Scaling refuses burstable instance types",
-                do="leave `autoscaling` out, or choose another type such as ml.m5.large",
-                where="compute.server.autoscaling",
             )
         )
     return tuple(found)

@@ -41,7 +41,8 @@ def valid(operation: str, request: dict[str, Any]) -> dict[str, Any]:
     return request
 
 
-FULL = Server(
+# Every key at once, which no reader takes: volumes are for types without disks of their own.
+FULL = Server.model_construct(
     instance_type="ml.g5.xlarge",
     initial_instance_count=2,
     volume_gb=100,
@@ -252,26 +253,6 @@ class TestProblems:
         assert (
             len(offer_findings(Server(instance_type="ml.x.y", inference_ami_version="gpu-4"))) == 2
         )
-
-
-@pytest.mark.parametrize(
-    "kind", ["ml.g5.xlarge", "ml.m5d.large", "ml.p4de.24xlarge", "ml.c6gd.large", "ml.trn1.2xlarge"]
-)
-def test_a_volume_is_refused_where_the_type_has_disks_of_its_own(kind: str) -> None:
-    (finding,) = offer_findings(Server(instance_type=kind, volume_gb=50))
-    assert finding.where == "compute.server.volume_gb" and finding.do == "leave `volume_gb` out"
-    assert offer_findings(Server(instance_type=kind)) == ()
-
-
-@pytest.mark.parametrize("kind", ["ml.m5.xlarge", "ml.c6g.large", "ml.r7i.large", "ml.p3.2xlarge"])
-def test_a_volume_is_fine_elsewhere(kind: str) -> None:
-    assert offer_findings(Server(instance_type=kind, volume_gb=50)) == ()
-
-
-def test_a_burstable_type_cannot_be_scaled() -> None:
-    scaled = Server(instance_type="ml.t2.medium", autoscaling=Autoscaling(max=4))
-    (finding,) = offer_findings(scaled)
-    assert finding.where == "compute.server.autoscaling" and "burstable" in finding.why
 
 
 @pytest.mark.parametrize(

@@ -191,3 +191,26 @@ def test_a_normal_configuration_reads_fast():
 
 def test_the_fast_parser_is_used_where_it_is_there():
     assert issubclass(LOADER, yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)
+
+
+SERVER = "name: a\ncompute:\n  server:\n    instance_type: {}\n    {}\n"
+
+
+@pytest.mark.parametrize(
+    "kind", ["ml.g5.xlarge", "ml.m5d.large", "ml.p4de.24xlarge", "ml.c6gd.large", "ml.trn1.2xlarge"]
+)
+def test_a_volume_is_refused_where_the_type_has_disks_of_its_own(kind):
+    found = finding(SERVER.format(kind, "volume_gb: 50"))
+    assert (found.where, found.do) == ("sageturner.yaml:5:16", "leave `volume_gb` out")
+    assert kind in found.why
+
+
+@pytest.mark.parametrize("kind", ["ml.m5.xlarge", "ml.c6g.large", "ml.r7i.large", "ml.p3.2xlarge"])
+def test_a_volume_is_fine_elsewhere(kind):
+    server = read(SERVER.format(kind, "volume_gb: 50")).compute.server
+    assert server is not None and server.volume_gb == 50
+
+
+def test_a_burstable_type_cannot_be_scaled():
+    found = finding(SERVER.format("ml.t2.medium", "autoscaling: {max: 4}"))
+    assert found.where.startswith("sageturner.yaml:5:") and "burstable" in found.why

@@ -249,20 +249,18 @@ def test_files_of_load_are_found_and_nothing_else():
 
 
 def test_captured_cells_are_shown_with_their_state():
-    namespace = {"LABELS": ["cat", "dog", "bird"]}
     made = notebook(
-        namespace,
+        {},
         ("load", "half", "def load():\n    return 1"),
         ("load", "whole", "def load():\n    return 1"),
         ("predict", "whole", PREDICT),
     )
-    made.record(Cell(4, "LABELS = ['cat', 'dog']"))
-    made.capture("load", "stale", Cell(5, "def load():\n    return LABELS"))
+    made.capture("load", "stale", Cell(5, "def load():\n    return 2"))
     made.capture("predict", "stale", Cell(6, PREDICT))
     half, whole, stale = code_states(made)
     assert (half.state, whole.state, stale.state) == ("missing", "captured", "stale")
     assert whole.cells == "load in In[2], predict in In[3]"
-    assert "LABELS" in str(stale.findings[0])
+    assert "`load` is not what In[5]" in str(stale.findings[0])
 
 
 def test_paths_are_relative_to_the_files_folder(tmp_path: Path):
