@@ -7,9 +7,11 @@ import difflib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from sageturner_magic.capture.checks import check_functions, raise_for, syntax_finding
+from sageturner_magic.capture.secrets import secret_findings
 from sageturner_magic.capture.syntax import FUNCTIONS, names_of
 from sageturner_magic.constants import FOLDERS_DEEP
 from sageturner_magic.errors import CaptureError, Finding
@@ -41,6 +43,14 @@ LEFT_OUT: tuple[tuple[str, tuple[str, ...]], ...] = (
             "id_dsa*",
             "id_ecdsa*",
             "id_ed25519*",
+            "credentials",
+            "credentials.json",
+            ".npmrc",
+            ".pgpass",
+            "kaggle.json",
+            "service-account*.json",
+            "*.tfstate",
+            "*.env",
         ),
     ),
     ("notebooks", ("*.ipynb", ".ipynb_checkpoints")),
@@ -71,7 +81,23 @@ def from_folder(code_dir: Path) -> tuple[CapturedModule, list[Finding]]:
     module = CapturedModule(
         origin=str(code_dir), files=tuple(files), imports=_imports_of(code_dir, files)
     )
-    return module, chosen.notes()
+    return module, [*chosen.notes(), *_secrets_in(files)]
+
+
+_TEXT = (".cfg", ".ini", ".json", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml")
+_MOST_TEXT = 1 << 20
+"""Bytes of the largest file that is searched for secrets."""
+
+
+def _secrets_in(files: Sequence[SourceFile]) -> Iterator[Finding]:
+    """Warnings about what looks like a secret in text that is shipped."""
+    for file in files:
+        path = file.content
+        if isinstance(path, bytes) or path.suffix not in _TEXT or path.stat().st_size > _MOST_TEXT:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        for finding in secret_findings(text, str):
+            yield replace(finding, where=f"{path}:{finding.where}", severity="warning")
 
 
 def files_below(folder: Path) -> list[str]:

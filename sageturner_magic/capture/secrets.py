@@ -70,7 +70,7 @@ def secret_findings(source: str, place: Callable[[int], str]) -> list[Finding]:
             f"The code holds {what}: `{masked(text)}`",
             where=place(number),
             why="whoever can read the image can read it",
-            do="read it from os.environ and set it under `environment:`, or write"
+            do="read it in load() from where you keep secrets (Secrets Manager), or write"
             f" `# {ALLOWED}` on the line if it is none",
         )
         for number, (what, text) in sorted(found.items())
@@ -98,7 +98,12 @@ def _worth_a_look(source: str) -> bool:
 
 
 def _in_constants(source: str) -> Iterator[tuple[int, str, str]]:
-    for node in ast.walk(ast.parse(source)):
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        # A file that is not Python.
+        return
+    for node in ast.walk(tree):
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str) and _random(node.value):
                 yield node.lineno, "a random string, as keys are", node.value

@@ -13,8 +13,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -173,6 +175,11 @@ class _Reader:
 
     def _require(self, value: str, folder: Path) -> None:
         if requirement := _requirement(value):
+            if requirement.url and not _exists(requirement.url):
+                raise _Unreadable(
+                    f"{requirement.url} does not exist, as after `pip freeze` in conda",
+                    f"write `{_pinned(requirement.name)}`",
+                )
             if requirement.url:
                 location = Location.parse(requirement.url)
                 requirement.url = location.url
@@ -214,6 +221,19 @@ class _Reader:
         for number, line in _lines(text):
             self.read(line, path.parent, f"{path}:{number}")
         self._open.pop()
+
+
+def _exists(url: str) -> bool:
+    """Whether a `file:` URL leads to something here; any other URL may."""
+    parts = urlsplit(url)
+    return parts.scheme != "file" or Path(url2pathname(parts.path)).exists()
+
+
+def _pinned(name: str) -> str:
+    try:
+        return f"{name}=={version(name)}"
+    except PackageNotFoundError:
+        return f"{name}==VERSION"
 
 
 class _Unreadable(Exception):

@@ -146,7 +146,15 @@ def _imports(tree: ast.Module) -> Iterator[tuple[str, bool]]:
             if literal:
                 yield literal, optional
         for child in ast.iter_child_nodes(node):
-            stack.append((child, optional or _may_fail(node, child)))
+            if not _is_for_types(node, child):
+                stack.append((child, optional or _may_fail(node, child)))
+
+
+def _is_for_types(parent: ast.AST, child: ast.AST) -> bool:
+    """Whether only type checkers read `child`: it stands below `if TYPE_CHECKING:`."""
+    if not isinstance(parent, ast.If) or child not in parent.body:
+        return False
+    return ast.unparse(parent.test).rpartition(".")[2] == "TYPE_CHECKING"
 
 
 def _imported_by_call(node: ast.Call) -> str:

@@ -171,3 +171,15 @@ def test_names_that_are_not_utf_8_are_files_like_others(folder):
     put(folder, name)
     assert name in shipped(folder)
     assert from_folder(folder)[0].digest()
+
+
+def test_a_secret_in_any_text_of_the_folder_is_a_warning_that_does_not_show_it(folder):
+    key = "AKIA" + "IOSFODNN7EXAMPLE"
+    (folder / "settings.json").write_text('{"a": 1,\n "key": "' + key + '"}')
+    (folder / "service-account-1.json").write_text("{}")
+    (folder / "prod.env").write_text("A=1")
+    module, found = from_folder(folder)
+    assert {"prod.env", "service-account-1.json"}.isdisjoint(file.path for file in module.files)
+    (warning,) = [note for note in found if note.severity == "warning"]
+    assert warning.where == f"{folder / 'settings.json'}:2"
+    assert key not in str(warning) and "environment:" not in warning.do

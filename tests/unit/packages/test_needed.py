@@ -319,3 +319,12 @@ def test_the_version_of_scikit_learn_is_read_from_the_bytes(tmp_path, protocol):
     model = {"a": LinearRegression().fit([[0.0], [1.0]], [0, 1])}
     (tmp_path / "m.sav").write_bytes(pickle.dumps(model, protocol=protocol))
     assert scikit_learn_of(tmp_path / "m.sav") == sklearn.__version__
+
+
+def test_what_only_type_checkers_import_is_not_needed():
+    code = (
+        "import typing\nif typing.TYPE_CHECKING:\n    import pandas\nelse:\n    import joblib\n"
+        "if joblib:\n    import numpy\n"
+    )
+    module = CapturedModule("In[1]", (SourceFile("sageturner.py", code.encode()),))
+    assert [each.name for each in needed_packages(module, None)] == ["joblib", "numpy"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -162,3 +163,12 @@ def test_any_text_is_understood_or_refused_by_name(text: str) -> None:
         parse_pip_arguments([text], Path("/nowhere"))
     except ImageError as error:
         assert error.findings[0].where.startswith("python_packages[0]")
+
+
+def test_a_path_of_the_machine_that_built_a_conda_package_is_refused_with_the_pin(tmp_path):
+    with pytest.raises(ImageError) as raised:
+        parse_pip_arguments(("numpy @ file:///croot/numpy_17/work",), tmp_path, "python_packages")
+    assert f"`numpy=={importlib.metadata.version('numpy')}`" in str(raised.value)
+    here = (tmp_path / "numpy").as_uri()
+    (tmp_path / "numpy").mkdir()
+    assert parse_pip_arguments((f"numpy @ {here}",), tmp_path, "p").requirements
