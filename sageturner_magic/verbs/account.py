@@ -134,7 +134,12 @@ def _role_arn(found: Account, config: Config | None) -> str:
     if overrides and overrides.role_arn:
         return overrides.role_arn
     role = _where_allowed(lambda: aws_account.resolve_role(found.session, found.names))
-    return role.arn if role else found.names.role_arn
+    if role:
+        return role.arn
+    named = overrides and overrides.role_name
+    # A deployment in SageMaker Studio then uses the notebook's own role.
+    studio = None if named else _where_allowed(lambda: aws_account.studio_role(found.session))
+    return studio or found.names.role_arn
 
 
 def _where_allowed(look_up: Callable[[], T]) -> T | None:

@@ -24,6 +24,7 @@ from sageturner_magic.aws.storage.bucket import (
     ensure_bucket,
     tls_statement,
 )
+from sageturner_magic.config import Config, Network
 from sageturner_magic.errors import AwsError
 
 POLICY = "sageturner-eu-west-1"
@@ -172,6 +173,28 @@ class TestRole:
             needs = role_documents.role_needs(project)
             assert role and roles.access_findings(session, role, needs, "role") == ()
         assert role_of(session, ours).keys() == {POLICY, f"sageturner-{former_region}"}
+
+    @pytest.mark.parametrize("ours_or_not", ["error", "warning"])
+    def test_a_region_or_a_network_that_the_role_does_not_know_is_found_before_the_build(
+        self, session: AwsSession, ours: Names, ours_or_not: str
+    ) -> None:
+        if ours_or_not == "warning":
+            role_of(session, ours, role_documents.trust_policy(ours))
+        config = Config(
+            name="digits",
+            artefact="./model",
+            network=Network(subnets=("subnet-0a1b2c3d",), security_groups=("sg-0a1b2c3d",)),
+        )
+        role, _ = role_setup.ensure_role(session, ours)
+        east = replace(ours, region="us-east-1")
+        (elsewhere,) = roles.endpoint_findings(session, role, east)
+        assert elsewhere.severity == ours_or_not and "ecr:BatchGetImage" in elsewhere.what
+        assert "`sageturner setup --region us-east-1`" in elsewhere.do
+        (network,) = roles.endpoint_findings(session, role, ours, config)
+        assert network.severity == ours_or_not
+        assert "ec2:CreateNetworkInterface" in network.what and "ecr:" not in network.what
+        role_setup.ensure_role(session, ours, Extras(network=True))
+        assert roles.endpoint_findings(session, role, ours, config) == ()
 
     def test_a_policy_of_that_name_by_somebody_else_is_left(
         self, session: AwsSession, ours: Names
