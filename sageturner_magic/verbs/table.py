@@ -75,9 +75,10 @@ _CONTAINER_MODE = _flag(
     help="generate the image from the code, or build the Dockerfile that you provide"
     " (default: {default})",
 )
-_AT = (
+_ON_AWS = (*_AWS, _JSON)
+_ON_ENDPOINT = (
     replace(_ENDPOINT_TYPE, parameter="where", default=None, help="which one of that name"),
-    *_AWS,
+    *_ON_AWS,
 )
 _DEPLOYMENT = (_ENDPOINT_TYPE, _CONTAINER_MODE, _CONFIG, *_AWS)
 _FILE = (
@@ -95,8 +96,7 @@ _REQUEST = (
         parameter="timeout_s",
         metavar="SECONDS",
     ),
-    *_AT,
-    _JSON,
+    *_ON_ENDPOINT,
     _NAME,
 )
 _PAYLOAD = _at(
@@ -137,8 +137,7 @@ _TABLE = (
                 help="with --show-policy: only for these verbs ({permitted})",
             ),
             _CONFIG,
-            *_AWS,
-            _JSON,
+            *_ON_AWS,
         ),
         permissions=("setup",),
     ),
@@ -235,8 +234,7 @@ _TABLE = (
         (
             _NAME,
             _number("--hours", 3.0, "how far back requests are shown"),
-            *_AT,
-            _JSON,
+            *_ON_ENDPOINT,
         ),
         work="sageturner_magic.endpoints.measured:read_dashboard",
         permissions=("list",),
@@ -246,7 +244,7 @@ _TABLE = (
         "show all endpoints",
         f"{_ENDPOINTS}:list_endpoints",
         "sageturner_magic.endpoints.endpoint:Listing",
-        (*_AWS, _JSON),
+        _ON_AWS,
         work="sageturner_magic.endpoints:listing",
         permissions=("list",),
     ),
@@ -266,8 +264,7 @@ _TABLE = (
                 type=int,
                 help="only the last N lines",
             ),
-            *_AT,
-            _JSON,
+            *_ON_ENDPOINT,
         ),
         permissions=("logs",),
     ),
@@ -308,7 +305,7 @@ _TABLE = (
         "roll an endpoint back to its previous version",
         f"{_DEPLOYMENTS}:rollback",
         "sageturner_magic.deployment.events:Deployment",
-        (_NAME, _at("VERSION", "12 hex digits (default: the previous version)"), *_AT, _JSON),
+        (_NAME, _at("VERSION", "12 hex digits (default: the previous version)"), *_ON_ENDPOINT),
         work=f"{_DEPLOYMENTS}:start_rollback",
         permissions=("rollback",),
     ),
@@ -319,16 +316,12 @@ _TABLE = (
         f"{_ACCOUNT}:PlannedRemoval",
         (
             _at("NAME", "the endpoint"),
-            _switch(
-                "--orphans",
-                help="instead of an endpoint: what is older than a day, yours, and used by none",
-            ),
+            _switch("--orphans", help="instead of an endpoint: yours, unused, older than a day"),
             _switch("--everybody", help="with --orphans: also what others created"),
             _switch("--if-exists", help="succeed where there is no such endpoint"),
             _YES,
             _CONFIG,
-            *_AT,
-            _JSON,
+            *_ON_ENDPOINT,
         ),
         work=f"{_ACCOUNT}:plan_removal",
         permissions=("delete",),
@@ -338,7 +331,7 @@ _TABLE = (
         "remove role, bucket, repository and logs from AWS",
         f"{_ACCOUNT}:teardown",
         f"{_ACCOUNT}:PlannedRemoval",
-        (_YES, _CONFIG, *_AWS, _JSON),
+        (_YES, _CONFIG, *_ON_AWS),
         work=f"{_ACCOUNT}:plan_teardown",
         permissions=("teardown",),
     ),
@@ -358,12 +351,9 @@ _TABLE = (
         (
             _at("NAME", "the captured name (default: the configuration's)"),
             _switch("--diff", runs=f"{_SOURCES}:code_diff", help="against what is deployed"),
-            _switch(
-                "--left-out", runs=f"{_SOURCES}:code_left_out", help="what acts on it, outside"
-            ),
+            _switch("--left-out", runs=f"{_SOURCES}:code_left_out", help="what acts on it outside"),
             _CONFIG,
-            *_AT,
-            _JSON,
+            *_ON_ENDPOINT,
         ),
         cell="configuration",
     ),
@@ -387,8 +377,7 @@ _TABLE = (
                 " differently from what this package expects (costs less than $0.25)",
             ),
             _YES,
-            *_AWS,
-            _JSON,
+            *_ON_AWS,
         ),
     ),
 )
