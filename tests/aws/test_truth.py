@@ -15,6 +15,13 @@ from tests.stand.sweep import nothing_left
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
+BROKEN = """\
+def load(model_dir):
+    raise FileNotFoundError("the weights are not here")
+
+def predict(model, request):
+    return request
+"""
 SCALING = {"autoscaling": {"min": 1, "max": 4, "invocations_per_instance": 50}}
 
 
@@ -124,10 +131,10 @@ def test_an_update_that_fails_is_told_also_where_sagemaker_gives_no_reason(
     with project.stand.maintenance(project.name):
         assert "SystemUpdating" in project.refused("delete", project.name, "--yes")
         assert "SystemUpdating" in project.refused("rollback", project.name)
-    project.write_code(code="import no_such_module\n\n\ndef predict(model, request):\n    pass\n")
+    project.write_code(code=BROKEN)
     project.stand.faults.set(silent_rollbacks=1)
     told = project.refused("deploy", "-e", "server", "--no-smoke-test")
-    assert "serves its former version" in told and "no_such_module" in told
+    assert "serves its former version" in told and "the weights are not here" in told
     assert project.invoke({"x": 2}) == {"answer": 4}
     project.stand.faults.set(failed_rollbacks=1)
     project.refused("deploy", "-e", "server", "--no-smoke-test")
