@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag
+from pydantic import AfterValidator, Discriminator, Field, PrivateAttr, Tag, field_validator
 
 from sageturner_magic.config.places import Places
 from sageturner_magic.config.rules import (
@@ -66,7 +66,8 @@ class Config(Section):
         None,
         description="Trained model that load(model_dir) reads: a file, a folder, a .tar.gz, an "
         "s3:// address, or in a notebook {file name: variable}, which saves the variable's object. "
-        "Left out: the code needs no files.",
+        "Objects of the notebook that captured cells use are added. `auto`, as if left out: only "
+        "these. `none`: no files, and code that uses such objects is refused.",
         examples=["./model"],
     )
     container: Container = Field(Container(), description="What the endpoint runs.")
@@ -142,6 +143,16 @@ class Config(Section):
         """The folder with the user's own Dockerfile."""
         provided = self.container.provide_container
         return None if provided is None else self.resolve(provided.docker_dir)
+
+    @field_validator("artefact")
+    @classmethod
+    def _auto_names_nothing(cls, value: object) -> object:
+        return None if value == "auto" else value
+
+    @property
+    def named_artefact(self) -> str | dict[str, str] | None:
+        """What `artefact` names; None for `none` and where it is left out."""
+        return None if self.artefact == "none" else self.artefact
 
     @property
     def s3_artefact(self) -> str | None:

@@ -29,6 +29,7 @@ from sageturner_magic.deployment.trial import check_module
 from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.packages import PipArguments, Requirements, Target, parse_pip_arguments
 from sageturner_magic.packages.needed import NeededPackage, needed_packages, scikit_learn_of
+from sageturner_magic.text import size
 from sageturner_magic.values import Artefact, CapturedModule, LiveObject, Reporter
 
 DEFAULT_PYTHON = "3.12"
@@ -135,7 +136,7 @@ def gather(
     module = _module(request, found)
     files = found.attempt(
         lambda: prepare_artefact(
-            None if config.artefact == "none" else config.artefact,
+            config.named_artefact,
             config.resolve("."),
             request.namespace,
             workspace,
@@ -147,6 +148,8 @@ def gather(
     if module is None:
         return None
     ingredients = Ingredients(request, module, files)
+    if files is not None:
+        found.add(_shipped(each, files.folder / each.file) for each in module.objects)
     found.collect(lambda: _saved_by_another_version(ingredients))
     return ingredients
 
@@ -175,6 +178,15 @@ def _module(request: DeployRequest, found: Collector) -> CapturedModule | None:
     if module.objects and request.config.artefact == "none":
         found.add(map(_not_shipped, module.objects))
     return module
+
+
+def _shipped(each: LiveObject, path: Path) -> Finding:
+    return Finding(
+        f"`{each.variable}` of the notebook is shipped as {each.file}",
+        where="artefact",
+        why=f"the code uses this {type(each.value).__name__} ({size(path.stat().st_size)})",
+        severity="note",
+    )
 
 
 def _not_shipped(each: LiveObject) -> Finding:

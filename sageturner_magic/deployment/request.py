@@ -122,7 +122,7 @@ def code_source(
         return FolderCode(folder)
     if notebook is not None:
         files = {variable: file for file, variable in config.artefact_variables.items()}
-        spec = config.artefact
+        spec = config.named_artefact
         path = config.resolve(spec) if isinstance(spec, str) and not config.s3_artefact else None
         shipped = Shipped(files, path, bool(config.s3_artefact))
         return NotebookCode(notebook, config.name, shipped)

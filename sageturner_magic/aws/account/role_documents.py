@@ -152,7 +152,7 @@ def role_needs(names: Names, config: Config | None = None) -> tuple[tuple[str, s
         config: Where the artefact is, and whether there is a network; any endpoint without one.
     """
     needs = [(action, _repository(names)) for action in _PULL]
-    if config is None or (config.artefact and not config.s3_artefact):
+    if config is None or (config.named_artefact and not config.s3_artefact):
         needs.append(("s3:GetObject", f"{names.bucket_arn}/artefacts/*"))
     if config and config.network.subnets:
         needs += [

@@ -169,7 +169,7 @@ def _role(
             found.collect(lambda: aws_account.endpoint_findings(session, role, where, config))
     if uri := config.s3_artefact:
         found.collect(lambda: storage.uri_findings(session, uri, role))
-    elif config.artefact or sends_files:
+    elif config.named_artefact or sends_files:
         found.collect(lambda: bucket_findings(session, where))
     return role.arn if role else where.role_arn
 

@@ -15,10 +15,11 @@ from sageturner_magic.deployment import ingredients as room
 from sageturner_magic.deployment.ingredients import gather, gather_for_image
 from sageturner_magic.deployment.plan import Plan, Step
 from sageturner_magic.deployment.plans.local import plan_local
-from sageturner_magic.deployment.request import Collector, DeployRequest, FolderCode
+from sageturner_magic.deployment.request import Collector, DeployRequest, FolderCode, code_source
 from sageturner_magic.deployment.run import execute
 from sageturner_magic.errors import AwsError, SageturnerError
 from tests.parts.recorder import Recorder
+from tests.unit.capture.helpers import Session
 
 CODE = "import yaml\n\ndef load(model_dir):\n    pass\n\ndef predict(model, request):\n    pass\n"
 
@@ -41,6 +42,36 @@ def test_all_problems_are_found_at_once(tmp_path):
         found.finish()
     assert len(raised.value.findings) == 2
     assert "missing" in str(raised.value) and "sageturner.py" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "spec", ["", "artefact: auto", "artefact: none", "artefact: s3://b-b-b/m/"]
+)
+def test_objects_of_captured_cells_are_shipped_as_the_configuration_says(tmp_path, spec):
+    session = Session()
+    session.run("def words(): return [bytearray(b'a')]\nWORDS = words()")
+    session.pair(predict="def predict(model, request):\n    return WORDS\n")
+    config = parse_config(f"name: m\n{spec}", folder=tmp_path, origin=Origin.file("x.yaml"))
+    source = code_source(config, "generate", session.notebook)
+    request = DeployRequest(
+        config, "local", "generate", source, session.namespace, False, sys.executable
+    )
+    found = Collector(config)
+    made = gather_for_image(request, tmp_path, Recorder(), found)
+    if spec == "artefact: none":
+        with pytest.raises(SageturnerError, match="`artefact: none` ships none"):
+            found.finish()
+        return
+    notes = [str(each) for each in found.finish()]
+    assert made is not None
+    if "s3" in spec:
+        assert [file.path for file in made.module.files] == [
+            "sageturner.py",
+            "objects/WORDS.pickle",
+        ]
+    else:
+        assert made.artefact is not None and (made.artefact.folder / "WORDS.pickle").is_file()
+        assert any("`WORDS` of the notebook is shipped as WORDS.pickle" in each for each in notes)
 
 
 def test_what_aws_checks_find_is_shown_with_the_line_of_its_key(tmp_path):
