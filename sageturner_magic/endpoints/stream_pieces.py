@@ -79,7 +79,7 @@ def _events(chunks: Iterable[bytes]) -> Iterator[str]:
         elif not line and data:
             text = "\n".join(data)
             if kind == "error":
-                raise _failed(_reason(text))
+                raise _failed(text)
             yield text
             kind, data = "", []
 
@@ -88,7 +88,7 @@ def _value(line: bytes) -> Any:
     value = _line(line)
     error = value.get("error") if isinstance(value, dict) and len(value) == 1 else None
     if isinstance(error, dict) and {"type", "message"} <= error.keys() <= _PROBLEM:
-        raise _failed(_reason(line.decode("utf-8", "replace")))
+        raise _failed(line.decode("utf-8", "replace"))
     return value
 
 
@@ -96,15 +96,13 @@ _PROBLEM = {"type", "message", "traceback"}
 """What the model server says of an error."""
 
 
-def _failed(why: str) -> InvocationError:
-    return InvocationError(
-        "The model failed in the middle of its answer", why=why, do="see the endpoint's log"
-    )
-
-
-def _reason(text: str) -> str:
-    said = _line(text.encode())
-    error = said.get("error") if isinstance(said, dict) else None
+def _failed(said: str) -> InvocationError:
+    value = _line(said.encode())
+    error = value.get("error") if isinstance(value, dict) else None
+    why, frames = said, ""
     if isinstance(error, dict):
-        return f"{error.get('type', '')}: {error.get('message', '')}".strip(": ")
-    return text
+        why = f"{error.get('type', '')}: {error.get('message', '')}".strip(": ")
+        frames = "\n".join(map(str, error.get("traceback") or ()))
+    return InvocationError(
+        "The answer broke off", why=why, do="see the endpoint's log", details=frames
+    )

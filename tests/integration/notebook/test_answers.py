@@ -83,6 +83,7 @@ def test_a_model_that_fails_in_the_middle_is_an_error_after_what_arrived(chat):
     with pytest.raises(InvocationError, match="broke off") as raised:
         next(answer)
     assert "out of words" in raised.value.report()
+    assert "in predict" in raised.value.report()
 
 
 def test_one_that_fails_before_the_first_piece_says_so_with_its_frames(chat):

@@ -111,8 +111,9 @@ def test_a_client_is_told_why_a_stream_ends_early(accept: str) -> None:
     body.append(Problem(500, "ValueError", "in the middle", ("line 1",)).last_words(kind))
     found = pieces(body, kind)
     next(found)
-    with pytest.raises(InvocationError, match="in the middle"):
+    with pytest.raises(InvocationError, match="in the middle") as raised:
         next(found)
+    assert "line 1" in raised.value.report()
 
 
 def test_an_error_that_a_model_yields_is_a_piece_like_others() -> None:
