@@ -309,6 +309,7 @@ for folder in sorted(os.listdir()):
         os.wait()
         continue
     os.chdir(folder)
+    os.environ["SM_MODEL_DIR"] = os.getcwd()
     try:
         sys.stdout = open(os.devnull, "w")
         sys.path.insert(0, os.getcwd())
@@ -329,10 +330,14 @@ def _answers(modules: list[tuple[Any, list[Any]]]) -> list[object]:
 
     What they are forked from has imported the libraries, and knows nothing of the notebook.
     """
+    from sageturner_magic.capture.artefact.writers import write_object
+
     with tempfile.TemporaryDirectory() as root:
         for number, (module, requests) in enumerate(modules):
             folder = Path(root, f"{number:04}")
             module.write(folder)
+            for each in module.objects:
+                write_object(each.value, each.variable, folder / each.file, module.definitions)
             (folder / "requests").write_bytes(pickle.dumps(requests))
         libraries = sorted({name for module, _ in modules for name in module.imports})
         subprocess.run(

@@ -133,6 +133,14 @@ def test_a_factory_that_counts_is_not_called_again(session: Session):
         session.notebook.module("digits")
 
 
+def test_values_from_before_the_extension_are_kept(session: Session):
+    session.before_the_extension("import numpy as np\nE = np.random.rand(5)\nn = E.shape[0]")
+    session.pair(predict="def predict(model, request):\n    return n, E\n")
+    module = session.notebook.module("digits")
+    assert "\nn = 5\n" in module.source
+    assert [each.file for each in module.objects] == ["E.npy"]
+
+
 OBJECTS = [
     ("an array", "import numpy as np\nE = np.random.rand(5, 3)", "E.tolist()"),
     ("a scaler", "from sklearn.preprocessing import StandardScaler\ns = StandardScaler().fit([[1.0], [4.0]])", "s.transform([[3.0]]).tolist()"),
