@@ -39,6 +39,8 @@ def test_an_interrupted_check_leaves_nothing(stand: Stand, tmp_path: Path) -> No
     with nothing_left(stand):
         project = Project(stand, tmp_path, NAME)
         stand.faults.set(transition_s=5)
+        # A shell's background job ignores SIGINT, and so would what it starts.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         running = project.start("doctor", "--aws", "--yes")
 
         def creating() -> bool:
