@@ -273,6 +273,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
 
     for _ in range(2):
         sagemaker.delete_endpoint(deleter, "digits")
+        assert sagemaker.release_endpoint(deleter, "digits") == ()
         rollout.wait_until_gone(deleter, "digits")
         for version in versions.list_versions(deleter):
             versions.delete_version(deleter, version)
