@@ -301,7 +301,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     for verb, user in users.items():
         allowed = {a for s in caller_policy(Scope(ours), [verb])["Statement"] for a in s["Action"]}
         idle[verb] = allowed - user.used
-    assert idle == SELDOM
+    assert {verb: idle[verb] ^ SELDOM[verb] for verb in idle if idle[verb] != SELDOM[verb]} == {}
 
 
 def test_a_missing_statement_is_printed_so_that_it_can_be_added(stand: Any, ours: Names) -> None:
