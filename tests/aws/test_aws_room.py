@@ -87,6 +87,7 @@ SELDOM: dict[str, set[str]] = {
         "cloudwatch:DeleteAlarms",
         "sagemaker:UpdateEndpointWeightsAndCapacities",
         "sagemaker:DeleteEndpoint",  # an endpoint that has failed
+        "sagemaker:DescribeModel",  # its plan looks at the version that serves
         "s3:AbortMultipartUpload",  # a cancelled upload
         "s3:ListMultipartUploadParts",  # an upload that is resumed
     },
