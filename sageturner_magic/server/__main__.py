@@ -41,7 +41,9 @@ def start() -> int:
         if error.name is None or error.name.startswith(PACKAGE):
             raise
         place = packages or "this Python"
-        print(f"sageturner: the server needs {error.name}, which is not in {place}", file=sys.stderr)
+        print(
+            f"sageturner: the server needs {error.name}, which is not in {place}", file=sys.stderr
+        )
         return 2
     status: int = part.main() if front else part.main(arguments)
     return status

@@ -37,9 +37,6 @@ _OUTSIDE = ("IPython", "boto3", "google", "os", "requests", "shutil", "subproces
 _ELSEWHERE = {"tqdm*.pandas": "pandas"}
 """Calls that change another package than their own."""
 
-EFFECT_IMPORTS = {"sklearn.experimental": "sklearn", "cudf.pandas": "pandas", "swifter": "pandas"}
-"""Modules that are imported because importing them changes a package."""
-
 
 @dataclass(frozen=True)
 class Effect:

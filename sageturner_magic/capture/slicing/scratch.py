@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sageturner_magic.capture.history import History, RunOrigin, RunStatement, changed_by
+from sageturner_magic.capture.history import History, RunOrigin, RunStatement
 from sageturner_magic.capture.slicing.liveness import Comparison, plain_function
 from sageturner_magic.capture.syntax import (
     CHANGING_METHODS,
@@ -15,6 +15,7 @@ from sageturner_magic.capture.syntax import (
     Function,
     Judge,
     KeptImport,
+    changed_by,
     walk,
 )
 from sageturner_magic.packages.needed import imported_names

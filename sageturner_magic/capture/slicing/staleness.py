@@ -18,8 +18,6 @@ from sageturner_magic.capture.history import (
     History,
     RunOrigin,
     RunStatement,
-    changed_by,
-    surely_binds,
 )
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.liveness import (
@@ -30,7 +28,7 @@ from sageturner_magic.capture.slicing.liveness import (
     plain_function,
 )
 from sageturner_magic.capture.slicing.scratch import Scratch
-from sageturner_magic.capture.syntax import CHANGING_METHODS, KeptImport
+from sageturner_magic.capture.syntax import CHANGING_METHODS, KeptImport, changed_by, surely_binds
 from sageturner_magic.errors import Finding
 from sageturner_magic.packages.needed import ImportedName
 

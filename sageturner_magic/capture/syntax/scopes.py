@@ -21,11 +21,11 @@ from sageturner_magic.capture.syntax.trees import (
     parts,
 )
 
-_ADDED_BY_IPYTHON = {"display", "get_ipython", "__IPYTHON__"}
-
-BUILTINS = (
-    frozenset(dir(builtins)) | {"__file__", "__name__", "__doc__", "__path__", "__class__"}
-) - _ADDED_BY_IPYTHON
+BUILTINS = frozenset(
+    {*dir(builtins), "__file__", "__name__", "__doc__", "__path__", "__class__"}
+    # What IPython adds.
+    - {"display", "get_ipython", "__IPYTHON__"}
+)
 """Names that need no binding in a module that a plain Python imports."""
 
 
@@ -213,8 +213,7 @@ class _Walker(ast.NodeVisitor):
         self.visit(node.target)
         self._visit_all([*node.body, *node.orelse])
 
-    def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
-        self.visit_For(node)
+    visit_AsyncFor = visit_For
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
@@ -268,8 +267,7 @@ class _Walker(ast.NodeVisitor):
             self._scopes.pop()
         self._bind(node.name, node.lineno)
 
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self.visit_FunctionDef(node)
+    visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._visit_all(default_values(node.args))
@@ -339,12 +337,9 @@ class _Walker(ast.NodeVisitor):
     def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
         self._comprehension(node.generators, [node.elt])
 
-    def visit_SetComp(self, node: ast.SetComp) -> None:
-        self.visit_ListComp(node)
-
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
-        # Most are used up at once, by sum() or join(): what they read is read now.
-        self.visit_ListComp(node)
+    visit_SetComp = visit_ListComp
+    # Most are used up at once, by sum() or join(): what they read is read now.
+    visit_GeneratorExp = visit_ListComp
 
     def visit_DictComp(self, node: ast.DictComp) -> None:
         self._comprehension(node.generators, [node.key, node.value])

@@ -26,7 +26,6 @@ _STACK_GLOBAL = re.compile(
 )
 _GLOBAL = re.compile(rb"c([A-Za-z_][\w.]{0,200})\n[A-Za-z_][\w.]{0,200}\n")
 _OVERLAP = 1024
-_ZLIB = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 
 
 def modules_in(path: Path) -> frozenset[str]:
