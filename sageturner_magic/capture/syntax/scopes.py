@@ -379,7 +379,10 @@ class _Walker(ast.NodeVisitor):
             self.visit(parsed.body)
             self._soft -= 1
             return
-        if isinstance(node, ast.Subscript) and not _is_literal(node.value):
+        if (
+            isinstance(node, ast.Subscript)
+            and ast.unparse(node.value).rpartition(".")[2] != "Literal"
+        ):
             self.visit(node.value)
             inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             for each in inner:
@@ -396,7 +399,3 @@ class _Walker(ast.NodeVisitor):
     def _visit_all(self, nodes: Iterable[ast.AST]) -> None:
         for node in nodes:
             self.visit(node)
-
-
-def _is_literal(node: ast.expr) -> bool:
-    return (node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")) == "Literal"
