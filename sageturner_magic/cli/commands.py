@@ -6,6 +6,7 @@ What a verb needs is imported when it runs, so that the others start without it.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -154,7 +155,7 @@ def _write(result: object, values: SimpleNamespace) -> None:
 def _write_deployment(deployment: Deployment, values: SimpleNamespace) -> None:
     from sageturner_magic import rendering, verbs
 
-    serves = deployment.endpoint_type == "local" and not values.detach
+    serves = deployment.endpoint_type == "local" and _ends_with_this_process(deployment.name)
     try:
         _write(deployment, values)
         if not values.json and (command := rendering.invoke_command(deployment)):
@@ -166,6 +167,13 @@ def _write_deployment(deployment: Deployment, values: SimpleNamespace) -> None:
         if not serves:
             raise
         verbs.delete(deployment.name, aws=LOCAL)
+
+
+def _ends_with_this_process(name: str) -> bool:
+    from sageturner_magic.endpoints.local import LocalState
+
+    record = LocalState().read(name)
+    return record is not None and record.owner == os.getpid()
 
 
 def _serve(name: str) -> None:

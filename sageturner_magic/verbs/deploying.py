@@ -207,7 +207,10 @@ def start_rollback(
     aws: AwsOptions = DEFAULT_AWS,
     listener: Listener | None = None,
 ) -> DeploymentHandle:
-    """Begin to let an endpoint on SageMaker serve an earlier version again.
+    """Begin to roll an endpoint back to an earlier version.
+
+    A local endpoint in a process keeps its previous version, one in a container keeps none. It
+    stays detached, or ends with the process that rolls it back.
 
     Args:
         version: 12 hex digits; None for the previous version.
@@ -222,7 +225,7 @@ def start_rollback(
 
 @after(start_rollback)
 def rollback(handle: DeploymentHandle) -> Deployment:
-    """Let an endpoint on SageMaker serve an earlier version again; returns when it does.
+    """Roll an endpoint back to an earlier version; returns when it serves that version.
 
     Raises:
         SageturnerError: There is no such version; what went wrong.

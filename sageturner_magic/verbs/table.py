@@ -75,6 +75,10 @@ _CONTAINER_MODE = _flag(
     help="generate the image from the code, or build the Dockerfile that you provide"
     " (default: {default})",
 )
+_VERSION = (
+    "12 hex digits (default: the previous version, the only one that a local process keeps; local"
+    " containers keep none)"
+)
 _ON_AWS = (*_AWS, _JSON)
 _ON_ENDPOINT = (
     replace(_ENDPOINT_TYPE, parameter="where", default=None, help="which one of that name"),
@@ -305,7 +309,7 @@ _TABLE = (
         "roll an endpoint back to its previous version",
         f"{_DEPLOYMENTS}:rollback",
         "sageturner_magic.deployment.events:Deployment",
-        (_NAME, _at("VERSION", "12 hex digits (default: the previous version)"), *_ON_ENDPOINT),
+        (_NAME, _at("VERSION", _VERSION), *_ON_ENDPOINT),
         work=f"{_DEPLOYMENTS}:start_rollback",
         permissions=("rollback",),
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from sageturner_magic.aws.endpoints.endpoint import EndpointState, busy, our_endpoint
 from sageturner_magic.aws.endpoints.rollout import Pause, one_way, switch
@@ -61,23 +62,37 @@ def rollback_target(
     servable = [v for v in others if v.servable]
     target = _target(present, servable, version)
     if target is None or target.compute is None:
-        known = ", ".join(v.version for v in servable)
         serving = present.version or f"the endpoint config {present.config}"
-        others_are = f"its other versions: {known}" if known else "it has no other version"
-        raise EndpointError(
-            f"{name} has no version {version} to roll back to"
-            if version
-            else f"There is no earlier version of {name} to roll back to",
-            where=f"endpoint {name}",
-            why=f"it serves {serving}; {others_are}",
-            do=f"choose one of them, as in `sageturner rollback {name} {servable[0].version}`"
-            if known
-            else "deploy the code that the endpoint is to run",
-        )
+        raise no_version(name, version, serving, [v.version for v in servable])
     running = next(iter(running_on(session, present)), None)
     if finding := one_way(name, running, target.compute):
         raise EndpointError.of([finding])
     return present, target
+
+
+def no_version(
+    name: str, version: str | None, serving: str, others: Sequence[str]
+) -> EndpointError:
+    """The error for a version that the endpoint `name` cannot go back to.
+
+    Args:
+        name: The endpoint's.
+        version: Which one was asked for; None for the one before.
+        serving: What it serves, in words.
+        others: The versions that it can go back to.
+    """
+    known = ", ".join(others)
+    others_are = f"its other versions: {known}" if known else "it has no other version"
+    return EndpointError(
+        f"{name} has no version {version} to roll back to"
+        if version
+        else f"There is no earlier version of {name} to roll back to",
+        where=f"endpoint {name}",
+        why=f"it serves {serving}; {others_are}",
+        do=f"choose one of them, as in `sageturner rollback {name} {others[0]}`"
+        if known
+        else "deploy the code that the endpoint is to run",
+    )
 
 
 def _target(

@@ -52,7 +52,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         startup_timeout_s=config.compute.local.startup_timeout_s,
     )
     work = _ContainerWork(
-        ingredients, ContainerDeployer(served, LocalState()), chosen.builder, image
+        ContainerDeployer(served, LocalState()), ingredients, chosen.builder, image
     )
     needs_engine = chosen.builder.needs_engine
     without = Fact("Runs", f"without Docker, because {chosen.reason}")

@@ -53,17 +53,12 @@ def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> P
         tied=not request.detach,
         startup_timeout_s=config.compute.local.startup_timeout_s,
     )
-    work = _ProcessWork(ingredients, ProcessDeployer(served, LocalState()))
+    work = _ProcessWork(ProcessDeployer(served, LocalState()), ingredients)
     return work.plan(
         findings,
         first=[Fact("Endpoint", f"{config.name} (local, a process of this machine)")],
         then=[Fact("Python", f"{request.python} ({sys.version.split()[0]})")],
-        steps=[
-            Step("write", "Write code and model", work.write),
-            Step("start", "Start the server", work.start, needs=("write",)),
-            Step("load", "Load the model", work.load, needs=("start",)),
-            Step("switch", "Switch over", work.switch, needs=("load",)),
-        ],
+        steps=work.steps("Write code and model"),
     )
 
 
@@ -71,15 +66,14 @@ Deployer = TypeVar("Deployer", bound=LocalDeployer[Any])
 
 
 @dataclass
-class LocalWork(Generic[Deployer]):
-    """What every plan of a local endpoint does, and what comes of it.
+class LocalSteps(Generic[Deployer]):
+    """What starts a local endpoint, and what comes of it.
 
     Attributes:
         running: The endpoint's record, if it runs this version already.
         record: The endpoint's record, once it runs this version.
     """
 
-    ingredients: Ingredients
     deployer: Deployer
     running: LocalRecord | None = field(init=False)
     record: LocalRecord | None = field(init=False)
@@ -100,7 +94,6 @@ class LocalWork(Generic[Deployer]):
     def result(self) -> Deployment:
         record = self.record
         assert record is not None
-        self.ingredients.request.code.deployed(record.name)
         example = LocalEndpoints().example_request(record.name)
         return Deployment(
             name=record.name,
@@ -114,6 +107,18 @@ class LocalWork(Generic[Deployer]):
             unchanged=self.running is not None,
             example="" if example is None else json.dumps(example, ensure_ascii=False),
         )
+
+
+@dataclass
+class LocalWork(LocalSteps[Deployer]):
+    """What every plan of a deployment to a local endpoint does."""
+
+    ingredients: Ingredients
+
+    def result(self) -> Deployment:
+        deployment = super().result()
+        self.ingredients.request.code.deployed(deployment.name)
+        return deployment
 
     def plan(
         self,
@@ -141,6 +146,7 @@ class LocalWork(Generic[Deployer]):
                 *then,
                 Fact("Cost", "none"),
                 Fact("Version", f"{version}{', already running' if self.running else ''}"),
+                *self._replaces(),
             ),
             findings=tuple(findings),
             steps=() if self.running else tuple(steps),
@@ -150,11 +156,32 @@ class LocalWork(Generic[Deployer]):
             expected_s=before.seconds if before else None,
         )
 
+    def _replaces(self) -> list[Fact]:
+        replaced = self.deployer.replaced()
+        if replaced is None:
+            return []
+        back = f"`sageturner rollback {replaced.name}` brings it back"
+        return [Fact("Replaces", f"{replaced.version}; {back}")]
 
-class _ProcessWork(LocalWork[ProcessDeployer]):
+
+class ProcessSteps(LocalSteps[ProcessDeployer]):
+    """What starts a process behind a local endpoint."""
+
     def start(self, reporter: Reporter) -> Done:
         return Done(self.deployer.start(reporter))
 
+    def steps(self, title: str) -> tuple[Step, ...]:
+        """The steps; the first one is called `title`."""
+        return (
+            Step("write", title, self.write),
+            Step("start", "Start the server", self.start, needs=("write",)),
+            Step("load", "Load the model", self.load, needs=("start",)),
+            Step("switch", "Switch over", self.switch, needs=("load",)),
+        )
+
+
+@dataclass
+class _ProcessWork(LocalWork[ProcessDeployer], ProcessSteps):
     def load(self, reporter: Reporter) -> Done:
         try:
             return super().load(reporter)

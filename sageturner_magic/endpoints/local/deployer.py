@@ -26,7 +26,7 @@ from sageturner_magic.endpoints.container import Kept
 from sageturner_magic.endpoints.local import serving
 from sageturner_magic.endpoints.local.record import LocalRecord
 from sageturner_magic.endpoints.local.server_process import LocalServer
-from sageturner_magic.endpoints.local.state import LocalState
+from sageturner_magic.endpoints.local.state import SERVED, LocalState
 from sageturner_magic.endpoints.model_dir import copy_artefact
 from sageturner_magic.values import Artefact, CapturedModule, Reporter
 
@@ -93,6 +93,16 @@ class LocalDeployer(ABC, Generic[What]):
         if record.owner != (os.getpid() if self.served.tied else 0):
             return None
         return record if serving.condition(record).status == "InService" else None
+
+    def replaced(self) -> LocalRecord | None:
+        """The record of the version that this deployment replaces and that stays for a rollback.
+
+        None where there is none, and where it ran in a container.
+        """
+        before = self.before()
+        if before is None or before.version == self.version:
+            return None
+        return before if Path(before.folder, SERVED).is_file() else None
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -178,7 +188,14 @@ class LocalDeployer(ABC, Generic[What]):
             lines=self.served.module.lines,
             image=image,
             unpacked=unpacked,
+            previous=self._previous(),
         )
+
+    def _previous(self) -> str:
+        before, replaced = self.before(), self.replaced()
+        if before and before.version == self.version:
+            return before.previous
+        return Path(replaced.folder).name if replaced else ""
 
     def _forget_if_new(self) -> None:
         """Remove the endpoint's folder if there is neither an endpoint nor a log to read."""

@@ -33,6 +33,8 @@ class LocalRecord:
         lines: Line of sageturner.py -> (cell, line in it), for tracebacks.
         image: The image that runs, for an endpoint in a container; empty for a process.
         unpacked: That image runs without a Docker engine.
+        previous: Name of the folder that the version before was started on; empty where no
+            earlier version is kept.
         damaged: `endpoint.json` could not be used; this was found elsewhere (`recovery.py`).
     """
 
@@ -54,6 +56,7 @@ class LocalRecord:
     lines: CellLines
     image: str = ""
     unpacked: bool = False
+    previous: str = ""
     damaged: bool = False
 
     @property

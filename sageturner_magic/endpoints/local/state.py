@@ -1,8 +1,8 @@
 """Keep the records of local endpoints in the user's state folder.
 
 `<state folder>/endpoints/<name>/` holds `endpoint.json`, what the server was started on (program
-and model, with a copy of the record) and the logs of the last servers. The folder is private
-(0700): the record has the token.
+and model, with a copy of the record), the same of the version before, and the logs of the last
+servers. The folder is private (0700): the record has the token.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from sageturner_magic.endpoints.local.record import LocalRecord
 from sageturner_magic.errors import EndpointError
 
 LOGS_KEPT = 5
+
+SERVED = "served.json"
+"""Beside a process's `program` and `model`: what else is needed to serve them again."""
 
 
 class LocalState:
@@ -75,8 +78,8 @@ class LocalState:
         copy = Path(record.folder)
         with self.writable():
             if copy.parent.parent == folder:
-                _write_private(copy / "endpoint.json", text)
-            _write_private(folder / "endpoint.json", text)
+                write_private(copy / "endpoint.json", text)
+            write_private(folder / "endpoint.json", text)
 
     def header_file(self, record: LocalRecord) -> str:
         """A file with the header of the endpoint's token, for `curl -H @FILE`; empty without one.
@@ -88,7 +91,7 @@ class LocalState:
         file = self.folder(record.name) / "authorization"
         header = f"Authorization: token {record.token}\n"
         if not file.exists() or file.read_text() != header:
-            _write_private(file, header)
+            write_private(file, header)
         return str(file)
 
     def remove(self, name: str) -> None:
@@ -121,11 +124,23 @@ class LocalState:
                 "command starts, for example `export SAGETURNER_STATE_DIR=/tmp/sageturner-$USER`",
             ) from None
 
+    def previous(self, record: LocalRecord) -> Path | None:
+        """What the version before that of `record` was started on, if it is kept."""
+        # A name, not a path: the record leads to no other folder.
+        name = Path(record.previous).name
+        folder = self.folder(record.name) / "servers" / name
+        return folder if name and (folder / SERVED).is_file() else None
+
     def tidy(self, record: LocalRecord) -> None:
-        """Delete what earlier servers were started on, and all but the newest logs."""
-        folder = self.folder(record.name)
+        """Delete what earlier servers were started on, and all but the newest logs.
+
+        The version before stays without its record: its server has ended.
+        """
+        folder, kept = self.folder(record.name), self.previous(record)
         for path in (folder / "servers").glob("*"):
-            if str(path) != record.folder:
+            if path == kept:
+                (path / "endpoint.json").unlink(missing_ok=True)
+            elif str(path) != record.folder:
                 shutil.rmtree(path, ignore_errors=True)
         logs = sorted((folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
         for path in logs[:-LOGS_KEPT]:
@@ -157,7 +172,7 @@ class LocalState:
             ) from None
 
 
-def _write_private(file: Path, text: str) -> None:
+def write_private(file: Path, text: str) -> None:
     """Replace `file` in one step; nobody else may read it at any time."""
     new = file.with_name(f"{file.name}.new")
     new.unlink(missing_ok=True)

@@ -248,14 +248,6 @@ def test_the_code_of_an_endpoint_from_a_folder_is_shown_by_its_name(project):
         assert "def predict" in sageturner.code(name="echo")
 
 
-def test_a_local_endpoint_is_not_rolled_back(project):
-    with (
-        deployed(project(ECHO.format(version="1"))),
-        pytest.raises(EndpointError, match="`echo` is a local endpoint: only endpoints on"),
-    ):
-        sageturner.rollback("echo")
-
-
 def test_a_load_that_never_ends_is_stopped_at_the_time_limit(project):
     config = project(
         "import time\ndef load(): time.sleep(600)\ndef predict(m, r): pass",
