@@ -19,16 +19,23 @@ class Problem(Exception):
         kind: The `type` in the body: a fixed word, or the class of the user's exception.
         message: What is wrong and what to do.
         traceback: The user's frames, where there are any.
+        headers: Lines of the response's head, each with CRLF.
     """
 
     def __init__(
-        self, status: int, kind: str, message: str, traceback: tuple[str, ...] = ()
+        self,
+        status: int,
+        kind: str,
+        message: str,
+        traceback: tuple[str, ...] = (),
+        headers: str = "",
     ) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
         self.message = message
         self.traceback = traceback
+        self.headers = headers
 
     @classmethod
     def parse(cls, status: int, body: bytes) -> Problem:

@@ -14,6 +14,9 @@ RETRY_AFTER = "retry-after: 1\r\n"
 """For a request that may do better in a second."""
 
 _KEEP = "\r\n"
+_KEEP_OLD = "connection: keep-alive\r\n\r\n"
+"""For HTTP/1.0, whose clients otherwise wait for the end of the connection."""
+
 _CLOSE = "connection: close\r\n\r\n"
 
 _PHRASES = {
@@ -88,7 +91,7 @@ class Exchange:
         head = (
             f"{_status_line(status)}content-type: {content_type}\r\n"
             f"content-length: {len(body)}\r\n{headers}"
-            f"{_KEEP if keep else _CLOSE}"
+            f"{(_KEEP if self._chunked else _KEEP_OLD) if keep else _CLOSE}"
         )
         if self._method == "HEAD":
             body = b""
@@ -103,6 +106,7 @@ class Exchange:
         """Send the JSON form of `problem`."""
         if problem.status in (429, 503):
             headers += RETRY_AFTER
+        headers += problem.headers
         self.answer(problem.status, "application/json", problem.body(), headers, close)
 
     def start(self, status: int, content_type: str, headers: str = "") -> None:

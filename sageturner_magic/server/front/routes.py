@@ -102,7 +102,8 @@ class Routes:
             raise Problem(404, "NotFound", f"there is no {head.path:.200}; there are {known}")
         if head.method not in methods:
             message = f"{head.path} takes {' and '.join(methods)}, not {head.method}"
-            raise Problem(405, "MethodNotAllowed", message)
+            allow = f"allow: {', '.join(methods)}\r\n"
+            raise Problem(405, "MethodNotAllowed", message, headers=allow)
         if head.path == "/invocations":
             coding = head.headers.get(b"content-encoding", b"identity").lower()
             if coding != b"identity":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import logging
 import sys
@@ -37,11 +38,10 @@ class UserLog(logging.Handler):
 
     def _is_written(self, record: logging.LogRecord) -> bool:
         logger: logging.Logger | None = logging.getLogger(record.name)
-        streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
         while logger is not None:
             for handler in logger.handlers:
-                stream = getattr(handler, "stream", None)
-                if stream is not None and stream in streams and record.levelno >= handler.level:
+                takes = record.levelno >= handler.level and _writes_to_the_log(handler)
+                if takes and handler.filter(record):
                     return True
             logger = logger.parent if logger.propagate else None
         return False
@@ -54,6 +54,20 @@ def install(log: Log, level: str) -> UserLog:
     root.addHandler(handler)
     root.setLevel(level.upper())
     return handler
+
+
+def _writes_to_the_log(handler: logging.Handler) -> bool:
+    # Rich's handler has the stream in its console.
+    stream = getattr(handler, "stream", None) or getattr(
+        getattr(handler, "console", None), "file", None
+    )
+    if stream is None:
+        return False
+    if stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        return True
+    with contextlib.suppress(Exception):  # Not every stream has a descriptor.
+        return stream.fileno() in (1, 2)
+    return False
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -238,6 +238,8 @@ def test_other_paths_and_methods_are_404_and_405(echo: Server) -> None:
     assert echo.request("GET", "/nothing").status == 404
     assert echo.request("GET", "/invocations").status == 405
     assert echo.request("POST", "/ping", b"").status == 405
+    assert echo.request("PUT", "/ping").headers["allow"] == "GET, HEAD"
+    assert echo.request("OPTIONS", "/invocations").headers["allow"] == "POST"
     assert "/invocations" in echo.request("GET", "/").error["message"]
 
 

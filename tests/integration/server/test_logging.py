@@ -68,6 +68,8 @@ def test_a_batch_names_all_its_requests(start: Start) -> None:
         "log.addHandler(logging.StreamHandler())",
         "logging.getLogger().addHandler(logging.StreamHandler(sys.stdout))",
         "logging.basicConfig(level=logging.INFO, force=True)",
+        "log.addHandler(logging.StreamHandler(open(1, 'w', closefd=False)))",
+        "from rich.logging import RichHandler; log.addHandler(RichHandler())",
     ],
 )
 def test_a_handler_of_the_users_writes_in_place_of_ours(start: Start, configure: str) -> None:
@@ -76,6 +78,21 @@ def test_a_handler_of_the_users_writes_in_place_of_ours(start: Start, configure:
     wait_for(lambda: "got x" in server.log(), "the line")
     assert server.log().count("got x") == 1
     assert not [line for line in server.lines() if line.get("logger") == "model"]
+
+
+def test_a_record_that_a_handler_filters_out_is_written_by_us(start: Start) -> None:
+    """Two handlers, below and from `warning`, are what many programs configure."""
+    configure = """
+    below = logging.StreamHandler(sys.stdout)
+    below.addFilter(lambda record: record.levelno < logging.WARNING)
+    log.addHandler(below)
+    """
+    server = start(PROGRAM.format(define="def", configure=configure)).ready()
+    server.invoke("fail")
+    wait_for(lambda: "got fail" in server.log(), "the line")
+    lines = [line["message"] for line in server.lines() if line.get("logger") == "model"]
+    assert lines == ["loading", "it failed"]
+    assert server.log().count("got fail") == 1
 
 
 def test_the_level_is_configured_and_text_is_for_people(start: Start) -> None:

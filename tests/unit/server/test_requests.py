@@ -48,6 +48,7 @@ def npy(array: Any) -> bytes:
         ("text/csv", b"1,2.5,x\r\n3,4,\"a,b\"\r\n", [[1, 2.5, "x"], [3, 4, "a,b"]]),
         ("text/csv; header=present", b"a,b\n1,2\n", [{"a": 1, "b": 2}]),
         ("text/plain; charset=latin-1", b"\xe9", "é"),
+        ("text/plain; charset=UTF_8", b"\xef\xbb\xbfa", "a"),
         ("text/plain", "é".encode(), "é"),
         ("image/png", b"\x89PNG", b"\x89PNG"),
         ("application/octet-stream", b"\0", b"\0"),

@@ -110,6 +110,25 @@ def test_a_header_is_expected_where_the_configuration_or_the_request_says_so() -
     assert decode(b"a\n1", "text/csv; header=present").value == [{"a": 1}]
 
 
+@pytest.mark.parametrize("types", ["infer", "text", "cell"])
+def test_names_and_cells_are_text_of_the_plain_type(types: str) -> None:
+    table = read('"a",b\n"x",1\n"y ""z""",2\n', header=True, types=types)
+    texts = [*table.value[0], *table.types, table.value[0]["a"], *table.cells[0], *table.cells[1]]
+    assert {type(text) for text in texts} == {str}
+    assert table.cells == [["x", "1"], ['y "z"', "2"]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [[[1.5, float("-inf")]], {"x": [1.0, np.inf]}, np.array([[1, np.inf]]), [{"x": {"y": np.inf}}],
+     pd.DataFrame({"x": [1.0, np.inf]}), pd.Series([1.0, np.inf], name="x")],
+)  # fmt: skip
+def test_an_infinity_is_no_missing_value(value: Any) -> None:
+    with pytest.raises(AnswerError, match=r"\[.*is -?inf"):
+        encode(value, "text/csv", "error")
+    assert b"inf" not in encode(value, "text/csv", "null")[1]
+
+
 def test_nan_is_a_missing_number_where_that_is_configured() -> None:
     for nan, expected in (("null", [[1], [None], [None]]), ("error", [["1"], ["NaN"], ["-inf"]])):
         assert decode(b"1\nNaN\n-inf\n", "text/csv", Serving(nan=nan)).value == expected

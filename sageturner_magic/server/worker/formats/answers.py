@@ -83,12 +83,12 @@ def _as(kind: str, value: Any, nan: str) -> tuple[str, bytes] | None:
     if kind in JSON_LINES:
         return kind, to_json_lines(value, nan)
     if kind == "text/csv":
-        return "text/csv", to_csv(value)
+        return "text/csv", to_csv(value, nan)
     if kind.startswith("text/") and isinstance(value, str):
         concrete = "text/plain" if kind == "text/*" else kind
         return f"{concrete}; charset=utf-8", value.encode("utf-8", "replace")
     if kind == "text/*":
-        return "text/csv", to_csv(value)
+        return "text/csv", to_csv(value, nan)
     if kind in _NUMPY:
         return kind, to_numpy(value, kind)
     return None

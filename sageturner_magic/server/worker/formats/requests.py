@@ -106,9 +106,10 @@ takes time that grows with the square of the text."""
 def _text(body: bytes, parameters: str = "") -> str:
     charset = _parameter(parameters, "charset") or "utf-8"
     try:
-        if codecs.lookup(charset).name in _NO_CHARSETS:
+        codec = codecs.lookup(charset).name
+        if codec in _NO_CHARSETS:
             raise LookupError
-        return body.decode("utf-8-sig" if charset in ("utf-8", "utf8") else charset)
+        return body.decode("utf-8-sig" if codec == "utf-8" else codec)
     except LookupError:
         raise Problem(415, "UnsupportedContentType", f"charset {charset} is not known") from None
     except UnicodeDecodeError as error:

@@ -69,9 +69,10 @@ def read_csv(text: str, header: bool, types: str, nan: str) -> Table:
     rows = list(_rows(text))
     if not rows:
         raise Problem(400, "EmptyBody", "the body is empty; send a line for each record")
-    names: list[Any] = []
+    names: list[str] = []
     if header:
-        names, *rows = rows
+        first, *rows = rows
+        names = list(map(str, first))
         _check_header(names, rows)
     if types == "infer":
         values, kinds = _inferred(rows, nan)
@@ -80,11 +81,12 @@ def read_csv(text: str, header: bool, types: str, nan: str) -> Table:
         values = [[each(cell) for cell in row] for row in rows]
         width = max(map(len, rows), default=0) if types == "text" else 0
         kinds = [TEXT] * width
+    cells = [list(map(str, row)) if _Quoted in map(type, row) else row for row in rows]
     if not header:
-        return Table(values, dict(enumerate(kinds)), rows)
+        return Table(values, dict(enumerate(kinds)), cells)
     named = [dict(zip(names, row, strict=True)) for row in values]
     kinds = kinds or ([] if types == "cell" else [EMPTY] * len(names))
-    return Table(named, dict(zip(names, kinds, strict=False)), rows)
+    return Table(named, dict(zip(names, kinds, strict=False)), cells)
 
 
 def _check_header(names: list[str], rows: list[list[str]]) -> None:
@@ -189,24 +191,25 @@ def _number_or_text(cell: str) -> int | float | str:
     return str(cell)
 
 
-def to_csv(value: Any) -> bytes:
-    """Rows of a table, list, array, dict or Series; missing values are empty cells.
+def to_csv(value: Any, nan: str) -> bytes:
+    """Rows of a table, list, array, dict or Series; missing values, NaN too, are empty cells.
 
-    Raises AnswerError.
+    So are infinities where `nan` is `null`. Otherwise they raise AnswerError, as does what has no
+    form at all.
     """
-    names, rows = _grid(value)
+    names, rows = _grid(value, "null" if nan == "null" else "missing")
     lines = [_line(names)] if names is not None else []
     lines += map(_line, rows)
     return "".join(lines).encode("utf-8", "replace")
 
 
-def _grid(value: Any) -> tuple[list[str] | None, Iterable[list[Any]]]:
+def _grid(value: Any, nan: str) -> tuple[list[str] | None, Iterable[list[Any]]]:
     """The header, where there is one, and the rows."""
     frame = frame_of(value)
     if frame is not None:
         rows = frame.to_dict(orient="split")["data"]
-        return column_names(frame.columns), plain(rows, "null")
-    data = plain(value, "null")
+        return column_names(frame.columns), plain(rows, nan)
+    data = plain(value, nan)
     if isinstance(data, dict):
         columns = list(data.values())
         table = bool(columns) and all(isinstance(column, list) for column in columns)

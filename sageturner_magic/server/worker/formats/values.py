@@ -258,6 +258,7 @@ def _foreign(value: Any) -> Any:
 def plain(value: Any, nan: str = "error", path: str = "") -> Any:
     """`value` as dicts with text keys, lists, text, numbers, booleans and None.
 
+    NaN and infinities are an error, or None if `nan` is `null`. With `missing`, only NaN is None.
     Raises AnswerError that names the place of what JSON has no form for.
     """
     if value is None or value is True or value is False:
@@ -276,10 +277,11 @@ def plain(value: Any, nan: str = "error", path: str = "") -> Any:
     if isinstance(value, float):
         if math.isfinite(value):
             return float(value)
-        if nan == "null":
+        if nan == "null" or (nan == "missing" and math.isnan(value)):
             return None
+        form = "CSV" if nan == "missing" else "JSON"
         raise AnswerError(
-            f"predict's answer{_at(path)} is {value!r}, which JSON has no form for; "
+            f"predict's answer{_at(path)} is {value!r}, which {form} has no form for; "
             'replace it, or set `serving: {nan: "null"}`'
         )
     try:
