@@ -78,11 +78,13 @@ class RunStatement:
 
     Attributes:
         index: Its place in `History.steps`; a fraction for one that was written for the module.
+        cell_failed: Its cell ended in an error: running it again as it is ends in the same one.
     """
 
     index: float
     statement: Statement
     origin: RunOrigin
+    cell_failed: bool = False
     node: ast.stmt = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,8 +120,9 @@ class History:
         self._definers: list[RunStatement] = []
         self._registers: dict[float, set[str]] = {}
         for run in runs:
+            failed = run.stopped_at is not None or run.origin is RunOrigin.FAILED
             for statement, origin in run.statements():
-                self._add(RunStatement(len(self.steps), statement, origin))
+                self._add(RunStatement(len(self.steps), statement, origin, failed))
         self._end = self._end_of_this_model()
 
     def _add(self, step: RunStatement) -> None:

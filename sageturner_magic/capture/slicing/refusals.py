@@ -15,6 +15,12 @@ from sageturner_magic.errors import Finding
 from sageturner_magic.values import CellLine
 
 
+def _again(step: RunStatement) -> str:
+    """What to do where the cell of `step` gives the value that is meant."""
+    cell = step.statement.cell.number
+    return f"fix In[{cell}] and run it again" if step.cell_failed else f"run In[{cell}] again"
+
+
 def missing(
     name: str,
     where: CellLine,
@@ -44,7 +50,7 @@ def missing(
             where=str(where),
             why="it exists in the notebook, but no cell that ran since the extension was loaded"
             " makes it",
-            do=f"run the cell that makes `{name}` again",
+            do=f"run the cell that has `{name} = …` again, or write that line in a cell and run it",
         )
     return Finding(
         f"`{name}` is not defined in any executed cell",
@@ -132,7 +138,7 @@ def changed(
         f"`{name}` was changed after {step.statement.place}" + (f", in {by[-1]}" if by else ""),
         where=str(step.statement.place),
         why=f"its source gives {short(made)}, in the notebook it is now {short(live)}",
-        do=f"run In[{step.statement.cell.number}] again, or write the value that you mean there",
+        do=f"{_again(step)}, or write the value that you mean there",
     )
 
 
@@ -153,7 +159,7 @@ def part_changed(name: str, step: RunStatement, part: str, made: Any, live: Any)
         f"`{name}` is not what {step.statement.place} defines",
         where=str(step.statement.place),
         why=f"its source gives {short(made)} for {part}, in the notebook it is now {short(live)}",
-        do=f"run In[{step.statement.cell.number}] again, or write the value that you mean there",
+        do=f"{_again(step)}, or write the value that you mean there",
     )
 
 
@@ -206,7 +212,7 @@ def doubtful(name: str, step: RunStatement, failed: RunStatement) -> Finding:
         f"`{name}` may have been changed by In[{failed.statement.cell.number}], which failed",
         where=str(step.statement.place),
         why="how far it came is not known",
-        do=f"run In[{step.statement.cell.number}] again",
+        do=_again(step),
     )
 
 
@@ -216,7 +222,7 @@ def redefined(name: str, step: RunStatement, live: Any) -> Finding:
         f"`{name}` is not what {step.statement.place} defines",
         where=str(step.statement.place),
         why=f"in the notebook it is now {short(live)}, made in another way",
-        do=f"run In[{step.statement.cell.number}] again, or define `{name}` with def or class",
+        do=f"{_again(step)}, or define `{name}` with def or class",
     )
 
 
@@ -226,7 +232,7 @@ def replaced(name: str, step: RunStatement, live: Any) -> Finding:
         f"`{name}` is not what {step.statement.place} imports",
         where=str(step.statement.place),
         why=f"in the notebook it is now {short(live)}",
-        do=f"run In[{step.statement.cell.number}] again, or use another name",
+        do=f"{_again(step)}, or use another name",
     )
 
 
@@ -236,7 +242,7 @@ def gone(name: str, step: RunStatement) -> Finding:
         f"`{name}` is no longer in the notebook",
         where=str(step.statement.place),
         why="it was deleted after the cell ran",
-        do=f"run In[{step.statement.cell.number}] again",
+        do=_again(step),
     )
 
 
@@ -256,7 +262,7 @@ def not_seen(name: str, step: RunStatement) -> Finding:
         f"`{name}` was made before the extension was loaded",
         where=str(step.statement.place),
         why="the cell may have failed half-way, and its value cannot be compared with its source",
-        do=f"run In[{step.statement.cell.number}] again",
+        do=_again(step),
     )
 
 
@@ -276,7 +282,7 @@ def filled(name: str, step: RunStatement, other: RunStatement) -> Finding:
         f"`{name}` is filled by the code in {other.statement.place}",
         where=str(step.statement.place),
         why="the module would have it otherwise than the notebook has it now",
-        do=f"run In[{step.statement.cell.number}] again, and then the cells that fill `{name}`",
+        do=f"{_again(step)}, and then the cells that fill `{name}`",
     )
 
 

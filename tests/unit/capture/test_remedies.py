@@ -1,0 +1,231 @@
+"""What a refusal says to do is done as a person would; then the module gives the right value."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+from dataclasses import dataclass
+
+import pytest
+
+from sageturner_magic.errors import CaptureError
+
+from .helpers import Session
+from .test_corpus import answer
+
+Steps = tuple[tuple[str, str], ...]
+AGAIN: Steps = (("again", ""),)
+"""Run the cell again that the remedy names."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A notebook that is refused.
+
+    Attributes:
+        name: What is wrong with it.
+        before: Its cells: kind (cell, failed, lost, early, load, predict) and source.
+        do: What the remedy says, as a regular expression.
+        after: The cells that the user runs because of it.
+        value: What `predict(load(), 7)` gives then, in the notebook and in the module.
+    """
+
+    name: str
+    before: Steps
+    do: str
+    after: Steps
+    value: object
+
+
+def loading(expression: str) -> tuple[str, str]:
+    return "load", f"def load():\n    return {expression}\n"
+
+
+def predicting(expression: str) -> tuple[str, str]:
+    return "predict", f"def predict(model, request):\n    return {expression}\n"
+
+
+MODEL = predicting("model")
+BAG = "class Bag:\n    size = 1\n    def f(self):\n        return self.size\n"
+
+CASES = [
+    Case("nowhere", (loading("nope"), MODEL), "define `nope`", (("cell", "nope = 3"),), 3),
+    Case(
+        "deleted",
+        (("cell", "LIMIT = 3"), loading("LIMIT"), MODEL, ("cell", "del LIMIT")),
+        "run the cell that makes `LIMIT` again",
+        (("cell", "LIMIT = 3"),),
+        3,
+    ),
+    Case(
+        "its cell failed",
+        (("failed", "1 / 0\nSIZE = 3"), loading("SIZE"), MODEL),
+        r"fix In\[1\] and run it again",
+        (("cell", "1 / 1\nSIZE = 3"),),
+        3,
+    ),
+    Case(
+        "from no cell that is known",
+        (("cell", "globals()['size'] = lambda: 3"), loading("size()"), MODEL),
+        "`size = …`",
+        (("cell", "size = lambda: 3"),),
+        3,
+    ),
+    Case(
+        "display",
+        (("cell", "display = print\ndef show(x):\n    display(x)\n    return [x]\ndel display"),
+         predicting("show(request)")),
+        "take it out of the code",
+        (("cell", "def show(x):\n    return [x]"),),
+        [7],
+    ),
+    Case(
+        "an open file, with global",
+        (("cell", "import os\nstream = open(os.devnull)"), predicting("stream.name")),
+        "open it inside load.*set `global stream`",
+        (
+            ("load", "import os\ndef load():\n    global stream\n    stream = open(os.devnull)\n"),
+        ),
+        "/dev/null",
+    ),
+    Case(
+        "a connection, returned with the model",
+        (("cell", "import sqlite3\ndb = sqlite3.connect(':memory:')"),
+         predicting("db.execute('select 3').fetchone()")),
+        "return it with the model",
+        (
+            ("load", "import sqlite3\ndef load():\n    return sqlite3.connect(':memory:')\n"),
+            predicting("model.execute('select 3').fetchone()"),
+        ),
+        (3,),
+    ),
+    Case(
+        "what no file can hold, with global",
+        (("cell", "import threading\ndef make():\n    return [threading.Lock()]\nLOCKS = make()"),
+         predicting("LOCKS[0].locked()")),
+        r"make `LOCKS` inside load\(\).*set `global LOCKS`",
+        (("load", "def load():\n    global LOCKS\n    LOCKS = make()\n"),),
+        False,
+    ),
+    Case(
+        "a default that changed",
+        (("cell", "def f(x, seen=[]):\n    seen.append(x)\n    return len(seen)"),
+         ("cell", "f(1)"), loading("f(0)"), MODEL),
+        r"run In\[1\] again",
+        AGAIN,
+        1,
+    ),
+    Case(
+        "a method that was replaced",
+        (("cell", BAG), ("cell", "setattr(Bag, 'f', lambda self: 2)"), loading("Bag().f()"),
+         MODEL),
+        r"run In\[1\] again",
+        AGAIN,
+        1,
+    ),
+    Case(
+        "a function that was replaced, written with def",
+        (("cell", "def f():\n    return 1"), ("cell", "globals()['f'] = lambda: 2"),
+         loading("f()"), MODEL),
+        "define `f` with def or class",
+        (("cell", "def f():\n    return 2"),),
+        2,
+    ),
+    Case(
+        "no longer in the notebook",
+        (("cell", "LIMIT = 3"), loading("LIMIT"), MODEL, ("cell", "globals().pop('LIMIT')")),
+        r"run In\[1\] again",
+        AGAIN,
+        3,
+    ),
+    Case(
+        "a generator, as a list",
+        (("cell", "squares = (x * x for x in [1, 2])"), loading("list(squares)"), MODEL),
+        r"`squares = list\(…\)`",
+        (("cell", "squares = list(x * x for x in [1, 2])"),),
+        [1, 4],
+    ),
+    Case(
+        "a generator, made where it is read",
+        (("cell", "squares = (x * x for x in [1, 2])"), loading("list(squares)"), MODEL),
+        "make it inside the function that reads it",
+        (("load", "def load():\n    cubes = (x**3 for x in [1, 2])\n    return list(cubes)\n"),),
+        [1, 8],
+    ),
+    Case(
+        "a cell that failed nobody knows where",
+        (("cell", "import threading\nLOCK = threading.Lock()"),
+         ("lost", "1 / 0\nLOCK = None"), loading("LOCK.locked()"), MODEL),
+        r"run In\[1\] again",
+        AGAIN,
+        False,
+    ),
+    Case(
+        "an import that the rest of its cell replaced and failed",
+        (("failed", "from os import path\nfrom json import dumps as path, nothing_of_this_name"),
+         loading("path.__name__"), MODEL),
+        r"fix In\[1\] and run it again",
+        (("cell", "from os import path"),),
+        "posixpath",
+    ),
+    Case(
+        "an import that a failed statement may have replaced",
+        (("failed", "from math import pi\npi, other = 3, missing"), loading("pi > 3"), MODEL),
+        r"fix In\[1\] and run it again",
+        (("cell", "from math import pi"),),
+        True,
+    ),
+    Case(
+        "made before the extension was loaded",
+        (("early", "import threading\nLOCK = threading.Lock()"), loading("LOCK.locked()"), MODEL),
+        r"run In\[1\] again",
+        AGAIN,
+        False,
+    ),
+    Case(
+        "an import whose name something else took",
+        (("cell", "from os import path"), ("cell", "globals()['path'] = 3"),
+         loading("path.__name__"), MODEL),
+        r"run In\[1\] again",
+        AGAIN,
+        "posixpath",
+    ),
+]  # fmt: skip
+
+
+def do_steps(session: Session, steps: Steps, sources: list[str], do: str = "") -> None:
+    for kind, source in steps:
+        if kind == "again":
+            named = re.search(r"run In\[(\d+)\] again", do)
+            assert named, do
+            source = sources[int(named[1]) - 1]
+        sources.append(source)
+        if kind in ("load", "predict"):
+            session.capture(kind, source)
+        else:
+            run = {
+                "failed": session.fail,
+                "lost": session.fail_somewhere,
+                "early": session.before_the_extension,
+            }
+            run.get(kind, session.run)(source)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_remedy_works_as_it_is_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    session, sources = Session(), []
+    do_steps(session, case.before, sources)
+    for kind in {"load", "predict"} - {kind for kind, _ in case.before}:
+        sources.append("")
+        session.load() if kind == "load" else session.predict()
+    with pytest.raises(CaptureError) as raised:
+        session.notebook.module("digits")
+    (finding,) = raised.value.findings
+    assert re.search(case.do, finding.do), finding.do
+    do_steps(session, case.after, sources, finding.do)
+    fresh = types.ModuleType("sageturner")
+    monkeypatch.setitem(sys.modules, "sageturner", fresh)
+    source = session.notebook.module("digits").source
+    exec(compile(source, "sageturner.py", "exec", dont_inherit=True), vars(fresh))
+    assert answer(vars(fresh)) == answer(session.namespace) == case.value
