@@ -9,15 +9,21 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FunctionType
 from typing import Any
+
+from sageturner_magic.capture.secrets import secret_in
 
 MODULE = "sageturner"
 """What the module that is made of the cells is imported as."""
 
 OBJECTS = "objects"
 """The folder beside the module for objects, if the model files are not on this machine."""
+
+
+_TEXT_KINDS = ("U", "O")
+"""`dtype.kind` of arrays that may hold text: NumPy's own, and those of Arrow and of objects."""
 
 
 class _Module:
@@ -44,12 +50,34 @@ def reduced(value: Any, names: Mapping[int, str]) -> Any:
     return NotImplemented
 
 
+def _texts(value: Any) -> Iterator[tuple[str, str]]:
+    """The texts that `value` itself holds, each with the name that it has there."""
+    if isinstance(value, str):
+        yield "", value
+    elif isinstance(value, bytes):
+        yield "", value.decode("latin-1")
+    elif type(value) is dict:
+        # Attributes too: an object is written as a dict of them.
+        yield from (pair for pair in value.items() if all(isinstance(each, str) for each in pair))
+    elif isinstance(value, Iterable) and _may_hold_text(value):
+        # Arrow and NumPy keep text as bytes of one block.
+        each: Any
+        for each in getattr(value, "flat", value):
+            if isinstance(each, str):
+                yield "", each
+
+
+def _may_hold_text(array: Any) -> bool:
+    return getattr(getattr(array, "dtype", None), "kind", None) in _TEXT_KINDS
+
+
 class Probe(pickle.Pickler):
     """Pickles into nothing, to see which classes and functions would be looked up by name.
 
     Attributes:
         found: Classes and functions of the notebook, each once.
         modules: The modules of all others.
+        secret: The first text in it that looks like a secret, in words; empty if there is none.
     """
 
     def __init__(self) -> None:
@@ -57,6 +85,12 @@ class Probe(pickle.Pickler):
         super().__init__(io.BytesIO(), protocol=5, buffer_callback=lambda _: None)
         self.found: list[Any] = []
         self.modules: set[str] = set()
+        self.secret = ""
+
+    def persistent_id(self, value: Any) -> None:
+        """Look at each text of the object. A pickler calls this for whatever it writes."""
+        if not self.secret:
+            self.secret = next(filter(None, (secret_in(*each) for each in _texts(value))), "")
 
     def reducer_override(self, value: Any) -> Any:
         """Note what has a name, and let lambdas pass, which have none."""

@@ -84,6 +84,19 @@ def is_secret(name: str, value: str) -> bool:
     return known or _random(value) or (bool(_NAMED.search(name)) and not _PLACEHOLDER.search(value))
 
 
+def secret_in(name: str, text: str) -> str:
+    """What the text that an object of the notebook has as `name` is; empty if no secret.
+
+    Text without a name is data: a column of random ids is no reason to refuse it.
+    """
+    for what, part, pattern in _PATTERNS:
+        if part in text and (match := pattern.search(text)):
+            return f"{what}: `{masked(match[0])}`"
+    if _NAMED.search(name) and _looks_real(text):
+        return f"a value for `{name}`: `{masked(text)}`"
+    return ""
+
+
 def masked(text: str) -> str:
     """The beginning of a secret, enough to find it by."""
     return text[:4] + "…"

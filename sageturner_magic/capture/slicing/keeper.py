@@ -221,7 +221,11 @@ class Keeper:
         return refusals.not_source(name, step, self._namespace)
 
     def findings(self, steps: Sequence[RunStatement]) -> Iterator[tuple[str, Finding]]:
-        """What would change, or part, a value that is kept: the module would have it otherwise."""
+        """Secrets in what is kept, and what would change or part it in the module."""
+        for found in self.saved():
+            name = found.live.variable
+            if found.secret and name not in self._shipped.files:
+                yield name, refusals.holds_secret(found, self._kept[name].statement.place)
         kept = set(self._kept.values())
         for name, step in self._kept.items():
             if _is_constant(self._namespace[name]):

@@ -71,12 +71,14 @@ class Saved:
         found: Classes and functions of the notebook that its pickle names.
         packages: The top-level packages of all others.
         needs: The module that the reader takes.
+        secret: What in it looks like a secret (`Probe.secret`).
     """
 
     live: LiveObject
     found: tuple[Any, ...]
     packages: frozenset[str]
     needs: str
+    secret: str = ""
 
     def source(self, origin: str) -> str:
         """The line that reads it."""
@@ -107,7 +109,7 @@ def saved(variable: str, value: Any, file: str) -> Saved | None:
         file = file_name(variable, value)
         extension = file.rpartition(".")[2]
     live = LiveObject(file, variable, value)
-    return Saved(live, tuple(probe.found), packages, _READERS[extension][1])
+    return Saved(live, tuple(probe.found), packages, _READERS[extension][1], probe.secret)
 
 
 def file_name(variable: str, value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY
 from sageturner_magic.capture.history import RunOrigin, RunStatement
-from sageturner_magic.capture.slicing.kept import HANDLES, comes_from
+from sageturner_magic.capture.slicing.kept import HANDLES, Saved, comes_from
 from sageturner_magic.capture.slicing.liveness import kind, short
 from sageturner_magic.capture.syntax import KeptImport
 from sageturner_magic.errors import Finding
@@ -273,6 +273,18 @@ def large(name: str, step: RunStatement, live: Any, file: str) -> Finding:
         where=str(step.statement.place),
         why="it may be training data, which is not shipped unasked",
         do=f"ship it with `artefact: {{{file}: {name}}}`, or use a smaller value",
+    )
+
+
+def holds_secret(saved: Saved, place: CellLine) -> Finding:
+    """An object that would carry a secret into the model files."""
+    name = saved.live.variable
+    return Finding(
+        f"`{name}` holds {saved.secret}",
+        where=str(place),
+        why="whoever can read the model files can read it",
+        do=f"take it out of `{name}` and read it in load() from where you keep secrets, or write"
+        f" `artefact: {{{saved.live.file}: {name}}}` if it is none",
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import subprocess
 import sys
 import tempfile
@@ -240,6 +241,46 @@ def test_a_large_array_is_shipped_where_artefact_names_it(session: Session, tmp_
         session.notebook.module("digits")
     assert "`artefact: {X.npy: X}`" in str(raised.value)
     assert written(session, tmp_path, {"X.npy": "X"}).files == 1
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "x = Client(dict(api_key='a1b2c3d4' + 'e5f6'))",
+        "x = Client('ghp_' + 36 * 'a')",
+        "x = Client({'deep': [('AK' + 'IA' + 16 * 'A').encode()]})",
+        "x = pd.DataFrame({'key': ['AK' + 'IA' + 16 * 'A'], 'n': [1]})",
+        "x = np.random.permutation(np.array([['AK' + 'IA' + 16 * 'A', 'b']]))",
+        "x = Client(None)\nx.password = 'hunter2' + 'hunter2'",
+    ],
+)
+def test_an_object_with_a_secret_ships_only_if_artefact_names_it(
+    session: Session, tmp_path: Path, cell: str
+):
+    session.run("import numpy as np, pandas as pd")
+    session.run("class Client:\n    def __init__(self, given): self.given = given")
+    session.run(cell)
+    session.pair(predict="def predict(model, request):\n    return x\n")
+    with pytest.raises(CaptureError, match=r"`x` holds .*…`") as raised:
+        session.notebook.module("digits")
+    file = re.search(r"`artefact: \{(.*): x\}`", str(raised.value))[1]  # type: ignore[index]
+    assert written(session, tmp_path, {file: "x"}).files == 1
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "x = Client({'token': 'input_ids', 'secret_key': '<your key>'})",
+        "x = pd.DataFrame({'id': ['q8Zr3mXv7LpT2nKd5WsY9bHc4JfG6aQe1'], 'password': ['none']})",
+        "x = np.random.permutation(np.array(['password', 'password123'], dtype=object))",
+    ],
+)
+def test_text_that_is_no_secret_ships(session: Session, tmp_path: Path, cell: str):
+    session.run("import numpy as np, pandas as pd")
+    session.run("class Client:\n    def __init__(self, given): self.given = given")
+    session.run(cell)
+    session.pair(predict="def predict(model, request):\n    return x\n")
+    assert written(session, tmp_path).files == 1
 
 
 def test_what_lives_in_the_process_is_refused(session: Session):
