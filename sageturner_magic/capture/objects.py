@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import io
 import pickle
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from types import FunctionType
 from typing import Any
 
@@ -50,23 +50,6 @@ def reduced(value: Any, names: Mapping[int, str]) -> Any:
     return NotImplemented
 
 
-def _texts(value: Any) -> Iterator[tuple[str, str]]:
-    """The texts that `value` itself holds, each with the name that it has there."""
-    if isinstance(value, str):
-        yield "", value
-    elif isinstance(value, bytes):
-        yield "", value.decode("latin-1")
-    elif type(value) is dict:
-        # Attributes too: an object is written as a dict of them.
-        yield from (pair for pair in value.items() if all(isinstance(each, str) for each in pair))
-    elif isinstance(value, Iterable) and _may_hold_text(value):
-        # Arrow and NumPy keep text as bytes of one block.
-        each: Any
-        for each in getattr(value, "flat", value):
-            if isinstance(each, str):
-                yield "", each
-
-
 def _may_hold_text(array: Any) -> bool:
     return getattr(getattr(array, "dtype", None), "kind", None) in _TEXT_KINDS
 
@@ -77,7 +60,6 @@ class Probe(pickle.Pickler):
     Attributes:
         found: Classes and functions of the notebook, each once.
         modules: The modules of all others.
-        secret: The first text in it that looks like a secret, in words; empty if there is none.
     """
 
     def __init__(self) -> None:
@@ -85,12 +67,37 @@ class Probe(pickle.Pickler):
         super().__init__(io.BytesIO(), protocol=5, buffer_callback=lambda _: None)
         self.found: list[Any] = []
         self.modules: set[str] = set()
-        self.secret = ""
+        self._texts: list[str] = []
+        self._named_secret = ""
+
+    @property
+    def secret(self) -> str:
+        """The first text in it that looks like a secret, in words; empty if there is none."""
+        # Searched at once: a vocabulary has hundreds of thousands of texts.
+        return self._named_secret or secret_in("", "\n".join(self._texts))
 
     def persistent_id(self, value: Any) -> None:
-        """Look at each text of the object. A pickler calls this for whatever it writes."""
-        if not self.secret:
-            self.secret = next(filter(None, (secret_in(*each) for each in _texts(value))), "")
+        """Note each text of the object. A pickler calls this for whatever it writes."""
+        if isinstance(value, str):
+            self._texts.append(value)
+        elif isinstance(value, bytes):
+            self._texts.append(value.decode("latin-1"))
+        elif type(value) is dict:
+            # Attributes too: an object is written as a dict of them.
+            pairs = (
+                (key, text)
+                for key, text in value.items()
+                if isinstance(text, str) and isinstance(key, str)
+            )
+            self._named_secret = self._named_secret or next(
+                filter(None, (secret_in(*pair) for pair in pairs)), ""
+            )
+        elif isinstance(value, Iterable) and _may_hold_text(value):
+            # Arrow and NumPy keep text as bytes of one block.
+            each: Any
+            for each in getattr(value, "flat", value):
+                if isinstance(each, str):
+                    self._texts.append(each)
 
     def reducer_override(self, value: Any) -> Any:
         """Note what has a name, and let lambdas pass, which have none."""
