@@ -8,6 +8,7 @@ from typing import Protocol
 from ..problems import Problem
 from .buffers import Buffers
 from .exchange import Exchange
+from .limits import ONCE
 
 
 @dataclass(frozen=True)
@@ -49,3 +50,18 @@ def target_of(url: bytes) -> tuple[str, str]:
         url = b"/" + rest.partition(b"/")[2]
     path, _, query = url.partition(b"?")
     return path.decode("latin-1"), query.decode("latin-1")
+
+
+def check_repeated(headers: list[tuple[bytes, bytes]]) -> None:
+    """Raise Problem (400) where one of `limits.ONCE` comes twice."""
+    names = [name for name, _ in headers]
+    for name in ONCE:
+        if names.count(name) > 1:
+            header = name.decode().title()
+            raise Problem(400, "InvalidHTTP", f"the request has more than one {header} header")
+
+
+def without_upgrade(method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
+    """The head of an HTTP/1.1 request that asks for no other protocol, whatever it asked before."""
+    kept = [b"%b: %b\r\n" % header for header in headers if header[0] != b"upgrade"]
+    return b"".join([method, b" ", url, b" HTTP/1.1\r\n", *kept, b"\r\n"])

@@ -18,7 +18,7 @@ import httptools
 
 from ..problems import Problem
 from . import clock
-from .application import Application, Head, target_of
+from .application import Application, Head, check_repeated, target_of, without_upgrade
 from .exchange import Exchange
 from .limits import (
     BODY_GAP_SECONDS,
@@ -28,8 +28,8 @@ from .limits import (
     HEADER_SECONDS,
     IDLE_SECONDS,
     LINGER_SECONDS,
-    ONCE,
     WRITE_GAP_SECONDS,
+    too_large,
 )
 
 _NEVER = float("inf")
@@ -106,9 +106,7 @@ class Connection(asyncio.Protocol):
             return
         in_body, size = self._state == _BODY, self._size
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._state = _CLOSED  # The request is answered as if no upgrade had been asked for.
+            self._feed(memoryview(data))
         except httptools.HttpParserCallbackError as error:
             cause = error.__context__
             if not isinstance(cause, Problem):
@@ -130,9 +128,6 @@ class Connection(asyncio.Protocol):
             now = clock.now()
             self._whole_by = self._whole_by or now + BODY_SECONDS
             self.deadline = min(now + BODY_GAP_SECONDS, self._whole_by)
-
-    def eof_received(self) -> bool:
-        return False
 
     def pause_writing(self) -> None:
         self.write_paused = True
@@ -171,16 +166,17 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        if parser.should_upgrade() and parser.get_method() != b"CONNECT":
+            self._head = None
+            return
         headers = dict(self._headers)
         self._one_one = one_one = parser.get_http_version() == "1.1"
         if len(headers) < len(self._headers):
-            self._check_repeated()
+            check_repeated(self._headers)
         if b"transfer-encoding" in headers and headers[b"transfer-encoding"].lower() != b"chunked":
             raise Problem(501, "UnsupportedTransferEncoding", "only chunked is supported")
         if b"host" not in headers and one_one:
             raise Problem(400, "InvalidHTTP", "exactly one Host header is needed")
-        if parser.should_upgrade():
-            self.draining = True
         self._head = head = Head(
             parser.get_method().decode("ascii"), *target_of(self._url), headers
         )
@@ -189,7 +185,7 @@ class Connection(asyncio.Protocol):
             self._application.check(head)
             length = headers.get(b"content-length", b"")
             if length and int(length) > self._application.max_body:
-                raise self._too_large()
+                raise too_large(self._application.max_body)
             if length:
                 self._application.buffers.check(int(length))
         except Problem as problem:
@@ -203,20 +199,20 @@ class Connection(asyncio.Protocol):
         if self._refused:
             self._discard(len(body))
         elif self._size > self._application.max_body:
-            self._refuse_body(self._too_large())
+            self._refuse_body(too_large(self._application.max_body))
         else:
             self._keep(body)
 
     def on_message_complete(self) -> None:
-        if self._state == _CLOSED:
+        head = self._head
+        if self._state == _CLOSED or head is None:
             return
         self._state = _IDLE
         if self._refused:
             if self._exchange is None:
                 self._close()
             return
-        head, whole = self._head, bytes(self._body)
-        assert head is not None
+        whole = bytes(self._body)
         self._body = b""
         exchange = Exchange(self, head.method, self._parser.should_keep_alive(), self._one_one)
 
@@ -293,12 +289,22 @@ class Connection(asyncio.Protocol):
 
     # Its own.
 
-    def _check_repeated(self) -> None:
-        names = [name for name, _ in self._headers]
-        for name in ONCE:
-            if names.count(name) > 1:
-                header = name.decode().title()
-                raise Problem(400, "InvalidHTTP", f"the request has more than one {header} header")
+    def _feed(self, data: memoryview) -> None:
+        # httptools leaves out the body of a request that asks for an upgrade, as Java's HttpClient
+        # does (h2c). So such a request is read again, without the question.
+        while data:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                if self._head is not None:  # A CONNECT, which was refused.
+                    self._state = _CLOSED
+                    return
+                data = data[upgrade.args[0] :]
+            self.draining = True
+            head = without_upgrade(self._parser.get_method(), self._url, self._headers)
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(head)
 
     def _next(self) -> None:
         # The next request waits until the client has read enough of the answers before.
@@ -370,11 +376,6 @@ class Connection(asyncio.Protocol):
         self._discarded += size
         if self._discarded > DISCARDED_FACTOR * self._application.max_body:
             self.abort()
-
-    def _too_large(self) -> Problem:
-        limit = self._application.max_body
-        message = f"the body is larger than {limit:,} bytes (serving.max_body_mb)"
-        return Problem(413, "PayloadTooLarge", message)
 
     def _refuse(self, problem: Problem) -> None:
         # After this nothing that the client sends can be trusted to be a request.

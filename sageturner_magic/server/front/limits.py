@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ..problems import Problem
+
 HEADER_BYTES = 65_536
 """Bytes of a request's line and headers at most; SageMaker sends a few hundred."""
 
@@ -28,3 +30,9 @@ DISCARDED_FACTOR = 8
 
 ONCE = (b"host", b"authorization", b"transfer-encoding")
 """Headers of which two would let two programs read one request differently."""
+
+
+def too_large(limit: int) -> Problem:
+    """The refusal (413) of a body of more than `limit` bytes."""
+    message = f"the body is larger than {limit:,} bytes (serving.max_body_mb)"
+    return Problem(413, "PayloadTooLarge", message)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import http.client
+import time
 from collections.abc import Callable
 from contextlib import closing
 from typing import Any
+
+import pytest
 
 SOURCE = """
     def load(): return None
@@ -38,3 +41,27 @@ def test_an_old_client_is_told_that_its_connection_is_kept(start: Callable[..., 
             assert b"\r\nconnection: keep-alive\r\n" in answer
         connection.sendall(b"GET /ping HTTP/1.0\r\n\r\n")
         assert b"\r\nconnection: close\r\n" in connection.recv(65_536)
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+@pytest.mark.parametrize(
+    "body",
+    [b"Content-Length: 2\r\n\r\n10", b"Transfer-Encoding: chunked\r\n\r\n2\r\n10\r\n0\r\n\r\n"],
+    ids=["length", "chunked"],
+)
+def test_a_request_for_http_2_is_answered_with_its_body(
+    start: Callable[..., Any], body: bytes, pieces: int
+) -> None:
+    """Java's HttpClient asks for h2c with its first request unless it is told not to."""
+    server = start(SOURCE).ready()
+    request = (
+        b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEA\r\n" + body
+    )
+    with closing(server.connect()) as connection, connection.makefile("rb") as answers:
+        size = len(request) // pieces + 1
+        for at in range(0, len(request), size):
+            connection.sendall(request[at : at + size])
+            time.sleep(0.01)
+        assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
+        assert answers.read().endswith(b"\r\n\r\n0.1")
