@@ -66,7 +66,7 @@ def container_here(endpoint_type: str, name: str) -> Again:
         f"--endpoint-type {endpoint_type}": "--endpoint-type local",
         "\ncompute:\n": "\ncompute:\n  local: {mode: container}\n",
     }
-    return Again(changes, f"%sageturner delete {name}")
+    return Again(changes, f"%sageturner delete {name} --yes")
 
 
 @pytest.mark.torch
@@ -95,13 +95,18 @@ def test_a_receipt_with_system_packages_from_docker_on_serverless_and_in_a_conta
 
 
 @pytest.mark.torch
-def test_a_code_folder_from_docker_on_instances_and_its_own_dockerfile_here(
-    stand: Stand, folder: Path
-) -> None:
+def test_a_code_folder_from_docker_on_instances_and_its_own_dockerfile_here(folder: Path) -> None:
     base_image.ensure("3.12")
-    changes = {"deploy -e local -c": "deploy -e server -c"}
-    run_example("04_config_and_code_dir", folder, runner="papermill", check=LABELS, changes=changes)
-    Project(stand, folder, "digit-words").run("delete", "digit-words", "--yes")
+    provided = "deploy -e local -m provide"
+    run_example(
+        "04_config_and_code_dir", folder, runner="papermill", check=LABELS,
+        changes={
+            "deploy -e local -c": "deploy -e server -c",
+            provided: f"delete digit-words --yes\n%sageturner {provided}",
+        },
+        # What runs on instances cannot become serverless, and a plan of that is refused.
+        without=("plan -e serverless",),
+    )  # fmt: skip
 
 
 @pytest.mark.torch

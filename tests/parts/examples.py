@@ -100,11 +100,11 @@ class Again:
 
     Attributes:
         changes: What its cells say differently then; each has to be there.
-        last: A line of code that ends it.
+        between: A line of code that ends the first one, so that its name is free.
     """
 
     changes: Mapping[str, str]
-    last: str
+    between: str
 
 
 def run_example(
@@ -150,7 +150,8 @@ def run_example(
             if cell.cell_type == "code"
         ]
         _change(name, used, again.changes)
-        inserted += [*used, *map(nbformat.v4.new_code_cell, (check, again.last))]
+        inserted += [nbformat.v4.new_code_cell(again.between), *used]
+        inserted.append(nbformat.v4.new_code_cell(check))
     notebook.cells[end:end] = inserted
     execute(notebook, folder, environment_python(name), runner)
 
