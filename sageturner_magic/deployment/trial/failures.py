@@ -117,7 +117,7 @@ _LIMITS = {
 _FASTER = {
     "": "see what slows this machine down",
     "import": "move slow work (loading, downloading, training) into load(); where a slow disk is"
-    " the reason, do the same again: what was read once is read faster",
+    " the reason, run it again: what was read once is read faster",
     "load": "make load() faster, or raise `compute.local.startup_timeout_s`",
     "example": "make it faster: it is to return one small request",
     "predict": "make predict() faster, move what is the same for every request into load(),"
