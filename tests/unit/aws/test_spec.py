@@ -271,4 +271,5 @@ def test_routing_has_the_values_that_botocore_has() -> None:
     for value in known:
         assert Server(instance_type="ml.m5.large", routing=value).routing == value
     schema = Server.model_json_schema()["properties"]["routing"]["anyOf"][0]["enum"]
-    assert set(schema) == set(known)
+    # An older botocore, which the lowest bounds install, knows fewer of them.
+    assert set(schema) >= set(known)
