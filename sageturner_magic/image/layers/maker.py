@@ -24,7 +24,7 @@ from sageturner_magic.image.context import program_entries, server_entries
 from sageturner_magic.image.layers.bytecode import Compiler, Compilers
 from sageturner_magic.image.layers.cache import LayerCache
 from sageturner_magic.image.layers.wheel_layout import Layout, installed
-from sageturner_magic.image.layers.writer import LEVEL, LayerWriter, Written
+from sageturner_magic.image.layers.writer import COPIED_FROM, LEVEL, LayerWriter, Written
 from sageturner_magic.image.spec import BuildSpec
 from sageturner_magic.packages import FileStore, Package, Requirements
 from sageturner_magic.tarball import Entry
@@ -43,7 +43,7 @@ dependency changes one group."""
 
 _WORKERS = 4
 
-FORMAT = "2"
+FORMAT = "3"
 """Raised when the same recipe gives other bytes than before."""
 
 
@@ -201,7 +201,7 @@ class LayerMaker:
 
     def _recipe(self, *parts: object) -> str:
         compiled = self.compilers.interpreter.version if self.compilers else ""
-        common = (FORMAT, LEVEL, zlib_ng.ZLIBNG_VERSION, compiled)
+        common = (FORMAT, LEVEL, COPIED_FROM, zlib_ng.ZLIBNG_VERSION, compiled)
         return json.dumps([*common, *map(str, parts)])
 
     def _entries(self, title: str, entries: Iterable[Entry]) -> Layer:
@@ -314,6 +314,7 @@ class LayerMaker:
         try:
             with (
                 zipfile.ZipFile(wheel) as archive,
+                wheel.open("rb") as file,
                 self._compiler() as compiler,
             ):
                 for each in installed(wheel, archive, layout):
@@ -321,7 +322,7 @@ class LayerMaker:
                     if each.member is None:
                         writer.add(Entry(each.path, each.content, each.executable))
                     else:
-                        writer.add_member(each.path, each.executable, archive, each.member)
+                        writer.add_member(each.path, each.executable, file, archive, each.member)
                     if compiler and _is_module(each.path, layout):
                         source = archive.read(each.member) if each.member else each.content
                         _add_bytecode(writer, compiler, each.path, source)

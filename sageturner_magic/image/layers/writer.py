@@ -4,7 +4,8 @@ A layer is one gzip member: nobody promises that Lambda's unpacker, which server
 reads several. A piece is deflated data that ends at a full flush, so that pieces and what is
 compressed between them follow one another in one stream (RFC 1951; zlib's manual, Z_FULL_FLUSH).
 
-What is compressed here is compressed by zlib-ng, whose output does not depend on the machine.
+Large files of a wheel are deflated already and are copied. What is compressed here is compressed by
+zlib-ng, whose output does not depend on the machine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -22,9 +23,20 @@ from zlib_ng import zlib_ng
 from sageturner_magic import tarball
 from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import ImageError
+from sageturner_magic.image.layers.deflated import (
+    MOST_INFLATED,
+    TAIL,
+    continued,
+    deflated,
+    new_decoder,
+)
 from sageturner_magic.tarball import Entry
 
 LEVEL = 6
+COPIED_FROM = 96 << 10
+"""Compressed bytes from which a wheel's file is copied. Below, compressing it again takes less time
+than finding its last block."""
+
 _HEADER = b"\x1f\x8b\x08\x00\0\0\0\0\x00\xff"
 
 
@@ -88,17 +100,19 @@ class LayerWriter:
         self._compress(tarball.padding(size))
 
     def add_member(
-        self, path: str, executable: bool, archive: zipfile.ZipFile, member: zipfile.ZipInfo
-    ) -> None:
+        self, path: str, executable: bool, wheel: IO[bytes], archive: zipfile.ZipFile,
+        member: zipfile.ZipInfo,
+    ) -> None:  # fmt: skip
         """A file of a wheel. Raises ImageError."""
         self._lead_to(path)
         self._begin(Entry(path, b"", executable), member.file_size)
-        try:
-            with archive.open(member) as file:
-                while chunk := file.read(CHUNK):
-                    self._compress(chunk)
-        except (zipfile.BadZipFile, zlib.error, EOFError):
-            raise _damaged(member) from None
+        large = member.compress_size >= COPIED_FROM
+        if not (large and member.compress_type == zipfile.ZIP_DEFLATED):
+            for chunk in _content(archive, member):
+                self._compress(chunk)
+        elif not self._copy(wheel, member):
+            for chunk in _content(archive, member):
+                self._squeeze(chunk)
         self._compress(tarball.padding(member.file_size))
 
     def add_folders(self, folders: Iterable[str]) -> None:
@@ -167,12 +181,66 @@ class LayerWriter:
 
     def _compress(self, data: bytes) -> None:
         self._plain(data)
+        self._squeeze(data)
+
+    def _squeeze(self, data: bytes) -> None:
         if compressed := self._compressor.compress(data):
             self._write(compressed)
 
     def _flush(self) -> None:
         """End at a byte, and refer to nothing before it from now on."""
         self._write(self._compressor.flush(zlib_ng.Z_FULL_FLUSH))
+
+    def _copy(self, wheel: IO[bytes], member: zipfile.ZipInfo) -> bool:
+        """Copy deflated data; where it cannot continue, only its content counts as written."""
+        self._flush()
+        before = (self._out.tell(), self._size, self._digest.copy())
+        inflate = new_decoder()
+        tail, length, crc = b"", 0, 0
+
+        def plain(data: bytes, most: int = CHUNK) -> bytes:
+            nonlocal length, crc
+            try:
+                found = inflate.decompress(data, most)
+            except zlib_ng.error:  # type: ignore[misc]
+                raise _damaged(member) from None
+            length, crc = length + len(found), zlib_ng.crc32(found, crc)
+            if length > member.file_size:
+                raise _damaged(member)
+            self._plain(found)
+            return found
+
+        for chunk in deflated(wheel, member):
+            tail += chunk
+            head, tail = tail[:-TAIL], tail[-TAIL:]
+            self._write(head)
+            while head:
+                plain(head)
+                head = inflate.unconsumed_tail
+        at_tail, found = inflate.copy(), plain(tail, TAIL * MOST_INFLATED)
+        if (
+            not inflate.eof
+            or inflate.unused_data
+            or (length, crc) != (member.file_size, member.CRC)
+        ):
+            raise _damaged(member)
+        if end := continued(tail, at_tail, found):
+            self._write(end)
+            return True
+        position, self._size, self._digest = before
+        self._out.seek(position)
+        self._out.truncate()
+        return False
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[bytes]:
+    """What a file of a wheel holds. Raises ImageError."""
+    try:
+        with archive.open(member) as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except (zipfile.BadZipFile, zlib.error, EOFError):
+        raise _damaged(member) from None
 
 
 def _damaged(member: zipfile.ZipInfo) -> ImageError:

@@ -14,6 +14,7 @@ import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,9 @@ from sageturner_magic.errors import ImageError
 from sageturner_magic.image.layers import maker as layers
 from sageturner_magic.image.layers.bytecode import Compilers, interpreter
 from sageturner_magic.image.layers.cache import IN_USE, LayerCache
+from sageturner_magic.image.layers.deflated import TAIL, continued, deflated, new_decoder
 from sageturner_magic.image.layers.maker import Layer, LayerMaker, PlannedLayer
-from sageturner_magic.image.layers.writer import LayerWriter, Written
+from sageturner_magic.image.layers.writer import COPIED_FROM, LayerWriter, Written
 from sageturner_magic.image.spec import BuildSpec
 from sageturner_magic.packages.files import FileStore
 from sageturner_magic.packages.requirements import Package, Target
@@ -64,15 +66,18 @@ def test_a_layer_is_a_gzipped_tar_with_the_digests_it_says(tmp_path: Path) -> No
     assert (written.size, written.diff_size) == (len(content), len(gzip.decompress(content)))
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=30)
 @given(
-    st.lists(st.integers(0, 50_000), min_size=1, max_size=6),
+    st.lists(st.integers(0, 300_000), min_size=1, max_size=4),
     st.randoms(use_true_random=True),
 )
-def test_files_of_a_wheel_are_the_same_stored_or_compressed(
+def test_files_of_a_wheel_are_the_same_stored_compressed_or_copied(
     sizes: list[int], chance: random.Random
 ) -> None:
-    files = {f"f{n}": chance.randbytes(size) for n, size in enumerate(sizes)}
+    files = {
+        f"f{n}": chance.choice([chance.randbytes, partial(like_code, chance)])(size)
+        for n, size in enumerate(sizes)
+    }
     packed, out = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, content in files.items():
@@ -82,10 +87,66 @@ def test_files_of_a_wheel_are_the_same_stored_or_compressed(
     writer = LayerWriter(out)
     with zipfile.ZipFile(packed) as archive:
         for member in archive.infolist():
-            writer.add_member(member.filename, False, archive, member)
+            writer.add_member(member.filename, False, packed, archive, member)
     written = writer.end_layer()
     assert unpacked(out.getvalue()) == files
     assert written.digest == hashlib.sha256(out.getvalue()).hexdigest()
+    assert hashlib.sha256(only_member(out.getvalue())).hexdigest() == written.diff_id
+
+
+def like_code(chance: random.Random, size: int) -> bytes:
+    """Bytes that compress to about 60 %, as machine code does."""
+    words = [chance.randbytes(chance.randint(4, 12)) for _ in range(2000)]
+    return b"".join(chance.choices(words, k=size // 4 + 1))[:size]
+
+
+@pytest.mark.parametrize("level", [1, 6, 9])
+def test_a_large_file_of_a_wheel_is_copied_without_compressing_it_again(level: int) -> None:
+    content = like_code(random.Random(level), 1 << 20)
+    packed, out = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
+        archive.writestr("f.so", content)
+    with zipfile.ZipFile(packed) as archive:
+        (member,) = archive.infolist()
+        writer = LayerWriter(out)
+        writer.add(Entry("before", content[:1000]))
+        writer.add_member("f.so", True, packed, archive, member)
+        writer.add(Entry("later", content[-1000:]))
+        writer.end_layer()
+    stored = b"".join(deflated(packed, member))
+    assert len(stored) == member.compress_size >= COPIED_FROM
+    assert stored[:-TAIL] in out.getvalue()
+    found = unpacked(out.getvalue())
+    assert found == {"before": content[:1000], "f.so": content, "later": content[-1000:]}
+    with tarfile.open(fileobj=io.BytesIO(only_member(out.getvalue()))) as archive_again:
+        assert archive_again.getmember("f.so").size == len(content)
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.sampled_from([zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE]),
+    st.integers(0, 200_000),
+    st.randoms(use_true_random=True),
+    st.binary(max_size=100),
+)
+def test_deflated_data_that_continues_gives_what_it_gave(
+    level: int, memory: int, strategy: int, size: int, chance: random.Random, more: bytes
+) -> None:
+    content = like_code(chance, size)
+    compressor = zlib.compressobj(level, zlib.DEFLATED, -15, memory, strategy)
+    data = compressor.compress(content) + compressor.flush()
+    decoder = new_decoder()
+    before = decoder.decompress(data[:-TAIL])
+    after = decoder.copy().decompress(data[-TAIL:])
+    if end := continued(data[-TAIL:], decoder, after):
+        last = zlib.compressobj(6, zlib.DEFLATED, -15)
+        whole = data[:-TAIL] + end + last.compress(more) + last.flush()
+        inflate = zlib.decompressobj(-15)
+        assert inflate.decompress(whole) == content + more
+        assert inflate.eof and not inflate.unused_data
+    assert before + decoder.decompress(data[-TAIL:]) == content
 
 
 def only_member(content: bytes) -> bytes:
@@ -134,22 +195,28 @@ def test_a_layer_of_pieces_is_one_gzip_member_with_each_folder_first(
     assert wanted == {}
 
 
-@pytest.mark.parametrize("where", ["content", "checksum", "size"])
-def test_a_damaged_file_of_a_wheel_is_refused(where: str) -> None:
+@pytest.mark.parametrize("size", [64 << 10, 512 << 10])
+@pytest.mark.parametrize("where", ["content", "checksum", "size", "length"])
+def test_a_damaged_file_of_a_wheel_is_refused(where: str, size: int) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("f", random.Random(1).randbytes(64 << 10))
+        archive.writestr("f", like_code(random.Random(1), size))
     damaged = bytearray(packed.getvalue())
-    if where == "content":
-        damaged[48 << 10] ^= 0xFF
     with zipfile.ZipFile(io.BytesIO(damaged)) as archive:
+        (member,) = archive.infolist()
+        if where == "content":
+            damaged[member.compress_size // 2] ^= 0xFF
+    file = io.BytesIO(damaged)
+    with zipfile.ZipFile(file) as archive:
         (member,) = archive.infolist()
         if where == "checksum":
             member.CRC ^= 1
         if where == "size":
             member.file_size -= 1
+        if where == "length":
+            member.compress_size -= 100
         with pytest.raises(ImageError, match="is damaged"):
-            LayerWriter(io.BytesIO()).add_member("f", False, archive, member)
+            LayerWriter(io.BytesIO()).add_member("f", False, file, archive, member)
 
 
 def package_of(wheel: Path) -> Package:
