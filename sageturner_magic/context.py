@@ -12,6 +12,7 @@ from sageturner_magic.constants import EndpointType
 if TYPE_CHECKING:
     from sageturner_magic.aws import AwsSession
     from sageturner_magic.capture import Notebook
+    from sageturner_magic.config import Config
 
 
 class NotebookContext(Protocol):
@@ -32,6 +33,18 @@ class NotebookContext(Protocol):
 
     @property
     def region(self) -> str | None: ...
+
+    def configuration(self, name: str | None) -> Config | None:
+        """The last configuration of that name in this session; for None the only one there is.
+
+        Raises ConfigError where it was a file's, which is read again.
+        """
+
+    def earlier_configuration(self, name: str | None) -> Config | None:
+        """The last configuration of an earlier session, if the user agrees to use it."""
+
+    def remember(self, config: Config) -> None:
+        """Make it the last configuration of its name."""
 
     def ended(self, endpoint: str) -> None:
         """Forget an endpoint that was deleted."""

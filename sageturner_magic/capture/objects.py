@@ -14,7 +14,6 @@ from types import FunctionType
 from typing import Any
 
 from sageturner_magic.capture.secrets import secret_in
-from sageturner_magic.capture.sharing import Call, Parts
 
 MODULE = "sageturner"
 """What the module that is made of the cells is imported as."""
@@ -27,7 +26,11 @@ _TEXT_KINDS = ("U", "O")
 """`dtype.kind` of arrays that may hold text: NumPy's own, and those of Arrow and of objects."""
 
 
-_MODULE = Call(importlib.import_module, (MODULE,))
+class _Module:
+    """Becomes the module `sageturner` when it is unpickled."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (MODULE,)
 
 
 def is_of_notebook(value: object) -> bool:
@@ -43,7 +46,7 @@ def reduced(value: Any, names: Mapping[int, str]) -> Any:
         names: Id of a class or function of the notebook -> its name in the module.
     """
     if is_of_notebook(value) and id(value) in names:
-        return getattr, (_MODULE, names[id(value)])
+        return getattr, (_Module(), names[id(value)])
     return NotImplemented
 
 
@@ -57,7 +60,6 @@ class Probe(pickle.Pickler):
     Attributes:
         found: Classes and functions of the notebook, each once.
         modules: The modules of all others.
-        parts: What of the object can be changed in place.
     """
 
     def __init__(self) -> None:
@@ -65,7 +67,6 @@ class Probe(pickle.Pickler):
         super().__init__(io.BytesIO(), protocol=5, buffer_callback=lambda _: None)
         self.found: list[Any] = []
         self.modules: set[str] = set()
-        self.parts = Parts()
         self._texts: list[str] = []
         self._named_secret = ""
 
@@ -79,9 +80,7 @@ class Probe(pickle.Pickler):
         """Note each text of the object. A pickler calls this for whatever it writes."""
         if isinstance(value, str):
             self._texts.append(value)
-            return
-        self.parts.add(value)
-        if isinstance(value, bytes):
+        elif isinstance(value, bytes):
             self._texts.append(value.decode("latin-1"))
         elif type(value) is dict:
             # Attributes too: an object is written as a dict of them.
@@ -105,7 +104,7 @@ class Probe(pickle.Pickler):
         if is_of_notebook(value):
             if not any(each is value for each in self.found):
                 self.found.append(value)
-            return getattr, (_MODULE, "x")
+            return getattr, (_Module(), "x")
         named = value if isinstance(value, (type, FunctionType)) else type(value)
         self.modules.add(getattr(named, "__module__", None) or "")
         return NotImplemented

@@ -11,6 +11,7 @@ from sageturner_magic.faces import face
 if TYPE_CHECKING:
     from .configuration import Config
     from .editors import json_schema
+    from .given import Given, with_values
     from .keys import alternatives, options, schema_at, schema_keys
     from .nodes import read_nodes
     from .places import Origin

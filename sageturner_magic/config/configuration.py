@@ -67,7 +67,9 @@ class Config(Section):
         description="Trained model that load(model_dir) reads: a file, a folder, a .tar.gz, an "
         "s3:// address, or in a notebook {file name: variable}, which saves the variable's object. "
         "Objects of the notebook that captured cells use are added. `auto`, as if left out: only "
-        "these. `none`: no files, and code that uses such objects is refused.",
+        "these. `none`: no files, and code that uses such objects is refused. A name that is a "
+        "variable and no file means its object, as the file that load() reads. Also spelt "
+        "`artifact`.",
         examples=["./model"],
     )
     container: Container = Field(Container(), description="What the endpoint runs.")
@@ -112,6 +114,11 @@ class Config(Section):
     def model_post_init(self, context: Any, /) -> None:
         if isinstance(context, Places):
             self._places = context
+
+    @property
+    def places(self) -> Places:
+        """Where it was written."""
+        return self._places
 
     def where(self, key: str) -> str:
         """The place where a dotted key was written, such as `sageturner.yaml:7:13`.
@@ -184,21 +191,6 @@ class Config(Section):
         def found(key: str, what: str, why: str, do: str) -> None:
             findings.append(Finding(what, why=why, do=do, where=self.where(key), key=key))
 
-        if endpoint_type == "serverless" and self.compute.serverless is None:
-            found(
-                "compute.serverless",
-                "`compute.serverless` is missing",
-                "a serverless endpoint takes its memory and concurrency from there",
-                "add `compute: {serverless: {memory: 2048, max_concurrency: 5}}`",
-            )
-        if endpoint_type == "server" and self.compute.server is None:
-            found(
-                "compute.server",
-                "`compute.server` is missing",
-                "an endpoint on instances takes their type and number from there",
-                "add `compute: {server: {instance_type: ml.m5.xlarge}}`, or deploy with "
-                "`--endpoint-type serverless`",
-            )
         if container_mode == "provide" and self.container.provide_container is None:
             found(
                 "container.provide_container",

@@ -19,11 +19,11 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def json_schema() -> Schema:
     """The JSON schema of a configuration (draft 2020-12), with descriptions and defaults."""
-    return {
-        "$schema": DIALECT,
-        **_as_written(Config.model_json_schema()),
-        "title": "sageturner.yaml",
-    }
+    schema = _as_written(Config.model_json_schema())
+    # The reader takes both spellings; editors strike this one through and offer the other.
+    american = {"$ref": "#/properties/artefact", "deprecated": True}
+    schema["properties"]["artifact"] = american
+    return {"$schema": DIALECT, **schema, "title": "sageturner.yaml"}
 
 
 def _as_written(schema: Schema) -> Schema:

@@ -69,11 +69,23 @@ class Places:
     folder: Path = field(default_factory=Path.cwd)
     origin: Origin | None = field(default=None, compare=False)
     marks: Mapping[str, Mark] = field(default_factory=dict, compare=False)
+    given: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Dotted key -> the place of a value that does not come from the text: `--memory`."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the text was read from, where it still is one."""
+        if self.origin is None or self.origin.is_cell or not self.origin.name:
+            return None
+        file = self.folder / Path(self.origin.name).name
+        return file if file.is_file() else None
 
     def where(self, key: str) -> str:
         """The place of a dotted key, or of the nearest parent that was written."""
+        while key and key not in self.given and key not in self.marks:
+            key = re.sub(r"(^|\.)[^.\[]*$|\[[^\[]*$", "", key)
+        if key in self.given:
+            return self.given[key]
         if self.origin is None:
             return ""
-        while key and key not in self.marks:
-            key = re.sub(r"(^|\.)[^.\[]*$|\[[^\[]*$", "", key)
         return self.origin.place(self.marks[key]) if key in self.marks else self.origin.name

@@ -20,7 +20,7 @@ from sageturner_magic.config.keys import (
     schema_keys,
 )
 from sageturner_magic.config.nodes import KeyValue, Node, Remark, printable, read_nodes
-from sageturner_magic.config.places import Origin, Places, dotted
+from sageturner_magic.config.places import Mark, Origin, Places, dotted
 from sageturner_magic.errors import ConfigError, Finding
 
 MAX_BYTES = 1_000_000
@@ -28,6 +28,9 @@ MAX_BYTES = 1_000_000
 
 MAX_FINDINGS = 100
 """Mistakes that are shown; a file with more of them is another kind of file."""
+
+OURS, AMERICAN = "artefact", "artifact"
+"""A key that may be spelt in both ways."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -63,8 +66,11 @@ def read_config(path: Path) -> Config:
     return parse_config(text, folder=file.absolute().parent, origin=origin)
 
 
-def parse_config(text: str, *, folder: Path, origin: Origin) -> Config:
+def parse_config(text: str, *, folder: Path, origin: Origin, name: str | None = None) -> Config:
     """Read a configuration from text; its paths are relative to `folder`.
+
+    Args:
+        name: The endpoint's, where the text has no `name`.
 
     Raises:
         ConfigError: every mistake that was found.
@@ -74,11 +80,13 @@ def parse_config(text: str, *, folder: Path, origin: Origin) -> Config:
     root, remarks = read_nodes(text.removeprefix("\ufeff"), origin)
     if not isinstance(root.content, dict):
         raise _not_a_mapping(root, origin)
+    root = _in_our_spelling(root.mark, root.content)
     places = Places(folder, origin, root.marks())
     config = None
     number = len(remarks)
     try:
-        config = Config.model_validate(root.data(), context=places)
+        data = {"name": name, **root.data()} if name else root.data()
+        config = Config.model_validate(data, context=places)
     except ValidationError as error:
         mistakes = error.errors(include_url=False)
         number += len(mistakes)
@@ -90,6 +98,13 @@ def parse_config(text: str, *, folder: Path, origin: Origin) -> Config:
             shown.append(Finding(f"{number - len(shown)} more problems", do="fix these first"))
         raise ConfigError.of(shown)
     return config
+
+
+def _in_our_spelling(mark: Mark, content: dict[str, KeyValue]) -> Node:
+    """The top level with `artefact` for `artifact`, unless both are there."""
+    if OURS in content:
+        return Node(mark, content)
+    return Node(mark, {OURS if key == AMERICAN else key: each for key, each in content.items()})
 
 
 def _remark(mistake: Any, root: Node, origin: Origin) -> Remark:

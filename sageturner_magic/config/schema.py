@@ -281,12 +281,13 @@ class Compute(Section):
     serverless: Serverless | None = Field(
         None,
         description="For the endpoint type `serverless`: billed while requests are answered, "
-        "nothing while idle; CPU only.",
+        "nothing while idle; CPU only. Left out: its defaults.",
     )
     server: Server | None = Field(
         None,
         description="For the endpoint type `server`: instances of your own, billed by the second "
-        "until the endpoint is deleted.",
+        "until the endpoint is deleted. Left out: one instance of the smallest type that holds the "
+        "model, as a trial on this machine measures it; its price is named first.",
     )
 
     def of(self, endpoint_type: EndpointType) -> Serverless | Server | None:

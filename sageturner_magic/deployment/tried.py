@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -150,7 +150,9 @@ def findings_of(trial: Trial, ingredients: Ingredients) -> list[Finding]:
                 where=config.where("compute.serverless.memory"),
                 why=f"{_processes(config)} {size(trial.memory)} at most, and the server"
                 f" needs {size(SERVER_BYTES)}",
-                do=f"set `memory: {wanted}`" if wanted else "deploy with `-e server`",
+                do=f"set `memory: {wanted}`, or add `--memory {wanted}`"
+                if wanted
+                else "deploy with `-e server`",
                 severity="warning",
             )
         )
@@ -214,20 +216,46 @@ def trial_step(ingredients: Ingredients, reporter: Reporter) -> tuple[Done, str]
     reason = cannot_run_here(ingredients)
     if reason:
         return Done(f"not on this machine: {reason}"), ""
+    passed = _passed(ingredients, reporter)
+    return Done(passed.note, reused=passed.reused), passed.example
+
+
+def memory_to_serve(ingredients: Ingredients, reporter: Reporter) -> int:
+    """Bytes that the model server takes with all its workers, by a trial or by one that passed.
+
+    Raises:
+        CaptureError: What would fail where the model runs.
+    """
+    workers = ingredients.config.serving.workers
+    return _passed(ingredients, reporter).memory * workers + SERVER_BYTES
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """A trial without errors: what it measured, and what example_request() gave, as JSON."""
+
+    note: str
+    example: str
+    memory: int
+    reused: bool = False
+
+
+def _passed(ingredients: Ingredients, reporter: Reporter) -> _Passed:
+    """Try the module, or take what was written down when the same passed here before."""
     store = platformdirs.user_cache_path("sageturner-magic") / "trials"
-    passed = store / _identity(ingredients)
-    if passed.exists():
-        known = json.loads(passed.read_text(encoding="utf-8"))
-        return Done(known["note"], reused=True), known["example"]
+    written = store / _identity(ingredients)
+    if written.exists():
+        known = _Passed(**json.loads(written.read_text(encoding="utf-8")))
+        return replace(known, reused=True)
     trial = run_trial(ingredients, reporter)
     found = findings_of(trial, ingredients)
     for finding in found:
         reporter.log(f"{finding.severity}: {finding}")
-    note = trial_figures(trial)
+    passed = _Passed(trial_figures(trial), trial.example, trial.memory)
     if not any(finding.severity == "warning" for finding in found):
         store.mkdir(parents=True, exist_ok=True)
-        passed.write_text(json.dumps({"note": note, "example": trial.example}), encoding="utf-8")
-    return Done(note), trial.example
+        written.write_text(json.dumps(asdict(passed)), encoding="utf-8")
+    return passed
 
 
 def cannot_run_here(ingredients: Ingredients) -> str:
@@ -291,7 +319,7 @@ def _identity(ingredients: Ingredients) -> str:
     request, config, artefact = ingredients.request, ingredients.config, ingredients.artefact
     places = [Path(entry) for entry in sys.path if entry]
     parts = [
-        "note and example",
+        "note, example and memory",
         ingredients.module.digest(),
         artefact.digest if artefact else None,
         request.python,

@@ -25,12 +25,12 @@ from IPython.core.magic import (
 )
 
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
+from sageturner_magic.notebook.asking import ask, offer
 from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.notebook.settings import Settings
 from sageturner_magic.text import clip, visible
 
 if TYPE_CHECKING:
-    from sageturner_magic.config import Config
     from sageturner_magic.deployment import DeploymentHandle, TrialHandle
     from sageturner_magic.endpoints import Listing, PredictionStream
     from sageturner_magic.endpoints.measured import LoadRun
@@ -144,11 +144,10 @@ class SageturnerMagics(Magics, Settings):
         given: dict[str, Any] = {}
         if verb.takes_payload:
             given |= self._payload(verb, values, payload, cell, names)
-        if cell is not None:
+        if cell is not None and (cell.strip() or not getattr(values, "name", None)):
             given |= self._configuration(verb, values, cell)
-        elif name == "try" and values.config is None:
-            given["config"] = self.session.configuration(values.name)
         values.lines = self._lines()
+        values.line = f"{PROG} {name} {rest}".rstrip()
         begin = bound(verb, values, listener=values.lines, **given)
         if "listener" in begin.keywords:
             # Before the work begins: an interrupt while this is imported would not reach it.
@@ -176,15 +175,15 @@ class SageturnerMagics(Magics, Settings):
                 "There are two configurations: the cell's body and --config-path",
                 do="leave one of them out",
             )
-        return {"text": cell} if verb.name == "form" else {"config": self._parsed(cell)}
-
-    def _parsed(self, cell: str) -> Config:
+        if verb.name == "form":
+            return {"text": cell}
         from sageturner_magic.config import Origin, parse_config
 
         origin = Origin.cell(self.session.number, first_line=2)
-        config = parse_config(cell, folder=Path.cwd(), origin=origin)
-        self.session.configurations[config.name] = config
-        return config
+        named = getattr(values, "name", None)
+        config = parse_config(cell, folder=Path.cwd(), origin=origin, name=named)
+        self.session.remember(config)
+        return {"config": config}
 
     def _payload(
         self,
@@ -303,12 +302,27 @@ class SageturnerMagics(Magics, Settings):
 
     def _remove(self, removal: PlannedRemoval, values: SimpleNamespace) -> None:
         if removal.lines and removal.asks and not values.yes:
-            # A notebook cannot be asked.
             print("This will be removed:", *(f"  {line}" for line in removal.lines), sep="\n")
-            print("Run it again with `--yes` to remove it.")
-            return
+            agreed = ask(self._shell, "Remove it?")
+            if agreed is None:
+                self._offer(removal, values)
+                raise UsageError(
+                    "Nothing was removed",
+                    why="nobody can be asked here",
+                    do=f"run `{values.line} --yes`",
+                )
+            if not agreed:
+                print("Nothing was removed.")
+                return
         removal.run((lambda line: None) if values.json else print)
         self._shown(removal, values)
+
+    def _offer(self, removal: PlannedRemoval, values: SimpleNamespace) -> None:
+        def remove() -> None:
+            removal.run(print)
+            self._shown(removal, values)
+
+        offer(self._shell, "Remove it", f"To remove it, run `{values.line} --yes`.", remove)
 
 
 FOLLOW: dict[str, Callable[[SageturnerMagics, Any, SimpleNamespace], Any]] = {

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
+from sageturner_magic.notebook.asking import ask
 from sageturner_magic.notebook.settings import Settings
 
 if TYPE_CHECKING:
     from sageturner_magic.capture import Notebook
     from sageturner_magic.config import Config
+    from sageturner_magic.notebook.remembered import Remembered
 
 
 class _Ran(NamedTuple):
@@ -46,8 +48,8 @@ class NotebookSession:
         self._first = self.number
         self._environment = dict(os.environ)
         self._ran: list[_Ran] = []
-        self.configurations: dict[str, Config] = {}
-        """The configurations that stood below magics, by name; the last of each."""
+        self._configurations: dict[str, Config] = {}
+        self._offered: set[str] = set()
 
     @cached_property
     def notebook(self) -> Notebook:
@@ -104,10 +106,50 @@ class NotebookSession:
         return last if last in (count, count - 1) else count
 
     def configuration(self, name: str | None) -> Config | None:
-        """The configuration that a cell gave for `name`; for None the only one there is."""
-        if name is None and len(self.configurations) == 1:
-            return next(iter(self.configurations.values()))
-        return self.configurations.get(name or "")
+        """The last configuration of that name in this session; for None the only one there is.
+
+        One that was a file's is read again.
+        """
+        from sageturner_magic.config import read_config
+
+        if name is None and len(self._configurations) == 1:
+            (name,) = self._configurations
+        config = self._configurations.get(name or "")
+        file = config.places.file if config else None
+        return read_config(file) if file else config
+
+    def earlier_configuration(self, name: str | None) -> Config | None:
+        """The last configuration of an earlier session, if the user agrees to use it."""
+        kept = {key: each for key, each in self._remembered.read().items() if each.is_told}
+        if name is None and len(kept) == 1:
+            (name,) = kept
+        found = kept.get(name or "")
+        if name is None or found is None or name in self._offered:
+            return None
+        self._offered.add(name)
+        print(f"The last configuration of `{name}`, of {found.origin}:", found.text, sep="\n")
+        agreed = ask(self._shell, "Use it?")
+        if agreed is None:
+            print(
+                "It is not used, as nobody can be asked here. Paste it below `%%sageturner deploy`"
+                " to use it."
+            )
+        if not agreed:
+            return None
+        self._configurations[name] = found.config()
+        return self._configurations[name]
+
+    def remember(self, config: Config) -> None:
+        """Make it the last configuration of its name, in this session and the next."""
+        self._configurations[config.name] = config
+        if config.places.file is None:
+            self._remembered.write(config)
+
+    @cached_property
+    def _remembered(self) -> Remembered:
+        from sageturner_magic.notebook.remembered import Remembered, notebook_file
+
+        return Remembered(notebook_file(self.namespace, self._environment))
 
     def begin(self, info: ExecutionInfo) -> None:
         """Remember which cell runs (the shell calls this before each cell)."""

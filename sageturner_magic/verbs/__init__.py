@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from .deploying import dockerfile, packages, plan, start_deployment
     from .doctor import Report
     from .endpoints import follow_logs, invoke_stream
-    from .exporting import export
     from .instances import InstanceChoice, imported_distributions, instance_choices
     from .reading import overview, parse, verb_of
     from .requested import DEFAULT_CONFIG
-    from .sources import code
+    from .sources import code, export
     from .table import PERMITTED, PUBLIC, VERBS
     from .verb import Verb, bound
 else:

@@ -37,6 +37,7 @@ class Argument:
         default: The value where the argument is left out.
         sets: The value of a switch that is given.
         required: Whether an argument without flags must be given.
+        collects: Whether it may be given several times; its value is then the tuple of all.
         runs: Dotted path of the function that runs in place of the verb's when the switch is given.
     """
 
@@ -50,6 +51,7 @@ class Argument:
     default: object = None
     sets: object = True
     required: bool = False
+    collects: bool = False
     runs: str = ""
 
     @property
@@ -103,6 +105,8 @@ def read(
     values |= {key: value for key, value in (defaults or {}).items() if key in values}
     runs = ""
     words, all_values = list(argv), False
+    words_of_places: list[str] = []
+    collected: dict[str, tuple[object, ...]] = {}
     while words:
         word = words.pop(0)
         if word == "--" and not all_values:
@@ -111,10 +115,9 @@ def read(
         flag, equals, text = word.partition("=")
         argument = flags.get(flag)
         if all_values or (argument is None and not _looks_like_flag(word)):
-            if not places:
+            if len(words_of_places) == len(places):
                 raise _unknown(word, prog, flags)
-            place = places.pop(0)
-            values[place.parameter] = _converted(place, word, prog)
+            words_of_places.append(word)
         elif argument is None and word[:2] in flags:
             # `-n5` and `-fn 5`.
             joined = flags[word[:2]]
@@ -126,19 +129,32 @@ def read(
                 if not words or words[0] in flags or _looks_like_flag(words[0]):
                     raise _without_value(argument, prog)
                 text = words.pop(0)
-            values[argument.parameter] = _converted(argument, text, prog)
+            value = _converted(argument, text, prog)
+            if argument.collects:
+                collected[argument.parameter] = (*collected.get(argument.parameter, ()), value)
+            values |= {argument.parameter: value, **collected}
         elif equals:
             raise UsageError(f"`{prog}`: `{flag}` takes no value", do=f"write `{flag}` alone")
         else:
             values[argument.parameter] = argument.sets
             runs = argument.runs or runs
-    if missing := [place.metavar for place in places if place.required]:
+    given = _filled_places(places, len(words_of_places))
+    for place, word in zip(given, words_of_places, strict=True):
+        values[place.parameter] = _converted(place, word, prog)
+    if missing := [place.metavar for place in places if place.required and place not in given]:
         known = "; `sageturner list` shows the names" if "NAME" in missing else ""
         raise UsageError(
             f"`{prog}` needs {' and '.join(missing)}",
             do=f"write `{prog} {' '.join(missing)}`{known}",
         )
     return SimpleNamespace(**values, runs=runs)
+
+
+def _filled_places(places: Sequence[Argument], words: int) -> list[Argument]:
+    """The places that so many words fill: those that are required first, in their order."""
+    ranked = sorted(places, key=lambda place: not place.required)
+    filled = ranked[:words]
+    return [place for place in places if place in filled]
 
 
 def _looks_like_flag(word: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from sageturner_magic.deployment.plans import (
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.packages.needed import NeededPackage
 from sageturner_magic.values import Reporter
-from sageturner_magic.verbs.requested import Silent, request_for
+from sageturner_magic.verbs.requested import Flags, Silent, chosen_config, request_for
 from sageturner_magic.verbs.verb import after, finish
 
 
@@ -45,21 +46,29 @@ def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Pla
 def plan(
     config: Config | str | Path | None = None,
     *,
+    name: str | None = None,
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
+    memory: int | None = None,
+    instance_type: str | None = None,
+    packages: str | Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
     verify: bool = False,
     aws: AwsOptions = DEFAULT_AWS,
 ) -> Plan:
     """Check everything and say what a deployment would do, without doing it.
 
     Args:
+        name, memory, instance_type, packages, environment: As for `deploy`.
         verify: Also make a clean environment of exactly the packages that the image gets, and
             let the module load and answer its example there.
 
     Raises:
         SageturnerError: Everything that stands in its way, at once.
     """
-    asked = request_for(config, endpoint_type, container_mode, aws=aws)
+    flags = Flags(name, memory, instance_type, packages, environment)
+    chosen = chosen_config(config, flags, endpoint_type)
+    asked = request_for(chosen, endpoint_type, container_mode, aws=aws)
     try:
         with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
             made = _make_plan(asked, Silent(), Path(workspace))
@@ -127,8 +136,13 @@ def packages(config: Config | str | Path | None = None) -> tuple[NeededPackage, 
 def start_deployment(
     config: Config | str | Path | None = None,
     *,
+    name: str | None = None,
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
+    memory: int | None = None,
+    instance_type: str | None = None,
+    packages: str | Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
     detach: bool = False,
     smoke_test: bool = True,
     aws: AwsOptions = DEFAULT_AWS,
@@ -137,6 +151,13 @@ def start_deployment(
     """Begin a deployment in a thread of its own.
 
     Args:
+        config: May be left out with a name: every key but the name has a default.
+        name: The endpoint.
+        memory: Of a serverless endpoint, in MB; 2048 where nothing gives it.
+        instance_type: Of an endpoint on instances; where nothing gives it, the smallest that holds
+            what a trial of the model measures.
+        packages: Pieces of a pip command line; `auto` takes what the code imports.
+        environment: Variables of the model server, beside those of the configuration.
         detach: A local endpoint outlives this process.
         smoke_test: An image for SageMaker is tried on this machine before it is pushed.
         listener: Called with each event, on the deployment's threads, one at a time.
@@ -145,7 +166,9 @@ def start_deployment(
         ConfigError: The configuration cannot be used.
         CaptureError: There is no code to deploy.
     """
-    asked = request_for(config, endpoint_type, container_mode, detach, aws, smoke_test)
+    flags = Flags(name, memory, instance_type, packages, environment)
+    chosen = chosen_config(config, flags, endpoint_type)
+    asked = request_for(chosen, endpoint_type, container_mode, detach, aws, smoke_test)
     return DeploymentHandle(
         asked.config.name,
         lambda reporter, workspace: _make_plan(asked, reporter, workspace),
@@ -166,6 +189,7 @@ def deploy(handle: DeploymentHandle) -> Deployment:
 def form(
     config: str | Path | None = None,
     *,
+    name: str | None = None,
     endpoint_type: EndpointType = "local",
     container_mode: ContainerMode = "generate",
     invoke: str | None = None,
@@ -176,6 +200,7 @@ def form(
 
     Args:
         config: The file to begin with.
+        name: The endpoint, to begin with its last configuration in this notebook.
         invoke: The endpoint that the form sends requests to, in place of deploying.
         text: YAML to begin with, in place of a file.
 
@@ -190,8 +215,12 @@ def form(
             do="run `%sageturner form` in JupyterLab or Notebook 7; here `sageturner init` writes a"
             " commented sageturner.yaml",
         )
+    known = notebook.configuration(name) or notebook.earlier_configuration(name)
+    if known and not (config or text or invoke):
+        config, text = (known.places.file, None) if known.places.file else (None, known.to_yaml())
     notebook.show_form(
         config=config,
+        name=name,
         endpoint_type=endpoint_type,
         container_mode=container_mode,
         invoke=invoke,

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 from sageturner_magic.errors import UsageError
 from sageturner_magic.verbs.arguments import HelpShown, help_text, nearest, read
-from sageturner_magic.verbs.table import HELP, VERBS
+from sageturner_magic.verbs.shared import HELP
+from sageturner_magic.verbs.table import VERBS
 from sageturner_magic.verbs.verb import Verb
 
 
@@ -37,12 +38,48 @@ def parse(
     verb = verb_of(name)
     if not {*HELP.flags}.isdisjoint(argv):
         print(help_text(verb.arguments, f"{prog} {name}", verb.sentence))
+        if examples := EXAMPLES.get(name):
+            print("", "Examples:", *(f"  {prog} {each}" for each in examples), sep="\n")
         raise HelpShown
     return read(verb.arguments, argv, f"{prog} {name}", defaults)
 
 
+GROUPS = {
+    "First steps": ("try", "deploy", "invoke", "list", "logs", "delete"),
+    "Before a deployment": ("form", "plan", "init", "doctor", "schema"),
+    "The code": ("code", "export"),
+    "Running endpoints": ("status", "load-test", "rollback"),
+    "The AWS account": ("setup", "teardown"),
+}
+"""Title -> verbs, in the order in which help shows them."""
+
+EXAMPLES = {
+    "try": ("try digits", "try digits --file digit.json"),
+    "deploy": (
+        "deploy digits",
+        "deploy digits -e serverless --memory 4096",
+        "deploy digits -e server --instance-type ml.m5.large --env LOG_LEVEL=info",
+    ),
+    "invoke": ("invoke digits --file digit.json", "invoke digits --file digit.png --stream"),
+    "list": ("list", "list --region eu-west-1"),
+    "logs": ("logs digits --follow", "logs digits -n 100"),
+    "delete": ("delete digits", "delete digits --yes", "delete --orphans"),
+    "plan": ("plan digits -e serverless",),
+    "load-test": ("load-test digits --requests 500 --concurrency 16",),
+    "status": ("status digits --hours 24",),
+    "rollback": ("rollback digits",),
+    "export": ("export digits ./digits-to-deploy",),
+    "code": ("code digits", "code digits --diff"),
+    "setup": ("setup", "setup --show-policy --for deploy,invoke"),
+}
+"""Verb -> lines that hold in a notebook and in a shell."""
+
+
 def overview(prog: str) -> str:
-    """The verbs, a line each."""
+    """The verbs by group, a line each, and examples of those that come first."""
     width = max(map(len, VERBS))
-    lines = [f"  {verb.name:<{width}}  {verb.summary}" for verb in VERBS.values()]
-    return "\n".join([f"{prog} VERB", "", *lines, "", f"`{prog} VERB --help` says more."])
+    lines = [f"{prog} VERB", ""]
+    for title, names in GROUPS.items():
+        lines += [f"{title}:", *(f"  {name:<{width}}  {VERBS[name].summary}" for name in names), ""]
+    examples = [f"  {prog} {EXAMPLES[name][0]}" for name in GROUPS["First steps"]]
+    return "\n".join([*lines, "Examples:", *examples, "", f"`{prog} VERB --help` says more."])

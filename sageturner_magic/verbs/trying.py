@@ -7,16 +7,9 @@ from pathlib import Path
 
 from sageturner_magic.config import Config
 from sageturner_magic.constants import EndpointType
-from sageturner_magic.context import current_notebook
 from sageturner_magic.deployment import Listener, TrialHandle, Tried
 from sageturner_magic.endpoints import encode
-from sageturner_magic.errors import UsageError
-from sageturner_magic.verbs.requested import (
-    DEFAULT_CONFIG,
-    find_config,
-    named_config,
-    request_for,
-)
+from sageturner_magic.verbs.requested import config_of, request_for
 from sageturner_magic.verbs.verb import after, finish
 
 
@@ -49,7 +42,7 @@ def start_trial(
         SageturnerError: The configuration or the payload cannot be used.
     """
     sample = None if payload is EXAMPLE else encode(payload, content_type)
-    found = _trial_config(config, name)
+    found = config_of(config, name, otherwise="model")
     compute = found.compute
     kind: EndpointType = "serverless" if compute.serverless and not compute.server else "local"
     return TrialHandle(request_for(found, kind, "generate"), sample, listener)
@@ -63,19 +56,3 @@ def try_(trial: TrialHandle) -> Tried:
         SageturnerError: What would fail where the model runs, with the cell's line.
     """
     return finish(trial)
-
-
-def _trial_config(config: Config | str | Path | None, name: str | None) -> Config:
-    """The configuration that is meant; in a notebook there need not be one."""
-    notebook = current_notebook()
-    if config is not None or notebook is None or Path(DEFAULT_CONFIG).exists():
-        found = find_config(config)
-        if name in (None, found.name):
-            return found
-        if config is not None or notebook is None:
-            raise UsageError(
-                f"The configuration is that of `{found.name}`, not of `{name}`",
-                do=f"write `try {found.name}`, or name the right file with -c",
-            )
-    names = [captured.name for captured in notebook.notebook.names() if captured.name]
-    return named_config(name or (names[0] if len(names) == 1 else "model"))

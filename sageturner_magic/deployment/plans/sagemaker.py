@@ -25,6 +25,7 @@ from sageturner_magic.deployment.builders import builder_to_push, untried
 from sageturner_magic.deployment.ingredients import gather_for_image
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
+from sageturner_magic.deployment.plans.instance import smallest_server
 from sageturner_magic.deployment.plans.sagemaker_steps import Work
 from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.deployment.request import Collector, DeployRequest
@@ -50,6 +51,11 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     reporter.checkpoint()
     wanted = chosen = None
     cannot_try: tuple[Finding, ...] = ()
+    if ingredients and request.endpoint_type == "server" and compute is None:
+        chosen_type = found.attempt(lambda: smallest_server(ingredients, session, reporter))
+        if chosen_type:
+            compute, note = chosen_type
+            found.add([note])
     if ingredients and compute:
         instance_type = compute.instance_type if isinstance(compute, Server) else ""
         wanted = found.attempt(lambda: sagemaker_image(ingredients, instance_type, reporter))

@@ -15,6 +15,6 @@ if TYPE_CHECKING:
     from .endpoints import LocalEndpoints
     from .process_deployer import ProcessDeployer, ServedByProcess
     from .record import LocalRecord
-    from .state import LocalState
+    from .state import LocalState, write_private
 else:
     __getattr__, __dir__ = face(__name__)

@@ -162,7 +162,7 @@ class _Line:
             argument.flags[-1]
             for argument in self._arguments
             if argument.flags
-            and argument.parameter not in self._used
+            and (argument.collects or argument.parameter not in self._used)
             # The configuration is the cell's body.
             and not (self._is_cell and argument.parameter == "config")
         ]
@@ -174,7 +174,8 @@ class _Line:
             *_, last = fragment.split(",")
             return _that_begin(last, PERMITTED, "verb")
         if argument.parameter == "name":
-            names = world.captures() if self._verb == "code" else world.endpoints()
+            takes_code = VERBS[self._verb].cell == "configuration"
+            names = world.captures() if takes_code else world.endpoints()
             return _that_begin(fragment, names, "endpoint")
         choices = _VALUES.get(argument.parameter)
         return choices(fragment, world) if choices else Completions(fragment, (), "value")
@@ -188,6 +189,10 @@ _VALUES: dict[str, Callable[[str, KnownNames], Completions | None]] = {
     "path": lambda fragment, _: paths(fragment, _CONFIG_FILES),
     "file": lambda fragment, _: paths(fragment, None),
     "payload": lambda fragment, world: _python(fragment, world),
+    "memory": lambda fragment, world: _value(("compute", "serverless", "memory"), fragment, world),
+    "instance_type": lambda fragment, world: _value(
+        ("compute", "server", "instance_type"), fragment, world
+    ),
 }
 
 

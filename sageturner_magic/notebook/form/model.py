@@ -7,7 +7,6 @@ that the same YAML would not.
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from sageturner_magic.capture import Notebook
+from sageturner_magic.capture.artefact import files_of
 from sageturner_magic.config import (
     Config,
     Origin,
@@ -269,43 +269,24 @@ class Form:
 
 
 def first_text(
-    notebook: Notebook, namespace: Mapping[str, object], variables: Sequence[str]
+    notebook: Notebook,
+    namespace: Mapping[str, object],
+    variables: Sequence[str],
+    name: str | None = None,
 ) -> str:
     """The YAML of a new form: the name that is captured, and the objects that load() reads."""
     document = Document()
     complete = [each for each in notebook.names() if len(each.cells) == 2]
     named = [each.name for each in complete if each.name]
-    document.set(("name",), named[-1] if named else "my-model")
+    name = name or (named[-1] if named else "my-model")
+    document.set(("name",), name)
     try:
-        source = notebook.module(named[-1] if named else "my-model").source
+        source = notebook.module(name).source
     except CaptureError:
         return document.text
     found = {file: _holder(file, namespace, variables) for file in files_of(source)}
     document.set(("artefact",), {file: name for file, name in found.items() if name})
     return document.text
-
-
-def files_of(source: str) -> list[str]:
-    """The files below `model_dir` that a module's load() names, as far as that can be seen."""
-    from sageturner_magic.capture.artefact import WRITERS
-
-    load = next(
-        (
-            node
-            for node in ast.parse(source).body
-            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name == "load"
-        ),
-        None,
-    )
-    if load is None:
-        return []
-    texts = [
-        node.value.strip("/")
-        for node in ast.walk(load)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-    named = [text for text in texts if re.fullmatch(r"[\w./-]+", text)]
-    return list(dict.fromkeys(text for text in named if Path(text).suffix.lower() in WRITERS))
 
 
 def _holder(file: str, namespace: Mapping[str, object], variables: Sequence[str]) -> str:

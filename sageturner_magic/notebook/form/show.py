@@ -20,6 +20,7 @@ def show_form(
     session: NotebookSession,
     *,
     config: str | Path | None,
+    name: str | None,
     endpoint_type: EndpointType,
     container_mode: ContainerMode,
     invoke: str | None,
@@ -45,13 +46,14 @@ def show_form(
 
         InvokeForm(shell, session, invoke, aws).show()
     else:
-        _show_deploy_form(shell, session, config, text, endpoint_type, container_mode, aws)
+        _show_deploy_form(shell, session, config, name, text, endpoint_type, container_mode, aws)
 
 
 def _show_deploy_form(
     shell: InteractiveShell,
     session: NotebookSession,
     config: str | Path | None,
+    name: str | None,
     text: str | None,
     endpoint_type: EndpointType,
     container_mode: ContainerMode,
@@ -68,12 +70,12 @@ def _show_deploy_form(
         parse_config(text, folder=Path.cwd(), origin=Origin.cell(session.number))
     elif config is not None or file.exists():
         # The reader says what is wrong, with the place of each mistake.
-        read_config(file)
-        written = file.read_text(encoding="utf-8-sig")
+        found = read_config(file).name
+        written = file.read_text(encoding="utf-8-sig") if name in (None, found) else None
     saved = SavedFile(str(config or DEFAULT_CONFIG), written)
     first = text if text is not None else written
     if first is None:
         namespace = session.namespace
-        first = first_text(session.notebook, namespace, shippable(namespace))
+        first = first_text(session.notebook, namespace, shippable(namespace), name)
     form = Form(first, file.absolute().parent, endpoint_type, container_mode)
     DeployForm(shell, session, form, saved, aws).show()

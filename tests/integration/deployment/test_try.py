@@ -89,7 +89,9 @@ def test_a_model_that_is_too_large_for_what_is_configured_is_said(project):
         )
     )
     (finding,) = sageturner.try_().findings
-    assert finding.severity == "warning" and finding.do == "set `memory: 2048`"
+    assert (
+        finding.severity == "warning" and finding.do == "set `memory: 2048`, or add `--memory 2048`"
+    )
     assert str(config.name) in finding.where
 
 

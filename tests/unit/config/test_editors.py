@@ -29,6 +29,7 @@ RIGHT = {
     "environment: {PORT: 8080, DEBUG: true}\ntags: {cost: 12}\n",
     "a NaN that becomes null": "name: a\nserving: {nan: null}\n",
     "live objects": "name: a\nartefact: {model.joblib: model}\n",
+    "the American spelling": "name: a\nartifact: ./model\n",
 }
 for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
     for number, block in enumerate(

@@ -40,7 +40,8 @@ def test_all_mistakes_are_shown_at_once_in_the_files_order():
     ("text", "why", "do"),
     [
         ("artefct: x", "did you mean `artefact`?", "write `artefact`"),
-        ("artifact: x", "did you mean `artefact`?", "write `artefact`"),
+        ("artefac: x", "did you mean `artefact`?", "write `artefact`"),
+        ("artefact: x\nartifact: y", "did you mean `artefact`?", "write `artefact`"),
         ("env: {A: b}", "did you mean `environment`?", "write `environment`"),
         ("KMS-Key: x", "did you mean `kms_key`?", "write `kms_key`"),
         (

@@ -346,8 +346,6 @@ def test_a_role_is_named_once():
 @pytest.mark.parametrize(
     ("yaml", "endpoint_type", "container_mode", "key", "where"),
     [
-        ("", "serverless", "generate", "compute.serverless", "sageturner.yaml"),
-        ("compute:\n", "server", "generate", "compute.server", "sageturner.yaml:2:1"),
         (
             "compute: {local: {mode: container}}",
             "local",
@@ -414,3 +412,10 @@ def test_places_in_a_cell_count_the_line_of_the_magic():
     config = parse_config("name: x\nkms_key: k\n", folder=FOLDER, origin=Origin.cell(5))
     assert config.where("kms_key") == "In[5], line 3"
     assert config.where("tags") == "In[5]"
+
+
+def test_artifact_is_artefact_and_keeps_its_place():
+    config = read("name: x\nartifact: {a.json: a}")
+    assert config == read("name: x\nartefact: {a.json: a}")
+    assert config.where("artefact") == "sageturner.yaml:2:1"
+    assert "artefact:" in config.to_yaml()

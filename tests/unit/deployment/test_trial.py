@@ -115,7 +115,10 @@ def test_what_will_not_do_where_the_model_runs_is_a_warning():
     serverless = made(request(SERVERLESS))
     assert tried.findings_of(measured(), serverless) == []
     (memory,) = tried.findings_of(measured(2000), serverless)
-    assert memory.do == "set `memory: 2048`" and "sageturner.yaml:3" in memory.where
+    assert (
+        memory.do == "set `memory: 2048`, or add `--memory 2048`"
+        and "sageturner.yaml:3" in memory.where
+    )
     (slow,) = tried.findings_of(measured(load_s=200), serverless)
     assert "a serverless endpoint has 180 s" in slow.why
     (untried,) = tried.findings_of(measured(asked=""), serverless)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sageturner_magic.capture.artefact import files_of
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.notebook import Notebook
 from sageturner_magic.config import commented_example, schema_keys
@@ -20,7 +21,6 @@ from sageturner_magic.notebook.form.model import (
     code_states,
     field_at,
     fields_below,
-    files_of,
     first_text,
 )
 from sageturner_magic.notebook.form.yaml_document import Document
