@@ -48,13 +48,21 @@ class LiveObject:
 
     Attributes:
         file: Its path below model_dir.
-        variable: What the notebook calls it.
-        value: The object.
+        variable: What the module calls it, as does the notebook if it is one object.
+        value: The object; of several in one file a dict of them.
+        members: The variables of the notebook, if they are several in one file.
     """
 
     file: str
     variable: str
     value: object = field(repr=False)
+    members: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> str:
+        """The variables of the notebook, for a message."""
+        *others, last = (f"`{each}`" for each in self.members or (self.variable,))
+        return f"{', '.join(others)} and {last}" if others else last
 
 
 @dataclass(frozen=True)

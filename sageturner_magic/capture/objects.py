@@ -14,6 +14,7 @@ from types import FunctionType
 from typing import Any
 
 from sageturner_magic.capture.secrets import secret_in
+from sageturner_magic.capture.sharing import Call, Parts
 
 MODULE = "sageturner"
 """What the module that is made of the cells is imported as."""
@@ -26,11 +27,7 @@ _TEXT_KINDS = ("U", "O")
 """`dtype.kind` of arrays that may hold text: NumPy's own, and those of Arrow and of objects."""
 
 
-class _Module:
-    """Becomes the module `sageturner` when it is unpickled."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return importlib.import_module, (MODULE,)
+_MODULE = Call(importlib.import_module, (MODULE,))
 
 
 def is_of_notebook(value: object) -> bool:
@@ -46,7 +43,7 @@ def reduced(value: Any, names: Mapping[int, str]) -> Any:
         names: Id of a class or function of the notebook -> its name in the module.
     """
     if is_of_notebook(value) and id(value) in names:
-        return getattr, (_Module(), names[id(value)])
+        return getattr, (_MODULE, names[id(value)])
     return NotImplemented
 
 
@@ -60,6 +57,7 @@ class Probe(pickle.Pickler):
     Attributes:
         found: Classes and functions of the notebook, each once.
         modules: The modules of all others.
+        parts: What of the object can be changed in place.
     """
 
     def __init__(self) -> None:
@@ -67,6 +65,7 @@ class Probe(pickle.Pickler):
         super().__init__(io.BytesIO(), protocol=5, buffer_callback=lambda _: None)
         self.found: list[Any] = []
         self.modules: set[str] = set()
+        self.parts = Parts()
         self._texts: list[str] = []
         self._named_secret = ""
 
@@ -80,7 +79,9 @@ class Probe(pickle.Pickler):
         """Note each text of the object. A pickler calls this for whatever it writes."""
         if isinstance(value, str):
             self._texts.append(value)
-        elif isinstance(value, bytes):
+            return
+        self.parts.add(value)
+        if isinstance(value, bytes):
             self._texts.append(value.decode("latin-1"))
         elif type(value) is dict:
             # Attributes too: an object is written as a dict of them.
@@ -104,7 +105,7 @@ class Probe(pickle.Pickler):
         if is_of_notebook(value):
             if not any(each is value for each in self.found):
                 self.found.append(value)
-            return getattr, (_Module(), "x")
+            return getattr, (_MODULE, "x")
         named = value if isinstance(value, (type, FunctionType)) else type(value)
         self.modules.add(getattr(named, "__module__", None) or "")
         return NotImplemented

@@ -181,17 +181,27 @@ def _module(request: DeployRequest, found: Collector) -> CapturedModule | None:
 
 
 def _shipped(each: LiveObject, path: Path) -> Finding:
+    shipped = size(path.stat().st_size)
+    why = f"the code uses this {type(each.value).__name__} ({shipped})"
+    if each.members:
+        why = f"the code uses them, and they share parts ({shipped})"
     return Finding(
-        f"`{each.variable}` of the notebook is shipped as {each.file}",
+        f"{each.named} of the notebook {'are' if each.members else 'is'} shipped as {each.file}",
         where="artefact",
-        why=f"the code uses this {type(each.value).__name__} ({size(path.stat().st_size)})",
+        why=why,
         severity="note",
     )
 
 
 def _not_shipped(each: LiveObject) -> Finding:
+    if each.members:
+        return Finding(
+            f"{each.named} are objects of this notebook, and `artefact: none` ships none",
+            where="artefact",
+            do="leave `artefact` out, or make them inside load()",
+        )
     return Finding(
-        f"`{each.variable}` is an object of this notebook, and `artefact: none` ships none",
+        f"{each.named} is an object of this notebook, and `artefact: none` ships none",
         where="artefact",
         do=f"write `artefact: {{{each.file}: {each.variable}}}`, or make it inside load()",
     )

@@ -59,9 +59,10 @@ def prepare_artefact(
         _add_objects(place, spec, objects, definitions, staging)
         place = staging / "model" if objects else place
     else:
-        wanted = {**(spec or {}), **{each.file: each.variable for each in objects}}
         _require_one_each(spec or {}, objects)
-        place = _from_variables(wanted, namespace, staging, definitions)
+        given = {each.variable: each.value for each in objects}
+        wanted = {**(spec or {}), **{each.file: each.variable for each in objects}}
+        place = _from_variables(wanted, {**namespace, **given}, staging, definitions)
     return _measured(place, str(spec), reporter)
 
 
@@ -77,7 +78,7 @@ def with_objects(module: CapturedModule, staging: Path) -> CapturedModule:
     if total > BESIDE_BYTES:
         raise ArtefactError(
             f"The notebook's objects are too large to ship beside the code ({size(total)})",
-            where=", ".join(f"`{each.variable}`" for each in module.objects),
+            where=", ".join(each.named for each in module.objects),
             why=f"with an artefact in S3 they may have {size(BESIDE_BYTES)}",
             do="put them among the files in S3 and read them in load()",
         )
@@ -114,8 +115,8 @@ def _collision(taken: LiveObject, where: str) -> ArtefactError:
     return ArtefactError(
         f"Two files of the artefact are called {taken.file}",
         where=where,
-        why=f"the code uses `{taken.variable}` of the notebook, which is saved under that name",
-        do=f"rename the other file, or read `{taken.variable}` from it in load()",
+        why=f"the code uses {taken.named} of the notebook, saved under that name",
+        do=f"rename the other file, or read {taken.named} from it in load()",
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from sageturner_magic.capture.artefact.verification import changed_by_writing
 from sageturner_magic.capture.objects import Probe, reduced
+from sageturner_magic.capture.sharing import is_copied_on_write, views
 from sageturner_magic.errors import ArtefactError
 from sageturner_magic.packages.needed import modules_in
 
@@ -94,20 +95,32 @@ def _joblib(value: Any, path: Path, definitions: Definitions) -> None:
 
     _refuse_notebook_classes(value, path, definitions)
     with path.open("wb") as file:
-        _pickler(NumpyPickler, definitions)(file).dump(value)
+        _pickler(NumpyPickler, _by_name(definitions))(file).dump(value)
 
 
 def _pickle(value: Any, path: Path, definitions: Definitions) -> None:
-    _refuse_notebook_classes(value, path, definitions)
+    # The parts are held until the end, so that nothing else gets their ids.
+    parts = _refuse_notebook_classes(value, path, definitions).parts
+    of_views = views(parts)
+
+    def reduce(_: Any, each: Any) -> Any:
+        if each is not value and is_copied_on_write(each):
+            # Frames that share memory until one is changed would share it for good.
+            return each.copy().__reduce_ex__(5)
+        return of_views.get(id(each)) or reduced(each, definitions)
+
     with path.open("wb") as file:
-        _pickler(pickle.Pickler, definitions)(file, protocol=5).dump(value)
+        _pickler(pickle.Pickler, reduce)(file, protocol=5).dump(value)
 
 
-def _pickler(base: Any, definitions: Definitions) -> Any:
-    """A kind of `base` that writes the notebook's own names as those of the module."""
-    return type(
-        "Pickler", (base,), {"reducer_override": lambda _, value: reduced(value, definitions)}
-    )
+def _pickler(base: Any, reduce: Callable[[Any, Any], Any]) -> Any:
+    """A kind of `base` that writes objects as `reduce` says."""
+    return type("Pickler", (base,), {"reducer_override": reduce})
+
+
+def _by_name(definitions: Definitions) -> Callable[[Any, Any], Any]:
+    """Write the notebook's own names as those of the module."""
+    return lambda _, value: reduced(value, definitions)
 
 
 def _skops(value: Any, path: Path) -> None:
@@ -143,7 +156,9 @@ def _npz(value: Any, path: Path) -> None:
 
 
 def _torch(value: Any, path: Path, definitions: Definitions) -> None:
-    ours = SimpleNamespace(Pickler=_pickler(pickle.Pickler, definitions), __name__="pickle")
+    ours = SimpleNamespace(
+        Pickler=_pickler(pickle.Pickler, _by_name(definitions)), __name__="pickle"
+    )
     importlib.import_module("torch").save(value, path, pickle_module=ours)
     if "__main__" in modules_in(path):
         path.unlink()
@@ -292,7 +307,7 @@ def _rewrite(path: Path, names: Mapping[str, str], contents: Mapping[str, bytes]
     anew.replace(path)
 
 
-def _refuse_notebook_classes(value: Any, path: Path, definitions: Definitions) -> None:
+def _refuse_notebook_classes(value: Any, path: Path, definitions: Definitions) -> Probe:
     probe = Probe()
     failure: Exception | None = None
     try:
@@ -304,6 +319,7 @@ def _refuse_notebook_classes(value: Any, path: Path, definitions: Definitions) -
         raise _notebook_class(path, *dict.fromkeys(found))
     if failure:
         raise failure
+    return probe
 
 
 def _notebook_class(path: Path, *names: str) -> ArtefactError:

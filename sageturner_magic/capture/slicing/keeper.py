@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import Any
 
 from sageturner_magic.capture.history import History, RunOrigin, RunStatement
+from sageturner_magic.capture.sharing import groups, lost
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.kept import (
     Saved,
@@ -17,6 +18,7 @@ from sageturner_magic.capture.slicing.kept import (
     is_large,
     literal_of,
     saved,
+    saved_together,
 )
 from sageturner_magic.capture.slicing.literals import Literal
 from sageturner_magic.capture.slicing.liveness import same_code
@@ -49,6 +51,8 @@ class Keeper:
         self._saved: dict[str, Saved | None] = {}
         self._large: set[str] = set()
         self._kept: dict[str, RunStatement] = {}
+        self._origins: dict[str, str] = {}
+        self._groups: tuple[int, list[tuple[str, ...]]] = (0, [])
         self.lambdas: dict[str, RunStatement] = {}
         self.definitions: dict[int, str] = {}
 
@@ -101,10 +105,11 @@ class Keeper:
         found = self._object(name)
         if found is None:
             return None
-        needs = [self._named(each) for each in found.found]
-        return self._add(
-            name, binder, found.source(origin), [each for each in needs if each], RunOrigin.KEPT
-        )
+        return self._add(name, binder, found.source(origin), self._needs(found), RunOrigin.KEPT)
+
+    def _needs(self, found: Saved) -> list[str]:
+        """Names of the module that the pickle of `found` refers to."""
+        return [name for name in map(self._named, found.found) if name]
 
     def _add(
         self,
@@ -114,17 +119,20 @@ class Keeper:
         needs: Sequence[str],
         origin: RunOrigin,
     ) -> RunStatement:
-        places = [self._history.binder(each) for each in needs]
-        last = max([each.index for each in places if each], default=-1)
-        is_after = binder is not None and binder.index > last
         # Fractions of a step: a statement may give several names.
         count = len(self._kept) + 1
-        index = binder.index if binder and is_after else len(self._history.steps)
+        index = self._place(binder.index if binder else None, needs) + count / 1_000_000
         place = binder.statement.place if binder else CellLine(self._last_cell(), 1)
-        statement = written(source, place, needs)
-        step = RunStatement(index + count / 1_000_000, statement, origin)
+        step = RunStatement(index, written(source, place, needs), origin)
         self._kept[name] = step
+        self._origins[name] = comes_from(binder) if binder else name
         return step
+
+    def _place(self, index: float | None, needs: Sequence[str]) -> float:
+        """`index`, or the end of the notebook if that is before something that is needed."""
+        places = [self._history.binder(each) for each in needs]
+        last = max([each.index for each in places if each], default=-1)
+        return index if index is not None and index > last else len(self._history.steps)
 
     def _last_cell(self) -> int:
         return max((step.statement.cell.number for step in self._history.steps), default=0)
@@ -192,7 +200,11 @@ class Keeper:
 
     def steps(self) -> list[RunStatement]:
         """All statements that keep something, with what they need."""
-        found = [*self.lambdas.values(), *self._kept.values()]
+        in_groups = {name for group in self._sharing() for name in group}
+        alone = [step for name, step in self._kept.items() if name not in in_groups]
+        found = [*self.lambdas.values(), *alone]
+        for group in self._sharing():
+            found += self._read_together(group)
         if self.saved():
             first = min(self._kept.values(), key=lambda step: step.index)
             source = folder_source(is_beside_code=self._shipped.is_beside_code)
@@ -200,14 +212,62 @@ class Keeper:
             found.append(RunStatement(-1, statement, RunOrigin.KEPT))
         return found
 
+    def _read_together(self, group: Sequence[str]) -> Iterator[RunStatement]:
+        """The statements that read the file of `group` and take each of its objects."""
+        together = self._saved_together(group)
+        first = self._kept[group[0]]
+        needs = self._needs(together)
+        # The last place of what is kept there, as no statement that is kept has it.
+        index = self._place(int(first.index), needs) + len(self._kept) / 1_000_000 + 1e-9
+        place = first.statement.place
+        source = together.source_of_all()
+        yield RunStatement(index, written(source, place, needs), RunOrigin.KEPT)
+        for number, name in enumerate(group, 1):
+            source = together.source_of(name, self._origins[name])
+            place = self._kept[name].statement.place
+            yield RunStatement(index + number * 1e-9, written(source, place), RunOrigin.KEPT)
+
+    def _saved_together(self, group: Sequence[str]) -> Saved:
+        return saved_together([found for name in group if (found := self._object(name))])
+
+    def _sharing(self) -> list[tuple[str, ...]]:
+        """Names that are kept and have something in common, each group in the cells' order."""
+        if self._groups[0] != len(self._kept):
+            kept = {
+                name: found.parts
+                for name in self._kept
+                if not _is_constant(self._namespace[name]) and (found := self._object(name))
+            }
+            places = {name: step.index for name, step in self._kept.items()}
+            sharing = [tuple(sorted(group, key=places.__getitem__)) for group in groups(kept)]
+            self._groups = len(self._kept), sharing
+        return self._groups[1]
+
+    def shares(self, names: Iterable[str]) -> set[str]:
+        """Those of `names`, which source makes, that share something with a value that is kept."""
+        kept = {name for name in self._kept if not _is_constant(self._namespace[name])}
+        known = {
+            name: found.parts
+            for name in (*kept, *(names if kept else ()))
+            if not _is_constant(self._namespace[name]) and (found := self._object(name))
+        }
+        return {name for group in groups(known) if group & kept for name in group - kept}
+
     def saved(self) -> tuple[Saved, ...]:
-        """The objects that are kept in files."""
-        found = [self._saved.get(name) for name in self._kept if self.literal(name) is None]
-        return tuple(each for each in found if each is not None)
+        """What is kept in files, one for each object or group of objects."""
+        in_groups = {name for group in self._sharing() for name in group}
+        alone = [
+            self._saved.get(name)
+            for name in self._kept
+            if name not in in_groups and self.literal(name) is None
+        ]
+        together = map(self._saved_together, self._sharing())
+        return tuple(each for each in (*alone, *together) if each is not None)
 
     def modules(self) -> set[str]:
         """Modules that the statements need."""
-        literals = [self.literal(name) for name in self._kept]
+        in_files = {name for group in self._sharing() for name in group}
+        literals = [self.literal(name) for name in self._kept if name not in in_files]
         found = {module for each in literals if each for module in each.modules}
         readers = {each.needs for each in self.saved()}
         return found | readers | ({"os"} if readers else set())
@@ -222,25 +282,40 @@ class Keeper:
 
     def findings(self, steps: Sequence[RunStatement]) -> Iterator[tuple[str, Finding]]:
         """Secrets in what is kept, and what would change or part it in the module."""
-        for found in self.saved():
-            name = found.live.variable
-            if found.secret and name not in self._shipped.files:
-                yield name, refusals.holds_secret(found, self._kept[name].statement.place)
+        in_files = {each for one in self.saved() for each in one.live.members}
+        for name, step in self._kept.items():
+            is_in_file = name in in_files or self.literal(name) is None
+            found = self._object(name) if is_in_file else None
+            if found is not None and found.secret and name not in self._shipped.files:
+                yield name, refusals.holds_secret(found, step.statement.place)
         kept = set(self._kept.values())
         for name, step in self._kept.items():
             if _is_constant(self._namespace[name]):
                 continue
             for other in steps:
-                if other in kept or not other.statement.calls:
+                if other in kept or other.origin is RunOrigin.KEPT or not other.statement.calls:
                     continue
                 if name in self._history.read_by_calling(other.statement.names.reads, other.index):
                     yield name, refusals.filled(name, step, other)
-        owners: dict[int, str] = {}
-        for name, step in self._kept.items():
-            literal = self.literal(name)
-            for each in literal.holds if literal else ():
-                if owners.setdefault(each, name) != name:
-                    yield name, refusals.shared(name, owners[each], step)
+        yield from self._parted()
+
+    def _parted(self) -> Iterator[tuple[str, Finding]]:
+        """Arrays that share memory in the notebook, and would not in the module."""
+        for one in self.saved():
+            names = one.live.members or (one.live.variable,)
+            home = type(one.live.value).__module__
+            if home not in ("__main__", "builtins", "collections"):
+                # What a library has inside its objects is the library's, as is how it reads them.
+                continue
+            parts = {name: found.parts for name in names if (found := self._object(name))}
+            in_copies = {*map(id, lost(parts.values(), one.live.file))}
+            parted = [
+                name
+                for name, each in parts.items()
+                if any(id(array) in in_copies for array in each.arrays)
+            ]
+            if parted:
+                yield parted[-1], refusals.parted(parted, self._kept[parted[-1]])
 
 
 def _is_code_of(node: ast.Lambda, step: RunStatement, live: CodeType) -> bool:

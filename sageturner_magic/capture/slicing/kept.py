@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
 from sageturner_magic.capture.history import RunStatement
 from sageturner_magic.capture.objects import OBJECTS, Probe
+from sageturner_magic.capture.sharing import Parts, clusters
 from sageturner_magic.capture.slicing.literals import Literal, NotPlainError
 from sageturner_magic.capture.slicing.liveness import is_iterator, kind
 from sageturner_magic.values import LiveObject
@@ -71,6 +72,7 @@ class Saved:
         found: Classes and functions of the notebook that its pickle names.
         packages: The top-level packages of all others.
         needs: The module that the reader takes.
+        parts: What of it can be changed in place.
         secret: What in it looks like a secret (`Probe.secret`).
     """
 
@@ -78,14 +80,27 @@ class Saved:
     found: tuple[Any, ...]
     packages: frozenset[str]
     needs: str
+    parts: Parts
     secret: str = ""
 
     def source(self, origin: str) -> str:
         """The line that reads it."""
-        path = f'f"{{{_FOLDER}}}/{self.live.file}"'
-        reader = _READERS[self.live.file.rpartition(".")[2]][0].format(path=path)
         comment = f"# {kind(self.live.value).partition(' ')[2]}: {origin}"
-        return f"{comment}\n{self.live.variable} = {reader}"
+        return f"{comment}\n{self.live.variable} = {self._read()}"
+
+    def _read(self) -> str:
+        path = f'f"{{{_FOLDER}}}/{self.live.file}"'
+        return _READERS[self.live.file.rpartition(".")[2]][0].format(path=path)
+
+    def source_of_all(self) -> str:
+        """The line that reads a file of several objects."""
+        comment = "# Read together: they share parts, and a change of one may change the others."
+        return f"{comment}\n{self.live.variable} = {self._read()}"
+
+    def source_of(self, member: str, origin: str) -> str:
+        """The line that takes `member` from what `source_of_all` reads."""
+        comment = f"# {kind(self.live.value[member]).partition(' ')[2]}: {origin}"  # type: ignore[index]
+        return f'{comment}\n{member} = {self.live.variable}["{member}"]'
 
 
 def saved(variable: str, value: Any, file: str) -> Saved | None:
@@ -106,10 +121,31 @@ def saved(variable: str, value: Any, file: str) -> Saved | None:
         return None
     extension = file.rpartition(".")[2]
     if extension not in _READERS:
-        file = file_name(variable, value)
-        extension = file.rpartition(".")[2]
+        extension = _extension(value)
+        if extension != "pt" and (probe.parts.repeats_memory or clusters(probe.parts.arrays)):
+            extension = _of_several(packages)
+        file = f"{variable}.{extension}"
     live = LiveObject(file, variable, value)
-    return Saved(live, tuple(probe.found), packages, _READERS[extension][1], probe.secret)
+    needs = _READERS[extension][1]
+    return Saved(live, tuple(probe.found), packages, needs, probe.parts, probe.secret)
+
+
+def saved_together(members: Sequence[Saved]) -> Saved:
+    """How objects that share parts are saved: as a dict in one file."""
+    names = [each.live.variable for each in members]
+    name = "_and_".join(names) if len(names) < 4 else f"{names[0]}_and_{len(names) - 1}_more"
+    packages = frozenset().union(*(each.packages for each in members))
+    extension = _of_several(packages)
+    value = {each.live.variable: each.live.value for each in members}
+    live = LiveObject(f"{name}.{extension}", f"_{name}", value, tuple(names))
+    found = {id(one): one for each in members for one in each.found}
+    needs = _READERS[extension][1]
+    return Saved(live, tuple(found.values()), packages, needs, Parts())
+
+
+def _of_several(packages: frozenset[str]) -> str:
+    """The format that keeps what objects have in common."""
+    return "pt" if "torch" in packages else "pickle"
 
 
 def file_name(variable: str, value: Any) -> str:

@@ -23,7 +23,6 @@ class Literal:
     Attributes:
         text: An expression that makes a value of the same types and content.
         modules: Modules that it names.
-        holds: Ids of the lists, sets and dicts in it, which another value may share.
     """
 
     def __init__(self, value: object, namespace: Mapping[str, object]) -> None:
@@ -31,7 +30,7 @@ class Literal:
         self._namespace = namespace
         self._length = 0
         self.modules: set[str] = set()
-        self.holds: set[int] = set()
+        self._holds: set[int] = set()
         self.text = self._text(value, "")
 
     def _text(self, value: object, indent: str) -> str:
@@ -104,9 +103,9 @@ class Literal:
 
     def _enter(self, value: list[object] | tuple[object, ...] | set[object] | object) -> None:
         if isinstance(value, (list, set, dict)):
-            if id(value) in self.holds:
+            if id(value) in self._holds:
                 raise NotPlainError
-            self.holds.add(id(value))
+            self._holds.add(id(value))
 
 
 def _bracketed(opening: str, parts: list[str], closing: str, indent: str) -> str:

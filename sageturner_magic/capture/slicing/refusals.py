@@ -298,11 +298,14 @@ def filled(name: str, step: RunStatement, other: RunStatement) -> Finding:
     )
 
 
-def shared(name: str, other: str, step: RunStatement) -> Finding:
-    """Two values that have a list, dict or set in common."""
+def parted(names: Sequence[str], step: RunStatement) -> Finding:
+    """Arrays on one memory, which no file can hold as such."""
+    name = names[-1]
+    has = " and ".join(f"`{each}`" for each in names)
     return Finding(
-        f"`{name}` and `{other}` share a list, set or dict",
+        f"{has} {'share' if len(names) > 1 else 'shares'} the memory of an array"
+        + ("" if len(names) > 1 else " among its parts"),
         where=str(step.statement.place),
-        why="in the module a change of one would not change the other",
-        do=f"read `{name}` out of `{other}` where it is used, or copy it: `copy.deepcopy({name})`",
+        why="a file would hold copies, so that a change of one would not change the other",
+        do=f"copy it: run `import copy; {name} = copy.deepcopy({name})` in a cell",
     )

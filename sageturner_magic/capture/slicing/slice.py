@@ -6,12 +6,12 @@ import ast
 import builtins
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY, SIGNATURES, Role
 from sageturner_magic.capture.history import History, Run, RunOrigin, RunStatement, imported_as
 from sageturner_magic.capture.slicing import refusals
+from sageturner_magic.capture.slicing.chosen import Slice
 from sageturner_magic.capture.slicing.effects import Effects
 from sageturner_magic.capture.slicing.imports import (
     Imports,
@@ -21,7 +21,6 @@ from sageturner_magic.capture.slicing.imports import (
     star_that_has,
 )
 from sageturner_magic.capture.slicing.keeper import Keeper
-from sageturner_magic.capture.slicing.kept import Saved
 from sageturner_magic.capture.slicing.ordering import in_order
 from sageturner_magic.capture.slicing.sources import Sources
 from sageturner_magic.capture.slicing.staleness import Stale, stale_findings
@@ -29,7 +28,6 @@ from sageturner_magic.capture.syntax import (
     BUILTINS,
     Judge,
     KeptImport,
-    Statement,
     has_stable_order,
     in_functions,
     is_guarded,
@@ -37,34 +35,6 @@ from sageturner_magic.capture.syntax import (
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.packages.needed import imported_names
 from sageturner_magic.values import Shipped
-
-
-@dataclass(frozen=True)
-class Slice:
-    """What a module is made of: imports in no order, statements in the order to write them.
-
-    Attributes:
-        warnings: Statements that act on what the module uses and are not in it, and code that
-            gives something else in each process.
-    """
-
-    imports: tuple[KeptImport, ...]
-    statements: tuple[Statement, ...]
-    warnings: tuple[Finding, ...] = ()
-    saved: tuple[Saved, ...] = ()
-    definitions: Mapping[int, str] = field(default_factory=dict)
-
-    def packages(self) -> tuple[str, ...]:
-        """The top-level packages that the slice and its pickles import, sorted."""
-        found = {kept.imported.package for kept in self.imports}
-        found |= {package for each in self.saved for package in each.packages}
-        for statement in self.statements:
-            if not any("import" in line for line, _ in statement.text):
-                continue
-            for node in ast.walk(statement.node):
-                if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    found |= {imported.package for imported in imported_names(node)}
-        return tuple(sorted(found - {"", "__future__"}))
 
 
 def slice_of(
@@ -354,13 +324,21 @@ class _Slicer:
             )
             if each.name not in self._set_by_load
         ]
-        return {
+        stale = {
             each.name
             for each in self._stale
             if each.is_value
             and self._keeper.is_current(each.name, each.step, None)
             and self._keeper.can_keep(each.name)
         }
+        made = {
+            name
+            for step in steps
+            if step.index in self._kept and not (step.is_definition or step.is_import)
+            for name in step.statement.names.binds.keys() & self._names[step.index]
+            if (name, None) in self._seen and self._keeper.is_current(name, step, None)
+        }
+        return stale | self._keeper.shares(made)
 
     def _import_readers(self) -> None:
         for module in sorted(self._keeper.modules()):

@@ -48,7 +48,6 @@ def predicting(expression: str) -> tuple[str, str]:
 
 MODEL = predicting("model")
 BAG = "class Bag:\n    size = 1\n    def f(self):\n        return self.size\n"
-SHARING = "def build(): return {'a': [1]}\nD = build()\nfirst = D.setdefault('a')"
 
 CASES = [
     Case("nowhere", (loading("nope"), MODEL), "define `nope`", (("cell", "nope = 3"),), 3),
@@ -176,20 +175,6 @@ CASES = [
         r"fix In\[1\] and run it again",
         (("cell", "from math import pi"),),
         True,
-    ),
-    Case(
-        "two values that share a list, read out of the other",
-        (("cell", SHARING), loading("None"), predicting("D, first")),
-        r"read `first` out of `D` where it is used",
-        (predicting("D, D['a']"),),
-        ({"a": [1]}, [1]),
-    ),
-    Case(
-        "two values that share a list, copied",
-        (("cell", SHARING), loading("None"), predicting("D, first")),
-        r"`copy.deepcopy\(first\)`",
-        (("cell", "import copy\nfirst = copy.deepcopy(first)"),),
-        ({"a": [1]}, [1]),
     ),
     Case(
         "made before the extension was loaded",
