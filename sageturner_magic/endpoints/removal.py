@@ -88,7 +88,7 @@ class Removal:
                 f"artefact {artefact.digest[:12]} ({size(artefact.size)})"
                 for artefact in self.artefacts
             ),
-            *(f"Docker image {reference} on this machine" for reference in self.local),
+            *_local_lines(self.local),
         ]
 
 
@@ -259,10 +259,18 @@ def remove(session: AwsSession, removal: Removal, say: Say) -> tuple[Finding, ..
         with refusals(notes):
             storage.delete_artefact(session, removal.names, artefact.digest)
             say(f"deleted artefact {artefact.digest[:12]}")
-    for reference in removal.local:
+    _remove_local(removal.local, say)
+    return tuple(dict.fromkeys(notes))
+
+
+def _local_lines(references: Iterable[str]) -> list[str]:
+    return [f"Docker image {reference} on this machine" for reference in references]
+
+
+def _remove_local(references: Iterable[str], say: Say) -> None:
+    for reference in references:
         container.remove_image(reference)
         say(f"deleted Docker image {reference} on this machine")
-    return tuple(dict.fromkeys(notes))
 
 
 def _images(session: AwsSession, names: Names) -> tuple[StoredImage, ...]:
@@ -293,11 +301,13 @@ class Teardown:
         lines: What goes, a line each.
         groups: Log groups.
         share: Who else needs the role, and with it perhaps the bucket and the repository.
+        local: Images on this machine's Docker engine, by name.
     """
 
     lines: tuple[str, ...]
     groups: tuple[str, ...]
     share: RoleShare
+    local: tuple[str, ...] = ()
 
 
 def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
@@ -315,6 +325,8 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
         )
     groups = aws_endpoints.our_log_groups(session)
     versions, share = list_versions(session), aws_account.role_share(session, names)
+    # Another project's or region's endpoints may have been built on this machine, too.
+    local = () if share.others else tuple(engine_images(names.repository))
     places = {
         f"bucket {names.bucket} with everything in it": share.uses_bucket(names),
         f"repository {names.repository} with its images": share.uses_repository(names),
@@ -325,9 +337,11 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
             *(line for line, used in places.items() if not used),
             *(f"model and endpoint config {version.resource}" for version in versions),
             *(f"log group {group}" for group in groups),
+            *_local_lines(local),
         ),
         groups,
         share,
+        local,
     )
 
 
@@ -346,3 +360,4 @@ def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -
         lines += delete_bucket(session, names)
     for line in (*lines, *aws_account.release_role(session, names)):
         say(line)
+    _remove_local(teardown.local, say)

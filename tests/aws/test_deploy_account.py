@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
 
 import sageturner_magic as sageturner
@@ -119,6 +120,30 @@ def test_orphans_older_than_a_day_are_found_and_deleted_and_younger_ones_stay(
     assert not [each for each in left.get("models", []) if each.startswith("owned")]
     assert not [each for each in left.get("images", []) if each.startswith("sageturner")]
     assert not [each for each in left.get("objects", []) if "/artefacts/" in each]
+
+
+def test_teardown_lists_and_removes_the_docker_images_on_this_machine(project: Project) -> None:
+    project.configure()
+    project.run("setup")
+    project.deploy("serverless", "--no-smoke-test")
+    sagemaker = project.stand.client("sagemaker")
+    # Somebody else ended the endpoint, so `delete` did not remove what was built for it.
+    sagemaker.delete_endpoint(EndpointName=project.name)
+    sagemaker.get_waiter("endpoint_deleted").wait(
+        EndpointName=project.name, WaiterConfig={"Delay": 1}
+    )
+
+    def built() -> set[str]:
+        images = docker.APIClient(base_url=project.stand.docker_host).images()
+        tags = {tag for image in images for tag in image.get("RepoTags") or ()}
+        return {tag for tag in tags if tag.rpartition(":")[2].startswith(f"{project.name}-")}
+
+    images = built()
+    assert len(images) == 2
+    shown = project.refused("teardown")
+    assert all(f"Docker image {tag} on this machine" in shown for tag in images)
+    project.run("teardown", "--yes")
+    assert built() == set()
 
 
 def test_what_is_in_use_or_anothers_is_no_orphan(project: Project) -> None:
