@@ -110,6 +110,7 @@ def patiently(
     *,
     seconds: float,
     pause: Callable[[float], None] = time.sleep,
+    say: Callable[[str], object] = lambda line: None,
 ) -> T:
     """What `call()` returns; it is repeated for `seconds` while AWS's answer matches `unready`.
 
@@ -118,6 +119,7 @@ def patiently(
         call: May be made again after it failed.
         seconds: How long to wait in all; then the error is raised.
         pause: Waits so many seconds.
+        say: Told once what is waited for.
     """
     waited, delay = 0.0, 1.0
     while True:
@@ -127,6 +129,8 @@ def patiently(
             known = is_aws(error) and re.search(unready, message(error), re.IGNORECASE)
             if waited >= seconds or not known:
                 raise
+            if not waited:
+                say(f"waiting up to {seconds:.0f} s: {message(error)}")
         pause(delay)
         waited, delay = waited + delay, min(delay * 2, 15.0)
 

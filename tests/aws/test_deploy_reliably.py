@@ -131,3 +131,50 @@ def test_a_registry_that_throttles_gets_the_image_nevertheless(project: Project)
     project.run("deploy", "-e", "serverless", "--no-smoke-test")
     project.stand.faults.clear()
     assert project.invoke({"x": 2}) == {"answer": 26}
+
+
+def test_permissions_that_sagemaker_sees_late_are_waited_for_and_told(project: Project) -> None:
+    faults = project.stand.faults
+    faults.set(late_policies=2)
+    said = project.run("deploy", "-e", "serverless", "--no-smoke-test").err
+    assert faults.late_policies == 0
+    assert "waiting up to 60 s: ValidationException: The role" in said
+    # As late as this, SageMaker has taken the order already.
+    project.write_code(factor=19)
+    faults.set(transition_s=3)
+    running = project.start("deploy", "-e", "serverless", "--no-smoke-test")
+    assert running.stderr is not None
+    for line in running.stderr:
+        if line.startswith("Update the endpoint: updated"):
+            faults.set(late_policies=1)
+            break
+    rest = running.communicate(timeout=240)[1]
+    assert running.returncode == 0, rest
+    assert "does not have BatchGetImage permission" in rest and "Retrying in 10 s" in rest
+    assert project.invoke({"x": 2}) == {"answer": 38}
+
+
+def test_settings_that_are_seen_late_change_nothing_for_deployments(project: Project) -> None:
+    project.stand.faults.set(late_settings=1000)
+    project.run("setup")
+    project.run("deploy", "-e", "serverless", "--no-smoke-test")
+    assert project.invoke({"file": "weights.txt"}) == {"value": "42"}
+    project.run("logs", project.name)
+    project.run("list")
+    project.run("delete", project.name, "--yes")
+    assert "endpoints" not in project.stand.inventory()
+
+
+def test_a_second_region_has_images_of_its_own(project: Project) -> None:
+    before = project.stand.inventory("us-east-1")
+    there = Project(
+        project.stand, project.folder, project.name, variables={"AWS_REGION": "us-east-1"}
+    )
+    for each in (project, there):
+        each.run("setup")
+        each.run("deploy", "-e", "serverless", "--no-smoke-test")
+        assert each.invoke({"x": 2}) == {"answer": 4}
+    there.run("delete", there.name, "--yes")
+    there.run("teardown", "--yes")
+    assert project.stand.inventory("us-east-1") == before
+    assert project.invoke({"x": 2}) == {"answer": 4}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import io
 import json
 import shutil
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -194,6 +197,68 @@ def test_sagemaker_refuses_manifests_that_are_not_dockers(account: Account) -> N
         image = f"{account.stand.registry_host}/{REPOSITORY}:{tag}"
         with pytest.raises(ClientError, match="Unsupported manifest media type application/vnd"):
             Account(account.stand, image, account.role).create_model("oci")
+
+
+def tar_of(*paths: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for path in paths:
+            member = tarfile.TarInfo(path.rstrip("/"))
+            member.type = tarfile.DIRTYPE if path.endswith("/") else tarfile.REGTYPE
+            archive.addfile(member)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("paths", "members", "why"),
+    [
+        (("opt/a", "opt/"), 1, "opt/a comes before its folder opt"),
+        (("opt/", "opt/a"), 2, "several gzip members"),
+        (("./", "./opt/", "opt/a"), 1, "CannotStartContainerError"),
+    ],
+)
+def test_serverless_endpoints_take_only_layers_that_lambdas_unpacker_takes(
+    account: Account, paths: tuple[str, ...], members: int, why: str
+) -> None:
+    client = Client(account.stand, REPOSITORY)
+    archive = tar_of(*paths)
+    middle = len(archive) // 2 if members == 2 else len(archive)
+    layer = b"".join(gzip.compress(part) for part in (archive[:middle], archive[middle:]) if part)
+    described: list[dict[str, Any]] = []
+    root = {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(archive).hexdigest()}"]}
+    config = {"architecture": "amd64", "os": "linux", "config": {}, "rootfs": root}
+    for content in (json.dumps(config).encode(), layer):
+        assert client.put_blob(content).status_code == 201
+        digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        described.append({"size": len(content), "digest": digest})
+    kinds = ("container.image.v1+json", "image.rootfs.diff.tar.gzip")
+    for item, kind in zip(described, kinds, strict=True):
+        item["mediaType"] = f"application/vnd.docker.{kind}"
+    tag = f"unpacked-{hashlib.sha256(layer).hexdigest()[:8]}"
+    manifest = {"mediaType": DOCKER, "config": described[0], "layers": described[1:]}
+    assert client.put_manifest(tag, manifest).status_code == 201
+    image = f"{account.stand.registry_host}/{REPOSITORY}:{tag}"
+    odd = Account(account.stand, image, account.role)
+    odd.create(tag)
+    found = odd.settled(tag)
+    assert found["EndpointStatus"] == "Failed" and why in found["FailureReason"]
+
+
+def test_a_token_is_for_the_registry_of_its_region(stand: Stand, repository: str) -> None:
+    there = stand.client("ecr", region_name="us-east-1")
+    made = there.create_repository(repositoryName=repository)["repository"]
+    try:
+        host = made["repositoryUri"].partition("/")[0]
+        assert host != stand.registry_host
+        here = Client(stand, repository)
+        assert here.put_blob(b"layer").status_code == 201
+        assert here.session.get(f"http://{host}/v2/").status_code == 403
+        token = there.get_authorization_token()["authorizationData"][0]["authorizationToken"]
+        blob = f"http://{host}/v2/{repository}/blobs/sha256:{hashlib.sha256(b'layer').hexdigest()}"
+        answer = requests.head(blob, headers={"Authorization": f"Basic {token}"})
+        assert answer.status_code == 404
+    finally:
+        there.delete_repository(repositoryName=repository, force=True)
 
 
 def test_every_nth_upload_breaks_off(stand: Stand, repository: str) -> None:

@@ -52,15 +52,15 @@ class Ecr:
     """Tokens and image records of one stand.
 
     Attributes:
-        host: Where the registry is reached, `127.0.0.1:port`; set once that is known.
-        remove_manifest: Removes a manifest, by repository and digest, from the registry.
+        host_of: Where a region's registry is reached, `127.0.0.1:port`.
+        remove_manifest: Removes a manifest, by region, repository and digest, from the registry.
     """
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._tokens: dict[str, Token] = {}
-        self.host = ""
-        self.remove_manifest: Callable[[str, str], None] = lambda repository, digest: None
+        self.host_of: Callable[[str], str] = lambda region: ""
+        self.remove_manifest: Callable[[str, str, str], None] = lambda region, name, digest: None
 
     def issue(self, principal: Principal, region: str) -> tuple[str, float]:
         """A new password for the registry, and when it expires."""
@@ -96,7 +96,7 @@ class Ecr:
                 data = {
                     "authorizationToken": token,
                     "expiresAt": expires,
-                    "proxyEndpoint": f"http://{self.host}",
+                    "proxyEndpoint": f"http://{self.host_of(call.region)}",
                 }
                 return respond(json_answer({"authorizationData": [data]}))
             case "BatchDeleteImage" | "DeleteRepository":
@@ -145,7 +145,7 @@ class Ecr:
         before = self._digests(call.region, name)
         response = moto()
         for digest in before - self._digests(call.region, name):
-            self.remove_manifest(name, digest)
+            self.remove_manifest(call.region, name, digest)
         return response
 
     def _digests(self, region: str, repository: str) -> set[str]:

@@ -28,6 +28,8 @@ class Faults:
         expire_token_after: After this many more requests to the registry, all ECR tokens given
             out until then are expired.
         token_lifetime_s: How long an ECR token is valid; AWS's is 12 hours.
+        late_policies: So many times SageMaker sees none of a role's policies yet.
+        late_settings: So many times a setting that was made is not seen yet (`stand/late.py`).
         role_delay_s: A role younger than this cannot be assumed yet.
         source_account: With 0, SageMaker sends no aws:SourceAccount when it assumes a role.
         bucket_delay_s: The name of a bucket that was deleted less than this ago is not free yet.
@@ -53,6 +55,8 @@ class Faults:
     drop_every_upload: int = 0
     expire_token_after: int = 0
     token_lifetime_s: float = 12 * 3600
+    late_policies: int = 0
+    late_settings: int = 0
     role_delay_s: float = 0
     source_account: int = 1
     bucket_delay_s: float = 0

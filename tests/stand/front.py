@@ -17,7 +17,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from tests.stand import pricing
+from tests.stand import late, pricing
 from tests.stand.ecr import Ecr
 from tests.stand.faults import Faults
 from tests.stand.http import break_off, pieces, respond
@@ -94,6 +94,8 @@ class Front:
                 environ["wsgi.input"].seek(0)
             return Response.from_app(self._moto, environ)
 
+        if late.is_setting(call) and self._faults.take("late_settings"):
+            return respond(late.answer(call))
         match call.service:
             case "sagemaker":
                 return respond(self._sagemaker.handle(call))

@@ -24,18 +24,18 @@ TagsOf = Callable[[str], Mapping[str, Mapping[str, str]]]
 
 
 @contextmanager
-def seams(registry_host: Callable[[], str], sagemaker_tags: TagsOf) -> Iterator[None]:
+def seams(registry_host: Callable[[str], str], sagemaker_tags: TagsOf) -> Iterator[None]:
     """Hold moto to the stand for as long as the block runs; it starts and ends empty.
 
     Args:
-        registry_host: Where ECR's repositories are really reached.
+        registry_host: Region -> where its ECR repositories are really reached.
         sagemaker_tags: Region -> the tags of its SageMaker resources, by ARN.
     """
     plain, without_tags = Repository.__init__, S3Backend.delete_bucket
 
     def repository(self: Repository, *arguments: Any, **named: Any) -> None:
         plain(self, *arguments, **named)
-        self.uri = f"{registry_host()}/{self.name}"
+        self.uri = f"{registry_host(self.region_name)}/{self.name}"
 
     def tagged(self: SageMakerModelBackend) -> Iterator[TaggedResource]:
         for arn, tags in sagemaker_tags(self.region_name).items():

@@ -102,16 +102,20 @@ class Project:
             text=True,
         )
 
-    def run(self, *words: str, fails: bool = False) -> Ended:
-        """The command, in this process; it ends well, unless `fails`."""
+    def call(self, *words: str) -> Ended:
+        """The command, in this process, however it ends."""
         out, err = io.StringIO(), io.StringIO()
         with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
             patch.chdir(self.folder)
             for name, value in self.environment.items():
                 patch.setenv(name, value)
             code = main(words)
-        ended = Ended(code, out.getvalue(), err.getvalue())
-        assert (code != 0) == fails, ended
+        return Ended(code, out.getvalue(), err.getvalue())
+
+    def run(self, *words: str, fails: bool = False) -> Ended:
+        """The command, in this process; it ends well, unless `fails`."""
+        ended = self.call(*words)
+        assert (ended.code != 0) == fails, ended
         return ended
 
     def json(self, *words: str) -> Any:

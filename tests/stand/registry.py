@@ -11,15 +11,18 @@ import hashlib
 import json
 import re
 import secrets
+import threading
 import time
 import urllib.request
 from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from werkzeug.wrappers import Response
 
 from tests.parts.ecr_uploads import Answer, EcrUploads
-from tests.parts.registry import Registry
+from tests.parts.registry import Registry, registry
 from tests.stand.actions import Need, repository_arn
 from tests.stand.ecr import Ecr, Token
 from tests.stand.faults import Faults
@@ -55,10 +58,41 @@ PASSED_HEADERS = (
 )
 
 
-class RegistryFront:
-    """What Docker and other clients reach under ECR's repository URIs."""
+class Registries:
+    """A registry for each region that is used, as ECR has it."""
 
-    def __init__(self, behind: Registry, ecr: Ecr, iam: Iam, faults: Faults) -> None:
+    def __init__(self, folder: Path, ecr: Ecr, iam: Iam, faults: Faults) -> None:
+        self._folder = folder
+        self._of_front = (ecr, iam, faults)
+        self._fronts: dict[str, RegistryFront] = {}
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        ecr.host_of = lambda region: self.front(region).host
+        ecr.remove_manifest = lambda region, name, digest: self.front(region).remove(name, digest)
+
+    def front(self, region: str) -> RegistryFront:
+        """The registry of a region; it starts when it is first asked for."""
+        with self._lock:
+            if region not in self._fronts:
+                behind = self._stack.enter_context(registry(self._folder / region))
+                front = self._fronts[region] = RegistryFront(region, behind, *self._of_front)
+                self._stack.callback(front.server.stop)
+            return self._fronts[region]
+
+    @property
+    def hosts(self) -> list[str]:
+        return [front.host for front in self._fronts.values()]
+
+    def close(self) -> None:
+        """End them all."""
+        self._stack.close()
+
+
+class RegistryFront:
+    """What Docker and other clients reach under ECR's repository URIs of a region."""
+
+    def __init__(self, region: str, behind: Registry, ecr: Ecr, iam: Iam, faults: Faults) -> None:
+        self._region = region
         self._behind = behind
         self._ecr = ecr
         self._iam = iam
@@ -67,8 +101,6 @@ class RegistryFront:
         self._uploads = EcrUploads()
         self.server = Server(self._handle)
         self.host = self.server.host
-        ecr.host = self.host
-        ecr.remove_manifest = self._remove_manifest
 
     def _handle(self, environ: dict[str, Any]) -> Response:
         try:
@@ -103,6 +135,9 @@ class RegistryFront:
                 "Your authorization token has expired. Reauthenticate and try again.",
                 403,
             )
+        if token.region != self._region:
+            # How ECR words it is unproven; that a token is for one region is documented.
+            raise AwsFault("DENIED", "Your authorization token is of another region.", 403)
         if path == "/v2/":
             return Response(b"", 200, {"Docker-Distribution-Api-Version": "registry/2.0"})
         route = PATH.fullmatch(path)
@@ -266,7 +301,12 @@ class RegistryFront:
         login = f"{self._behind.user}:{self._behind.password}"
         return {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
 
-    def _remove_manifest(self, repository: str, digest: str) -> None:
+    def blob(self, repository: str, digest: str) -> bytes:
+        """A layer or configuration, whoever asks."""
+        return self._behind.blob(repository, digest)
+
+    def remove(self, repository: str, digest: str) -> None:
+        """Remove a manifest."""
         url = f"http://{self._behind.host}/v2/{repository}/manifests/{digest}"
         request = urllib.request.Request(url, headers=self._authorised(), method="DELETE")
         urllib.request.urlopen(request).close()

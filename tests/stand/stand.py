@@ -16,7 +16,6 @@ from moto.ecr.models import ecr_backends
 from moto.s3.models import s3_backends
 
 from tests.parts import engine
-from tests.parts.registry import registry
 from tests.stand import policies
 from tests.stand.actions import repository_arn
 from tests.stand.ecr import Ecr
@@ -26,7 +25,7 @@ from tests.stand.http import Server
 from tests.stand.iam import SAGEMAKER, Iam
 from tests.stand.moto_seams import seams
 from tests.stand.quotas import Quotas
-from tests.stand.registry import RegistryFront
+from tests.stand.registry import Registries
 from tests.stand.sagemaker.api import SageMaker
 from tests.stand.sagemaker.containers import Containers
 from tests.stand.sagemaker.images import Limits
@@ -84,15 +83,17 @@ class Stand:
             self.docker_host = self.find_engine()
             self.ecr = Ecr(self.faults)
             self.iam = Iam(self.faults, self._tags_of, self._key_of)
-            stack.enter_context(seams(lambda: self.ecr.host, self._sagemaker_tags))
-            behind = stack.enter_context(registry(self.folder / "registry"))
-            front = RegistryFront(behind, self.ecr, self.iam, self.faults)
-            stack.callback(front.server.stop)
+            stack.enter_context(
+                seams(lambda region: self.ecr.host_of(region), self._sagemaker_tags)
+            )
+            registries = Registries(self.folder / "registry", self.ecr, self.iam, self.faults)
+            stack.callback(registries.close)
             self.containers = Containers(secrets.token_hex(6), self.docker_host)
-            stack.callback(self.containers.remove_all, front.host)
+            stack.callback(lambda: self.containers.remove_all(registries.hosts))
             transitions = Transitions(
                 self.folder / "models",
                 self.containers,
+                registries,
                 self.ecr,
                 self.iam,
                 self.faults,
@@ -107,7 +108,7 @@ class Stand:
             )
             stack.callback(server.stop)
             self.url = f"http://{server.host}"
-            self.registry_host = front.host
+            self.registry_host = self.ecr.host_of(self.region)
             self.admin = self.create_user("admin", EVERYTHING)
             self._stack = stack.pop_all()
         return self
@@ -216,18 +217,21 @@ class Stand:
         found = self.sagemaker.store(self.region).endpoints[endpoint]
         return [line for item in found.variants for line in item.container.ping_failures]
 
-    def inventory(self) -> dict[str, list[str]]:
-        """Everything that is there in the stand's region, by kind; kinds without any are left out.
+    def inventory(self, region: str = "") -> dict[str, list[str]]:
+        """Everything that is there in a region, by kind; kinds without any are left out.
+
+        The region is the stand's unless another is given.
 
         The administrator and the account's service-linked roles do not count.
         """
-        store = self.sagemaker.store(self.region)
-        s3, ecr = s3_backends[ACCOUNT]["aws"], self.client("ecr")
+        place = {"region_name": region or self.region}
+        store = self.sagemaker.store(place["region_name"])
+        s3, ecr = s3_backends[ACCOUNT]["aws"], self.client("ecr", **place)
         repositories = ecr.describe_repositories()["repositories"]
         names = [item["repositoryName"] for item in repositories]
-        scaling = self.client("application-autoscaling")
+        scaling = self.client("application-autoscaling", **place)
         targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")
-        groups = self.client("logs").describe_log_groups()["logGroups"]
+        groups = self.client("logs", **place).describe_log_groups()["logGroups"]
         roles = self.client("iam").list_roles()["Roles"]
         found = {
             "models": list(store.models),

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
 
 from sageturner_magic.aws.errors import is_aws
 from sageturner_magic.aws.session import AwsSession
@@ -12,28 +19,76 @@ from sageturner_magic.config import Server, Serverless
 from sageturner_magic.errors import Finding
 
 _INSTANCES = re.compile(r"(?P<type>ml\.[\w.\-]+) for endpoint usage")
-_MEMORY = re.compile(r"memory.*serverless|serverless.*memory", re.IGNORECASE)
-_CONCURRENCY = re.compile(r"concurrency.*serverless|serverless.*concurrency", re.IGNORECASE)
+_MEMORY = r"memory.*serverless|serverless.*memory"
+_CONCURRENCY = r"concurrency.*serverless|serverless.*concurrency"
 
 
-@lru_cache(maxsize=4)
-def quotas(session: AwsSession) -> dict[str, float]:
-    """Name -> value of all of SageMaker's quotas in the region; empty where AWS does not tell.
+def codes_file() -> Path:
+    """Where the codes of quotas are kept: AWS documents only how to look them up."""
+    return platformdirs.user_cache_path("sageturner-magic") / "quota-codes.json"
 
-    The codes of quotas are not known beforehand, so all are listed (once a session).
+
+@lru_cache(maxsize=16)
+def quotas(session: AwsSession, wanted: str = "") -> dict[str, float] | None:
+    """Name -> value of SageMaker's quotas in the region; None where AWS does not tell.
+
+    All are listed once, in 30 pages and more. Their codes are kept on this machine, and from then
+    on those that are wanted are asked for by code.
 
     Permissions: servicequotas:ListServiceQuotas; without it nothing can be said.
+
+    Args:
+        session: Who asks.
+        wanted: A regular expression for names, without regard to case; empty for all.
     """
     try:
-        pages = session.quotas.get_paginator("list_service_quotas").paginate(
-            ServiceCode="sagemaker", PaginationConfig={"PageSize": 100}
-        )
-        return {quota["QuotaName"]: quota["Value"] for page in pages for quota in page["Quotas"]}
+        found = _by_code(session, wanted) if wanted else []
+        if not found:
+            found = _listed(session)
+            _keep_codes(found)
     except Exception as error:
         # Plans are made without this permission too; AWS itself refuses in the end.
         if not is_aws(error):
             raise
-        return {}
+        return None
+    return {name: each["Value"] for name, each in _named(found).items() if _is(name, wanted)}
+
+
+def _by_code(session: AwsSession, wanted: str) -> list[dict[str, Any]]:
+    """The quotas that are wanted; empty where their codes are not known, or not these."""
+    known: dict[str, str] = {}
+    with suppress(OSError, ValueError, AttributeError):
+        codes = json.loads(codes_file().read_text(encoding="utf-8"))
+        known = {name: str(code) for name, code in codes.items() if _is(name, wanted)}
+    found = [each for code in known.values() for each in _listed(session, QuotaCode=code)]
+    return found if _named(found).keys() == known.keys() else []
+
+
+def _listed(session: AwsSession, **only: str) -> list[dict[str, Any]]:
+    pages = session.quotas.get_paginator("list_service_quotas").paginate(
+        ServiceCode="sagemaker",
+        PaginationConfig={"PageSize": 100},
+        **only,  # type: ignore[arg-type]
+    )
+    return [{**quota} for page in pages for quota in page["Quotas"]]
+
+
+def _keep_codes(found: list[dict[str, Any]]) -> None:
+    codes = {name: each["QuotaCode"] for name, each in _named(found).items() if "QuotaCode" in each}
+    # A cache that cannot be written costs time and nothing else.
+    with suppress(OSError):
+        codes_file().parent.mkdir(parents=True, exist_ok=True)
+        part = codes_file().with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(codes), encoding="utf-8")
+        part.replace(codes_file())
+
+
+def _named(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {each["QuotaName"]: each for each in found}
+
+
+def _is(name: str, wanted: str) -> bool:
+    return re.search(wanted, name, re.IGNORECASE) is not None
 
 
 def quota_findings(
@@ -48,8 +103,11 @@ def quota_findings(
 
     Permissions: as `quotas`.
     """
-    known = quotas(session)
-    if not known:
+    wanted = rf"{_MEMORY}|{_CONCURRENCY}"
+    if isinstance(compute, Server):
+        wanted = rf"^{re.escape(compute.instance_type)} for endpoint usage$"
+    known = quotas(session, wanted)
+    if known is None:
         return (
             Finding(
                 "The quotas could not be read",
@@ -69,7 +127,7 @@ def types_with_quota(session: AwsSession) -> tuple[str, ...]:
     return tuple(
         sorted(
             match["type"]
-            for name, value in quotas(session).items()
+            for name, value in (quotas(session) or {}).items()
             if value >= 1 and (match := _INSTANCES.fullmatch(name))
         )
     )
@@ -133,5 +191,5 @@ def _serverless(
         )
         for pattern, wanted, key, unit in checks
         for name, value in known.items()
-        if pattern.search(name) and value < wanted
+        if _is(name, pattern) and value < wanted
     )

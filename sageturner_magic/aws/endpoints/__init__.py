@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .logs import delete_log_group, follow_log, our_log_groups, tail_log
     from .metrics import metric_period, request_metrics
     from .rollback import no_version, roll_back, rollback_target
-    from .rollout import apply_spec, one_way, settle, wait_until_gone, watch
+    from .rollout import apply_spec, came_too_early, one_way, settle, wait_until_gone, watch
     from .runtime import invoke, invoke_stream, sender
     from .spec import EndpointSpec
     from .versions import EndpointVersion, delete_version, find_version, list_versions, running_on

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from sageturner_magic.aws.endpoints.endpoint import EndpointState, busy, our_endpoint
-from sageturner_magic.aws.endpoints.rollout import Pause, one_way, switch
+from sageturner_magic.aws.endpoints.rollout import Patience, Pause, one_way, switch
 from sageturner_magic.aws.endpoints.versions import EndpointVersion, list_versions, running_on
 from sageturner_magic.aws.names import TAG_PREVIOUS, TAG_VERSION
 from sageturner_magic.aws.session import AwsSession
@@ -34,7 +34,7 @@ def roll_back(
     """
     present, target = rollback_target(session, name, version)
     assert target.compute is not None
-    switch(session, present, target.resource, target.compute, pause)
+    switch(session, present, target.resource, target.compute, Patience(pause))
     return target
 
 

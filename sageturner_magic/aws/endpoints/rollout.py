@@ -51,14 +51,32 @@ Pause = Callable[[float], None]
 CONSISTENCY_S = 60.0
 """How long a role, a policy or a config that was just made may still be unknown to others."""
 
-_NOT_YET = (
+_ROLE_NOT_YET = (
     r"could not assume role|cannot assume role|could not access model data|"
-    r"could not find (model|endpoint configuration) \""
+    r"the role \S+ does not have [\w:]+ permission"
 )
+_NOT_YET = rf"{_ROLE_NOT_YET}|could not find (model|endpoint configuration) \""
 _EXISTS = r"already existing"
 _POLL_S = (1.0, 15.0)
 _TICK_S = 1.0
 _DELETION_S = 900.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How calls wait for what they name to be known everywhere.
+
+    Attributes:
+        pause: Called with the seconds to wait; what it raises ends the work.
+        say: Told what is waited for.
+    """
+
+    pause: Pause = time.sleep
+    say: Callable[[str], object] = lambda line: None
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """`call()`, repeated while a thing it names is too new."""
+        return patiently(_NOT_YET, call, seconds=CONSISTENCY_S, pause=self.pause, say=self.say)
 
 
 @dataclass(frozen=True)
@@ -69,7 +87,13 @@ class Update:
     elapsed: float
 
 
-def apply_spec(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.sleep) -> Deed:
+def apply_spec(
+    session: AwsSession,
+    spec: EndpointSpec,
+    *,
+    pause: Pause = time.sleep,
+    say: Callable[[str], object] = lambda line: None,
+) -> Deed:
     """Make the endpoint what `spec` says: create it, update it in place, or leave it.
 
     An endpoint of ours that has failed is deleted and made anew. One that is on its way to this
@@ -84,12 +108,14 @@ def apply_spec(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.s
         session: Who asks.
         spec: What the endpoint becomes.
         pause: Called with the seconds to wait; what it raises ends the work.
+        say: Told when SageMaker does not know something yet.
 
     Raises:
         EndpointError: The endpoint is not ours, is busy with another change, or would have to
             become serverless.
         AwsError: A call failed.
     """
+    patient = Patience(pause, say)
     present = find_endpoint(session, spec.name)
     deed: Deed = "created"
     if present and ours(present):
@@ -102,11 +128,11 @@ def apply_spec(session: AwsSession, spec: EndpointSpec, *, pause: Pause = time.s
             present, deed = None, "replaced"
         elif not present.settled:
             raise busy(present)
-    _ensure_version(session, spec, pause)
+    _ensure_version(session, spec, patient)
     if present is None:
-        return _create(session, spec, deed, pause)
+        return _create(session, spec, deed, patient)
     if present.config != spec.resource:
-        switch(session, present, spec.resource, spec.compute, pause)
+        switch(session, present, spec.resource, spec.compute, patient)
         deed = "updated"
     else:
         deed = "unchanged"
@@ -171,6 +197,16 @@ def wait_until_gone(
             + (f": {update.endpoint.failure_reason}" if update.endpoint.failure_reason else ""),
             do=f"run `sageturner delete {name}` again in a few minutes",
         )
+
+
+def came_too_early(endpoint: EndpointState, wanted: str) -> bool:
+    """Whether a change failed because the role, or its policies, may be too new for SageMaker.
+
+    The plan has seen that the role allows what the endpoint needs, but IAM tells changes to
+    some services later than to others.
+    """
+    failed = endpoint.status == "Failed" or endpoint.config != wanted
+    return failed and bool(re.search(_ROLE_NOT_YET, endpoint.failure_reason, re.IGNORECASE))
 
 
 def settle(
@@ -246,32 +282,29 @@ def _why(session: AwsSession, endpoint: EndpointState, wanted: str, seconds: flo
     )
 
 
-def _ensure_version(session: AwsSession, spec: EndpointSpec, pause: Pause) -> None:
+def _ensure_version(session: AwsSession, spec: EndpointSpec, patient: Patience) -> None:
     tags = own_tags(session)
     # The names hold the digest of all that is in them: what exists is the same.
     with session.call("create the model", f"model {spec.resource}", resource=spec.role_arn):
         unless(
             _EXISTS,
-            lambda: _patiently(
-                lambda: session.sagemaker.create_model(**model_request(spec, tags)), pause
-            ),
+            lambda: patient(lambda: session.sagemaker.create_model(**model_request(spec, tags))),
         )
     with session.call("create the endpoint config", f"endpoint config {spec.resource}"):
         unless(
             _EXISTS,
-            lambda: _patiently(
-                lambda: session.sagemaker.create_endpoint_config(**config_request(spec, tags)),
-                pause,
+            lambda: patient(
+                lambda: session.sagemaker.create_endpoint_config(**config_request(spec, tags))
             ),
         )
 
 
-def _create(session: AwsSession, spec: EndpointSpec, deed: Deed, pause: Pause) -> Deed:
+def _create(session: AwsSession, spec: EndpointSpec, deed: Deed, patient: Patience) -> Deed:
     request = endpoint_request(spec, own_tags(session))
     with session.call("create the endpoint", f"endpoint {spec.name}"):
         created = unless(
             _EXISTS,
-            lambda: _patiently(lambda: session.sagemaker.create_endpoint(**request), pause),
+            lambda: patient(lambda: session.sagemaker.create_endpoint(**request)),
         )
         if created:
             return deed
@@ -298,7 +331,7 @@ def switch(
     present: EndpointState,
     config: str,
     compute: Serverless | Server,
-    pause: Pause,
+    patient: Patience,
 ) -> None:
     """Order the endpoint to serve `config`, and note in its tags what it served before."""
     name = present.name
@@ -319,7 +352,7 @@ def switch(
     request = update_request(name, config, compute, keep_instances=scales and same_type)
     with session.call("update the endpoint", f"endpoint {name}", resource=present.arn):
         try:
-            _patiently(lambda: session.sagemaker.update_endpoint(**request), pause)
+            patient(lambda: session.sagemaker.update_endpoint(**request))
         except Exception as error:
             if is_aws(error) and re.search(r"in-?progress", message(error), re.IGNORECASE):
                 raise _lost(name) from error
@@ -342,8 +375,3 @@ def _lost(name: str) -> EndpointError:
         do=f"wait until `sageturner status {name}` shows it settled, and deploy again if yours is "
         "still wanted",
     )
-
-
-def _patiently(call: Callable[[], T], pause: Pause) -> T:
-    """`call()`, again and again while a thing it names is too new to be known everywhere."""
-    return patiently(_NOT_YET, call, seconds=CONSISTENCY_S, pause=pause)

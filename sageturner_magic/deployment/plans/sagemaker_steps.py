@@ -24,6 +24,9 @@ from sageturner_magic.image.layers import PlannedLayer
 from sageturner_magic.text import duration, size
 from sageturner_magic.values import Credentials, ImageRef, Reporter
 
+_LATE_S = 10.0
+"""Before a change is ordered again that failed because of the execution role."""
+
 
 @dataclass
 class Work:
@@ -126,15 +129,21 @@ class Work:
 
     def apply(self, reporter: Reporter) -> Done:
         self.endpoint = self.endpoint_spec()
-        self.deed = aws_endpoints.apply_spec(self.session, self.endpoint, pause=pausing(reporter))
+        self.deed = aws_endpoints.apply_spec(
+            self.session, self.endpoint, pause=pausing(reporter), say=reporter.log
+        )
         note_on_sagemaker(self.endpoint.name)
         return Done(f"{self.deed}, version {self.endpoint.version}", self.deed == "unchanged")
 
     def wait(self, reporter: Reporter) -> Done:
         assert self.endpoint is not None
-        return wait_until_settled(
-            self.session, self.endpoint.name, self.endpoint.resource, self.begin, reporter
-        )
+        name, wanted = self.endpoint.name, self.endpoint.resource
+        seen = watched(self.session, name, reporter)
+        if aws_endpoints.came_too_early(seen, wanted):
+            reporter.log(f"{seen.failure_reason} Retrying in {_LATE_S:.0f} s: it may be too new")
+            pausing(reporter)(_LATE_S)
+            self.apply(reporter)
+        return wait_until_settled(self.session, name, wanted, self.begin, reporter)
 
     def scale(self, reporter: Reporter) -> Done:
         assert isinstance(self.compute, Server)

@@ -173,20 +173,24 @@ class Containers:
             raise
         return Container(handle, log)
 
-    def remove_all(self, registry: str) -> None:
-        """Remove this stand's containers, and the images that were pulled from `registry`."""
+    def remove_all(self, registries: list[str]) -> None:
+        """Remove this stand's containers, and the images that were pulled from its registries."""
         if "_client" not in vars(self):
             return
         for container in self._own():
             with suppress(docker.errors.APIError):
                 container.remove(force=True, v=True)
+        for registry in registries:
+            self._remove_pulled(registry)
+        self._client.close()
+
+    def _remove_pulled(self, registry: str) -> None:
         for image in self._client.images.list(filters={"reference": f"{registry}/*"}):
             names = {*image.tags, *image.attrs.get("RepoDigests", ())}
             for name in names:
                 if name.startswith(f"{registry}/"):
                     with suppress(docker.errors.APIError):
                         self._client.images.remove(name, noprune=False)
-        self._client.close()
 
     def names_left(self) -> list[str]:
         """Names of the containers that are there now."""

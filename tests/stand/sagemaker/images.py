@@ -52,7 +52,7 @@ def primary_container(model: Mapping[str, Any]) -> dict[str, Any]:
 def resolve(image: str, region: str, role: Principal, ecr: Ecr, iam: Iam) -> str:
     """`host/repository@sha256:…` of an image that `role` may pull. Raises AwsFault."""
     match = REFERENCE.fullmatch(image)
-    if match is None or match["host"] != ecr.host:
+    if match is None or match["host"] != ecr.host_of(region):
         raise invalid(
             f"Using non-ECR image '{image}' without Vpc repository access mode is not supported."
         )
@@ -73,4 +73,4 @@ def resolve(image: str, region: str, role: Principal, ecr: Ecr, iam: Iam) -> str
             f"Unsupported manifest media type {found.image_manifest_media_type} for image {image}. "
             "Ensure that valid manifest media type is used for specified SageMaker image."
         )
-    return f"{ecr.host}/{name}@{found.image_digest}"
+    return f"{match['host']}/{name}@{found.image_digest}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import shutil
 import threading
@@ -19,7 +20,8 @@ from tests.stand.ecr import Ecr
 from tests.stand.faults import Faults
 from tests.stand.iam import Iam, Principal
 from tests.stand.logs import LogStream
-from tests.stand.sagemaker import artefacts, images
+from tests.stand.registry import Registries
+from tests.stand.sagemaker import artefacts, images, unpacking
 from tests.stand.sagemaker.containers import Containers
 from tests.stand.sagemaker.store import Endpoint, Record, Store, Variant
 from tests.stand.wire import ACCOUNT, AwsFault
@@ -59,6 +61,7 @@ class Transitions:
         self,
         folder: Path,
         containers: Containers,
+        registries: Registries,
         ecr: Ecr,
         iam: Iam,
         faults: Faults,
@@ -67,6 +70,8 @@ class Transitions:
     ) -> None:
         self._folder = folder
         self._containers = containers
+        self._registries = registries
+        self._unpackable: set[str] = set()
         self._ecr = ecr
         self._iam = iam
         self._faults = faults
@@ -222,12 +227,27 @@ class Transitions:
             pulled = self._containers.pull(repository, digest, password)
         except (docker.errors.APIError, docker.errors.ImageNotFound) as error:
             raise Failed(f"Failed to pull image {image}: {error.explanation or error}") from None
+        if serverless:
+            self._unpack(repository.partition("/")[2], digest, region)
         size = int(pulled.attrs["Size"])
         if serverless and size > self._limits.serverless_image_bytes:
             raise Failed(
                 f"Image size {size} is greater than supported size "
                 f"{self._limits.serverless_image_bytes}"
             )
+
+    def _unpack(self, repository: str, digest: str, region: str) -> None:
+        """Serverless endpoints unpack images with Lambda's unpacker. Raises Failed."""
+        image = self._ecr.image(region, repository, digest)
+        assert image is not None
+        for layer in json.loads(image.image_manifest)["layers"]:
+            if layer["digest"] in self._unpackable:
+                continue
+            content = self._registries.front(region).blob(repository, layer["digest"])
+            if why := unpacking.problem(content):
+                # How a serverless endpoint words it is unproven.
+                raise Failed(f"Failed to unpack layer {layer['digest']} of the image: {why}")
+            self._unpackable.add(layer["digest"])
 
     def _run(
         self,

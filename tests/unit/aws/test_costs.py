@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -108,12 +109,31 @@ class TestPrices:
         assert answer == "denied" or pricing.hosted_instances(session) == {}
 
 
-def limits(session: AwsSession, **values: float) -> None:
-    def give(**_: Any) -> Any:
-        found = [{"QuotaName": name, "Value": value} for name, value in values.items()]
-        return SimpleNamespace(status_code=200), {"Quotas": found}
+def limits(session: AwsSession, **values: float) -> list[str]:
+    """Quotas by name; returns the list of what is asked for: codes, and `all` for a page of all."""
+    asked: list[str] = []
+
+    def give(params: Any, **_: Any) -> Any:
+        wanted = json.loads(params["body"])
+        asked.append(wanted.get("QuotaCode", "all"))
+        found = [
+            {"QuotaName": name, "Value": value, "QuotaCode": f"L-{name}"}
+            for name, value in values.items()
+            if wanted.get("QuotaCode", f"L-{name}") == f"L-{name}"
+        ]
+        start = int(wanted.get("NextToken", 0))
+        more = {"NextToken": str(start + 1)} if start + 1 < len(found) else {}
+        return SimpleNamespace(status_code=200), {"Quotas": found[start : start + 1], **more}
 
     session.quotas.meta.events.register("before-call", give)
+    return asked
+
+
+@pytest.fixture(autouse=True)
+def codes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    file = tmp_path / "codes" / "quota-codes.json"
+    monkeypatch.setattr(quotas, "codes_file", lambda: file)
+    return file
 
 
 class TestQuotas:
@@ -129,6 +149,30 @@ class TestQuotas:
         assert f"`{self.GPU}` is 0 in eu-west-1" in finding.why
         assert "eu-west-1.console.aws.amazon.com/servicequotas" in finding.do
         assert "ml.m5.large" in finding.do and "ml.g5" not in finding.do.split("quota: ")[1]
+
+    def test_all_are_listed_once_and_then_the_wanted_one_by_its_code(
+        self, session: AwsSession, codes: Path
+    ) -> None:
+        asked = limits(session, **{self.GPU: 1, self.LARGE: 4, "another": 9})
+        large, gpu = Server(instance_type="ml.m5.large"), Server(instance_type="ml.g5.xlarge")
+        assert quotas.quota_findings(session, large) == ()
+        assert asked == ["all"] * 3
+        assert quotas.quota_findings(session, gpu) == ()
+        assert quotas.quota_findings(session, gpu) == ()
+        assert asked == ["all"] * 3 + [f"L-{self.GPU}"]
+
+    @pytest.mark.parametrize(
+        "kept", ["no JSON", "[]", '{"ml.m5.large for endpoint usage": "L-another"}']
+    )
+    def test_codes_that_are_not_right_are_looked_up_again(
+        self, session: AwsSession, codes: Path, kept: str
+    ) -> None:
+        codes.parent.mkdir()
+        codes.write_text(kept)
+        limits(session, **{self.LARGE: 0, "another": 9})
+        (finding,) = quotas.quota_findings(session, Server(instance_type="ml.m5.large"))
+        assert f"`{self.LARGE}` is 0" in finding.why
+        assert json.loads(codes.read_text())[self.LARGE] == f"L-{self.LARGE}"
 
     def test_enough_is_no_finding(self, session: AwsSession) -> None:
         limits(session, **{self.LARGE: 2})

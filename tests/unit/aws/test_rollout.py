@@ -15,6 +15,7 @@ from sageturner_magic.aws.endpoints import (
     rollout,
     versions,
 )
+from sageturner_magic.aws.endpoints.endpoint import EndpointState
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Autoscaling, Server, Serverless
@@ -211,6 +212,32 @@ class TestPatience:
         aws.refuse = {"CreateModel": [self.ROLE] * 4, "CreateEndpoint": [self.CONFIG] * 2}
         assert rollout.apply_spec(session, FIRST, pause=clock.pause) == "created"
         assert clock.pauses == [1, 2, 4, 8, 1, 2]
+
+    def test_a_permission_that_is_too_new_is_waited_for_and_told_once(
+        self, session: AwsSession, aws: FakeSageMaker, clock: Clock
+    ) -> None:
+        late = f"The role '{ROLE}' does not have BatchGetImage permission for the image: 'x'."
+        aws.refuse = {"CreateModel": [late] * 3}
+        said: list[str] = []
+        deed = rollout.apply_spec(session, FIRST, pause=clock.pause, say=said.append)
+        assert deed == "created" and clock.pauses == [1, 2, 4]
+        (line,) = said
+        assert line.startswith("waiting up to 60 s: ") and late in line
+
+    @pytest.mark.parametrize(
+        ("state", "early"),
+        [
+            (EndpointState("digits", status="Failed", failure_reason=ROLE), True),
+            (EndpointState("digits", status="InService", config="old", failure_reason=ROLE), True),
+            (EndpointState("digits", status="InService", config="new", failure_reason=ROLE), False),
+            (EndpointState("digits", status="Failed", failure_reason="No capacity"), False),
+            (EndpointState("digits", status="Failed"), False),
+        ],
+    )
+    def test_a_change_that_failed_because_of_a_new_role_came_too_early(
+        self, state: EndpointState, early: bool
+    ) -> None:
+        assert rollout.came_too_early(state, "new") == early
 
     def test_for_a_minute_and_no_longer(
         self, session: AwsSession, aws: FakeSageMaker, clock: Clock
