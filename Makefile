@@ -87,6 +87,7 @@ proof: $(VENV)/.dev
 	SAGETURNER_TEST_LOOP=asyncio $(BIN)/pytest -q tests/integration/server
 	$(BIN)/python -m tests.integration.server.fuzz --keep tests/integration/server/fuzzed.jsonl
 	$(BIN)/python -m tests.integration.server.proof --requests 100000 --minutes 5 --report docs/proof/server.md
+	$(BIN)/python -m tests.aws.campaign --runs 20 --report docs/proof/aws.md
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.integration.server.proof --minutes $(MINUTES)

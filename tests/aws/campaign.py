@@ -226,8 +226,9 @@ def _ended(life: Campaign, *signals: int) -> str:
             for number in signals:
                 running.send_signal(number)
             break
-    said.append(running.communicate(timeout=240)[1])
+    said.append(running.stderr.read())
     text = "".join(said)
+    running.wait(timeout=240)
     assert running.returncode in (0, 2, 130, -signal.SIGKILL), (running.returncode, text)
     assert "Traceback" not in text, text
     life.expect(life.factor, None)
@@ -341,19 +342,22 @@ def main() -> int:
                 failed.append(seed)
                 print(error, repr(error.__cause__), sep="\n", flush=True)
             counts.update(line.partition(" in ")[0] for line in life.trace)
+            counts["lives"] += 1
             print(f"seed {seed}: {len(life.trace)} steps", flush=True)
-    if given.report:
-        given.report.write_text(_report(given, counts, failed, time.monotonic() - began))
+            if given.report:
+                seconds = time.monotonic() - began
+                given.report.write_text(_report(given, counts, failed, seconds))
     return 1 if failed else 0
 
 
 def _report(
     given: argparse.Namespace, counts: collections.Counter[str], failed: list[int], seconds: float
 ) -> str:
+    asked = f"--runs {given.runs} --steps {given.steps} --seed {given.seed}"
     lines = [
         "# Random lives of an endpoint on the AWS stand-in",
         "",
-        f"`python -m tests.aws.campaign --runs {given.runs} --seed {given.seed}`",
+        f"`python -m tests.aws.campaign {asked}`",
         "",
         "After each step `list` is compared with the account, and the endpoint is invoked.",
         "At the end all is deleted and torn down, and the account has what it had before.",
@@ -364,7 +368,6 @@ def _report(
         f"| date | {datetime.date.today().isoformat()} |",
         f"| machine | {platform.machine()}, {platform.system()}, 2 cores shared with other work |",
         f"| Python | {platform.python_version()} |",
-        f"| lives | {given.runs} |",
         f"| lives that went wrong | {len(failed)} {failed or ''} |",
         *(f"| {name.replace('_', ' ')} | {count} |" for name, count in sorted(counts.items())),
         f"| seconds | {seconds:.0f} |",

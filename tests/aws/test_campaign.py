@@ -21,9 +21,9 @@ def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NoEngine]:
         yield machine
 
 
-@pytest.mark.parametrize(("builder", "seed"), [("docker", 2), ("layers", 3)])
+@pytest.mark.parametrize(("builder", "seed", "steps"), [("docker", 2, 3), ("layers", 3, 2)])
 def test_list_says_what_the_account_holds_whatever_happens(
-    stand: Stand, away: NoEngine, tmp_path: Path, builder: str, seed: int
+    stand: Stand, away: NoEngine, tmp_path: Path, builder: str, seed: int, steps: int
 ) -> None:
     with nothing_left(stand):
-        Campaign(stand, tmp_path, seed, *container(builder, away)).live(steps=4)
+        Campaign(stand, tmp_path, seed, *container(builder, away)).live(steps)

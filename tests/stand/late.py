@@ -17,7 +17,6 @@ _NOT_FOUND = {
     ("s3", "GetBucketPolicy"): ("NoSuchBucketPolicy", 404),
     ("s3", "GetPublicAccessBlock"): ("NoSuchPublicAccessBlockConfiguration", 404),
     ("ecr", "GetLifecyclePolicy"): ("LifecyclePolicyNotFoundException", 400),
-    ("iam", "GetRolePolicy"): ("NoSuchEntity", 404),
 }
 _EMPTY = {
     ("ecr", "ListTagsForResource"): {"tags": []},
