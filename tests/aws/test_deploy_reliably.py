@@ -142,6 +142,22 @@ def test_permissions_that_sagemaker_sees_late_are_waited_for_and_told(project: P
     assert project.invoke({"x": 2}) == {"answer": 4}
 
 
+def test_a_change_that_fails_because_permissions_are_seen_late_is_ordered_again(
+    project: Project,
+) -> None:
+    faults = project.stand.faults
+    faults.set(transition_s=4)
+    running = project.start("deploy", "-e", "serverless", "--no-smoke-test")
+    assert running.stderr is not None
+    assert any(line.startswith("Wait until") for line in running.stderr)
+    # SageMaker has taken the order, and looks at the role's policies again later.
+    faults.set(transition_s=0, late_policies=1)
+    rest = running.stderr.read()
+    assert running.wait(timeout=60) == 0, rest
+    assert "does not have" in rest and "Retrying in 10 s" in rest
+    assert project.invoke({"x": 2}) == {"answer": 4}
+
+
 def test_settings_that_are_seen_late_change_nothing_for_deployments(project: Project) -> None:
     project.stand.faults.set(late_settings=1000)
     project.run("setup")
