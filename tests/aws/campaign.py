@@ -368,7 +368,7 @@ def _report(
         f"| date | {datetime.date.today().isoformat()} |",
         f"| machine | {platform.machine()}, {platform.system()}, 2 cores shared with other work |",
         f"| Python | {platform.python_version()} |",
-        f"| lives that went wrong | {len(failed)} {failed or ''} |",
+        f"| lives that went wrong | {len(failed)}{f' (seeds {failed})' if failed else ''} |",
         *(f"| {name.replace('_', ' ')} | {count} |" for name, count in sorted(counts.items())),
         f"| seconds | {seconds:.0f} |",
     ]
