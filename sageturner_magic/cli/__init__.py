@@ -1,7 +1,7 @@
 """The `sageturner` command: the verbs of the magics for shells and CI/CD.
 
 Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 2 an
-error that says what to do, 130 stopped by the user.
+error that says what to do, 130 stopped by the user, 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from sageturner_magic._version import __version__
 from sageturner_magic.cli.commands import PROG, run_verb
+from sageturner_magic.deployment import EXIT_CODE, sigterm_interrupts
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
 from sageturner_magic.text import visible
 from sageturner_magic.verbs import HelpShown, overview, parse, verb_of
@@ -25,6 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words[0] in ("-V", "--version"):
         print(f"{PROG} {__version__}")
         return 0
+    with sigterm_interrupts() as terminated:
+        code = _run(words)
+    return EXIT_CODE if terminated() else code
+
+
+def _run(words: list[str]) -> int:
     verb, *rest = words
     try:
         values = parse(verb, rest, PROG)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .progress import Measure, Progress, StepProgress
     from .request import Collector, DeployRequest, code_source
     from .run import DeploymentHandle, Handle, unexpected
+    from .termination import EXIT_CODE, sigterm_interrupts
     from .trial_handle import TrialHandle
     from .tried import Tried, trial_figures, try_request
 else:

@@ -10,7 +10,6 @@ import os
 import re
 import shlex
 import shutil
-import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from sageturner_magic import packages
 from sageturner_magic.errors import CaptureError, ImageError
 from sageturner_magic.packages import PipArguments, Requirements, SourceBuilder, Target, resolve
 from sageturner_magic.packages.needed import by_conda
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
 
 PYTORCH = "download.pytorch.org"
@@ -45,9 +45,9 @@ def portable_lines(lines: tuple[str, ...], folder: Path, reporter: Reporter) -> 
         settings = packages.pip_configuration()
         arguments = packages.with_machine_settings(PipArguments(), settings, os.environ)
         folder.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory() as store:
+        with scratch_folder() as store:
             environment = packages.resolver_environment(settings)
-            wheel = SourceBuilder(Path(store), environment, reporter).wheel(path, arguments)
+            wheel = SourceBuilder(store, environment, reporter).wheel(path, arguments)
             shutil.copyfile(wheel, folder / wheel.name)
         found.append(f"./{folder.name}/{wheel.name}")
     return found

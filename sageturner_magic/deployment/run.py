@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 import time
 import traceback
@@ -25,7 +24,9 @@ from sageturner_magic.deployment.events import (
 from sageturner_magic.deployment.plan import Done, Plan, Step
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.reporter import StepReporter
+from sageturner_magic.deployment.termination import ended_by_sigterm
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
 
 CONCURRENCY = 4
@@ -109,10 +110,10 @@ def execute(
     deployment: Deployment | None = None
     error: SageturnerError | None = None
     try:
-        with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
+        with scratch_folder() as workspace:
 
             def check(reporter: Reporter) -> Done:
-                plans.append(make_plan(reporter, Path(workspace)))
+                plans.append(make_plan(reporter, workspace))
                 return Done(f"version {plans[0].version}")
 
             tell(Announced((CHECK,)))
@@ -188,11 +189,16 @@ class Handle:
     def watch(self, redraw: Callable[[], None]) -> None:
         """Call `redraw` at most `REDRAWS` times a second until it has ended.
 
-        The first interrupt cancels it and waits for its clean-up; a second leaves.
+        The first interrupt cancels it and waits for its clean-up; a second leaves. SIGTERM does
+        the same, and then ends the process.
 
         Raises:
             DeploymentCancelled: It was interrupted a second time.
         """
+        with ended_by_sigterm():
+            self._watch(redraw)
+
+    def _watch(self, redraw: Callable[[], None]) -> None:
         interrupted = False
         while True:
             try:

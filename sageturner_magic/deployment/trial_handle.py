@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import tempfile
 import time
-from pathlib import Path
 
 from sageturner_magic.deployment.events import (
     Announced,
@@ -21,6 +19,7 @@ from sageturner_magic.deployment.request import DeployRequest
 from sageturner_magic.deployment.run import Handle, unexpected
 from sageturner_magic.deployment.tried import Tried, try_request
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Request
 
 PREPARE = StepTitle("prepare", "Capture code and model")
@@ -66,10 +65,8 @@ class TrialHandle(Handle):
         self._tell(Announced((PREPARE, *STEPS.values())))
         steps.enter(PREPARE.key)
         try:
-            with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
-                self._tried = try_request(
-                    self._asked, self._sample, Path(workspace), steps, entered
-                )
+            with scratch_folder() as workspace:
+                self._tried = try_request(self._asked, self._sample, workspace, steps, entered)
             outcome = "done"
         except DeploymentCancelled as error:
             self._error, outcome = error, "cancelled"

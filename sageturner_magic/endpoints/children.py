@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -141,17 +140,6 @@ def _wait(process: psutil.Process, timeout_s: float) -> None:
     with suppress(psutil.NoSuchProcess):
         while process.status() != psutil.STATUS_ZOMBIE and time.monotonic() < deadline:
             time.sleep(0.05)
-
-
-def remove_scratch(folder: Path) -> None:
-    """Remove a folder that `mkdtemp(prefix="sageturner-")` made; leave any other alone.
-
-    The path may come from a record that somebody has changed.
-    """
-    with suppress(OSError):
-        status = folder.lstat()
-        if folder.name.startswith("sageturner-") and status.st_uid == os.getuid():
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def forget(pid: int) -> None:

@@ -25,6 +25,7 @@ from sageturner_magic.packages.programs import run
 from sageturner_magic.packages.requirements import Requirements
 from sageturner_magic.packages.source_builds import public_indexes
 from sageturner_magic.packages.urls import without_credentials
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
 
 KEPT = 3
@@ -120,11 +121,11 @@ def _install(
 
 
 def _uv(command: Sequence[str], environment: Mapping[str, str], reporter: Reporter) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         done = run(
             [uv.find_uv_bin(), *command, "--quiet", "--no-progress", "--color=never"],
             environment=environment,
-            folder=Path(folder),
+            folder=folder,
             reporter=reporter,
         )
     if done.status:

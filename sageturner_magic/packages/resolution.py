@@ -34,6 +34,7 @@ from sageturner_magic.packages.requirements import Package, Requirements, Target
 from sageturner_magic.packages.source_builds import SourceBuilder, sha256
 from sageturner_magic.packages.uv_answer import read_answer
 from sageturner_magic.packages.uv_errors import explain, missing_package
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
 
 MAX_AGE = 7 * 24 * 3600
@@ -165,8 +166,7 @@ def _remember(answer: Path, found: Requirements) -> None:
 def _ask(
     arguments: PipArguments, target: Target, environment: Mapping[str, str], reporter: Reporter
 ) -> Requirements:
-    with tempfile.TemporaryDirectory() as work:
-        folder = Path(work)
+    with scratch_folder() as folder:
         # A file that only this user can read, because URLs in it may hold credentials.
         asked = folder / "requirements.in"
         asked.touch(mode=0o600)

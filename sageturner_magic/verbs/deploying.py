@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from sageturner_magic.deployment.plans import (
 )
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.packages.needed import NeededPackage
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
 from sageturner_magic.verbs.requested import Flags, Silent, chosen_config, request_for
 from sageturner_magic.verbs.verb import after, finish
@@ -70,8 +70,8 @@ def plan(
     chosen = chosen_config(config, flags, endpoint_type)
     asked = request_for(chosen, endpoint_type, container_mode, aws=aws)
     try:
-        with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
-            made = _make_plan(asked, Silent(), Path(workspace))
+        with scratch_folder() as workspace:
+            made = _make_plan(asked, Silent(), workspace)
             made = replace(made, layers=made.look_up_layers())
             if verify:
                 return verified(made, Silent())
@@ -117,8 +117,8 @@ def dockerfile(
         SageturnerError: The code, the artefact or the packages cannot be shipped.
     """
     asked = request_for(config, endpoint_type, container_mode)
-    with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
-        return preview_dockerfile(asked, Silent(), Path(workspace))
+    with scratch_folder() as workspace:
+        return preview_dockerfile(asked, Silent(), workspace)
 
 
 def packages(config: Config | str | Path | None = None) -> tuple[NeededPackage, ...]:
@@ -129,8 +129,8 @@ def packages(config: Config | str | Path | None = None) -> tuple[NeededPackage, 
             no installer can get.
     """
     asked = request_for(config, "local", "generate")
-    with tempfile.TemporaryDirectory(prefix="sageturner-") as workspace:
-        return automatic_packages(asked, Silent(), Path(workspace))
+    with scratch_folder() as workspace:
+        return automatic_packages(asked, Silent(), workspace)
 
 
 def start_deployment(

@@ -7,7 +7,6 @@ instance. Each thing that is taken for granted is met on the way and reported, a
 from __future__ import annotations
 
 import re
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from sageturner_magic.constants import EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints import Endpoint
 from sageturner_magic.errors import Cancelled, InvocationError, SageturnerError, UsageError
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.verbs.account import delete, setup, teardown
 from sageturner_magic.verbs.deploying import start_deployment
 from sageturner_magic.verbs.doctor import Report
@@ -106,9 +106,11 @@ class _Check:
         return Report(tuple((what, re.sub(r"\d{12}", "…", said)) for what, said in self._found), ())
 
     def run(self) -> None:
-        with tempfile.TemporaryDirectory(prefix="sageturner-") as folder:
+        with scratch_folder() as scratch:
+            folder = scratch / "code"
+            folder.mkdir()
             Path(folder, "sageturner.py").write_text(_CODE, encoding="utf-8")
-            config = _config(Path(folder))
+            config = _config(folder)
             if not self._holds("setup makes role, bucket and repository", self._set_up):
                 return
             if self._holds(

@@ -13,7 +13,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from sageturner_magic.deployment.trial.failures import (
     explain,
     forgotten_return,
 )
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import CapturedModule, Reporter, Request
 
 IMPORT_LIMIT_S = 480.0
@@ -200,8 +200,8 @@ class _Said:
 @contextlib.contextmanager
 def _workplace(module: CapturedModule) -> Iterator[Path]:
     """A folder with the module's files in `program`; what lies on disk is linked."""
-    with tempfile.TemporaryDirectory(prefix="sageturner-") as temporary:
-        folder = Path(temporary).resolve()
+    with scratch_folder() as temporary:
+        folder = temporary.resolve()
         (folder / "model").mkdir()
         (folder / "tmp").mkdir()
         for file in module.files:

@@ -23,6 +23,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sageturner_magic import scratch
 from sageturner_magic.endpoints.children import LIFELINE
 from sageturner_magic.endpoints.container import sandbox
 from sageturner_magic.endpoints.container.runner import (
@@ -65,10 +66,12 @@ def main() -> int:
     grace_s, unpacked = told.pop("grace_s"), told.pop("unpacked")
     spec = ContainerSpec(**told, unpacked=_unpacked(unpacked))
     state.say(state="starting")
+    # Where the container does not just go, whoever started it reads why: the folder is kept.
     try:
         container = _started(spec, path.parent / "scratch")
     except EndpointError as error:
         state.say(state="refused", finding=asdict(error.findings[0]))
+        scratch.keep(path.parent)
         return 1
     try:
         state.say(state="running", id=container.id, port=container.port)
@@ -80,6 +83,7 @@ def main() -> int:
         ended = container.stop(grace_s) if what == "stop" else container.exit()
         copied.join(timeout=5)
         state.say(state="ended", exit=asdict(ended or Exit(-1)))
+        scratch.keep(path.parent)
     finally:
         container.remove()
     return 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import urllib3
 
+from sageturner_magic import scratch
 from sageturner_magic.endpoints import children
 from sageturner_magic.endpoints.container import libraries
 from sageturner_magic.endpoints.container.runner import (
@@ -99,20 +100,24 @@ def keep(spec: ContainerSpec, log: Path, *, tied: bool, grace_s: float = STOP_SE
     Raises:
         EndpointError: The keeper cannot be started.
     """
-    folder = Path(tempfile.mkdtemp(prefix="sageturner-"))
+    folder, held = scratch.scratch_folder_for_child()
     control = folder / "container.json"
     (folder / "spec.json").touch(mode=0o600)
     (folder / "spec.json").write_text(json.dumps({**asdict(spec), "grace_s": grace_s}))
-    child = children.spawn(
-        [sys.executable, "-m", KEEPER],
-        folder=folder,
-        environment={
-            "SAGETURNER_CONTROL": str(control),
-            "SAGETURNER_SERVER_DIR": str(Path(spec.model or folder).parent),
-        },
-        log=log,
-        tied=tied,
-    )
+    try:
+        child = children.spawn(
+            [sys.executable, "-m", KEEPER],
+            folder=folder,
+            environment={
+                "SAGETURNER_CONTROL": str(control),
+                "SAGETURNER_SERVER_DIR": str(Path(spec.model or folder).parent),
+            },
+            log=log,
+            inherited=[held],
+            tied=tied,
+        )
+    finally:
+        os.close(held)
     return Kept(child.pid, child.started, str(control), log, spec)
 
 
@@ -153,7 +158,7 @@ def cut(process: psutil.Process) -> None:
 
 def forget(control: str) -> None:
     """Remove what a keeper that has ended wrote down."""
-    children.remove_scratch(Path(control).parent)
+    scratch.remove(Path(control).parent)
 
 
 def ping(port: int) -> tuple[int, bytes] | None:

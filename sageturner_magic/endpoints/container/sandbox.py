@@ -14,7 +14,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +34,7 @@ from sageturner_magic.endpoints.container.runner import (
     refusal,
 )
 from sageturner_magic.errors import EndpointError
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import UnpackedImage
 
 MEMORY_SECONDS = 0.2
@@ -354,8 +354,8 @@ def _complaint(way: _Way, program: str | None) -> str:
     if program is None:
         return f"{way.name} is not installed"
     mounts = tuple(_Mount(path, path) for path in _PROGRAMS if Path(path).is_dir())
-    with tempfile.TemporaryDirectory(prefix="sageturner-") as root:
-        command = way.command(program, _View(root, mounts, user=0, folder="/"), ("true",))
+    with scratch_folder() as root:
+        command = way.command(program, _View(str(root), mounts, user=0, folder="/"), ("true",))
         try:
             tried = subprocess.run(
                 command, env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, timeout=20

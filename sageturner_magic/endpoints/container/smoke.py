@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import symtable
-import tempfile
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from sageturner_magic.endpoints.model_dir import as_unpacked
 from sageturner_magic.endpoints.payload import EXAMPLE_PATH, read_example
 from sageturner_magic.endpoints.server_log import POLL_SECONDS, pass_on, with_tail
 from sageturner_magic.errors import EndpointError, Finding
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import CapturedModule, Reporter, Request
 
 STARTUP_SECONDS = 480.0
@@ -76,10 +76,10 @@ def smoke_test(
         EndpointError: What SageMaker would fail on, with the container's log.
         DeploymentCancelled: `reporter` says so. Nothing is left of the container in either case.
     """
-    with tempfile.TemporaryDirectory(prefix="sageturner-") as folder:
+    with scratch_folder() as folder:
         if spec.model:
-            spec = replace(spec, model=str(as_unpacked(Path(spec.model), Path(folder, "model"))))
-        return _Test(spec, reporter, module, Path(folder, "log"), grace_s).run(
+            spec = replace(spec, model=str(as_unpacked(Path(spec.model), folder / "model")))
+        return _Test(spec, reporter, module, folder / "log", grace_s).run(
             example, startup_timeout_s
         )
 

@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 import socket
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -19,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from sageturner_magic import scratch
 from sageturner_magic.context import model_environment
 from sageturner_magic.endpoints import children
 
@@ -99,7 +99,7 @@ def start(
     Raises:
         EndpointError: The interpreter cannot be started.
     """
-    control = _control_path(program.parent)
+    control, held = _control_path(program.parent)
     variables = {
         **environment,
         "SAGETURNER_PROGRAM_DIR": str(program),
@@ -115,24 +115,30 @@ def start(
     if replaces:
         variables["SAGETURNER_ACCEPT"] = "ready"
     main = resources.files("sageturner_magic") / "server" / "__main__.py"
-    child = children.spawn(
-        [python, str(main), "serve"],
-        folder=program,
-        environment=variables,
-        inherits=model_environment(),
-        log=log,
-        inherited=[listener.fileno()],
-        tied=tied,
-    )
+    try:
+        child = children.spawn(
+            [python, str(main), "serve"],
+            folder=program,
+            environment=variables,
+            inherits=model_environment(),
+            log=log,
+            inherited=[listener.fileno(), *held],
+            tied=tied,
+        )
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
     return LocalServer(child.pid, child.started, listener.getsockname()[1], str(control), log)
 
 
-def _control_path(folder: Path) -> Path:
+def _control_path(folder: Path) -> tuple[Path, tuple[int, ...]]:
+    """Where the control socket is to be, and what the server inherits to keep its folder."""
     # Beside the program, because temporary folders are swept; but a socket's path is limited.
     path = folder / "control"
     if len(os.fsencode(path)) <= SOCKET_PATH_BYTES:
-        return path
-    return Path(tempfile.mkdtemp(prefix="sageturner-"), "control")
+        return path, ()
+    short, held = scratch.scratch_folder_for_child()
+    return short / "control", (held,)
 
 
 def new_token() -> str:
@@ -181,4 +187,4 @@ def stop(process: psutil.Process, control: str, grace_s: float = DRAIN_SECONDS) 
     Afterwards no process of the server is left. Stopping one that has ended is fine.
     """
     children.end(process, grace_s)
-    children.remove_scratch(Path(control).parent)
+    scratch.remove(Path(control).parent)

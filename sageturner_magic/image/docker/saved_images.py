@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from zlib_ng import gzip_ng
 from sageturner_magic.constants import CHUNK
 from sageturner_magic.image.layers import LEVEL, manifest_of
 from sageturner_magic.image.registry import DOCKER_MANIFEST, BaseLayer, RegistryClient
+from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
 
 _GZIP = b"\x1f\x8b"
@@ -46,8 +46,7 @@ def send(
 
     Raises ImageError, docker's APIError and OSError.
     """
-    with tempfile.TemporaryDirectory(prefix="sageturner-") as folder:
-        work = Path(folder)
+    with scratch_folder() as work:
         saved = work / "image.tar"
         with saved.open("wb") as out:
             for chunk in engine.get_image(reference):
