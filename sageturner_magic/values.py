@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sageturner_magic.constants import CHUNK, REQUEST_SECONDS
 
@@ -192,6 +192,11 @@ class UnpackedImage:
     command: tuple[str, ...]
     environment: dict[str, str]
     working_dir: str
+
+    @classmethod
+    def of_json(cls, said: dict[str, Any] | None) -> UnpackedImage | None:
+        """The image whose `asdict` went through JSON."""
+        return cls(**{**said, "command": tuple(said["command"])}) if said else None
 
 
 @dataclass(frozen=True)

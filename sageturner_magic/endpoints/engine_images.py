@@ -15,7 +15,8 @@ from sageturner_magic.image import LOCAL_REPOSITORY
 def engine_images(repository: str, older_than: float | None = None) -> dict[str, str]:
     """The images of ours on this machine: reference -> the endpoint that it was built for.
 
-    Those that local endpoints run are not among them. None where no Docker engine answers.
+    Those that local endpoints run or keep for a rollback are not among them. None where no Docker
+    engine answers.
 
     Args:
         repository: The name of the ECR repository that images are pushed to.
@@ -26,7 +27,7 @@ def engine_images(repository: str, older_than: float | None = None) -> dict[str,
         found = container.local_engine().images()
     state = LocalState()
     records = (state.read(name) for name in state.names())
-    kept = {record.engine_image for record in records if record}
+    kept = {image for record in records if record for image in state.engine_images(record)}
     return {
         reference: parts[0]
         for image in found

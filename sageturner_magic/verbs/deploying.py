@@ -238,8 +238,8 @@ def start_rollback(
 ) -> DeploymentHandle:
     """Begin to roll an endpoint back to an earlier version.
 
-    A local endpoint in a process keeps its previous version, one in a container keeps none. It
-    stays detached, or ends with the process that rolls it back.
+    A local endpoint keeps its previous version. It stays detached, or ends with the process that
+    rolls it back.
 
     Args:
         version: 12 hex digits; None for the previous version.

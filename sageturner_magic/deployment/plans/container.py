@@ -68,7 +68,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
             Fact("Limits", _limits(served.serverless_mb, needs_engine)),
             Fact("Access", _access(image.generated, replaced)),
         ],
-        steps=work.steps(),
+        steps=work.image_steps(),
     )
     return replace(
         plan,
@@ -96,7 +96,7 @@ class _ContainerWork(LocalWork[ContainerDeployer]):
     built: BuiltImage | None = None
     unpacked: UnpackedImage | None = None
 
-    def steps(self) -> list[Step]:
+    def image_steps(self) -> list[Step]:
         found: list[Step] = []
         tried: tuple[str, ...] = ()
         if self.image.generated and self.ingredients.request.smoke_test:

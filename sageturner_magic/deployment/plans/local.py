@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,7 +67,7 @@ Deployer = TypeVar("Deployer", bound=LocalDeployer[Any])
 
 
 @dataclass
-class LocalSteps(Generic[Deployer]):
+class LocalSteps(ABC, Generic[Deployer]):
     """What starts a local endpoint, and what comes of it.
 
     Attributes:
@@ -84,12 +85,25 @@ class LocalSteps(Generic[Deployer]):
     def write(self, reporter: Reporter) -> Done:
         return Done(self.deployer.write(reporter))
 
+    @abstractmethod
+    def start(self, reporter: Reporter) -> Done:
+        """Start the server."""
+
     def load(self, reporter: Reporter) -> Done:
         return Done(self.deployer.load(reporter))
 
     def switch(self, reporter: Reporter) -> Done:
         self.record = self.deployer.switch(reporter)
         return Done()
+
+    def steps(self, title: str) -> tuple[Step, ...]:
+        """The steps of a server whose parts are there; the first one is called `title`."""
+        return (
+            Step("write", title, self.write),
+            Step("start", "Start the server", self.start, needs=("write",)),
+            Step("load", "Load the model", self.load, needs=("start",)),
+            Step("switch", "Switch over", self.switch, needs=("load",)),
+        )
 
     def result(self) -> Deployment:
         record = self.record
@@ -169,15 +183,6 @@ class ProcessSteps(LocalSteps[ProcessDeployer]):
 
     def start(self, reporter: Reporter) -> Done:
         return Done(self.deployer.start(reporter))
-
-    def steps(self, title: str) -> tuple[Step, ...]:
-        """The steps; the first one is called `title`."""
-        return (
-            Step("write", title, self.write),
-            Step("start", "Start the server", self.start, needs=("write",)),
-            Step("load", "Load the model", self.load, needs=("start",)),
-            Step("switch", "Switch over", self.switch, needs=("load",)),
-        )
 
 
 @dataclass

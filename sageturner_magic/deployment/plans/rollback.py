@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from typing import Any
 
 from sageturner_magic.aws import AwsSession
 from sageturner_magic.aws.endpoints import (
@@ -20,17 +20,19 @@ from sageturner_magic.constants import EndpointType
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
-from sageturner_magic.deployment.plans.local import ProcessSteps
+from sageturner_magic.deployment.plans.local import Deployer, LocalSteps, ProcessSteps
 from sageturner_magic.deployment.plans.sagemaker_steps import pausing, wait_until_settled
 from sageturner_magic.endpoints import is_local, no_endpoint
 from sageturner_magic.endpoints.local import (
+    ContainerDeployer,
+    EarlierContainer,
     LocalEndpoints,
     LocalRecord,
     LocalState,
     ProcessDeployer,
-    ServedByProcess,
+    read_earlier,
 )
-from sageturner_magic.errors import EndpointError, Finding
+from sageturner_magic.errors import EndpointError
 from sageturner_magic.text import artefact_text, nearby
 from sageturner_magic.values import Reporter
 
@@ -69,41 +71,34 @@ def _plan_local(name: str, version: str | None) -> Plan:
     state = LocalState()
     present = LocalEndpoints(state).record(name)
     folder = state.previous(present)
-    served = ServedByProcess.read(folder, present) if folder else None
-    if served is None or version not in (None, served.version()):
-        others = [served.version()] if served else []
-        in_container = " in a container, whose versions are not kept" if present.image else ""
-        raise no_version(name, version, f"{present.version}{in_container}", others)
-    work = _LocalRollback(ProcessDeployer(served, state), present)
+    earlier = read_earlier(folder, present) if folder else None
+    if earlier is None or version not in (None, earlier.served.version()):
+        others = [earlier.served.version()] if earlier else []
+        raise no_version(name, version, present.version, others)
+    work: _LocalRollback[Any]
+    if isinstance(earlier, EarlierContainer):
+        earlier.require_image()
+        work = _ContainerRollback(ContainerDeployer(earlier.served, state), present, earlier)
+    else:
+        work = _ProcessRollback(ProcessDeployer(earlier.served, state), present)
     return Plan(
         name=name,
         endpoint_type="local",
         version=work.deployer.version,
         facts=(
             Fact("Endpoint", f"{name} (local), which serves {present.version}"),
-            Fact("Code", nearby(served.module.origin)),
-            Fact("Artefact", artefact_text(served.artefact)),
+            Fact("Code", nearby(earlier.served.module.origin)),
+            Fact("Artefact", artefact_text(earlier.served.artefact)),
         ),
-        findings=tuple(_not_kept(present)),
+        findings=(),
         steps=work.steps(f"Copy version {work.deployer.version}"),
         lock=work.deployer.lock,
         result=work.result,
     )
 
 
-def _not_kept(present: LocalRecord) -> Iterator[Finding]:
-    if present.image:
-        yield Finding(
-            f"Version {present.version} is not kept",
-            where=f"endpoint {present.name}",
-            why="it runs in a container, and this rollback replaces it by a process",
-            do="deploy it again when you want it back",
-            severity="note",
-        )
-
-
 @dataclass
-class _LocalRollback(ProcessSteps):
+class _LocalRollback(LocalSteps[Deployer]):
     present: LocalRecord
 
     def write(self, reporter: Reporter) -> Done:
@@ -115,6 +110,21 @@ class _LocalRollback(ProcessSteps):
                 do=f"see `sageturner status {self.present.name}`, and roll back again if need be",
             )
         return super().write(reporter)
+
+
+@dataclass
+class _ProcessRollback(_LocalRollback[ProcessDeployer], ProcessSteps):
+    """Steps that start the earlier version's process."""
+
+
+@dataclass
+class _ContainerRollback(_LocalRollback[ContainerDeployer]):
+    """Steps that start the earlier version's image."""
+
+    earlier: EarlierContainer
+
+    def start(self, reporter: Reporter) -> Done:
+        return Done(self.deployer.start(self.earlier.image, reporter, self.earlier.unpacked))
 
 
 def _serving(endpoint: EndpointState) -> str:

@@ -14,7 +14,14 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .kept import KEEPER, Kept, cut, end, forget, keep, ping, read_spec, read_state, wait_ready
-    from .runner import ContainerSpec, exit_reason, local_engine, remove_containers, remove_image
+    from .runner import (
+        ContainerSpec,
+        exit_reason,
+        has_image,
+        local_engine,
+        remove_containers,
+        remove_image,
+    )
     from .sandbox import MEMORY_SECONDS, WRITABLE, require_sandbox, sandbox_architecture
     from .smoke import smoke_test
 else:

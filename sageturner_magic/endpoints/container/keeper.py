@@ -64,7 +64,7 @@ def main() -> int:
         _in_thread(_watch, int(os.environ[LIFELINE]), news)
     told = json.loads((path.parent / "spec.json").read_text())
     grace_s, unpacked = told.pop("grace_s"), told.pop("unpacked")
-    spec = ContainerSpec(**told, unpacked=_unpacked(unpacked))
+    spec = ContainerSpec(**told, unpacked=UnpackedImage.of_json(unpacked))
     state.say(state="starting")
     # Where the container does not just go, whoever started it reads why: the folder is kept.
     try:
@@ -87,10 +87,6 @@ def main() -> int:
     finally:
         container.remove()
     return 0
-
-
-def _unpacked(told: dict[str, Any] | None) -> UnpackedImage | None:
-    return UnpackedImage(**{**told, "command": tuple(told["command"])}) if told else None
 
 
 def _started(spec: ContainerSpec, scratch: Path) -> RunningContainer:

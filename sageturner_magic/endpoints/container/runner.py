@@ -248,6 +248,15 @@ def remove_containers(home: str, keep: str = "") -> None:
                 client.remove_container(found["Id"], v=True, force=True)
 
 
+def has_image(reference: str) -> bool:
+    """Whether the engine has that image. Raises EndpointError if no engine answers."""
+    try:
+        local_engine().inspect_image(reference)  # type: ignore[no-untyped-call]
+    except docker.errors.ImageNotFound:
+        return False
+    return True
+
+
 def remove_image(reference: str) -> None:
     """Remove an image and the layers that only it has, unless a container still needs it.
 

@@ -12,6 +12,7 @@ from sageturner_magic.faces import face
 if TYPE_CHECKING:
     from .container_deployer import ContainerDeployer, ServedByContainer
     from .deployer import LocalDeployer
+    from .earlier import EarlierContainer, EarlierProcess, read_earlier
     from .endpoints import LocalEndpoints
     from .process_deployer import ProcessDeployer, ServedByProcess
     from .record import LocalRecord

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from sageturner_magic.endpoints import children, container
 from sageturner_magic.endpoints.container import ContainerSpec
 from sageturner_magic.endpoints.local import server_process
 from sageturner_magic.endpoints.local.deployer import LocalDeployer, Served
+from sageturner_magic.endpoints.local.state import SERVED, write_private
 from sageturner_magic.endpoints.server_log import pass_on, with_tail
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.values import Reporter, UnpackedImage
@@ -39,6 +40,13 @@ class ServedByContainer(Served):
             dict(self.environment),
             self.serverless_mb,
         )
+
+    def own(self) -> Mapping[str, object]:
+        return {
+            "image_tag": self.image_tag,
+            "serving": dict(self.serving) if self.serving is not None else None,
+            "serverless_mb": self.serverless_mb,
+        }
 
 
 class ContainerDeployer(LocalDeployer[ServedByContainer]):
@@ -77,6 +85,9 @@ class ContainerDeployer(LocalDeployer[ServedByContainer]):
         )
         self._kept = container.keep(spec, self._log, tied=served.tied)
         self._undo.callback(self._cut, self._kept)
+        with self._state.writable():
+            said = served.text(image=image, unpacked=unpacked and asdict(unpacked))
+            write_private(self._folder / SERVED, said)
         self._record = self._record_of(
             self._kept, port=0, token=token, image=image, unpacked=unpacked is not None
         )

@@ -52,6 +52,31 @@ class Served(ABC):
     def parts(self) -> Sequence[object]:
         """Everything that decides how the endpoint behaves, as JSON can hold it."""
 
+    @abstractmethod
+    def own(self) -> Mapping[str, object]:
+        """What only this kind of server needs to serve again, as JSON can hold it."""
+
+    def text(self, **more: object) -> str:
+        """What is needed beside the files to serve this again, as JSON; `earlier.py` reads it.
+
+        Args:
+            more: What is known only once the server starts.
+        """
+        artefact = self.artefact
+        return json.dumps(
+            {
+                "origin": self.module.origin,
+                "files": [file.path for file in self.module.files],
+                "lines": self.module.lines,
+                "artefact": artefact
+                and {"digest": artefact.digest, "size": artefact.size, "files": artefact.files},
+                "environment": dict(self.environment),
+                "startup_timeout_s": self.startup_timeout_s,
+                **self.own(),
+                **more,
+            }
+        )
+
     def version(self) -> str:
         """12 hex digits of the digest over `parts`."""
         text = json.dumps(self.parts(), sort_keys=True)
@@ -97,7 +122,7 @@ class LocalDeployer(ABC, Generic[What]):
     def replaced(self) -> LocalRecord | None:
         """The record of the version that this deployment replaces and that stays for a rollback.
 
-        None where there is none, and where it ran in a container.
+        None where there is none.
         """
         before = self.before()
         if before is None or before.version == self.version:
@@ -137,14 +162,15 @@ class LocalDeployer(ABC, Generic[What]):
         """Make the new server the endpoint's, and end the one before once it has drained."""
         assert self._record is not None
         before = self.before()
+        images = self._state.engine_images(before) if before else set()
         record = replace(self._record, seconds=time.monotonic() - self._begin)
         self._state.write(record)
         # From here on the new server is the endpoint: there is nothing left to undo.
         self._undo.pop_all()
         if before:
             serving.end(before, self._home, keep=self._container)
-            if before.engine_image and before.engine_image != record.engine_image:
-                container.remove_image(before.engine_image)
+            for image in images - self._state.engine_images(record):
+                container.remove_image(image)
         self._state.tidy(record)
         return record
 

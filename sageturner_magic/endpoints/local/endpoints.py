@@ -283,8 +283,8 @@ class LocalEndpoints:
         record = self.record(name)
         with self.state.changing(name):
             serving.end(record, str(self.state.folder(name)))
-            if record.engine_image:
-                container.remove_image(record.engine_image)
+            for image in self.state.engine_images(record):
+                container.remove_image(image)
             self.state.remove(name)
 
 

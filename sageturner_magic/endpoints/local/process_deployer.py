@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sageturner_magic.endpoints import children
 from sageturner_magic.endpoints.local import server_process
 from sageturner_magic.endpoints.local.deployer import LocalDeployer, Served
-from sageturner_magic.endpoints.local.record import LocalRecord
 from sageturner_magic.endpoints.local.state import SERVED, write_private
 from sageturner_magic.endpoints.server_log import POLL_SECONDS, pass_on, tail, with_cells
 from sageturner_magic.errors import EndpointError
-from sageturner_magic.values import Artefact, CapturedModule, CellLine, Reporter, SourceFile
+from sageturner_magic.values import Reporter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,56 +38,8 @@ class ServedByProcess(Served):
             self.python,
         )
 
-    def text(self) -> str:
-        """What is needed beside the files to serve this again, as JSON; `read` reads it."""
-        artefact = self.artefact
-        return json.dumps(
-            {
-                "origin": self.module.origin,
-                "files": [file.path for file in self.module.files],
-                "lines": self.module.lines,
-                "artefact": artefact
-                and {"digest": artefact.digest, "size": artefact.size, "files": artefact.files},
-                "serving": dict(self.serving),
-                "environment": dict(self.environment),
-                "python": self.python,
-                "startup_timeout_s": self.startup_timeout_s,
-            }
-        )
-
-    @classmethod
-    def read(cls, folder: Path, record: LocalRecord) -> ServedByProcess:
-        """What a server of the endpoint of `record` was started on in `folder`.
-
-        The endpoint stays detached, or ends with the process that starts it again.
-
-        Raises:
-            EndpointError: A file is missing or damaged.
-        """
-        try:
-            said = json.loads((folder / SERVED).read_text(encoding="utf-8"))
-            files = tuple(SourceFile(path, folder / "program" / path) for path in said["files"])
-            lines = {int(line): CellLine(*cell) for line, cell in said["lines"].items()}
-            artefact = said["artefact"]
-            served = cls(
-                name=record.name,
-                module=CapturedModule(said["origin"], files, lines=lines),
-                artefact=Artefact(folder / "model", **artefact) if artefact else None,
-                serving=said["serving"],
-                environment=said["environment"],
-                python=said["python"],
-                tied=not record.detached,
-                startup_timeout_s=said["startup_timeout_s"],
-            )
-            served.version()  # Reads the code.
-            return served
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            raise EndpointError(
-                f"The earlier version of {record.name} cannot be read",
-                where=str(folder),
-                why=str(error),
-                do="deploy the code that the endpoint is to run",
-            ) from None
+    def own(self) -> Mapping[str, object]:
+        return {"serving": dict(self.serving), "python": self.python}
 
 
 class ProcessDeployer(LocalDeployer[ServedByProcess]):

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from sageturner_magic.errors import EndpointError
 LOGS_KEPT = 5
 
 SERVED = "served.json"
-"""Beside a process's `program` and `model`: what else is needed to serve them again."""
+"""Beside a server's `program` and `model`: what else is needed to serve them again."""
 
 
 class LocalState:
@@ -130,6 +130,16 @@ class LocalState:
         name = Path(record.previous).name
         folder = self.folder(record.name) / "servers" / name
         return folder if name and (folder / SERVED).is_file() else None
+
+    def engine_images(self, record: LocalRecord) -> set[str]:
+        """The images on the Docker engine of the version of `record` and of the one before."""
+        found = {record.engine_image}
+        if folder := self.previous(record):
+            with suppress(OSError, ValueError, AttributeError):
+                said = json.loads((folder / SERVED).read_text(encoding="utf-8"))
+                if not said.get("unpacked"):
+                    found.add(str(said.get("image", "")))
+        return found - {""}
 
     def tidy(self, record: LocalRecord) -> None:
         """Delete what earlier servers were started on, and all but the newest logs.

@@ -163,6 +163,11 @@ def test_a_new_version_takes_over_and_its_packages_are_not_unpacked_again(
     assert unpacked == ["unpacking the program"]
     assert sageturner.invoke(project.name, 7) == {"version": version, "request": 7}
     assert len(servers_of(Path(os.environ["SAGETURNER_STATE_DIR"]))) == 1
+    sageturner.rollback(project.name)
+    assert sageturner.invoke(project.name, 7) == {"version": "1", "request": 7}
+    assert len(servers_of(Path(os.environ["SAGETURNER_STATE_DIR"]))) == 1
+    sageturner.rollback(project.name)
+    assert sageturner.invoke(project.name, 7) == {"version": version, "request": 7}
 
 
 def test_a_load_that_raises_changes_nothing_and_is_explained(project: Project) -> None:

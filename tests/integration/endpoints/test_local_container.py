@@ -268,7 +268,7 @@ def test_the_same_again_does_nothing(
     assert containers_of(here.name, limited[1]) == before
 
 
-def test_a_new_version_takes_over_and_leaves_nothing_of_the_old(project: Project) -> None:
+def test_a_new_version_takes_over_and_the_one_before_can_be_gone_back_to(project: Project) -> None:
     first = sageturner.deploy(project.write(ECHO.format(version="1")))
     assert sageturner.invoke(project.name, 7) == {"version": "1", "request": 7}
     old_images = project.images()
@@ -279,7 +279,14 @@ def test_a_new_version_takes_over_and_leaves_nothing_of_the_old(project: Project
     assert second.token == first.token
     assert len(project.containers()) == 1
     assert len(servers_of(project.state)) == 1
-    assert len(project.images()) == 1 and project.images() != old_images
+    assert len(project.images()) == 2 and {*old_images} < {*project.images()}
+    assert {fact.label: fact.value for fact in plan.facts}["Replaces"].startswith(first.version)
+    back = sageturner.rollback(project.name)
+    assert back.version == first.version and back.token == first.token
+    assert sageturner.invoke(project.name, 7)["version"] == "1"
+    assert len(project.containers()) == 1 and len(project.images()) == 2
+    sageturner.rollback(project.name)
+    assert sageturner.invoke(project.name, 7)["version"] == "2"
     # One that does not load changes nothing.
     with pytest.raises(EndpointError, match="load raised ValueError: no") as raised:
         sageturner.deploy(
@@ -288,9 +295,21 @@ def test_a_new_version_takes_over_and_leaves_nothing_of_the_old(project: Project
     assert "sageturner.py" in raised.value.report() and "in load" in raised.value.report()
     assert sageturner.invoke(project.name, 7)["version"] == "2"
     assert len(project.containers()) == 1
+    sageturner.deploy(project.write(ECHO.format(version="3")))
+    assert not {*old_images} & {*project.images()}
     sageturner.delete(project.name)
     assert project.containers() == [] and servers_of(project.state) == []
     assert sageturner.list() == []
+
+
+def test_an_earlier_version_whose_image_was_removed_is_named(project: Project) -> None:
+    sageturner.deploy(project.write(ECHO.format(version="1")))
+    (image,) = project.images()
+    sageturner.deploy(project.write(ECHO.format(version="2")))
+    docker("rmi", f"sageturner-sagemaker:{image}")
+    with pytest.raises(EndpointError, match=r"image of the earlier version .* is gone"):
+        sageturner.rollback(project.name)
+    assert sageturner.invoke(project.name, 7)["version"] == "2"
 
 
 def test_an_endpoint_changes_between_process_and_container(project: Project) -> None:
@@ -300,7 +319,15 @@ def test_an_endpoint_changes_between_process_and_container(project: Project) -> 
     assert sageturner.status(project.name).detail.startswith("container")
     assert len(servers_of(project.state)) == 1 and len(project.containers()) == 1
     assert sageturner.invoke(project.name, 1)["version"] == "1"
+    sageturner.rollback(project.name)
+    assert project.containers() == [] and len(project.images()) == 1
+    assert sageturner.status(project.name).detail.startswith("ends with process")
+    assert sageturner.invoke(project.name, 1)["version"] == "1"
+    sageturner.rollback(project.name)
+    assert len(project.containers()) == 1
+    assert sageturner.invoke(project.name, 1)["version"] == "1"
     sageturner.deploy(project.write(code, compute="local: {mode: process}"))
+    sageturner.deploy(project.write(code + "# 2", compute="local: {mode: process}"))
     assert project.containers() == [] and project.images() == []
     assert sageturner.invoke(project.name, 1)["version"] == "1"
 
