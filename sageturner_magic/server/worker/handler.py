@@ -12,7 +12,7 @@ from .. import frames
 from ..logs import Log
 from ..problems import Problem
 from ..settings import UNTYPED, Serving
-from . import cuda, formats, user_logging
+from . import cuda, formats, request_ids
 from .context import Context
 from .program import Program, user_traceback
 
@@ -92,7 +92,7 @@ class Work:
         default = self.serving.default_content_type
         if default != UNTYPED and head.headers.get("content-type", UNTYPED) == UNTYPED:
             head.headers["content-type"] = default
-        user_logging.requests.set((head.request_id,))
+        request_ids.requests.set((head.request_id,))
         return Context(head.request_id, head.headers), body
 
     def decode(self, context: Context, body: bytes) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 
 from .. import frames
 from ..shared_page import Page
-from . import cuda, prefork, user_logging
+from . import cuda, prefork, request_ids
 from .batching import BatchRule
 from .context import Context
 from .formats import ChunkEncoder
@@ -234,7 +234,7 @@ class PlainWorker:
         # A request that makes its batch fail is found by halving, so that it fails alone.
         call = self._work.program.predict_batch
         assert call is not None
-        user_logging.requests.set(tuple(context.request_id for _, _, context in jobs))
+        request_ids.requests.set(tuple(context.request_id for _, _, context in jobs))
         began = time.monotonic()
         try:
             values = list(call(self._work.model, [request for _, request, _ in jobs]))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import logging
+import os
 import sys
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 from ..logs import Log
-
-requests: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("requests", default=())
-"""Ids of the requests that the running user code works on."""
+from .request_ids import follow_threads, requests
 
 
 class UserLog(logging.Handler):
@@ -48,7 +48,11 @@ class UserLog(logging.Handler):
 
 
 def install(log: Log, level: str) -> UserLog:
-    """Give the root logger its handler, and the level `serving.log_level`."""
+    """Give the root logger its handler, and the level `serving.log_level`.
+
+    Threads that are started afterwards log with the request that they work for.
+    """
+    follow_threads()
     handler = UserLog(log)
     root = logging.getLogger()
     root.addHandler(handler)
@@ -57,16 +61,40 @@ def install(log: Log, level: str) -> UserLog:
 
 
 def _writes_to_the_log(handler: logging.Handler) -> bool:
+    return any(map(_is_the_log, _streams(handler)))
+
+
+def _streams(handler: logging.Handler) -> Iterator[Any]:
+    """Where `handler` writes, or the handlers that it hands its records to."""
+    yield getattr(handler, "stream", None)
     # Rich's handler has the stream in its console.
-    stream = getattr(handler, "stream", None) or getattr(
-        getattr(handler, "console", None), "file", None
-    )
+    yield getattr(getattr(handler, "console", None), "file", None)
+    target = getattr(handler, "target", None)  # Of a MemoryHandler.
+    if isinstance(target, logging.Handler) and target is not handler:
+        yield from _streams(target)
+    if (queue := getattr(handler, "queue", None)) is not None:
+        for listener in _listeners(queue):
+            for each in listener.handlers:
+                yield from _streams(each)
+
+
+def _listeners(queue: Any) -> Iterator[Any]:
+    """The QueueListeners that take from `queue`: each has a thread that runs a method of it."""
+    for thread in threading.enumerate():
+        owner = getattr(getattr(thread, "_target", None), "__self__", None)
+        if getattr(owner, "queue", None) is queue and hasattr(owner, "handlers"):
+            yield owner
+
+
+def _is_the_log(stream: Any) -> bool:
     if stream is None:
         return False
     if stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
         return True
     with contextlib.suppress(Exception):  # Not every stream has a descriptor.
-        return stream.fileno() in (1, 2)
+        # Also /dev/stdout, opened anew.
+        file = os.fstat(stream.fileno())
+        return any(os.path.samestat(file, os.fstat(number)) for number in (1, 2))
     return False
 
 

@@ -7,8 +7,9 @@ import pytest
 from .conftest import Start, wait_for
 
 PROGRAM = """
-    import logging, sys
+    import logging, logging.handlers as h, queue, sys
     log = logging.getLogger("model")
+    queued = h.QueueHandler(queue.Queue())
     {configure}
     log.info("imported %s", 1)
 
@@ -23,6 +24,9 @@ PROGRAM = """
         log.info("got %s", request)
         return request
 """
+
+
+QUEUED = "log.addHandler(queued); h.QueueListener(queued.queue, {}).start()"
 
 
 @pytest.mark.parametrize("define", ["def", "async def"])
@@ -70,6 +74,10 @@ def test_a_batch_names_all_its_requests(start: Start) -> None:
         "logging.basicConfig(level=logging.INFO, force=True)",
         "log.addHandler(logging.StreamHandler(open(1, 'w', closefd=False)))",
         "from rich.logging import RichHandler; log.addHandler(RichHandler())",
+        "log.addHandler(logging.FileHandler('/dev/stderr'))",
+        "log.addHandler(h.MemoryHandler(1, target=logging.StreamHandler()))",
+        QUEUED.format("logging.StreamHandler(sys.stdout)"),
+        QUEUED.format("h.MemoryHandler(1, target=logging.StreamHandler())"),
     ],
 )
 def test_a_handler_of_the_users_writes_in_place_of_ours(start: Start, configure: str) -> None:
@@ -95,6 +103,22 @@ def test_a_record_that_a_handler_filters_out_is_written_by_us(start: Start) -> N
     assert server.log().count("got fail") == 1
 
 
+@pytest.mark.parametrize(
+    "configure",
+    [
+        "log.addHandler(queued)",
+        "log.addHandler(h.MemoryHandler(9, target=logging.FileHandler('other.log')))",
+        "log.addHandler(logging.FileHandler('other.log'))",
+    ],
+)
+def test_a_handler_that_writes_elsewhere_takes_nothing_from_the_log(
+    start: Start, configure: str
+) -> None:
+    server = start(PROGRAM.format(define="def", configure=configure)).ready()
+    server.invoke("x")
+    assert [line["message"] for line in server.lines() if "got x" in line["message"]] == ["got x"]
+
+
 def test_the_level_is_configured_and_text_is_for_people(start: Start) -> None:
     source = PROGRAM.format(define="def", configure="")
     server = start(source, serving={"log_level": "debug"}, SAGETURNER_LOG="text").ready()
@@ -110,3 +134,65 @@ def test_forked_workers_name_themselves(start: Start) -> None:
     server.invoke("x")
     (line,) = [line for line in server.lines() if line["message"] == "got x"]
     assert line["worker"] in [process.pid for process in server.workers()]
+
+
+THREADS = """
+    import asyncio, logging, threading
+    from concurrent.futures import ThreadPoolExecutor
+    from multiprocessing.pool import ThreadPool
+    log = logging.getLogger("model")
+    pools = {}
+    say = log.info
+
+    def run(request):
+        if "executor" not in pools:
+            pools["executor"], pools["pool"] = ThreadPoolExecutor(1), ThreadPool(1)
+        thread = threading.Thread(target=say, args=("thread %s", request))
+        timer = threading.Timer(0, say, ("timer %s", request))
+        for each in (thread, timer):
+            each.start()
+            each.join()
+        pools["executor"].submit(say, "submit %s", request).result()
+        list(pools["executor"].map(say, ["map %s"], [request]))
+        pools["pool"].apply(func=say, args=("apply %s", request))
+        pools["pool"].starmap(say, [("starmap %s", request)])
+        list(pools["pool"].imap(say, [f"imap {request}"]))
+        thread = threading.Thread(target=lambda: pools["executor"].submit(say, f"both {request}"))
+        thread.start()
+        thread.join()
+
+    def load():
+        pools["early"] = ThreadPoolExecutor(1)
+        pools["early"].submit(say, "load")
+
+    def predict(model, request):
+        pools["early"].submit(say, "early %s", request).result()
+        run(request)
+"""
+IN_A_LOOP = (
+    THREADS
+    + """
+    async def predict(model, request):
+        await asyncio.to_thread(say, "to_thread %s", request)
+        await asyncio.get_running_loop().run_in_executor(None, say, f"run {request}")
+        run(request)
+"""
+)
+
+
+@pytest.mark.parametrize(("source", "count"), [(THREADS, 9), (IN_A_LOOP, 10)])
+def test_records_of_threads_and_pools_have_their_request(
+    start: Start, source: str, count: int
+) -> None:
+    server = start(source).ready()
+    for request in ("first", "second"):
+        server.invoke(request)
+    lines = [line for line in server.lines() if line.get("logger") == "model"]
+    assert "request_id" not in next(line for line in lines if line["message"] == "load")
+    ids = []
+    for request in ("first", "second"):
+        of_one = [line for line in lines if line["message"].endswith(request)]
+        assert len(of_one) == count
+        (one,) = {line.get("request_id") for line in of_one}
+        ids.append(one)
+    assert None not in ids and ids[0] != ids[1]
