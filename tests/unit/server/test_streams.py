@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import csv
+import io
 import json
 import re
 
+import numpy
+import pandas
 import pytest
 import sseclient
 from hypothesis import given
@@ -14,7 +18,8 @@ from hypothesis import strategies as st
 from sageturner_magic.endpoints.stream_pieces import pieces
 from sageturner_magic.errors import InvocationError
 from sageturner_magic.server.problems import Problem
-from sageturner_magic.server.worker.formats import ChunkEncoder
+from sageturner_magic.server.worker.formats import AnswerError, ChunkEncoder
+from sageturner_magic.server.worker.formats.tables import to_csv
 
 SSE = "text/event-stream"
 
@@ -89,6 +94,13 @@ def test_where_json_is_accepted_every_piece_is_a_line_of_it(
         (b"a", "audio/wav", "audio/wav"),
         ({}, "application/*", "application/jsonlines"),
         ({}, "text/plain, text/event-stream", SSE),
+        ({}, "text/csv", "text/csv"),
+        ([1], "text/*", "text/csv"),
+        ({}, "application/jsonlines;q=0, */*", "text/csv"),
+        ({}, "application/*;q=0.1, */*", "text/csv"),
+        ("a", "text/*;q=0, */*", "application/jsonlines"),
+        ("a", "text/plain;q=0, application/jsonlines;q=0, */*", "application/octet-stream"),
+        (b"a", "application/octet-stream;q=0, */*", "application/jsonlines"),
         ("", "image/png", "text/plain; charset=utf-8"),
     ],
 )
@@ -97,12 +109,61 @@ def test_the_type_of_a_stream_is_accepted(first: object, accept: str, kind: str)
 
 
 @pytest.mark.parametrize(
-    ("first", "accept"), [({}, "text/plain"), ("a", "image/png"), ({}, "image/*"), (1, "text/csv")]
+    ("first", "accept"),
+    [
+        ({}, "text/plain"),
+        ("a", "image/png"),
+        ({}, "image/*"),
+        (1, "*/*;q=0"),
+        ({}, "text/csv;q=0, text/*"),
+        ({}, "text/event-stream;q=0"),
+    ],
 )
 def test_a_stream_that_has_no_accepted_form_is_a_406(first: object, accept: str) -> None:
     with pytest.raises(Problem) as caught:
         ChunkEncoder(first, accept, "error")
     assert caught.value.status == 406
+
+
+@given(
+    st.lists(st.lists(st.none() | st.integers() | texts, min_size=1, max_size=4), min_size=1),
+    st.sampled_from(["text/csv", "text/*"]),
+)
+def test_rows_are_the_csv_of_the_whole_table(rows: list[list[object]], accept: str) -> None:
+    kind, body = sent([*rows], accept)
+    assert kind == "text/csv"
+    assert b"".join(body) == to_csv(rows, "error")
+    # In pieces of two rows it is the same.
+    pairs: list[object] = [rows[at : at + 2] for at in range(0, len(rows), 2)]
+    assert b"".join(sent(pairs, accept)[1]) == to_csv(rows, "error")
+
+
+@given(st.lists(st.fixed_dictionaries({"a": texts, 'b,"': st.integers() | st.none()}), min_size=1))
+def test_rows_with_names_have_one_header(rows: list[dict[str, object]]) -> None:
+    body = b"".join(sent([*rows], "text/csv")[1])
+    assert body == to_csv(rows, "error")
+    assert [*csv.DictReader(io.StringIO(body.decode(), newline=""))] == [
+        {name: "" if cell is None else str(cell) for name, cell in row.items()} for row in rows
+    ]
+
+
+def test_tables_arrays_and_nested_values_are_rows_of_a_stream() -> None:
+    frame = pandas.DataFrame({"a": [1, 2], "b": ["x", None]})
+    assert sent([frame, {"b": "y"}, frame.head(1)], "text/csv")[1] == [
+        b"a,b\n1,x\n2,\n", b",y\n", b"1,x\n",
+    ]  # fmt: skip
+    arrays: list[object] = [numpy.array([1, 2]), numpy.ones((2, 2), int), (3, float("nan")), 4]
+    assert sent(arrays, "text/csv")[1] == [b"1,2\n", b"1,1\n1,1\n", b"3,\n", b"4\n"]
+    assert sent([[1, [2, 3]], []], "text/csv")[1] == [b'1,"[2,3]"\n', b""]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "told"),
+    [([{"a": 1}, {"a": 1, "b": 2}], "new column 'b'"), ([[1], {"a": 1}], "names after rows")],
+)
+def test_a_row_that_does_not_fit_the_header_is_named(chunks: list[object], told: str) -> None:
+    with pytest.raises(AnswerError, match=told):
+        sent(chunks, "text/csv")
 
 
 @pytest.mark.parametrize("accept", [SSE, "application/jsonlines"])

@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import zipfile
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ...problems import Problem
+from .accept import choices, lets
 from .requests import JSON_LINES
 from .tables import to_csv
 from .values import AnswerError, module, tensor, to_json, to_json_lines
 
 JSON = "application/json"
 OCTETS = "application/octet-stream"
+CSV = "text/csv"
 _RAW = ("image/", "audio/", "video/")
 _NUMPY = ("application/x-npy", "application/x-npz")
+_FORMS = (OCTETS, JSON, "text/plain", *JSON_LINES, CSV, *_NUMPY)
+"""What stands for a range such as `*/*`, in this order."""
 
 
 class NotAnArray(AnswerError):
     """It is no array; another form may be accepted too."""
-
-
-@functools.lru_cache(maxsize=256)
-def choices(accept: str) -> tuple[str, ...]:
-    """The media types of an Accept header, the most wanted first; refused ones are left out."""
-    ranked = []
-    for position, part in enumerate(accept.split(",")):
-        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        weight = 1.0
-        for parameter in parameters:
-            if parameter.startswith("q="):
-                try:
-                    weight = float(parameter[2:])
-                except ValueError:
-                    weight = 0.0
-        if kind and weight > 0:
-            ranked.append((-weight, position, kind))
-    return tuple(kind for _, _, kind in sorted(ranked)) or ("*/*",)
 
 
 def encode(value: Any, accept: str, nan: str) -> tuple[str, bytes]:
@@ -56,13 +42,17 @@ def encode(value: Any, accept: str, nan: str) -> tuple[str, bytes]:
         return JSON, to_json(value, nan)
     reason = ""
     for kind in choices(accept):
-        try:
-            found = _as(kind, value, nan)
-        except NotAnArray as error:
-            reason = f" ({error})"
-            continue
-        if found is not None:
-            return found
+        # Another form than the usual one, where that is refused by name.
+        for form in (kind, *_FORMS) if kind.endswith("*") else (kind,):
+            if form != kind and not fnmatchcase(form, kind):
+                continue
+            try:
+                found = _as(form, value, nan)
+            except NotAnArray as error:
+                reason = f" ({error})"
+                continue
+            if found is not None and lets(accept, kind, found[0]):
+                return found
     message = (
         f"Accept {accept} cannot be met for an answer of type {type(value).__name__}{reason}; "
         f"accept {JSON}, application/jsonlines, text/csv, application/x-npy, or */*"
@@ -82,13 +72,13 @@ def _as(kind: str, value: Any, nan: str) -> tuple[str, bytes] | None:
         return (kind if kind.endswith("+json") else JSON), to_json(value, nan)
     if kind in JSON_LINES:
         return kind, to_json_lines(value, nan)
-    if kind == "text/csv":
-        return "text/csv", to_csv(value, nan)
+    if kind == CSV:
+        return CSV, to_csv(value, nan)
     if kind.startswith("text/") and isinstance(value, str):
         concrete = "text/plain" if kind == "text/*" else kind
         return f"{concrete}; charset=utf-8", value.encode("utf-8", "replace")
     if kind == "text/*":
-        return "text/csv", to_csv(value, nan)
+        return CSV, to_csv(value, nan)
     if kind in _NUMPY:
         return kind, to_numpy(value, kind)
     return None

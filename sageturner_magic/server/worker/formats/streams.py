@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ...problems import SSE, Problem
-from .answers import JSON, OCTETS, choices
+from .accept import choices, lets
+from .answers import CSV, JSON, OCTETS
 from .requests import JSON_LINES
+from .tables import CsvRows
 from .values import to_json
 
 _LINE_END = re.compile("\r\n|\r|\n")
@@ -19,7 +23,8 @@ class ChunkEncoder:
     """Bytes for each chunk of one answer; the first chunk settles the Content-Type.
 
     Text and bytes go out as they are, anything else as a line of JSON; where the client accepts
-    JSON, every chunk is a line of it, and where it accepts text/event-stream, an event.
+    JSON, every chunk is a line of it, and where it accepts text/event-stream, an event. Where it
+    accepts text/csv, chunks that are neither text nor bytes are rows.
 
     Args:
         first: The first chunk; empty text where there is none.
@@ -32,7 +37,7 @@ class ChunkEncoder:
     def __init__(self, first: Any, accept: str, nan: str) -> None:
         self._nan = nan
         wanted = choices(accept)
-        found = [SSE] if SSE in wanted else [kind for each in wanted if (kind := _as(each, first))]
+        found = [SSE] if SSE in wanted else [*_forms(accept, first)]
         if not found and first != "":
             message = (
                 f"Accept {accept} cannot be met for a stream of {type(first).__name__}; accept "
@@ -40,6 +45,8 @@ class ChunkEncoder:
             )
             raise Problem(406, "NotAcceptable", message)
         self.content_type = found[0] if found else _TEXT
+        plain = isinstance(first, (str, *_BYTES))
+        self._rows = CsvRows(nan) if self.content_type == CSV and not plain else None
 
     def encode(self, chunk: Any) -> bytes:
         """The bytes of one chunk. Raises AnswerError."""
@@ -47,6 +54,8 @@ class ChunkEncoder:
             text = chunk if isinstance(chunk, str) else to_json(chunk, self._nan).decode()
             lines = _LINE_END.split(text)
             return "".join(f"data: {line}\n" for line in lines).encode("utf-8", "replace") + b"\n"
+        if self._rows is not None:
+            return self._rows.encode(chunk)
         if self.content_type not in JSON_LINES:
             if isinstance(chunk, str):
                 return chunk.encode("utf-8", "replace")
@@ -57,6 +66,19 @@ class ChunkEncoder:
 
 _BYTES = (bytes, bytearray, memoryview)
 _TEXT = "text/plain; charset=utf-8"
+
+
+_FORMS = (JSON_LINES[0], OCTETS, "text/plain", CSV)
+"""What stands for a range such as `*/*` where a more specific one refuses the usual form."""
+
+
+def _forms(accept: str, first: Any) -> Iterator[str]:
+    """The Content-Types that are accepted for chunks like `first`, the most wanted first."""
+    for kind in choices(accept):
+        for form in (kind, *(each for each in _FORMS if fnmatchcase(each, kind))):
+            found = _as(form, first)
+            if found and lets(accept, kind, found):
+                yield found
 
 
 def _as(kind: str, first: Any) -> str:
@@ -74,4 +96,6 @@ def _as(kind: str, first: Any) -> str:
             return f"{kind}; charset=utf-8"
         if kind == OCTETS:
             return kind
+    if kind in (CSV, "text/*"):
+        return CSV
     return JSON_LINES[0] if kind in ("*/*", "application/*") else ""

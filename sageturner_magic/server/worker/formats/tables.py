@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ...problems import Problem
-from .values import column_names, frame_of, plain
+from .values import AnswerError, column_names, frame_of, plain
 
 NUMBER, TEXT, EMPTY = "number", "text", "empty"
 
@@ -201,6 +201,56 @@ def to_csv(value: Any, nan: str) -> bytes:
     lines = [_line(names)] if names is not None else []
     lines += map(_line, rows)
     return "".join(lines).encode("utf-8", "replace")
+
+
+class CsvRows:
+    """The CSV of a stream: each chunk is a row or a table, and the first settles the columns.
+
+    Args:
+        nan: See `to_csv`.
+    """
+
+    def __init__(self, nan: str) -> None:
+        self._nan = "null" if nan == "null" else "missing"
+        self._names: list[str] | None = None
+        self._begun = False
+
+    def encode(self, chunk: Any) -> bytes:
+        """The lines of one chunk. Raises AnswerError where it does not fit what went before."""
+        names, rows = self._grid(chunk)
+        lines = []
+        if not self._begun:
+            self._names = names
+            lines = [_line(names)] if names is not None else []
+        elif names is not None and names != self._names:
+            rows = self._arranged(names, rows)
+        lines += map(_line, rows)
+        self._begun = self._begun or bool(lines)
+        return "".join(lines).encode("utf-8", "replace")
+
+    def _grid(self, chunk: Any) -> tuple[list[str] | None, Iterable[list[Any]]]:
+        if frame_of(chunk) is not None:
+            return _grid(chunk, self._nan)
+        data = plain(chunk, self._nan)
+        rows = isinstance(data, list) and (_all(list, data) or _all(dict, data))
+        return _grid(data if rows or not isinstance(data, list) else [data], self._nan)
+
+    def _arranged(self, names: list[str], rows: Iterable[list[Any]]) -> Iterator[list[Any]]:
+        if self._names is None:
+            raise AnswerError("predict yielded a row with names after rows without")
+        if new := [name for name in names if name not in self._names]:
+            columns = ", ".join(map(repr, new))
+            raise AnswerError(
+                f"predict yielded a row with the new column {columns}; CSV names all columns "
+                "in its first line, which has been sent"
+            )
+        for row in rows:
+            named = dict(zip(names, row, strict=True))
+            yield [named.get(name) for name in self._names]
+
+
+def _all(kind: type, items: list[Any]) -> bool:
+    return all(isinstance(item, kind) for item in items)
 
 
 def _grid(value: Any, nan: str) -> tuple[list[str] | None, Iterable[list[Any]]]:
