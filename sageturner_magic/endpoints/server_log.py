@@ -35,7 +35,14 @@ def read(log: Path) -> Iterator[str]:
 
 
 def follow(log: Path, alive: Callable[[], bool]) -> Iterator[str]:
-    """The lines of a growing log, until `alive` returns False and the rest is read."""
+    """The lines of a growing log, until `alive` returns False and the rest is read.
+
+    Raises EndpointError if the file does not exist.
+    """
+    if not log.exists():
+        raise EndpointError(
+            "The log does not exist", where=str(log), do="deploy the endpoint again"
+        )
     pending = ""
     with log.open(encoding="utf-8", errors="replace", newline="") as file:
         while True:

@@ -6,7 +6,7 @@ only its user and the system can have written that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,14 +46,20 @@ def process_with(pid: int, control: str) -> psutil.Process | None:
 
 def find(folder: Path) -> psutil.Process | None:
     """The server that was started on files below `folder`, or the keeper of its container."""
-    for process in psutil.process_iter():
-        environment = _environment(process)
-        if "SAGETURNER_CONTROL" not in environment:
-            continue
-        home = _home(environment)
-        if home is not None and folder in (home, *home.parents) and _serves(process):
+    for process, home in servers():
+        if folder in (home, *home.parents):
             return process
     return None
+
+
+def servers() -> Iterator[tuple[psutil.Process, Path]]:
+    """The servers and keepers of this user on this machine, with the folder of each."""
+    for process in psutil.process_iter():
+        if not _serves(process):
+            continue
+        environment = _environment(process)
+        if "SAGETURNER_CONTROL" in environment and (home := _home(environment)):
+            yield process, home
 
 
 def home_of(process: psutil.Process, folder: Path) -> Path:

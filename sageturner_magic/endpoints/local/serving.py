@@ -37,10 +37,10 @@ def condition(record: LocalRecord) -> Condition:
     if record.server() is None:
         return Condition("OutOfService", f"{_end_of(record)}; deploy it again")
     if record.image:
-        return _of_container(record.port)
+        return _by_ping(record.port, "container")
     answer = server_process.state_of(record.control)
-    if answer is None:
-        return Condition("Failed", "its server runs but does not answer")
+    if answer is None:  # Also where the socket's file was deleted.
+        return _by_ping(record.port, "server")
     return Condition(STATUS.get(answer.state, "Failed"))
 
 
@@ -52,10 +52,10 @@ def _end_of(record: LocalRecord) -> str:
     return "its container has ended" + (f" ({reason})" if reason else "")
 
 
-def _of_container(port: int) -> Condition:
+def _by_ping(port: int, what: str) -> Condition:
     answer = container.ping(port)
     if answer is None:
-        return Condition("Failed", "its container runs but does not answer /ping within 2 s")
+        return Condition("Failed", f"its {what} runs but does not answer /ping within 2 s")
     status, body = answer
     if status == 200:
         return Condition("InService")

@@ -42,9 +42,18 @@ class LocalState:
         return self.root / "endpoints" / name
 
     def names(self) -> list[str]:
-        """All endpoints that are written down, sorted."""
+        """All endpoints that are written down or whose server runs, sorted."""
         folders = self.root.glob("endpoints/*")
-        return sorted(each.name for each in folders if any(_records(each)))
+        written = {each.name for each in folders if any(_records(each))}
+        homes = (home for _, home in recovery.servers())
+        return sorted(written | {home.parents[1].name for home in homes if self._holds(home)})
+
+    def _holds(self, home: Path) -> bool:
+        """Whether `home` is the folder of a server below `folder` of some endpoint."""
+        return home.parent.name == "servers" and home.parents[1:3] == (
+            self.folder(home.parents[1].name),
+            self.root / "endpoints",
+        )
 
     def read(self, name: str) -> LocalRecord | None:
         """The record of `name`, or None where there is none.
@@ -57,7 +66,8 @@ class LocalState:
         """
         folder = self.folder(name)
         if not any(_records(folder)):
-            return None
+            server = recovery.find(folder)
+            return _recovered(name, folder, server, ()) if server else None
         _check_private(folder)
         main = folder / "endpoint.json"
         written = [(file, LocalRecord.read(file)) for file in _records(folder)]
@@ -91,6 +101,7 @@ class LocalState:
         file = self.folder(record.name) / "authorization"
         header = f"Authorization: token {record.token}\n"
         if not file.exists() or file.read_text() != header:
+            self.prepare(record.name)
             write_private(file, header)
         return str(file)
 

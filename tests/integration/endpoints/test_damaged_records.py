@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -81,6 +82,39 @@ def test_a_running_server_is_listed_called_and_deleted(detached, state, damage, 
     assert not psutil.pid_exists(detached["pid"])
     assert not folder.exists()
     assert Path("/").exists() and Path("/tmp").exists()
+
+
+@pytest.mark.parametrize("left", ["the rest", "the folder", "nothing"])
+def test_a_running_server_is_found_without_any_record(detached, state, left):
+    folder = state / "endpoints" / "echo"
+    if left == "the rest":
+        for file in folder.rglob("endpoint.json"):
+            file.unlink()
+    elif left == "the folder":
+        shutil.rmtree(folder)
+    else:
+        shutil.rmtree(state)
+    (found,) = sageturner.list()
+    assert (found.name, found.status, found.version) == ("echo", "InService", detached["version"])
+    assert "damaged" in found.detail
+    assert sageturner.invoke("echo", 7) == 7
+    sageturner.delete("echo")
+    assert not psutil.pid_exists(detached["pid"])
+    assert sageturner.list() == [] and not folder.exists()
+
+
+def test_without_any_record_a_new_version_takes_over(detached, state, tmp_path):
+    shutil.rmtree(state / "endpoints" / "echo")
+    (tmp_path / "code" / "sageturner.py").write_text(CODE.replace("request\n", "'new'\n"))
+    sageturner.deploy(tmp_path / "y.yaml", endpoint_type="local")
+    assert not psutil.pid_exists(detached["pid"])
+    assert sageturner.invoke("echo", 7) == "new"
+    sageturner.delete("echo")
+
+
+def test_servers_of_another_state_folder_are_not_this_ones(detached, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAGETURNER_STATE_DIR", str(tmp_path / "other"))
+    assert sageturner.list() == []
 
 
 def test_a_damaged_record_without_a_server_is_shown_and_deleted(detached, state):
