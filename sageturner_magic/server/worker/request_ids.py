@@ -42,7 +42,7 @@ def follow_threads() -> None:
                 _follow(getattr(loaded, pool), methods)
         start(thread)
 
-    threading.Thread.start = start_with_ids  # type: ignore[method-assign]
+    threading.Thread.start = start_with_ids  # type: ignore[method-assign, assignment]
 
 
 @functools.cache
