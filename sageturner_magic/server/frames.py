@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _HEADER = struct.Struct("<IIB")
 _ANSWER = struct.Struct("<HH")
@@ -38,8 +38,7 @@ WINDOW = 262_144
 """Bytes of a stream that a worker sends ahead of what the client has taken."""
 
 
-@dataclass(frozen=True)
-class RequestHead:
+class RequestHead(NamedTuple):
     """What predict's context is made from, besides the body.
 
     Attributes:
@@ -51,8 +50,7 @@ class RequestHead:
     headers: dict[str, str]
 
 
-@dataclass(frozen=True)
-class AnswerHead:
+class AnswerHead(NamedTuple):
     """Status and headers of an answer; `custom_attributes` is empty when there are none."""
 
     status: int
@@ -137,8 +135,11 @@ class FrameReader:
 
     def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
         """The frames (kind, number, payload) that `data` completes."""
-        buffer = self._buffer
-        buffer += data
+        # Most often the frames come whole, and need no copy.
+        buffer: bytes | bytearray = data
+        if self._buffer:
+            buffer = self._buffer
+            buffer += data
         start, end = 0, len(buffer)
         while end - start >= _HEADER.size:
             length, number, kind = _HEADER.unpack_from(buffer, start)
@@ -147,4 +148,7 @@ class FrameReader:
                 break
             yield kind, number, bytes(buffer[start + _HEADER.size : after])
             start = after
-        del buffer[:start]
+        if buffer is self._buffer:
+            del self._buffer[:start]
+        elif start < end:
+            self._buffer += buffer[start:]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ..problems import Problem
 from .buffers import Buffers
@@ -11,8 +10,7 @@ from .exchange import Exchange
 from .limits import ONCE
 
 
-@dataclass(frozen=True)
-class Head:
+class Head(NamedTuple):
     """A request's line and headers.
 
     Attributes:

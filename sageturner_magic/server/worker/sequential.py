@@ -27,6 +27,9 @@ INTERRUPT = signal.SIGURG
 """What the front sends to interrupt a request; processes that do not know it ignore it."""
 
 
+LOOK_SECONDS = 0.001
+"""After a look at the socket; until then requests that have come are served without another."""
+
 _FRONT_GONE = (errno.EPIPE, errno.ECONNRESET)
 
 
@@ -59,6 +62,7 @@ class PlainWorker:
         self._streaming = 0
         self._unwanted = False
         self._ahead = 0
+        self._look = 0.0
         self._pid = os.getpid()
 
     def serve(self) -> None:
@@ -66,7 +70,9 @@ class PlainWorker:
         signal.signal(INTERRUPT, self._interrupt)
         several = self._work.program.kind == "batch"
         while not self._work.lost:
-            self._receive(wait=not self._waiting)
+            if several or not self._waiting or time.monotonic() >= self._look:
+                self._receive(wait=not self._waiting)
+                self._look = time.monotonic() + LOOK_SECONDS
             if not self._waiting:
                 if not self._open:
                     return

@@ -28,6 +28,7 @@ KINDS = (
 ACCEPTS = (
     *("*/*", "application/json", "application/jsonlines", "text/csv", "application/x-npy"),
     *("application/x-npz", "text/*", "image/png", "text/csv;q=0.5, */*;q=0.1"),
+    "application/json;q=0, */*",
 )
 LONGEST = 4096
 """Bytes of a body."""

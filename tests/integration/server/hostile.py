@@ -69,6 +69,8 @@ def bad_body(chance: random.Random) -> Case:
         b"*/*",
         b"application/json",
         b"text/csv;q=x",
+        b"application/json;q=0, */*",
+        b"*/*;q=0",
         b"a/b",
         b",;q=2,",
         b"application/x-npy",

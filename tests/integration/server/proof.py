@@ -106,10 +106,12 @@ def _soak_part(outcome: soak.Outcome) -> str:
     settled = outcome.memory[len(outcome.memory) // 4 :]
     cuts = statistics.quantiles(outcome.latencies, n=100)
     answers = ", ".join(f"{count:,} with {code}" for code, count in sorted(outcome.answers.items()))
-    return "## Load with workers killed\n\n" + _table(
+    return "## Load with workers killed and frozen\n\n" + _table(
         {
             "minutes": f"{outcome.seconds / 60:.1f}",
             "workers killed": f"{outcome.kills:,}",
+            "freezes of a worker or of all processes": f"{outcome.freezes:,}",
+            "workers frozen for good": f"{outcome.lasting:,}",
             "answers": answers,
             "streams broken off by the end of their worker": f"{outcome.cut:,}",
             "requests without an answer, or with a wrong one": str(len(outcome.problems)),
