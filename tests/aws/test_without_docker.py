@@ -99,7 +99,8 @@ def test_the_command_deploys_and_a_change_of_code_sends_the_code_alone(
 
     planned = project.json("plan", "-e", "serverless")
     assert "built with layers, because no Docker engine answers" in planned["facts"]["image"]
-    assert {layer["place"] for layer in planned["layers"]} <= {"base", "cache", "nowhere"}
+    # Another test may have pushed the layers of the environment, never this program.
+    assert planned["layers"][-1]["place"] in {"cache", "nowhere"}
     assert planned["layers"][0]["place"] == "base" and planned["layers"][0]["size"] > 1_000_000
 
     first = project.run("deploy", "-e", "serverless")
