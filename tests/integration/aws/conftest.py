@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import logging
+import subprocess
+import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import requests
-from moto.s3.models import FakeBucket
-from moto.server import ThreadedMotoServer
 
 from sageturner_magic.aws.names import Names, names_in
 from sageturner_magic.aws.session import AwsSession, open_session
 
 
-def _without_tls_rules(policy: bytes) -> bytes:
-    document = json.loads(policy)
-    kept = [s for s in document["Statement"] if "aws:SecureTransport" not in json.dumps(s)]
-    return json.dumps({**document, "Statement": kept}).encode()
-
-
 @pytest.fixture(scope="session")
 def moto_url() -> Iterator[str]:
-    # moto does not know conditions in bucket policies, and so would refuse everything for the
-    # statement that refuses what is not sent over TLS.
-    original = FakeBucket.get_permission
-
-    def get_permission(self: FakeBucket, action: str, resource: str) -> Any:
-        policy = self.policy
-        try:
-            self.policy = _without_tls_rules(policy) if policy else policy
-            return original(self, action, resource)
-        finally:
-            self.policy = policy
-
-    patch = pytest.MonkeyPatch()
-    patch.setattr(FakeBucket, "get_permission", get_permission)
-    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-    patch.undo()
+    command = [sys.executable, "-m", "tests.integration.aws.moto_program"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().strip()
+        server.terminate()
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_the_unnamed_cells_are_tried_without_a_configuration():
 
 
 def test_what_cells_set_in_the_environment_reaches_no_process_of_the_model_and_is_named():
-    set_here = "import os\nos.environ['HERE_ONLY'] = 'fast'"
+    set_here = "%env HERE_ONLY=fast"
     predict = "%%sageturner_predict mode\ndef predict(model, request):\n    import os\n"
     predict += "    return os.environ.get('HERE_ONLY', 'slow')"
     notebook = run(
