@@ -1,6 +1,8 @@
 """Every test has a state folder of its own, and may leave no server behind."""
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,9 +44,12 @@ def ports_of_kernels() -> Iterator[None]:
 
 
 @pytest.fixture
-def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Iterator[Path]:
-    """A state folder; servers that a test leaves behind are ended, and fail the test."""
-    folder = tmp_path_factory.mktemp("state")
+def state(monkeypatch) -> Iterator[Path]:
+    """A state folder; servers that a test leaves behind are ended, and fail the test.
+
+    Its path is short, as that of a home is: a control socket's path is limited.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="state-"))
     monkeypatch.setenv(STATE, str(folder))
     # No AWS account: neither this machine's nor that of the instance it may run on.
     for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -56,4 +61,5 @@ def state(tmp_path_factory: pytest.TempPathFactory, monkeypatch) -> Iterator[Pat
     left = servers_of(folder)
     for process in left:
         process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
     assert not left, f"servers were left behind: {left}"

@@ -327,7 +327,9 @@ def test_an_endpoint_changes_between_process_and_container(project: Project) -> 
     assert len(project.containers()) == 1
     assert sageturner.invoke(project.name, 1)["version"] == "1"
     sageturner.deploy(project.write(code, compute="local: {mode: process}"))
-    sageturner.deploy(project.write(code + "# 2", compute="local: {mode: process}"))
+    sageturner.deploy(
+        project.write(f"# 2\n{textwrap.dedent(code)}", compute="local: {mode: process}")
+    )
     assert project.containers() == [] and project.images() == []
     assert sageturner.invoke(project.name, 1)["version"] == "1"
 

@@ -23,7 +23,8 @@ def test_under_load_and_with_workers_killed_every_request_is_answered(start: Sta
     server = start(soak.PROGRAM, serving=soak.SERVING).ready()
     outcome = soak.soak(server, 20)
     assert not outcome.problems, outcome.problems[:5]
-    assert outcome.kills >= 5 and outcome.answers[200] > 100
+    assert outcome.kills >= 2 and outcome.kills + outcome.freezes >= 5
+    assert outcome.answers[200] > 100
     assert outcome.answers[500] >= 1
     assert server.ping().status == 200
 
