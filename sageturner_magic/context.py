@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -48,6 +48,9 @@ class NotebookContext(Protocol):
 
     def ended(self, endpoint: str) -> None:
         """Forget an endpoint that was deleted."""
+
+    def offer_cells(self, sources: Sequence[str]) -> None:
+        """Put cells below the one that runs, for the user to run one after the other."""
 
     @property
     def show_form(self) -> Callable[..., None]:

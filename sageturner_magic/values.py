@@ -66,6 +66,30 @@ class LiveObject:
 
 
 @dataclass(frozen=True)
+class LiveModel:
+    """An object of the notebook for which load() and predict() are generated.
+
+    Attributes:
+        value: The object.
+        expression: What gives it in the notebook; empty where that is not known.
+        name: What the notebook calls it, or a name made of the expression that gives it.
+        example: A request that the model can answer, as the notebook has it; None for none.
+        cell: The number of the cell that names it; 0 outside a notebook.
+    """
+
+    value: object = field(repr=False)
+    name: str
+    example: object = field(default=None, repr=False)
+    cell: int = 0
+    expression: str = ""
+
+    @property
+    def where(self) -> str:
+        """The cell that names it, for messages; empty outside a notebook."""
+        return f"In[{self.cell}]" if self.cell else ""
+
+
+@dataclass(frozen=True)
 class Shipped:
     """How a configuration ships objects of the notebook.
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.errors import CaptureError, Finding
-from sageturner_magic.values import AS_MODEL_FILES, CapturedModule, Shipped, SourceFile
+from sageturner_magic.values import (
+    AS_MODEL_FILES,
+    CapturedModule,
+    LiveModel,
+    Shipped,
+    SourceFile,
+)
 
 # Everything else is imported where it is needed: loading the extension makes a Notebook.
 if TYPE_CHECKING:
     from sageturner_magic.capture.checks import Role
+    from sageturner_magic.capture.generated import GeneratedPair
     from sageturner_magic.capture.history import Run, RunOrigin
 
 ROLES: tuple[Role, ...] = ("load", "predict")
@@ -62,6 +69,7 @@ class Notebook:
         self._recovered: list[Cell] = []
         self._captured: dict[str, dict[Role, Cell]] = {}
         self._served: dict[str, tuple[str, dict[Role, Cell]]] = {}
+        self._models: dict[str, tuple[LiveModel, bool]] = {}
 
     def record(self, cell: Cell) -> None:
         """Remember a cell that ran without error. It is looked into only when a module is made."""
@@ -135,10 +143,28 @@ class Notebook:
         self._require_same_pair(name)
         return ""
 
+    def model_for(self, name: str, given: LiveModel | None = None) -> LiveModel | None:
+        """The object that endpoint `name` is generated from: `given`, else the last one of it.
+
+        A variable is read again: it may hold a newer model. Captured cells come before the last.
+        """
+        if given is not None:
+            self._models[name] = given, self._namespace.get(given.name) is given.value
+        if given is not None or name not in self._models or "load" in self._halves(name):
+            return given
+        last, is_variable = self._models[name]
+        value = self._namespace.get(last.name, last.value) if is_variable else last.value
+        return replace(last, value=value)
+
+    def _halves(self, name: str) -> Mapping[Role, Cell]:
+        """What is captured as `name`, else the unnamed cells, unless they serve elsewhere."""
+        elsewhere = any(not each and to != name for to, (each, _) in self._served.items())
+        return self._captured.get(name, {} if elsewhere else self._captured.get("", {}))
+
     def deployed(self, capture_name: str, endpoint: str) -> None:
         """Remember that what is captured as `capture_name`, or unnamed, serves as `endpoint`."""
         name = capture_name if capture_name in self._captured else ""
-        self._served[endpoint] = (name, dict(self._captured[name]))
+        self._served[endpoint] = (name, dict(self._captured.get(name, {})))
 
     def ended(self, endpoint: str) -> None:
         """Forget what serves as `endpoint`: it was deleted."""
@@ -151,6 +177,7 @@ class Notebook:
             endpoint: served[role].number
             for endpoint, (name, served) in self._served.items()
             if name == capture_name
+            and role in served
             and served[role].source != now.source
             # Unnamed cells elsewhere in the notebook may be another model's.
             and (name or served[role].cell_id == now.cell_id)
@@ -161,44 +188,99 @@ class Notebook:
         return self.module_and_notes(name, shipped)[0]
 
     def module_and_notes(
-        self, name: str, shipped: Shipped = AS_MODEL_FILES
+        self, name: str, shipped: Shipped = AS_MODEL_FILES, model: LiveModel | None = None
     ) -> tuple[CapturedModule, list[Finding]]:
         """The module for an endpoint called `name`, and warnings on what is not in it.
 
         Args:
             shipped: How objects of the notebook are shipped.
+            model: The object for which load() is generated, and predict() where no cell is
+                captured that defines it.
 
         Raises CaptureError when it is not plain which cells are meant, or when they need
         something that a module cannot hold, with every such finding.
         """
+        if model is None:
+            capture_name = self.capture_name(name)
+            return self._module(self._captured[capture_name], _header(capture_name), shipped)
+        from sageturner_magic.capture.generated import generated_pair
+
+        captured = self._beside_model(name, model)
+        made = generated_pair(model, captured, self._namespace, shipped, self.cells)
+        header = (
+            f"Written by sageturner_magic for `{model.name}` ({type(model.value).__name__}).",
+            f"`%sageturner code {name} --cells` puts this code into cells of the notebook.",
+        )
+        return self._module({**captured, **made.cells}, header, shipped, made)
+
+    def generated_cells(self, name: str, model: LiveModel) -> tuple[str, ...]:
+        """The cells that do the same as `model` does for `name`, for a person to edit.
+
+        Raises CaptureError as `module_and_notes`.
+        """
+        from sageturner_magic.capture.generated import editable
+
+        captured = self._beside_model(name, model)
+        return editable(name, model, captured, self._namespace, self.cells)
+
+    def _module(
+        self,
+        halves: Mapping[Role, Cell],
+        header: tuple[str, ...],
+        shipped: Shipped,
+        made: GeneratedPair | None = None,
+    ) -> tuple[CapturedModule, list[Finding]]:
         from sageturner_magic.capture.checks import raise_for
+        from sageturner_magic.capture.generated import GeneratedLine
         from sageturner_magic.capture.secrets import secret_findings
         from sageturner_magic.capture.sibling_modules import local_modules
         from sageturner_magic.capture.slicing import slice_of
         from sageturner_magic.capture.syntax import render_module
 
-        halves = self._captured[self.capture_name(name)]
-        chosen = slice_of(halves, self._runs(halves), self._namespace, shipped)
+        namespace = made.namespace if made else self._namespace
+        runs = self._runs(halves, made.cells.values() if made else ())
+        chosen = slice_of(halves, runs, namespace, made.shipped if made else shipped)
         beside = local_modules(chosen.packages())
-        rendered = render_module(
-            _header(self.capture_name(name)), chosen.imports, chosen.statements, beside.names
-        )
+        rendered = render_module(header, chosen.imports, chosen.statements, beside.names)
         secrets = secret_findings(rendered.source, lambda line: str(rendered.lines[line]))
-        raise_for([*beside.findings, *secrets])
+        clashes = made.clashes(chosen.statements) if made else ()
+        raise_for([*beside.findings, *secrets, *clashes])
         siblings = sorted(beside.files.values(), key=lambda file: file.path)
-        numbers = {place.cell for place in rendered.lines.values()}
+        lines = {
+            line: place
+            for line, place in rendered.lines.items()
+            if not isinstance(place, GeneratedLine)
+        }
+        numbers = sorted({place.cell for place in lines.values()})
+        saved = [each.live for each in chosen.saved]
         module = CapturedModule(
-            origin=", ".join(f"In[{number}]" for number in sorted(numbers)),
+            origin=", ".join([*(made.names if made else ()), *(f"In[{each}]" for each in numbers)]),
             files=(SourceFile("sageturner.py", rendered.source.encode()), *siblings),
-            cells=tuple(sorted(numbers)),
+            cells=tuple(numbers),
             imports=tuple(sorted(beside.packages)),
-            lines=rendered.lines,
-            objects=tuple(each.live for each in chosen.saved),
+            lines=lines,
+            objects=(*(made.objects if made else ()), *saved),
             definitions=chosen.definitions,
         )
         return module, list(chosen.warnings)
 
-    def _runs(self, own: Mapping[Role, Cell]) -> list[Run]:
+    def _beside_model(self, name: str, model: LiveModel) -> dict[Role, Cell]:
+        """The captured halves of `name` that a generated load() goes with.
+
+        Raises:
+            CaptureError: A load() is captured.
+        """
+        halves = self._halves(name)
+        if "load" not in halves:
+            return dict(halves)
+        raise CaptureError(
+            f"There are two models for `{name}`: `--model {model.name}` and a captured load()",
+            where=", ".join(filter(None, (model.where, f"In[{halves['load'].number}]"))),
+            why="`--model` generates load()",
+            do=f"leave `--model` out to use the cells, or choose another name than `{name}`",
+        )
+
+    def _runs(self, own: Mapping[Role, Cell], generated: Iterable[Cell] = ()) -> list[Run]:
         from sageturner_magic.capture.history import Run, RunOrigin
 
         ours = {id(cell) for cell in own.values()}
@@ -210,7 +292,8 @@ class Notebook:
             return RunOrigin.FOREIGN if id(cell) in captured else RunOrigin.OTHER
 
         recovered = [Run(cell, RunOrigin.RECOVERED) for cell in self._recovered]
-        return [*recovered, *self._since_loaded(origin)]
+        last = [Run(cell, RunOrigin.OWN) for cell in generated]
+        return [*recovered, *self._since_loaded(origin), *last]
 
     def _since_loaded(self, origin: Callable[[Cell], RunOrigin]) -> list[Run]:
         from sageturner_magic.capture.history import Run, RunOrigin

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .ingredients import gather
     from .plan import Plan
     from .progress import Measure, Progress, StepProgress
-    from .request import Collector, DeployRequest, code_source
+    from .request import Collector, DeployRequest, NotebookCode, code_source
     from .run import DeploymentHandle, Handle, unexpected
     from .termination import EXIT_CODE, sigterm_interrupts
     from .trial_handle import TrialHandle

@@ -12,7 +12,13 @@ from sageturner_magic.config import Config
 from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import CaptureError, Finding, SageturnerError
-from sageturner_magic.values import AS_MODEL_FILES, CapturedModule, Shipped, SourceFile
+from sageturner_magic.values import (
+    AS_MODEL_FILES,
+    CapturedModule,
+    LiveModel,
+    Shipped,
+    SourceFile,
+)
 
 Value = TypeVar("Value")
 
@@ -33,14 +39,16 @@ class NotebookCode:
 
     Attributes:
         shipped: How the configuration ships objects of the notebook.
+        model: The object for which the code is generated, in place of captured cells.
     """
 
     notebook: Notebook
     name: str
     shipped: Shipped = AS_MODEL_FILES
+    model: LiveModel | None = None
 
     def module(self) -> tuple[CapturedModule, list[Finding]]:
-        return self.notebook.module_and_notes(self.name, self.shipped)
+        return self.notebook.module_and_notes(self.name, self.shipped, self.model)
 
     def deployed(self, endpoint: str) -> None:
         self.notebook.deployed(self.name, endpoint)
@@ -108,24 +116,40 @@ class DeployRequest:
 
 
 def code_source(
-    config: Config, container_mode: ContainerMode, notebook: Notebook | None
+    config: Config,
+    container_mode: ContainerMode,
+    notebook: Notebook | None,
+    model: LiveModel | None = None,
 ) -> CodeSource:
     """The user's own image, else the code directory that is configured, else the cells.
 
+    Args:
+        model: The object that takes the place of captured cells.
+
     Raises:
-        CaptureError: There is none of them.
+        CaptureError: There is none of them, or one of them and a model.
     """
+    other = "docker_dir" if container_mode == "provide" else "code_dir" if config.code_dir else ""
+    if model is not None and other:
+        raise CaptureError(
+            f"There are two sources of code: `--model {model.name}` and `{other}`",
+            where=model.where,
+            do="leave one of them out",
+        )
     if container_mode == "provide":
         return ProvidedCode(config.docker_dir)
     folder = config.code_dir
     if folder is not None:
         return FolderCode(folder)
+    if notebook is None and model is not None:
+        # A script has no cells: what its model needs has to be importable.
+        notebook = Notebook({})
     if notebook is not None:
         files = {variable: file for file, variable in config.artefact_variables.items()}
         spec = config.named_artefact
         path = config.resolve(spec) if isinstance(spec, str) and not config.s3_artefact else None
         shipped = Shipped(files, path, bool(config.s3_artefact))
-        return NotebookCode(notebook, config.name, shipped)
+        return NotebookCode(notebook, config.name, shipped, model)
     raise CaptureError(
         "There is no code to deploy",
         where=config.where("container.generate_container"),

@@ -144,6 +144,7 @@ class SageturnerMagics(Magics, Settings):
         given: dict[str, Any] = {}
         if verb.takes_payload:
             given |= self._payload(verb, values, payload, cell, names)
+        given |= self._expressions(values, names)
         if cell is not None and (cell.strip() or not getattr(values, "name", None)):
             given |= self._configuration(verb, values, cell)
         values.lines = self._lines()
@@ -184,6 +185,19 @@ class SageturnerMagics(Magics, Settings):
         config = parse_config(cell, folder=Path.cwd(), origin=origin, name=named)
         self.session.remember(config)
         return {"config": config}
+
+    def _expressions(self, values: SimpleNamespace, names: Mapping[str, object]) -> dict[str, Any]:
+        """The objects of the notebook that a line names."""
+        from sageturner_magic.notebook.payload import expression_value
+        from sageturner_magic.verbs import Expression
+
+        texts = {flag: getattr(values, flag, None) for flag in ("model", "example")}
+        number = self.session.number
+        return {
+            flag: Expression(text, expression_value(text, f"--{flag}", names), number)
+            for flag, text in texts.items()
+            if text
+        }
 
     def _payload(
         self,

@@ -1,7 +1,8 @@
-"""Evaluate the payload of `%sageturner invoke`: a Python expression, or JSON."""
+"""Evaluate what a line of `%sageturner` has in Python: a payload, a model, an example."""
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 
@@ -32,6 +33,28 @@ def evaluate(text: str, namespace: Mapping[str, object]) -> object:
             f"The payload is neither a Python expression nor JSON: `{_short(text)}`",
             why=f"as Python: {problem.msg}; as JSON: {json_error}",
             do='write it like `{"pixels": list(image)}` with names of this notebook, or as JSON',
+        ) from None
+
+
+def expression_value(text: str, flag: str, namespace: Mapping[str, object]) -> object:
+    """The value of `text`, which `flag` has, as a Python expression in the notebook.
+
+    Raises:
+        UsageError: It has none.
+    """
+    try:
+        return eval(compile(text.strip(), f"<{flag}>", "eval"), dict(namespace))
+    except NameError as error:
+        near = difflib.get_close_matches(error.name or "", list(namespace), n=1)
+        raise UsageError(
+            f"`{flag} {_short(text)}` names `{error.name}`, which the notebook does not have",
+            do=f"did you mean `{near[0]}`?" if near else f"run the cell that makes `{error.name}`",
+        ) from None
+    except Exception as error:
+        raise UsageError(
+            f"`{flag} {_short(text)}` raises {type(error).__name__}",
+            why=str(error),
+            do="write a variable of this notebook, or an expression of one in quotes",
         ) from None
 
 

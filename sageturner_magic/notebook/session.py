@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -50,6 +50,7 @@ class NotebookSession:
         self._ran: list[_Ran] = []
         self._configurations: dict[str, Config] = {}
         self._offered: set[str] = set()
+        self._next_cells: list[str] = []
 
     @cached_property
     def notebook(self) -> Notebook:
@@ -205,6 +206,8 @@ class NotebookSession:
             self.notebook.record_failed(cell, line)
             raise
         self.notebook.capture(role, name, cell)
+        if self._next_cells and f"\nname: {name}\n" in f"{self._next_cells[-1]}\n":
+            self.offer_cells(self._next_cells)
         named = f"`{name}`" if name else "the unnamed model"
         lines = [f"{role}() of {named} is captured from In[{cell.number}]"]
         lines += [
@@ -212,6 +215,14 @@ class NotebookSession:
             for endpoint, number in self.notebook.outdated(role, name).items()
         ]
         return "\n".join(lines)
+
+    def offer_cells(self, sources: Sequence[str]) -> None:
+        """Put cells below the one that runs: JupyterLab takes one at a time.
+
+        Each that captures brings the next.
+        """
+        first, *self._next_cells = sources
+        self._shell.set_next_input(first)
 
     def ended(self, endpoint: str) -> None:
         """Forget an endpoint that was deleted."""

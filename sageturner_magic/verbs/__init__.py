@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .endpoints import follow_logs, invoke_stream
     from .instances import InstanceChoice, imported_distributions, instance_choices
     from .reading import overview, parse, verb_of
-    from .requested import DEFAULT_CONFIG
+    from .requested import DEFAULT_CONFIG, Expression
     from .sources import code, export
     from .table import PERMITTED, PUBLIC, VERBS
     from .verb import Verb, bound

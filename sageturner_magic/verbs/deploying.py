@@ -31,7 +31,7 @@ from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageE
 from sageturner_magic.packages.needed import NeededPackage
 from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
-from sageturner_magic.verbs.requested import Flags, Silent, chosen_config, request_for
+from sageturner_magic.verbs.requested import Flags, Silent, chosen_config, live_model, request_for
 from sageturner_magic.verbs.verb import after, finish
 
 
@@ -53,13 +53,15 @@ def plan(
     instance_type: str | None = None,
     packages: str | Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
+    model: object = None,
+    example: object = None,
     verify: bool = False,
     aws: AwsOptions = DEFAULT_AWS,
 ) -> Plan:
     """Check everything and say what a deployment would do, without doing it.
 
     Args:
-        name, memory, instance_type, packages, environment: As for `deploy`.
+        name, memory, instance_type, packages, environment, model, example: As for `deploy`.
         verify: Also make a clean environment of exactly the packages that the image gets, and
             let the module load and answer its example there.
 
@@ -68,7 +70,8 @@ def plan(
     """
     flags = Flags(name, memory, instance_type, packages, environment)
     chosen = chosen_config(config, flags, endpoint_type)
-    asked = request_for(chosen, endpoint_type, container_mode, aws=aws)
+    live = live_model(model, example)
+    asked = request_for(chosen, endpoint_type, container_mode, aws=aws, model=live)
     try:
         with scratch_folder() as workspace:
             made = _make_plan(asked, Silent(), workspace)
@@ -143,6 +146,8 @@ def start_deployment(
     instance_type: str | None = None,
     packages: str | Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
+    model: object = None,
+    example: object = None,
     detach: bool = False,
     smoke_test: bool = True,
     aws: AwsOptions = DEFAULT_AWS,
@@ -158,6 +163,9 @@ def start_deployment(
             what a trial of the model measures.
         packages: Pieces of a pip command line; `auto` takes what the code imports.
         environment: Variables of the model server, beside those of the configuration.
+        model: A live object, or a function, for which load() and predict() are generated.
+        example: A request that the model can answer, such as `X_test.head(3)`: it becomes
+            example_request(), and a frame gives the types of the columns.
         detach: A local endpoint outlives this process.
         smoke_test: An image for SageMaker is tried on this machine before it is pushed.
         listener: Called with each event, on the deployment's threads, one at a time.
@@ -168,7 +176,8 @@ def start_deployment(
     """
     flags = Flags(name, memory, instance_type, packages, environment)
     chosen = chosen_config(config, flags, endpoint_type)
-    asked = request_for(chosen, endpoint_type, container_mode, detach, aws, smoke_test)
+    live = live_model(model, example)
+    asked = request_for(chosen, endpoint_type, container_mode, detach, aws, smoke_test, live)
     return DeploymentHandle(
         asked.config.name,
         lambda reporter, workspace: _make_plan(asked, reporter, workspace),

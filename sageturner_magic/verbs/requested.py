@@ -6,9 +6,11 @@ already; in a notebook with the extension loaded, captured cells and live variab
 
 from __future__ import annotations
 
+import keyword
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sageturner_magic.capture.artefact import files_of
@@ -17,6 +19,7 @@ from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, NotebookContext, current_notebook
 from sageturner_magic.deployment import DeployRequest, code_source
 from sageturner_magic.errors import ConfigError, SageturnerError, UsageError
+from sageturner_magic.values import LiveModel
 
 DEFAULT_CONFIG = "sageturner.yaml"
 
@@ -70,6 +73,70 @@ def _require(flag: str, needed: EndpointType, endpoint_type: EndpointType) -> No
             f"`{flag}` is for the endpoint type `{needed}`, and this one is `{endpoint_type}`",
             do=f"add `-e {needed}`, or leave `{flag}` out",
         )
+
+
+@dataclass(frozen=True)
+class Expression:
+    """The value of an expression in a line of the notebook.
+
+    Attributes:
+        text: The expression.
+        cell: The number of the cell.
+    """
+
+    text: str
+    value: object = field(repr=False)
+    cell: int
+
+
+def live_model(model: object, example: object = None) -> LiveModel | None:
+    """The object that load() is generated for; None where none was given.
+
+    Args:
+        model: The object itself, or the expression that gave it.
+        example: A request it can answer; also as an expression.
+
+    Raises:
+        UsageError: It is no object that could be a model; there is an example and no model.
+    """
+    sample = example.value if isinstance(example, Expression) else example
+    if model is None and sample is None:
+        return None
+    if model is None:
+        raise UsageError(
+            "`--example` describes requests of `--model`, which is missing",
+            do="add `--model VARIABLE`, or define example_request() in a captured cell",
+        )
+    given = model if isinstance(model, Expression) else Expression("", model, 0)
+    if given.value is None or isinstance(given.value, (str, bytes, int, float, bool)):
+        raise UsageError(
+            f"`--model` is {given.text or repr(given.value)}, {_kind(given.value)}",
+            why="a model is an object of the notebook that predicts, or a function",
+            do="in a notebook write `%sageturner deploy NAME --model VARIABLE`; a shell has no"
+            " objects, so there set `code_dir`",
+        )
+    return LiveModel(given.value, _name(given), sample, given.cell, given.text)
+
+
+def _kind(value: object) -> str:
+    return "which is None" if value is None else f"a {type(value).__name__}"
+
+
+def _name(given: Expression) -> str:
+    """What files and messages call it: the variable, else words of the expression."""
+    if _is_plain(given.text):
+        return given.text
+    notebook = current_notebook()
+    for name, value in (notebook.namespace if notebook else {}).items():
+        if value is given.value and not name.startswith("_"):
+            return name
+    words = re.sub(r"\W+", "_", given.text, flags=re.ASCII).strip("_")
+    words = words or str(getattr(given.value, "__name__", "model"))
+    return words if _is_plain(words) else "model"
+
+
+def _is_plain(text: str) -> bool:
+    return text.isidentifier() and text.isascii() and not keyword.iskeyword(text)
 
 
 def find_config(config: Config | str | Path | None) -> Config:
@@ -170,8 +237,11 @@ def request_for(
     detach: bool = False,
     aws: AwsOptions = DEFAULT_AWS,
     smoke_test: bool = True,
+    model: LiveModel | None = None,
 ) -> DeployRequest:
     notebook, found = current_notebook(), config_of(config)
+    if notebook:
+        model = notebook.notebook.model_for(found.name, model)
     if endpoint_type == "serverless" and found.compute.serverless is None:
         found = with_values(found, {("compute", "serverless"): Given({}, "-e serverless")})
     if notebook and container_mode == "generate":
@@ -180,7 +250,7 @@ def request_for(
         config=found,
         endpoint_type=endpoint_type,
         container_mode=container_mode,
-        code=code_source(found, container_mode, notebook.notebook if notebook else None),
+        code=code_source(found, container_mode, notebook.notebook if notebook else None, model),
         namespace=notebook.namespace if notebook else {},
         detach=detach,
         python=sys.executable,

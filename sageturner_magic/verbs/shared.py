@@ -107,6 +107,18 @@ KEYS = (
         help="an environment variable of the model server; repeat it for more",
     ),
 )
+MODEL = (
+    flag(
+        "--model",
+        metavar="VARIABLE",
+        help="a live object of the notebook, or a function: load() and predict() are generated",
+    ),
+    flag(
+        "--example",
+        metavar="EXPRESSION",
+        help="with --model: a request it can answer, such as X_test.head(3)",
+    ),
+)
 FILE = (
     flag("--file", metavar="PATH", help="send this file as it is"),
     flag("--content-type", metavar="TYPE", help="media type of the request"),

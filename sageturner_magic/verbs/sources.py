@@ -12,12 +12,24 @@ import yaml
 
 from sageturner_magic.config import Config, commented_example
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
-from sageturner_magic.deployment import Collector, DeployRequest, gather, portable_lines
+from sageturner_magic.deployment import (
+    Collector,
+    DeployRequest,
+    NotebookCode,
+    gather,
+    portable_lines,
+)
 from sageturner_magic.endpoints import Endpoint
 from sageturner_magic.endpoints.local import LocalState
-from sageturner_magic.errors import ConfigError, SageturnerError
+from sageturner_magic.errors import ConfigError, SageturnerError, UsageError
 from sageturner_magic.values import Reporter
-from sageturner_magic.verbs.requested import DEFAULT_CONFIG, Silent, config_of, request_for
+from sageturner_magic.verbs.requested import (
+    DEFAULT_CONFIG,
+    Silent,
+    config_of,
+    live_model,
+    request_for,
+)
 
 
 class Source(str):
@@ -26,49 +38,96 @@ class Source(str):
     __slots__ = ()
 
 
-def code(config: Config | str | Path | None = None, *, name: str | None = None) -> Source:
+def code(
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    model: object = None,
+    example: object = None,
+) -> Source:
     """Return the text of the sageturner.py that would be deployed.
 
     Args:
         name: The captured name, in place of a configuration; may be left out as well where the
             notebook has captured only one. Where nothing is captured for it, a local endpoint of
             that name shows what it runs.
+        model, example: As for `deploy`.
 
     Raises:
         CaptureError: There is no code, or it cannot be captured.
     """
-    named = name if config is None else None
+    named = name if config is None and model is None else None
     if named and not _is_captured(named) and LocalState().read(named):
         return Source(Endpoint(named).source())
-    return Source(_code_request(config, name).code.module()[0].source)
+    asked = _code_request(config, name, model, example)
+    return Source(asked.code.module()[0].source)
 
 
-def code_left_out(config: Config | str | Path | None = None, *, name: str | None = None) -> Source:
+def code_left_out(
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    model: object = None,
+    example: object = None,
+) -> Source:
     """Return what acts on the captured code and is not in the module, one statement a line.
 
     Code that gives something else in each process is listed too.
 
     Args:
-        config, name: As for `code`.
+        config, name, model, example: As for `code`.
 
     Raises:
         CaptureError: There is no code, or it cannot be captured.
     """
-    _, notes = _code_request(config, name).code.module()
+    _, notes = _code_request(config, name, model, example).code.module()
     return Source("".join(f"{note}\n" for note in notes) or "Nothing is left out.\n")
+
+
+def code_cells(
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    model: object = None,
+    example: object = None,
+) -> Source:
+    """Return the code that is generated for a model as cells to edit, and offer them below.
+
+    Args:
+        config, name, model, example: As for `code`.
+
+    Raises:
+        UsageError: No code is generated for it.
+        CaptureError: The object cannot be served.
+    """
+    asked = _code_request(config, name, model, example)
+    if not isinstance(asked.code, NotebookCode) or asked.code.model is None:
+        raise UsageError(
+            f"No code is generated for `{asked.config.name}`",
+            why="`--cells` shows what `--model` generates",
+            do=f"write `%sageturner code {asked.config.name} --model VARIABLE --cells`",
+        )
+    cells = asked.code.notebook.generated_cells(asked.config.name, asked.code.model)
+    if here := current_notebook():
+        here.offer_cells(cells)
+    return Source("\n\n\n".join(cells) + "\n")
 
 
 def _is_captured(name: str) -> bool:
     """Whether cells of this notebook may be meant by `name`."""
     notebook = current_notebook()
-    names = [captured.name for captured in notebook.notebook.names()] if notebook else []
-    return name in names or "" in names
+    if notebook is None:
+        return False
+    names = [captured.name for captured in notebook.notebook.names()]
+    return name in names or "" in names or notebook.notebook.model_for(name) is not None
 
 
 def code_diff(
     config: Config | str | Path | None = None,
     *,
     name: str | None = None,
+    model: object = None,
+    example: object = None,
     aws: AwsOptions = DEFAULT_AWS,
 ) -> Source:
     """Return what would change in sageturner.py, as a unified diff; empty when nothing would.
@@ -77,7 +136,7 @@ def code_diff(
         CaptureError: There is no code, or it cannot be captured.
         EndpointError: The endpoint is not there.
     """
-    asked = _code_request(config, name)
+    asked = _code_request(config, name, model, example)
     endpoint = asked.config.name
     deployed = Endpoint.at(endpoint, aws)
     lines = difflib.unified_diff(
@@ -89,8 +148,11 @@ def code_diff(
     return Source("".join(lines))
 
 
-def _code_request(config: Config | str | Path | None, name: str | None) -> DeployRequest:
-    return request_for(config_of(config, name), "local", "generate")
+def _code_request(
+    config: Config | str | Path | None, name: str | None, model: object, example: object
+) -> DeployRequest:
+    live = live_model(model, example)
+    return request_for(config_of(config, name), "local", "generate", model=live)
 
 
 # --- files ---------------------------------------------------------------------------------
@@ -145,12 +207,18 @@ def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) 
 
 
 def export(
-    folder: str | Path, config: Config | str | Path | None = None, *, name: str | None = None
+    folder: str | Path,
+    config: Config | str | Path | None = None,
+    *,
+    name: str | None = None,
+    model: object = None,
+    example: object = None,
 ) -> list[Path]:
     """Write code, configuration, pinned packages and artefact as a folder to deploy from.
 
     Args:
         name: The endpoint, in place of a configuration.
+        model, example: As for `deploy`.
 
     Returns:
         The files that were written.
@@ -158,7 +226,7 @@ def export(
     Raises:
         SageturnerError: The folder is not empty, or what belongs into it is not right.
     """
-    asked = request_for(config_of(config, name), "local", "generate")
+    asked = _code_request(config, name, model, example)
     return export_folder(asked, Path(folder).expanduser().absolute(), Silent())
 
 

@@ -17,6 +17,7 @@ from sageturner_magic.verbs.shared import (
     FILE,
     JSON,
     KEYS,
+    MODEL,
     NAME,
     ON_AWS,
     ON_ENDPOINT,
@@ -86,6 +87,7 @@ _TABLE = (
         "sageturner_magic.deployment.tried:Tried",
         (
             *FILE,
+            *MODEL,
             CONFIG,
             JSON,
             at("NAME", "the model (default: the configuration's)"),
@@ -116,6 +118,7 @@ _TABLE = (
         "sageturner_magic.deployment.plan:Plan",
         (
             *DEPLOYMENT,
+            *MODEL,
             *KEYS,
             switch(
                 "--dockerfile",
@@ -139,6 +142,7 @@ _TABLE = (
         "sageturner_magic.deployment.events:Deployment",
         (
             *DEPLOYMENT,
+            *MODEL,
             *KEYS,
             switch(
                 "--no-wait", help="return at once with a handle (status, wait(), cancel(), logs())"
@@ -283,6 +287,7 @@ _TABLE = (
         (
             at("NAME", "the endpoint (default: the configuration's)"),
             at("DIR", "an empty or new folder", parameter="folder", required=True),
+            *MODEL,
             CONFIG,
             JSON,
         ),
@@ -297,6 +302,12 @@ _TABLE = (
             at("NAME", "the captured name (default: the configuration's)"),
             switch("--diff", runs=f"{_SOURCES}:code_diff", help="against what is deployed"),
             switch("--left-out", runs=f"{_SOURCES}:code_left_out", help="what acts on it outside"),
+            switch(
+                "--cells",
+                runs=f"{_SOURCES}:code_cells",
+                help="what --model generates, as cells below to run and edit",
+            ),
+            *MODEL,
             CONFIG,
             *ON_ENDPOINT,
         ),

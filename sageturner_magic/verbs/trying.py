@@ -9,7 +9,7 @@ from sageturner_magic.config import Config
 from sageturner_magic.constants import EndpointType
 from sageturner_magic.deployment import Listener, TrialHandle, Tried
 from sageturner_magic.endpoints import encode
-from sageturner_magic.verbs.requested import config_of, request_for
+from sageturner_magic.verbs.requested import config_of, live_model, request_for
 from sageturner_magic.verbs.verb import after, finish
 
 
@@ -28,6 +28,8 @@ def start_trial(
     *,
     name: str | None = None,
     content_type: str | None = None,
+    model: object = None,
+    example: object = None,
     listener: Listener | None = None,
 ) -> TrialHandle:
     """Begin what `try_` does in a thread of its own, which tells how far it is.
@@ -36,6 +38,7 @@ def start_trial(
         payload: The request, as `invoke` takes it; by default what example_request() returns.
         name: The captured name, where there is no configuration.
         content_type: Media type of the request; JSON unless the payload is bytes.
+        model, example: As for `deploy`.
         listener: Called with each event, on the trial's thread.
 
     Raises:
@@ -45,7 +48,8 @@ def start_trial(
     found = config_of(config, name, otherwise="model")
     compute = found.compute
     kind: EndpointType = "serverless" if compute.serverless and not compute.server else "local"
-    return TrialHandle(request_for(found, kind, "generate"), sample, listener)
+    asked = request_for(found, kind, "generate", model=live_model(model, example))
+    return TrialHandle(asked, sample, listener)
 
 
 @after(start_trial)

@@ -11,6 +11,7 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .imports import last_imports
+    from .kept import literal_of
     from .liveness import definition_is
     from .slice import slice_of
 else:
