@@ -188,7 +188,7 @@ _VALUES: dict[str, Callable[[str, KnownNames], Completions | None]] = {
     "folder": lambda fragment, _: paths(fragment, ()),
     "path": lambda fragment, _: paths(fragment, _CONFIG_FILES),
     "file": lambda fragment, _: paths(fragment, None),
-    "payload": lambda fragment, world: _python(fragment, world),
+    **dict.fromkeys(("payload", "model", "example"), lambda text, world: _python(text, world)),
     "memory": lambda fragment, world: _value(("compute", "serverless", "memory"), fragment, world),
     "instance_type": lambda fragment, world: _value(
         ("compute", "server", "instance_type"), fragment, world

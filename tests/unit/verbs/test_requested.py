@@ -26,7 +26,10 @@ class Notebook:
 
     @property
     def notebook(self):
-        return SimpleNamespace(names=lambda: [SimpleNamespace(name=name) for name in self.captured])
+        return SimpleNamespace(
+            names=lambda: [SimpleNamespace(name=name) for name in self.captured],
+            model_for=lambda name, given: given,
+        )
 
     def configuration(self, name):
         only = [*self.known.values()] if name is None and len(self.known) == 1 else [None]
