@@ -181,7 +181,8 @@ def _module(request: DeployRequest, found: Collector) -> CapturedModule | None:
 
 
 def _shipped(each: LiveObject, path: Path) -> Finding:
-    shipped = size(path.stat().st_size)
+    files = path.rglob("*") if path.is_dir() else [path]
+    shipped = size(sum(file.stat().st_size for file in files if file.is_file()))
     why = f"the code uses this {type(each.value).__name__} ({shipped})"
     if each.members:
         why = f"the code uses them, and they share parts ({shipped})"

@@ -74,7 +74,8 @@ def with_objects(module: CapturedModule, staging: Path) -> CapturedModule:
     folder = staging / OBJECTS
     for each in module.objects:
         write_object(each.value, each.variable, folder / each.file, module.definitions)
-    total = sum((folder / each.file).stat().st_size for each in module.objects)
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    total = sum(path.stat().st_size for path in paths)
     if total > BESIDE_BYTES:
         raise ArtefactError(
             f"The notebook's objects are too large to ship beside the code ({size(total)})",
@@ -82,7 +83,7 @@ def with_objects(module: CapturedModule, staging: Path) -> CapturedModule:
             why=f"with an artefact in S3 they may have {size(BESIDE_BYTES)}",
             do="put them among the files in S3 and read them in load()",
         )
-    files = [SourceFile(f"{OBJECTS}/{each.file}", folder / each.file) for each in module.objects]
+    files = [SourceFile(path.relative_to(staging).as_posix(), path) for path in paths]
     return replace(module, files=(*module.files, *files))
 
 

@@ -246,6 +246,7 @@ WRITERS: Mapping[str, Writer] = {
     ".pickle": _pickle,
     ".pkl": _pickle,
     ".pt": _torch,
+    ".pt2": _bytes,
     ".pth": _torch,
     ".safetensors": _plain(_safetensors),
     ".skops": _plain(_skops),

@@ -58,7 +58,11 @@ def catboost_estimator(setting: Setting) -> Generated:
     made = f"return catboost.{type(setting.value).__name__}().load_model($file)"
     names = [*setting.value.feature_names_]
     load = setting.load(("import catboost",), file, made)
-    return Generated(load, _predict(setting, _named(setting, names)), file, setting.value)
+    predict = _predict(setting, _named(setting, names))
+    if _has_classes(setting.value):
+        # Of more than two classes it gives a column.
+        predict = predict.replace("model.predict(rows)", "model.predict(rows).ravel()")
+    return Generated(load, predict, file, setting.value)
 
 
 def lightgbm_booster(setting: Setting) -> Generated:
@@ -181,7 +185,7 @@ def _require_fitted(setting: Setting) -> None:
         )
     validation = sys.modules.get("sklearn.utils.validation")
     exceptions = sys.modules.get("sklearn.exceptions")
-    if validation is None or exceptions is None or hasattr(model, "get_booster"):
+    if validation is None or exceptions is None:
         return
     try:
         validation.check_is_fitted(model)

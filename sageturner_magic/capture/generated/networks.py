@@ -72,8 +72,9 @@ def _batch(setting: Setting, torch: Any) -> Any:
             why="a module does not say what shape and type it takes",
             do=f"add `--example` with a batch, such as `--model {name} --example X_test[:3]`",
         )
+    array = example.to_numpy() if hasattr(example, "to_numpy") else example
     try:
-        tensor = torch.as_tensor(getattr(example, "values", example)).detach()
+        tensor = torch.as_tensor(array).detach()
     except (TypeError, ValueError, RuntimeError) as error:
         raise CaptureError(
             "`--example` is no tensor",

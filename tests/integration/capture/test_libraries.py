@@ -25,10 +25,13 @@ from tests.parts.torch import cpu_torch
 REPOSITORY = Path(__file__).parents[3]
 # Keras needs something to compute with; of what the package index has, JAX is the smallest.
 LIBRARIES = (
-    *("catboost", "jax", "joblib", "keras", "lightgbm", "numpy", "onnx", "pandas", "pyarrow"),
-    *("pytest", "safetensors", "scikit-learn", "skops", "spacy", "xgboost-cpu"),
+    *("catboost", "jax", "joblib", "keras", "lightgbm", "numpy", "onnx", "onnxruntime", "pandas"),
+    *("pyarrow", "pytest", "safetensors", "scikit-learn", "skops", "spacy", "xgboost-cpu"),
 )
-TORCH_LIBRARIES = ("transformers", "keras", "safetensors", "joblib", "numpy", "pytest")
+TORCH_LIBRARIES = (
+    *("joblib", "keras", "numpy", "pytest", "safetensors", "sentence-transformers"),
+    "transformers",
+)
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -39,12 +42,13 @@ def resolved(python_version: str, *wanted: str) -> Requirements:
 def not_importable(
     requirements: Requirements, python: Path, environment: Mapping[str, str]
 ) -> set[str]:
-    """Runs the writers' tests with these packages; the libraries that they did not find."""
+    """Runs the libraries' tests with these packages; the libraries that they did not find."""
     made = make_environment(requirements, python, Recorder(), REPOSITORY / ".nox" / "libraries")
-    tests = "tests/unit/capture/test_writers.py"
+    tests = [f"tests/unit/capture/test_{name}.py" for name in ("writers", "generated_libraries")]
     # What conftest.py imports is none of these libraries.
+    options = ["-p", "no:cacheprovider", "-p", "tests.unit.capture.generated_module"]
     done = subprocess.run(
-        [made.python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "--noconftest", tests],
+        [made.python, "-m", "pytest", "-q", "-rs", *options, "--noconftest", *tests],
         cwd=REPOSITORY,
         env={**os.environ, **environment},
         capture_output=True,
@@ -70,4 +74,7 @@ def test_objects_of_torch_and_of_what_builds_on_it_are_written_and_read_again() 
     (torch,) = (each for each in wanted.packages if each.name == "torch")
     assert torch.version.endswith("+cpu")
     missing = not_importable(wanted, interpreter(found.python), {"KERAS_BACKEND": "torch"})
-    assert not missing & {"torch", "transformers", "keras", "safetensors"}
+    assert not missing & {
+        *("torch", "transformers", "keras", "safetensors"),
+        "sentence_transformers",
+    }

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of capture."""
+
+from .generated_module import serve, session
+
+__all__ = ["serve", "session"]
