@@ -12,17 +12,20 @@ AT_ONCE := $(MAKE) --jobs $(shell nproc 2>/dev/null || echo 2) $(if $(filter out
 SESSIONS = $$($(BIN)/nox --session unit lowest --list --json \
 	| $(BIN)/python -c 'import json, sys; print(*("session-" + each["session"] for each in json.load(sys.stdin)))')
 
-.PHONY: aws-check help demo demo-lab test check unit integration gpu screenshots proof soak bench-capture bench-server bench-build bench-models bench-gpu format clean
+.PHONY: aws-check help demo demo-lab test check unit integration gpu screenshots proof soak docs docs-serve release-check bench-capture bench-server bench-build bench-models bench-gpu format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
 	@echo "make demo-lab  open the quickstart in JupyterLab"
 	@echo "make test      check, then all tests whose parts are present"
-	@echo "make check     ruff, mypy, import-linter, deptry"
+	@echo "make check     ruff, mypy, import-linter, deptry, and the schemas of the workflows"
+	@echo "make release-check  build and check a release, and run the quickstart with its wheel"
 	@echo "make unit      unit tests on every Python from 3.10 that is present, and with the oldest dependencies"
 	@echo "make integration  the tests against real parts"
 	@echo "make gpu       the tests that need an NVIDIA GPU, and a torch that uses it"
 	@echo "make aws-check YES=1  check on your AWS account what this package takes for granted (less than 0.25 dollars)"
+	@echo "make docs      build the documentation site into build/site; a broken link fails"
+	@echo "make docs-serve  show the site at http://127.0.0.1:8000 while you write"
 	@echo "make screenshots  take the pictures of docs/images with a real browser"
 	@echo "make proof     the large proofs, of which make test runs a sample (hours)"
 	@echo "make soak      an hour of load on the model server with its workers killed (MINUTES=60)"
@@ -61,6 +64,8 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry sageturner_magic
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
 
 unit: $(VENV)/.dev
 	$(AT_ONCE) $(SESSIONS)
@@ -76,6 +81,28 @@ gpu: $(VENV)/.dev
 
 aws-check: $(VENV)/.dev
 	$(BIN)/python -m sageturner_magic doctor --aws $(if $(YES),--yes)
+
+# The notice of Material's next version is of no use to who builds the site.
+docs: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs-serve: $(VENV)/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+# The wheel is installed alone: what the checkout has and the wheel has not is missed.
+release-check: $(VENV)/.dev
+	$(PIP) --group release
+	rm -rf dist build/release
+	$(BIN)/uv build --quiet --out-dir dist
+	rm -f dist/.gitignore
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/sageturner schema > build/sageturner.schema.json
+	$(BIN)/check-jsonschema --check-metaschema build/sageturner.schema.json
+	$(BIN)/uv venv --quiet --seed --python $(BIN)/python build/release
+	$(BIN)/uv pip install --quiet --python build/release/bin/python "$$(ls dist/*.whl)[demo]"
+	cd build && release/bin/python -c 'import sageturner_magic as wheel; assert "build/release" in wheel.__file__'
+	build/release/bin/python tools/run_notebook.py example_notebooks/01_quickstart.ipynb
 
 screenshots: $(VENV)/.dev
 	$(BIN)/python -m tests.browser.screenshots

@@ -181,7 +181,7 @@ def translate(
             "",
             why=f"AWS answered {text}",
             do="look the code up in the service's documentation, and run the same command again: "
-            "it goes on where this one stopped",
+            "it continues where this one stopped",
         )
     details = "\n".join(part for part in (finding.details, _request(error)) if part)
     return AwsError(

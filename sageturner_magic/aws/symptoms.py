@@ -94,7 +94,7 @@ NETWORK: tuple[Row, ...] = (
         r"^(ConnectTimeoutError|ReadTimeoutError|ConnectionClosedError|HTTPClientError|"
         r"IncompleteReadError|ResponseStreamingError|ConnectionError)",
         "the connection to AWS broke: {message}",
-        "run the same command again: it goes on where this one stopped",
+        "run the same command again: it continues where this one stopped",
     ),
 )
 
@@ -218,7 +218,7 @@ SERVICE: tuple[Row, ...] = (
     _row(
         r"authorization token has expired|no basic auth credentials|denied: Your authorization",
         "the registry's token has expired or was not sent",
-        "run the same command again: it fetches a new token and goes on",
+        "run the same command again: it fetches a new token and continues",
     ),
     _row(
         r"tag .*cannot be overwritten because the (tag|repository) is immutable|"
@@ -263,13 +263,13 @@ SERVICE: tuple[Row, ...] = (
         r"^(Throttling\w*|TooManyRequests\w*|RequestLimitExceeded|SlowDown|Rate exceeded|"
         r"PriorRequestNotComplete|ConcurrentModification\w*)\b|rate exceeded",
         "AWS limits how often this may be called, and ten tries were not enough",
-        "wait a minute and run the same command again: it goes on where this one stopped",
+        "wait a minute and run the same command again: it continues where this one stopped",
     ),
     _row(
         r"^(InternalFailure|InternalServer\w*|InternalError|ServiceUnavailable\w*|ServiceFailure|"
         r"ServerException|InternalDependencyException|5\d\d)\b|request to service failed",
         "AWS had a fault of its own: {message}",
-        "run the same command again: it goes on where this one stopped; "
+        "run the same command again: it continues where this one stopped; "
         "https://health.aws.amazon.com shows known trouble",
     ),
 )

@@ -197,7 +197,7 @@ class Collector:
         return tuple(finding for finding in self.findings if finding.severity != "error")
 
     def require(self, value: Value | None) -> Value:
-        """`value`, which is None only if something went wrong. Raises as `finish` does."""
+        """`value`, which is None only if a check failed. Raises as `finish` does."""
         self.finish()
         assert value is not None
         return value

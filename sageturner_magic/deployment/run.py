@@ -140,14 +140,14 @@ def execute(
 
 
 def unexpected(error: BaseException) -> SageturnerError:
-    """An error of ours that no room translated, said as plainly as that can be."""
+    """Describe an exception that no room translated: a bug of ours."""
     where = ""
     if frames := traceback.extract_tb(error.__traceback__):
         where = f"{frames[-1].filename}:{frames[-1].lineno}"
     return SageturnerError(
-        f"Something went wrong that should not: {type(error).__name__}: {error}",
+        f"This is a bug of sageturner_magic: {type(error).__name__}: {error}",
         where=where,
-        do="please report it with this message; running the same thing again is safe",
+        do="report it with this message; running the same thing again is safe",
     )
 
 

@@ -133,7 +133,9 @@ class Endpoint:
         """Send one request and read the answer as the model makes it.
 
         Args:
-            payload, content_type, accept: As for `invoke`.
+            payload: As for `invoke`.
+            content_type: As for `invoke`.
+            accept: As for `invoke`.
             timeout_s: Seconds to wait for each piece. SageMaker has limits of its own: 60 s to the
                 first byte, 8 minutes in all.
 

@@ -1,6 +1,6 @@
-"""The example notebooks, run in environments that have what their `%pip install` cells ask for.
+"""The example notebooks and the pages, run where what their `%pip install` cells ask for is.
 
-There are two, made once and outside the checkout: of the notebooks that install PyTorch, whose
+There are two, made once and outside the checkout: of those that install PyTorch, whose
 CPU build not every machine can have (see `tests.parts.torch`), and of the others.
 """
 
@@ -25,6 +25,7 @@ from sageturner_magic.packages.machine import pip_configuration
 from tests.parts import runners
 from tests.parts.base_image import interpreter
 from tests.parts.folder import cache_folder
+from tests.parts.pages import PAGES, page_cells
 from tests.parts.torch import cpu_torch, missing
 
 ROOT = Path(__file__).parents[2]
@@ -37,20 +38,30 @@ NEWEST_PYTHON = (3, 12)
 """Of rapidocr-onnxruntime, which 03_image_to_text installs."""
 
 
-def wanted_packages(name: str) -> list[str]:
-    """What a notebook installs."""
+def wanted_packages(sources: Iterable[str]) -> list[str]:
+    """What the cells of a notebook or a page install."""
     lines = [
         line.removeprefix("%pip install ")
-        for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-        for line in cell.source.splitlines()
+        for source in sources
+        for line in source.splitlines()
         if line.startswith("%pip install ")
     ]
     return [word for line in lines for word in line.split() if not word.startswith("-")]
 
 
+def _every() -> dict[str, list[str]]:
+    """Name of each example notebook and page -> what it installs."""
+    notebooks = {
+        path.stem: [cell.source for cell in nbformat.read(path, as_version=4).cells]
+        for path in NOTEBOOKS.glob("*.ipynb")
+    }
+    sources = {**notebooks, **{page.stem: page_cells(page) for page in PAGES}}
+    return {name: wanted_packages(cells) for name, cells in sources.items()}
+
+
 def environment_python(name: str) -> Path:
-    """The interpreter of a notebook's environment, which is made if need be."""
-    every = {path.stem: wanted_packages(path.stem) for path in NOTEBOOKS.glob("*.ipynb")}
+    """The interpreter of a notebook's or a page's environment, which is made if need be."""
+    every = _every()
     if "torch" in every[name]:
         torch = cpu_torch()
         if torch is None:
@@ -178,6 +189,8 @@ def execute(notebook: NotebookNode, folder: Path, python: Path, runner: str = "n
         **os.environ,
         "JUPYTER_PATH": str(folder / "jupyter"),
         "IPYTHONDIR": str(folder / "ipython"),
+        # Commands of the environment, as a notebook's user has them.
+        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         # Models that share two processors with tests are fastest with a thread each.
         "OMP_NUM_THREADS": "1",
     }

@@ -366,7 +366,7 @@ def _send_base(
 
 @contextmanager
 def _on_disk(folder: Path) -> Iterator[None]:
-    """Around work in `folder`: a full disk is said so."""
+    """Turn "no space left on device" into an ImageError that names the folder."""
     try:
         yield
     except OSError as error:

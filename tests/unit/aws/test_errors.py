@@ -178,7 +178,7 @@ NETWORK = [
     (EndpointConnectionError(endpoint_url="https://x"), "nothing answers", "eu-west-1"),
     (ProxyConnectionError(proxy_url="http://p"), "proxy", "HTTPS_PROXY"),
     (SSLError(endpoint_url="https://x", error="bad"), "TLS", "AWS_CA_BUNDLE"),
-    (ReadTimeoutError(endpoint_url="https://x"), "connection", "goes on where"),
+    (ReadTimeoutError(endpoint_url="https://x"), "connection", "continues where"),
 ]
 
 

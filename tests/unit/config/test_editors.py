@@ -31,10 +31,12 @@ RIGHT = {
     "live objects": "name: a\nartefact: {model.joblib: model}\n",
     "the American spelling": "name: a\nartifact: ./model\n",
 }
-for document in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+for document in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]:
     for number, block in enumerate(
         re.findall(r"(?ms)^```yaml\n(?:%%sageturner.*?\n)?(.*?)^```", document.read_text("utf-8"))
     ):
+        if document.parent.name == "how-to" and not re.search(r"(?m)^name:", block):
+            block = f"name: a\n{block}"
         if re.search(r"(?m)^name:", block):
             RIGHT[f"{document.name}, example {number + 1}"] = block
 

@@ -1,0 +1,160 @@
+"""Generate the pages of the documentation site that the code or the notebooks are the source of.
+
+MkDocs calls the functions `on_…` (see `hooks` in mkdocs.yml), mkdocstrings `ArgumentsOfVerbs`.
+Generated are the Python functions (from the table of verbs and the docstrings), the IAM policies,
+the example notebooks with their outputs, and the benchmarks' results.
+"""
+
+from __future__ import annotations
+
+import base64
+import inspect
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import griffe
+import nbformat
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+import sageturner_magic
+from sageturner_magic.aws.account import Extras, Scope, caller_policies, execution_policy
+from sageturner_magic.aws.names import names_in
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.verbs import PERMITTED, VERBS
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = ROOT / "example_notebooks"
+RESULTS = ROOT / "benchmarks" / "results"
+PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
+TEXT_LENGTH = 3000
+"""Characters of one output that a page shows."""
+TYPES = ("Prediction", "PredictionStream", "Endpoint", "DeploymentHandle", "LoadTest")
+FUNCTIONS = ("invoke_stream", "start_deployment")
+"""Public functions beside those of the verbs."""
+
+PYTHON = """\
+# Python functions
+
+Each verb is a function of the package. They return values and raise
+[`SageturnerError`][sageturner_magic.errors.SageturnerError]; its text says what to do.
+
+```python
+import sageturner_magic as sageturner
+
+sageturner.deploy("sageturner.yaml")
+sageturner.invoke("digits", {"pixels": [0.0] * 64})["digit"]
+```
+
+"""
+PERMISSIONS = """\
+# IAM policies
+
+`sageturner setup --show-policy` prints these policies with your account, region and names filled
+in; `--for VERB,…` prints the least policy for some verbs. The documents below are the same for the
+account `111122223333` in `eu-west-1`. Each fits into a managed policy.
+
+An administrator with the policy `setup` runs `sageturner setup` once. Everybody else needs
+`deploy`, or less. `role` is what `setup` gives the execution role.
+
+"""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages to those of `docs/`."""
+    pages: dict[str, str | bytes] = {
+        "reference/python.md": python_page(),
+        "reference/permissions.md": permissions_page(),
+    }
+    for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
+        pages |= notebook_pages(notebook)
+    for result in [*RESULTS.glob("*.md"), *RESULTS.glob("*.svg")]:
+        pages[f"benchmarks/{result.name}"] = result.read_text(encoding="utf-8")
+    for path, content in pages.items():
+        files.append(File.generated(config, path, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Let links to files of the repository, which lie outside `docs/`, lead to their pages."""
+    text = re.sub(r"\]\(\.\./((?:\.\./)*)benchmarks/results/", r"](\1benchmarks/", markdown)
+    return re.sub(
+        r"\]\(\.\./((?:\.\./)*)example_notebooks/(\w+)\.ipynb", r"](\1examples/\2.md", text
+    )
+
+
+def python_page() -> str:
+    """Return the page of all public functions and the types that they return."""
+    names = [*(verb.public_name for verb in VERBS.values()), *FUNCTIONS, *TYPES]
+    return PYTHON + "\n".join([*map(_public, names), "::: sageturner_magic.errors\n"])
+
+
+def _public(name: str) -> str:
+    value = getattr(sageturner_magic, name)
+    options = f"{{heading: {name}, toc_label: {name}}}"
+    return f"::: {value.__module__}.{value.__qualname__}\n    options: {options}\n"
+
+
+class ArgumentsOfVerbs(griffe.Extension):
+    """Show the arguments of verbs that take those of another function, known at run time only."""
+
+    def on_function_instance(self, *, func: griffe.Function, **_: object) -> None:
+        """Replace what the source says of such a function."""
+        value = getattr(sageturner_magic, func.name, None)
+        if getattr(value, "__module__", "") != func.module.path or not hasattr(
+            value, "__wrapped__"
+        ):
+            return
+        signature = inspect.signature(value)
+        func.parameters = griffe.Parameters(*map(_parameter, signature.parameters.values()))
+        func.returns = signature.return_annotation
+        func.docstring = griffe.Docstring(inspect.getdoc(value) or "", parent=func)
+
+
+def _parameter(parameter: inspect.Parameter) -> griffe.Parameter:
+    plain = isinstance(parameter.default, str | int | float | None)
+    default = repr(parameter.default) if plain else "..."
+    return griffe.Parameter(
+        parameter.name,
+        annotation=parameter.annotation,
+        kind=griffe.ParameterKind(parameter.kind.description),
+        default=None if parameter.default is parameter.empty else default,
+    )
+
+
+def permissions_page() -> str:
+    """Return the page of the IAM policies."""
+    where = SimpleNamespace(account="111122223333", region="eu-west-1", partition="aws")
+    names = names_in(cast(AwsSession, where))
+    documents = {**caller_policies(Scope(names)), "role": execution_policy(names, Extras())}
+    sections = (
+        f"## {name}\n\n```json\n{json.dumps(document, indent=2)}\n```\n\n"
+        for name, document in documents.items()
+    )
+    verbs = ", ".join(f"`{verb}`" for verb in PERMITTED)
+    return f"{PERMISSIONS}{''.join(sections)}Verbs with a policy of their own: {verbs}.\n"
+
+
+def notebook_pages(path: Path) -> dict[str, str | bytes]:
+    """Return a notebook as a page, with the pictures of its outputs as files."""
+    pages: dict[str, str | bytes] = {}
+    parts = []
+    for index, cell in enumerate(nbformat.read(path, as_version=4).cells):
+        if cell.cell_type != "code":
+            parts.append(cell.source)
+            continue
+        parts.append(f"```python\n{cell.source}\n```")
+        for number, output in enumerate(cell.outputs):
+            data = output.get("data", {})
+            if kind := next((kind for kind in PICTURES if kind in data), None):
+                name = f"{path.stem}-{index}-{number}.{PICTURES[kind]}"
+                pages[f"examples/{name}"] = base64.b64decode(data[kind])
+                parts.append(f"![Output of the cell above]({name})")
+            elif text := (output.get("text") or data.get("text/plain", "")).rstrip():
+                shown = text if len(text) <= TEXT_LENGTH else f"{text[:TEXT_LENGTH]}\n…"
+                parts.append(f"````text\n{shown}\n````")
+    pages[f"examples/{path.stem}.md"] = "\n\n".join(parts) + "\n"
+    return pages
