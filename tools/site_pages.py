@@ -2,7 +2,7 @@
 
 MkDocs calls the functions `on_…` (see `hooks` in mkdocs.yml), mkdocstrings `ArgumentsOfVerbs`.
 Generated are the Python functions (from the table of verbs and the docstrings), the IAM policies,
-the example notebooks with their outputs, and the benchmarks' results.
+the example notebooks with their outputs, the benchmarks' results, and llms.txt.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import griffe
 import nbformat
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 import sageturner_magic
 from sageturner_magic.aws.account import Extras, Scope, caller_policies, execution_policy
@@ -29,9 +30,21 @@ from sageturner_magic.verbs import PERMITTED, VERBS
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = ROOT / "example_notebooks"
 RESULTS = ROOT / "benchmarks" / "results"
+SKILL = "skill.md"
 PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
 TEXT_LENGTH = 3000
 """Characters of one output that a page shows."""
+LLMS = """\
+# sageturner_magic
+
+> From notebook cells or a code folder to a live Amazon SageMaker endpoint, or to a local one that
+> behaves the same. Every verb is a command (`sageturner VERB`), a magic (`%sageturner VERB`) and a
+> function (`sageturner_magic.VERB()`). `--json` prints results for programs. Exit codes are 0, 2 (a
+> message says what to do) and 130 (stopped). `skill` is what an assistant follows that deploys.
+
+## Pages
+
+"""
 TYPES = ("Prediction", "PredictionStream", "Endpoint", "DeploymentHandle", "LoadTest")
 FUNCTIONS = ("invoke_stream", "start_deployment")
 """Public functions beside those of the verbs."""
@@ -69,6 +82,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/python.md": python_page(),
         "reference/permissions.md": permissions_page(),
     }
+    pages["llms.txt"] = llms_text(files)
     for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
         pages |= notebook_pages(notebook)
     for result in [*RESULTS.glob("*.md"), *RESULTS.glob("*.svg")]:
@@ -78,12 +92,29 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
-    """Let links to files of the repository, which lie outside `docs/`, lead to their pages."""
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
+    """Add the verbs to the skill, and let links to files outside `docs/` lead to their pages."""
+    if page.file.src_uri == SKILL:
+        markdown += f"\n{verbs_list()}"
     text = re.sub(r"\]\(\.\./((?:\.\./)*)benchmarks/results/", r"](\1benchmarks/", markdown)
     return re.sub(
         r"\]\(\.\./((?:\.\./)*)example_notebooks/(\w+)\.ipynb", r"](\1examples/\2.md", text
     )
+
+
+def llms_text(files: Files) -> str:
+    """Return llms.txt, which tells a language model where what is written."""
+    pages = "".join(
+        f"- [{file.name}]({file.url})\n"
+        for file in files.documentation_pages()
+        if not file.src_uri.startswith(("proof/", "decisions/"))
+    )
+    return f"{LLMS}{pages}\n## Verbs\n\n{verbs_list()}"
+
+
+def verbs_list() -> str:
+    """Return every verb with what it does, as a list."""
+    return "".join(f"- `{verb.name}`: {verb.sentence}\n" for verb in VERBS.values())
 
 
 def python_page() -> str:

@@ -54,3 +54,12 @@ def test_every_public_function_has_its_arguments(site):
     # `deploy` has the arguments of start_deployment, from which its signature is made.
     deploy = text.partition(".deploying.deploy")[2].partition("</pre>")[0]
     assert "smoke_test" in deploy
+
+
+def test_an_assistant_is_told_every_verb_and_page(site):
+    text = (site / "llms.txt").read_text(encoding="utf-8")
+    assert all(f"- `{name}`: " in text for name in VERBS)
+    pages = re.findall(r"(?m)^- \[.+?\]\((.*?)\)$", text)
+    assert len(pages) > 20 and all((site / page).exists() for page in pages)
+    skill = (site / "skill" / "index.html").read_text(encoding="utf-8")
+    assert all(f"<code>{name}</code>" in skill for name in VERBS)

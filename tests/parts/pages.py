@@ -18,7 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = [DOCS / "start.md", *sorted((DOCS / "how-to").glob("*.md"))]
+PAGES = [DOCS / "start.md", DOCS / "skill.md", *sorted((DOCS / "how-to").glob("*.md"))]
 
 _BLOCK = re.compile(
     r"(?ms)^```(?P<kind>\w+)(?: title=\"(?P<file>[^\"]+)\")?\n(?P<text>.*?)^```$"
