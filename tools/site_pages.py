@@ -22,9 +22,12 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import sageturner_magic
+from sageturner_magic.aws import symptoms
 from sageturner_magic.aws.account import Extras, Scope, caller_policies, execution_policy
 from sageturner_magic.aws.names import names_in
 from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.image.docker.errors import PROBLEMS
+from sageturner_magic.packages.uv_errors import CAUSES
 from sageturner_magic.verbs import PERMITTED, VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +37,23 @@ SKILL = "skill.md"
 PICTURES = {"image/png": "png", "image/jpeg": "jpg"}
 TEXT_LENGTH = 3000
 """Characters of one output that a page shows."""
+ERRORS = """\
+# Errors of AWS, Docker and package installers
+
+What others report is translated, with a remedy. A message begins with what failed and where,
+continues with the cause, and ends with what to do. This page is generated from the tables that
+translate. [From cells to a module](../capture.md#what-is-refused-and-what-to-do) has the errors of
+your cells, and [the model server](../server.md#requests-and-answers) those of requests.
+
+"""
+AWS_ERRORS = {
+    "Credentials and region": symptoms.CREDENTIALS,
+    "Network": symptoms.NETWORK,
+    "Permissions, quotas and requests to AWS": symptoms.SERVICE,
+    "Requests to an endpoint": symptoms.INVOCATION,
+    "Errors that the model reports": symptoms.MODEL_ERROR,
+    "Lines in the log of an endpoint that did not start": symptoms.ENDPOINT_LOG,
+}
 LLMS = """\
 # sageturner_magic
 
@@ -81,6 +101,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages: dict[str, str | bytes] = {
         "reference/python.md": python_page(),
         "reference/permissions.md": permissions_page(),
+        "reference/errors.md": errors_page(),
     }
     pages["llms.txt"] = llms_text(files)
     for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
@@ -167,6 +188,33 @@ def permissions_page() -> str:
     )
     verbs = ", ".join(f"`{verb}`" for verb in PERMITTED)
     return f"{PERMISSIONS}{''.join(sections)}Verbs with a policy of their own: {verbs}.\n"
+
+
+def errors_page() -> str:
+    """Return the page of the errors of others that are translated, from the tables that do it."""
+    sections = (
+        (title, [(_words(row.why), _words(row.do)) for row in rows])
+        for title, rows in AWS_ERRORS.items()
+    )
+    docker = [(problem.what, problem.do) for problem in PROBLEMS]
+    uv = [(cause.what, cause.do) for cause in CAUSES]
+    parts = [*sections, ("Docker builds and registries", docker), ("Packages", uv)]
+    return ERRORS + "".join(
+        f"## {title}\n\n| what it says | what to do |\n|---|---|\n"
+        + "".join(f"| {_cell(what)} | {_cell(do)} |\n" for what, do in rows)
+        + "\n"
+        for title, rows in parts
+    )
+
+
+def _words(text: str) -> str:
+    # The places for AWS's own words and for the user's names.
+    text = re.sub(r": \{\w+\}|\{(message|profile)\}", "", text)
+    return re.sub(r"\{(\w+)\}", lambda name: name[1].upper(), text)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def notebook_pages(path: Path) -> dict[str, str | bytes]:

@@ -18,7 +18,7 @@ class _Cause:
 
 
 # The first that matches wins; the order is from the particular to the general.
-_CAUSES = (
+CAUSES = (
     _Cause(
         r"401 Unauthorized|403 Forbidden|lack of valid authentication",
         "a package index refuses the credentials",
@@ -83,7 +83,7 @@ def explain(errors: str, refusing: Sequence[str] = ()) -> Finding:
     """
     text = without_credentials(errors)
     if refusing:
-        known = _CAUSES[0]
+        known = CAUSES[0]
         return Finding(
             known.what,
             why=f"{missing_package(text)} was not found, and {', '.join(refusing)} lets nobody in",
@@ -91,7 +91,7 @@ def explain(errors: str, refusing: Sequence[str] = ()) -> Finding:
             details=text.strip(),
         )
     cause = next(
-        (known for known in _CAUSES if re.search(known.pattern, text, re.IGNORECASE)),
+        (known for known in CAUSES if re.search(known.pattern, text, re.IGNORECASE)),
         _Cause("", "the packages cannot be resolved", "see the resolver's words below"),
     )
     return Finding(cause.what, why=_reason(text), do=cause.do, details=text.strip())

@@ -18,7 +18,7 @@ class _Problem:
 
 
 # The first match wins. The texts are those of apt, pip, the classic builder and registries.
-_PROBLEMS = (
+PROBLEMS = (
     _Problem(
         r"exec format error|exec user process caused.*format",
         "this machine cannot run programs of the image's architecture",
@@ -123,7 +123,7 @@ def explain(action: str, complaint: str, log: Sequence[str] = ()) -> ImageError:
     lines = [without_credentials(line) for line in log]
     # The engine repeats the command, whose text is not a complaint.
     said = [line for line in (*lines, complaint) if not _COMMAND.match(line)]
-    for problem in _PROBLEMS:
+    for problem in PROBLEMS:
         for line in said:
             if re.search(problem.pattern, line, re.IGNORECASE):
                 return ImageError(
