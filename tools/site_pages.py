@@ -103,13 +103,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/permissions.md": permissions_page(),
         "reference/errors.md": errors_page(),
     }
-    pages["llms.txt"] = llms_text(files)
     for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
         pages |= notebook_pages(notebook)
     for result in [*RESULTS.glob("*.md"), *RESULTS.glob("*.svg")]:
         pages[f"benchmarks/{result.name}"] = result.read_text(encoding="utf-8")
     for path, content in pages.items():
         files.append(File.generated(config, path, content=content))
+    files.append(File.generated(config, "llms.txt", content=llms_text(files)))
     return files
 
 
@@ -126,7 +126,7 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
 def llms_text(files: Files) -> str:
     """Return llms.txt, which tells a language model where what is written."""
     pages = "".join(
-        f"- [{file.name}]({file.url})\n"
+        f"- [{file.src_uri.removesuffix('.md')}]({file.url})\n"
         for file in files.documentation_pages()
         if not file.src_uri.startswith(("proof/", "decisions/"))
     )
@@ -193,7 +193,7 @@ def permissions_page() -> str:
 def errors_page() -> str:
     """Return the page of the errors of others that are translated, from the tables that do it."""
     sections = (
-        (title, [(_words(row.why), _words(row.do)) for row in rows])
+        (title, [(_words(row.why) or "AWS's own words", _words(row.do)) for row in rows])
         for title, rows in AWS_ERRORS.items()
     )
     docker = [(problem.what, problem.do) for problem in PROBLEMS]
