@@ -49,10 +49,12 @@ def test_the_search_finds_every_verb(site):
 
 def test_every_public_function_has_its_arguments(site):
     text = (site / "reference" / "python" / "index.html").read_text(encoding="utf-8")
-    headings = {heading.rpartition(">")[2] for heading in re.findall(r"(?s)<h2 .+?(?=</)", text)}
+    headings = set(re.findall(r"<h2[^>]*>\s*<code[^>]*></code>\s*(\w+)", text))
     assert headings >= {verb.public_name for verb in VERBS.values()}
     # `deploy` has the arguments of start_deployment, from which its signature is made.
-    deploy = text.partition(".deploying.deploy")[2].partition("</pre>")[0]
+    deploy = text.partition('id="sageturner_magic.verbs.deploying.deploy"')[2].partition("</pre>")[
+        0
+    ]
     assert "smoke_test" in deploy
 
 
