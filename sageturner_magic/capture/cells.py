@@ -47,6 +47,13 @@ class Cell:
         """The place of line `line` (from 1) of `source`, as a person sees it in the notebook."""
         return CellLine(self.number, self.first_line + line - 1)
 
+    def lines_with(self, text: str) -> list[CellLine]:
+        """The places of all lines of `source` that hold `text`."""
+        if text not in self.source:
+            return []
+        lines = enumerate(self.source.split("\n"), 1)
+        return [self.line(number) for number, line in lines if text in line]
+
     @cached_property
     def magic(self) -> str:
         """The name of the cell magic that `source` begins with, or an empty string."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import difflib
+import itertools
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from sageturner_magic.capture.checks import check_functions, raise_for, syntax_finding
-from sageturner_magic.capture.secrets import secret_findings
+from sageturner_magic.capture.secrets import file_findings
 from sageturner_magic.capture.syntax import FUNCTIONS, names_of
 from sageturner_magic.constants import FOLDERS_DEEP
 from sageturner_magic.errors import CaptureError, Finding
@@ -81,28 +82,24 @@ def from_folder(code_dir: Path) -> tuple[CapturedModule, list[Finding]]:
     module = CapturedModule(
         origin=str(code_dir), files=tuple(files), imports=_imports_of(code_dir, files)
     )
-    return module, [*chosen.notes(), *_secrets_in(files)]
+    secrets = (file_findings(code_dir / file.path) for file in files)
+    return module, [*chosen.notes(), *itertools.chain.from_iterable(secrets)]
 
 
-_TEXT = (".cfg", ".ini", ".json", ".py", ".sh", ".toml", ".txt", ".yaml", ".yml")
-_MOST_TEXT = 1 << 20
-"""Bytes of the largest file that is searched for secrets."""
+def chosen_below(folder: Path) -> tuple[list[str], list[Finding]]:
+    """Paths below `folder` that are shipped, and notes about what is left out."""
+    chosen = _Chosen(folder)
+    return sorted(map(str, chosen.paths())), chosen.notes()
 
 
-def _secrets_in(files: Sequence[SourceFile]) -> Iterator[Finding]:
-    """Warnings about what looks like a secret in text that is shipped."""
-    for file in files:
-        path = file.content
-        if isinstance(path, bytes) or path.suffix not in _TEXT or path.stat().st_size > _MOST_TEXT:
-            continue
-        text = path.read_text(encoding="utf-8", errors="replace")
-        for finding in secret_findings(text, str):
-            yield replace(finding, where=f"{path}:{finding.where}", severity="warning")
+def is_credential(path: str) -> bool:
+    """Whether a file is one of those that hold credentials, by its name or a folder's above it."""
+    return _credentials().excludes(PurePosixPath(path))
 
 
-def files_below(folder: Path) -> list[str]:
-    """Paths below `folder` that are shipped, without what is always left out."""
-    return sorted(map(str, _Chosen(folder).paths()))
+@cache
+def _credentials() -> _Patterns:
+    return _Patterns(f"**/{pattern}" for pattern in dict(LEFT_OUT)["credentials"])
 
 
 def _no_folder(code_dir: Path) -> CaptureError:
@@ -252,7 +249,7 @@ class _Chosen:
     def notes(self) -> list[Finding]:
         return [
             Finding(
-                f"Left out of the image ({why}): {_shortened(paths)}",
+                f"Left out of the image ({why}): {shortened(paths)}",
                 where=str(self._root),
                 severity="note",
             )
@@ -261,7 +258,8 @@ class _Chosen:
         ]
 
 
-def _shortened(paths: Sequence[str], most: int = 5) -> str:
+def shortened(paths: Sequence[str], most: int = 5) -> str:
+    """The first of `paths`, and how many more there are."""
     shown = ", ".join(paths[:most])
     return shown if len(paths) <= most else f"{shown} and {len(paths) - most} more"
 

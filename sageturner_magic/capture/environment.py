@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.secrets import is_secret
+from sageturner_magic.capture.secrets import KEEP_OUT, is_secret, masked
 from sageturner_magic.errors import Finding
 
 _SYSTEM = Path("/proc/self/environ")
@@ -34,6 +34,10 @@ def environment_at_start(known: Mapping[str, str]) -> Mapping[str, str]:
         return known
     pairs = (entry.partition(b"=") for entry in data.split(b"\0") if b"=" in entry)
     return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+
+
+_HARMLESS = re.compile(r"[\d.]*|.{0,5}|[.~]{0,2}/.*")
+"""Numbers, flags and paths, whatever the variable is called (`MAX_TOKEN: 512`)."""
 
 
 def lost_variables(
@@ -66,6 +70,21 @@ def lost_variables(
         _finding(variables, ran, is_read=is_read)
         for is_read, variables in found.items()
         if variables
+    ]
+
+
+def shown_secrets(environment: Mapping[str, str]) -> list[Finding]:
+    """Warnings about what looks like a secret in the configured `environment`."""
+    return [
+        Finding(
+            f"`environment` gives `{name}` what looks like a secret: `{masked(value)}`",
+            where=f"environment.{name}",
+            why="SageMaker shows environment variables to whoever may describe the model",
+            do=f"take it out of the YAML, and {KEEP_OUT}",
+            severity="warning",
+        )
+        for name, value in environment.items()
+        if is_secret(name, value) and not _HARMLESS.fullmatch(value)
     ]
 
 

@@ -232,7 +232,7 @@ class Notebook:
     ) -> tuple[CapturedModule, list[Finding]]:
         from sageturner_magic.capture.checks import raise_for
         from sageturner_magic.capture.generated import GeneratedLine
-        from sageturner_magic.capture.secrets import secret_findings
+        from sageturner_magic.capture.secrets import ALLOWED, secret_findings
         from sageturner_magic.capture.sibling_modules import local_modules
         from sageturner_magic.capture.slicing import slice_of
         from sageturner_magic.capture.syntax import render_module
@@ -243,8 +243,10 @@ class Notebook:
         beside = local_modules(chosen.packages())
         rendered = render_module(header, chosen.imports, chosen.statements, beside.names)
         secrets = secret_findings(rendered.source, lambda line: str(rendered.lines[line]))
+        allowed = {str(line) for cell in self.cells for line in cell.lines_with(ALLOWED)}
         clashes = made.clashes(chosen.statements) if made else ()
-        raise_for([*beside.findings, *secrets, *clashes])
+        unsaid = (each for each in secrets if each.where not in allowed)
+        raise_for([*beside.findings, *unsaid, *clashes])
         siblings = sorted(beside.files.values(), key=lambda file: file.path)
         lines = {
             line: place
@@ -262,7 +264,7 @@ class Notebook:
             objects=(*(made.objects if made else ()), *saved),
             definitions=chosen.definitions,
         )
-        return module, list(chosen.warnings)
+        return module, [*chosen.warnings, *beside.findings]
 
     def _beside_model(self, name: str, model: LiveModel) -> dict[Role, Cell]:
         """The captured halves of `name` that a generated load() goes with.

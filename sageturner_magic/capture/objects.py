@@ -7,9 +7,9 @@ written as attributes of the module `sageturner`, which defines them where the m
 from __future__ import annotations
 
 import importlib
-import io
 import pickle
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
@@ -51,6 +51,11 @@ def _may_hold_text(array: Any) -> bool:
     return getattr(getattr(array, "dtype", None), "kind", None) in _TEXT_KINDS
 
 
+class _Nowhere:
+    def write(self, data: bytes) -> int:
+        return len(data)
+
+
 class Probe(pickle.Pickler):
     """Pickles into nothing, to see which classes and functions would be looked up by name.
 
@@ -62,7 +67,7 @@ class Probe(pickle.Pickler):
 
     def __init__(self) -> None:
         # Arrays stay where they are: only what surrounds them is walked.
-        super().__init__(io.BytesIO(), protocol=5, buffer_callback=lambda _: None)
+        super().__init__(_Nowhere(), protocol=5, buffer_callback=lambda _: None)
         self.found: list[Any] = []
         self.modules: set[str] = set()
         self.parts = Parts()
@@ -109,3 +114,16 @@ class Probe(pickle.Pickler):
         named = value if isinstance(value, (type, FunctionType)) else type(value)
         self.modules.add(getattr(named, "__module__", None) or "")
         return NotImplemented
+
+
+def secret_of(variable: str, value: object) -> str:
+    """What in `value` looks like a secret, in words; empty if nothing does.
+
+    Of what no pickle can hold only the part before that is seen.
+    """
+    if isinstance(value, str):
+        return secret_in(variable, value)
+    probe = Probe()
+    with suppress(Exception):
+        probe.dump(value)
+    return probe.secret

@@ -1,4 +1,4 @@
-"""Find keys and tokens in source, because an image would carry them everywhere."""
+"""Find keys and tokens in source and in text files, because an image carries them everywhere."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ import ast
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 
 from sageturner_magic.errors import Finding
 
 ALLOWED = "not a secret"
 """A comment with these words on the line says that what looks like a secret is none."""
+
+KEEP_OUT = "read it in load() from where you keep secrets, such as AWS Secrets Manager"
+"""The remedy for every secret."""
+
+_MOST_TEXT = 1 << 20
+"""Bytes of the largest file that is searched."""
+_BEGINNING = 8192
+"""Bytes of a file that show whether it is text: other files have a zero byte there."""
 
 # Published formats of the services themselves, each with what its text holds in any case: to look
 # for that first is many times as fast.
@@ -46,6 +55,17 @@ _PLACEHOLDER = re.compile(
     r"[<>{}\s*]|^(?:your|my|x+$|dummy|example|changeme|none$|test)|\.\.\.", re.I
 )
 
+# `name: value` and `name=value` of settings files, whatever their format.
+_SETTING = re.compile(
+    r"""^[ \t]*(?:export[ \t]+|[-{,][ \t]*)?["']?([\w.-]+)["']?[ \t]*[:=][ \t]*["']?([^\s"',;]+)""",
+    re.MULTILINE,
+)
+# Calls that give secrets: getpass, AWS, python-dotenv, keyring, Colab, Kaggle, Databricks.
+_GIVES_SECRETS = re.compile(
+    r"\bgetpass\(|\bget_secret_value\(|\bSecretString\b|\bWithDecryption\b|\bdotenv_values\("
+    r"|\bget_password\(|\buserdata\.get\(|\bUserSecretsClient\b|\.secrets\.get\("
+)
+
 _LEAST_NAMED_BITS = 2.5
 _LEAST_RANDOM_BITS = 4.3
 _RANDOM = re.compile(r"[0-9A-Za-z+/_=-]{32,128}")
@@ -54,28 +74,53 @@ base64 of 40 characters about 4.9. Hexadecimal digests are at most 4.0 and are l
 
 
 def secret_findings(source: str, place: Callable[[int], str]) -> list[Finding]:
-    """What in `source` looks like a secret; `place` names one of its lines."""
-    found: dict[int, tuple[str, str]] = {}
-    lines = source.split("\n")
-    for what, part, pattern in _PATTERNS:
-        if part not in source:
-            continue
-        for match in pattern.finditer(source):
-            found.setdefault(source.count("\n", 0, match.start()) + 1, (what, match[0]))
-    if _worth_a_look(source):
-        for number, what, text in _in_constants(source):
-            found.setdefault(number, (what, text))
+    """What in `source`, which is Python, looks like a secret; `place` names one of its lines."""
     return [
         Finding(
-            f"The code holds {what}: `{masked(text)}`",
+            f"The code holds {what}",
             where=place(number),
             why="whoever can read the image can read it",
-            do="read it in load() from where you keep secrets (Secrets Manager), or write"
-            f" `# {ALLOWED}` on the line if it is none",
+            do=f"{KEEP_OUT}, or write `# {ALLOWED}` on the line if it is none",
         )
-        for number, (what, text) in sorted(found.items())
-        if ALLOWED not in lines[number - 1]
+        for number, what in _on_lines(source, _in_constants(source))
     ]
+
+
+def file_findings(path: Path) -> list[Finding]:
+    """Warnings about what looks like a secret in a file that is shipped, if it is text.
+
+    Raises OSError.
+    """
+    if path.stat().st_size > _MOST_TEXT:
+        return []
+    content = path.read_bytes()
+    if b"\0" in content[:_BEGINNING]:
+        return []
+    text = content.decode("utf-8", errors="replace")
+    named = _in_constants(text)
+    if path.suffix != ".py":
+        named = [*named, *_in_settings(text)]
+    return [
+        Finding(
+            f"A file that is shipped holds {what}",
+            where=f"{path}:{number}",
+            why="whoever can read the image or the model files can read it",
+            do=f"take it out of the file, and {KEEP_OUT}",
+            severity="warning",
+        )
+        for number, what in _on_lines(text, named)
+    ]
+
+
+def secret_literal(name: str, value: str) -> str:
+    """What in the source of a value looks like a secret, in words; empty if nothing does."""
+    text = f"{name} = {value}"
+    return next((what for _, what in _on_lines(text, _in_constants(text))), "")
+
+
+def gives_secret(source: str) -> bool:
+    """Whether a statement asks the user or a store of secrets for one."""
+    return _GIVES_SECRETS.search(source) is not None
 
 
 def is_secret(name: str, value: str) -> bool:
@@ -102,6 +147,22 @@ def masked(text: str) -> str:
     return text[:4] + "…"
 
 
+def _on_lines(source: str, named: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str]]:
+    """Each line of `source` that holds a secret, and which, unless a comment says otherwise."""
+    found: dict[int, tuple[str, str]] = {}
+    for what, part, pattern in _PATTERNS:
+        if part not in source:
+            continue
+        for match in pattern.finditer(source):
+            found.setdefault(source.count("\n", 0, match.start()) + 1, (what, match[0]))
+    for number, what, text in named:
+        found.setdefault(number, (what, text))
+    lines = source.split("\n")
+    for number, (what, text) in sorted(found.items()):
+        if ALLOWED not in lines[number - 1]:
+            yield number, f"{what}: `{masked(text)}`"
+
+
 def _worth_a_look(source: str) -> bool:
     """Whether the constants of `source` have to be looked at one by one, which takes longer."""
     lower = source.lower()
@@ -110,7 +171,19 @@ def _worth_a_look(source: str) -> bool:
     return any(re.search("[0-9]", word) for word in _LONG_WORD.findall(source))
 
 
+def _in_settings(text: str) -> Iterator[tuple[int, str, str]]:
+    for match in _SETTING.finditer(text):
+        name, value = match[1], match[2]
+        line = text.count("\n", 0, match.start(1)) + 1
+        if _NAMED.search(re.sub(r"[.-]", "_", name)) and _looks_real(value):
+            yield line, f"a value for `{name}`", value
+        elif _random(value):
+            yield line, "a random string, as keys are", value
+
+
 def _in_constants(source: str) -> Iterator[tuple[int, str, str]]:
+    if not _worth_a_look(source):
+        return
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):

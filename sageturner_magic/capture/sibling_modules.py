@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from sageturner_magic.capture.secrets import secret_findings
+from sageturner_magic.capture.secrets import file_findings, secret_findings
 from sageturner_magic.capture.slicing import definition_is
 from sageturner_magic.capture.syntax import FUNCTIONS
 from sageturner_magic.errors import Finding
@@ -27,7 +27,7 @@ class LocalModules:
         names: Top-level names that are local.
         packages: Top-level names that the local code imports and that are not.
         files: The files, by their paths in the program folder.
-        findings: Why something of it cannot be shipped.
+        findings: Why something of it cannot be shipped, warnings and notes.
     """
 
     names: set[str] = field(default_factory=set)
@@ -55,7 +55,7 @@ def local_modules(packages: Iterable[str]) -> LocalModules:
             continue
         found.names.add(name)
         for place in places:
-            for path, relative in _files(place):
+            for path, relative in _files(place, found):
                 waiting += _take(path, relative, found)
     return found
 
@@ -94,14 +94,16 @@ def _is_installed(path: Path) -> bool:
     return inside or bool({"site-packages", "dist-packages"} & set(resolved.parts))
 
 
-def _files(place: Path) -> Iterator[tuple[Path, str]]:
-    """Files to copy, with their paths in the program folder."""
+def _files(place: Path, found: LocalModules) -> Iterator[tuple[Path, str]]:
+    """Files to copy, with their paths in the program folder; notes on others go to `found`."""
     if place.is_file():
         yield place, place.name
         return
-    from sageturner_magic.capture.code_folder import files_below
+    from sageturner_magic.capture.code_folder import chosen_below
 
-    for relative in files_below(place):
+    paths, notes = chosen_below(place)
+    found.findings += notes
+    for relative in paths:
         yield place / relative, f"{place.name}/{relative}"
 
 
@@ -129,6 +131,7 @@ def _take(path: Path, relative: str, found: LocalModules) -> list[str]:
         return []
     if path.suffix != ".py":
         found.files[relative] = SourceFile(relative, path)
+        found.findings += file_findings(path)
         return []
     content = path.read_bytes()
     found.files[relative] = SourceFile(relative, content)

@@ -18,8 +18,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from sageturner_magic.capture import lost_variables
-from sageturner_magic.capture.artefact import prepare_artefact, with_objects
+from sageturner_magic.capture import lost_variables, shown_secrets
+from sageturner_magic.capture.artefact import artefact_remarks, prepare_artefact, with_objects
 from sageturner_magic.config import Config
 from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import current_notebook
@@ -149,6 +149,8 @@ def gather(
         return None
     ingredients = Ingredients(request, module, files)
     if files is not None:
+        place = config.resolve(".")
+        found.add(artefact_remarks(config.named_artefact, place, request.namespace, files))
         found.add(_shipped(each, files.folder / each.file) for each in module.objects)
     found.collect(lambda: _saved_by_another_version(ingredients))
     return ingredients
@@ -169,6 +171,7 @@ def gather_for_image(
 
 
 def _module(request: DeployRequest, found: Collector) -> CapturedModule | None:
+    found.add(shown_secrets(request.config.environment))
     captured = found.attempt(request.code.module)
     if captured is None:
         return None

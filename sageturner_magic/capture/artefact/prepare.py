@@ -14,6 +14,7 @@ from types import MappingProxyType
 from sageturner_magic.capture.artefact.unpack import unpack
 from sageturner_magic.capture.artefact.verification import not_a_model
 from sageturner_magic.capture.artefact.writers import write_object
+from sageturner_magic.capture.code_folder import is_credential
 from sageturner_magic.capture.objects import OBJECTS
 from sageturner_magic.constants import CHUNK, FOLDERS_DEEP
 from sageturner_magic.errors import ArtefactError, Finding
@@ -132,7 +133,7 @@ def _from_path(spec: str, folder: Path, staging: Path, reporter: Reporter) -> Pa
     if not path.exists():
         raise _not_found(spec, path)
     if path.is_dir():
-        return path
+        return _without_credentials(path, spec, staging / "model")
     if not path.is_file():
         raise ArtefactError(
             "The artefact is neither a file nor a folder",
@@ -149,6 +150,19 @@ def _from_path(spec: str, folder: Path, staging: Path, reporter: Reporter) -> Pa
     except OSError:
         # Another disk, or one that has no hard links.
         shutil.copyfile(path, target / path.name)
+    return target
+
+
+def _without_credentials(folder: Path, spec: str, target: Path) -> Path:
+    """`folder`, or its files without those that hold credentials as links below `target`."""
+    paths = list(files_of(folder, spec))
+    if not any(map(is_credential, paths)):
+        return folder
+    target.mkdir(parents=True)
+    for path in paths:
+        if not is_credential(path):
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            (target / path).symlink_to((folder / path).resolve())
     return target
 
 
@@ -228,7 +242,7 @@ def _no_variable(name: str, variable: str, namespace: Mapping[str, object]) -> F
 
 
 def _measured(folder: Path, spec: str, reporter: Reporter) -> Artefact:
-    files = sorted(_files(folder, spec))
+    files = sorted(files_of(folder, spec))
     if not files:
         raise ArtefactError(
             f"The artefact `{spec}` is empty",
@@ -256,7 +270,7 @@ def _measured(folder: Path, spec: str, reporter: Reporter) -> Artefact:
     return Artefact(folder, whole.hexdigest(), total, len(files))
 
 
-def _files(folder: Path, spec: str) -> Iterator[str]:
+def files_of(folder: Path, spec: str) -> Iterator[str]:
     """Paths below `folder`, links followed, as a model hub's cache consists of links."""
     stack: list[tuple[Path, frozenset[Path]]] = [(folder, frozenset({folder.resolve()}))]
     while stack:

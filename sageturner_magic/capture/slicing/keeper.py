@@ -8,6 +8,12 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from sageturner_magic.capture.history import History, RunOrigin, RunStatement
+from sageturner_magic.capture.secrets import (
+    ALLOWED,
+    gives_secret,
+    secret_findings,
+    secret_literal,
+)
 from sageturner_magic.capture.sharing import groups, lost
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.kept import (
@@ -53,6 +59,7 @@ class Keeper:
         self._kept: dict[str, RunStatement] = {}
         self._origins: dict[str, str] = {}
         self._groups: tuple[int, list[tuple[str, ...]]] = (0, [])
+        self._secrets: dict[str, str] = {}
         self.lambdas: dict[str, RunStatement] = {}
         self.definitions: dict[int, str] = {}
 
@@ -98,9 +105,10 @@ class Keeper:
         if name in self._kept:
             return self._kept[name]
         literal = self.literal(name)
-        origin = comes_from(binder) if binder else name
+        origin = _quoted(binder) if binder else name
         if literal is not None:
             source = f"# From the notebook: {origin}\n{name} = {literal.text}"
+            self._note_secret(name, binder, literal)
             return self._add(name, binder, source, (), RunOrigin.OTHER)
         found = self._object(name)
         if found is None:
@@ -110,6 +118,14 @@ class Keeper:
     def _needs(self, found: Saved) -> list[str]:
         """Names of the module that the pickle of `found` refers to."""
         return [name for name in map(self._named, found.found) if name]
+
+    def _note_secret(self, name: str, binder: RunStatement | None, literal: Literal) -> None:
+        secret = secret_literal(name, literal.text)
+        if not secret and binder and isinstance(self._namespace[name], str | bytes | dict):
+            asked = gives_secret(ast.unparse(binder.node))
+            secret = "what a call for a secret returned" if asked else ""
+        if secret and not (binder and ALLOWED in binder.statement.first_line):
+            self._secrets[name] = secret
 
     def _add(
         self,
@@ -288,6 +304,8 @@ class Keeper:
             found = self._object(name) if is_in_file else None
             if found is not None and found.secret and name not in self._shipped.files:
                 yield name, refusals.holds_secret(found, step.statement.place)
+            elif not is_in_file and name in self._secrets:
+                yield name, refusals.secret_literal(name, self._secrets[name], step.statement.place)
         kept = set(self._kept.values())
         for name, step in self._kept.items():
             if _is_constant(self._namespace[name]):
@@ -327,6 +345,13 @@ def _is_code_of(node: ast.Lambda, step: RunStatement, live: CodeType) -> bool:
         if any(isinstance(each, CodeType) and same_code(each, live) for each in code.co_consts):
             return True
     return False
+
+
+def _quoted(step: RunStatement) -> str:
+    """As `comes_from`, for a comment in the module: the names alone if there is a secret in it."""
+    code = ast.unparse(step.node)
+    is_secret = secret_findings(code, str) or secret_literal("", repr(code))
+    return " = ".join(sorted(step.statement.names.binds)) if is_secret else comes_from(step)
 
 
 def _is_constant(value: object) -> bool:

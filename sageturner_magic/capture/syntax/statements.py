@@ -70,6 +70,11 @@ class Statement:
         """Where its code begins, for messages."""
         return self.cell.line(self.node.lineno)
 
+    @property
+    def first_line(self) -> str:
+        """The line on which its code begins, as typed."""
+        return self.cell.source.split("\n")[self.node.lineno - 1]
+
     @cached_property
     def text(self) -> tuple[tuple[str, int], ...]:
         """Its lines as typed, each with its number in the cell."""

@@ -3,6 +3,8 @@
 import json
 import os
 import pickle
+import shutil
+import tarfile
 from pathlib import Path
 
 import joblib
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from sageturner_magic.capture.artefact.prepare import prepare_artefact
+from sageturner_magic.capture.artefact.remarks import artefact_remarks
 from sageturner_magic.errors import ArtefactError
 
 from .test_unpack import Silent, archive
@@ -195,3 +198,60 @@ def test_a_file_that_is_no_model_is_named_for_what_it_is(tmp_path, name, content
     with pytest.raises(ArtefactError) as raised:
         prepare("m", tmp_path)
     assert said in str(raised.value) and len(raised.value.findings) == 1
+
+
+def remarks(spec, folder: Path, namespace=None) -> list[str]:
+    artefact = prepare(spec, folder, namespace)
+    found = artefact_remarks(spec, folder, namespace or {}, artefact)
+    return [f"{each.severity}: {each}" for each in found]
+
+
+CREDENTIALS = ["credentials", "a/kaggle.json", ".npmrc", "service-account-7.json", "x.tfstate"]
+
+
+def model_folder(folder: Path) -> None:
+    for path in ["weights.bin", "a/tokenizer.json", *CREDENTIALS]:
+        (folder / "m" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "m" / path).write_text("x")
+
+
+def test_credentials_in_a_folder_of_model_files_stay_here_and_that_is_said(tmp_path):
+    model_folder(tmp_path)
+    assert content(prepare("m", tmp_path).folder) == ["a/tokenizer.json", "weights.bin"]
+    assert len(content(tmp_path / "m")) == 2 + len(CREDENTIALS)
+    shutil.rmtree(tmp_path / "staging")
+    (note,) = remarks("m", tmp_path)
+    assert note.startswith("note: ") and all(path in note for path in CREDENTIALS)
+    assert "pack the folder as a .tar.gz" in note
+
+
+def test_credentials_in_an_archive_are_shipped_with_a_warning(tmp_path):
+    model_folder(tmp_path)
+    with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as packed:
+        packed.add(tmp_path / "m", ".")
+    assert len(content(prepare("m.tar.gz", tmp_path).folder)) == 2 + len(CREDENTIALS)
+    shutil.rmtree(tmp_path / "staging")
+    (warning,) = remarks("m.tar.gz", tmp_path)
+    assert warning.startswith("warning: ") and "kaggle.json" in warning
+
+
+def test_a_credential_that_is_named_by_itself_is_shipped(tmp_path):
+    (tmp_path / "server.pem").write_text("x")
+    assert content(prepare("server.pem", tmp_path).folder) == ["server.pem"]
+    shutil.rmtree(tmp_path / "staging")
+    assert remarks("server.pem", tmp_path) == []
+
+
+@pytest.mark.parametrize("file", ["m.joblib", "m.json", "m.pkl"])
+def test_a_secret_in_an_object_that_artefact_names_is_a_warning(tmp_path, file):
+    model = {"weights": [1.0], "client": {"api_key": "a1b2c3d4" + "e5f6"}}
+    (warning,) = remarks({file: "model"}, tmp_path, {"model": model})
+    assert f"`model` holds a value for `api_key`: `a1b2…` (artefact: {{{file}: model}})" in warning
+    assert "e5f6" not in warning
+
+
+def test_a_secret_in_a_text_among_the_model_files_is_a_warning(tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text('{"hub": {"token": "hf_' + 34 * "a" + '"}}')
+    (warning,) = remarks("m", tmp_path)
+    assert warning.startswith("warning: A file that is shipped holds a Hugging Face token: `hf_a…`")

@@ -183,3 +183,35 @@ def test_a_secret_in_any_text_of_the_folder_is_a_warning_that_does_not_show_it(f
     (warning,) = [note for note in found if note.severity == "warning"]
     assert warning.where == f"{folder / 'settings.json'}:2"
     assert key not in str(warning) and "environment:" not in warning.do
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Makefile", "run:\n\tcurl -H 'x: {key}'\n"),
+        ("notes.md", "Use\n{key} for tests\n"),
+        ("train.R", "# a\nkey <- '{key}'\n"),
+        ("app.yaml", "a: b\ndb-password: hunter22hunter\n"),
+        ("app.properties", "a=b\nspring.datasource.password=hunter22hunter\n"),
+        ("run.sh", "set -e\nexport API_TOKEN='a1b2c3d4e5'\n"),
+    ],
+)
+def test_every_text_file_is_searched_whatever_it_is_called(folder, name, text):
+    (folder / name).write_text(text.format(key="ghp_" + 36 * "a"))
+    (warning,) = from_folder(folder)[1]
+    assert (warning.severity, warning.where) == ("warning", f"{folder / name}:2")
+    assert "hunter22" not in str(warning) and 36 * "a" not in str(warning)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x7fELF\0" + b"ghp_" + 36 * b"a",
+        b"token: ${HF_TOKEN}\npad_token: <pad>\npassword: changeme\n",
+        b"max_tokens: 512\ntoken_type: bearer\nsecret: prod/model\n",
+        b'{"eos_token": "<|endoftext|>", "token_count": 12345678}',
+    ],
+)
+def test_settings_without_a_secret_and_binary_files_are_left_alone(folder, content):
+    (folder / "file").write_bytes(content)
+    assert from_folder(folder)[1] == []

@@ -7,7 +7,11 @@ import sys
 import pytest
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.environment import environment_at_start, lost_variables
+from sageturner_magic.capture.environment import (
+    environment_at_start,
+    lost_variables,
+    shown_secrets,
+)
 from sageturner_magic.errors import Finding
 
 READS = "import os\ndef predict(model, request):\n    return os.environ.get('CASE_MODE')\n"
@@ -90,3 +94,23 @@ def test_the_first_environment_is_known_also_after_cells_changed_it():
 def test_without_a_record_of_the_system_the_earliest_copy_counts(monkeypatch, tmp_path):
     monkeypatch.setattr("sageturner_magic.capture.environment._SYSTEM", tmp_path / "none")
     assert environment_at_start({"A": "1"}) == {"A": "1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_named"),
+    [
+        ("HF_TOKEN", "hf_" + 34 * "a", True),
+        ("DB_PASSWORD", "correct-horse", True),
+        ("URL", "postgres://me:hunter22@db/x", True),
+        ("MAX_TOKEN", "512", False),
+        ("API_KEY", "", False),
+        ("CREDENTIALS", "/opt/ml/model/account.json", False),
+        ("MODE", "fast", False),
+    ],
+)
+def test_a_secret_in_the_configured_environment_is_a_warning(name, value, is_named):
+    found = shown_secrets({name: value})
+    assert [(each.severity, each.where) for each in found] == (
+        [("warning", f"environment.{name}")] if is_named else []
+    )
+    assert all(value not in str(each) and "load()" in each.do for each in found)

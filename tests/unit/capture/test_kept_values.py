@@ -267,6 +267,14 @@ def test_an_object_with_a_secret_ships_only_if_artefact_names_it(
     assert written(session, tmp_path, {file: "x"}).files == 1
 
 
+def test_a_secret_that_an_object_does_not_hold_is_in_no_comment(session: Session):
+    session.run("class Client:\n    n = 3\n    def __init__(self, **given): pass")
+    session.run("def make(**given): return Client(**given)")
+    session.run("x = make(password='hunter2' 'hunter2')")
+    session.pair(predict="def predict(model, request):\n    return x.n\n")
+    assert "hunter2" not in session.notebook.module("digits").source
+
+
 @pytest.mark.parametrize(
     "cell",
     [

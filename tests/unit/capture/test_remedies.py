@@ -49,6 +49,9 @@ def predicting(expression: str) -> tuple[str, str]:
 MODEL = predicting("model")
 BAG = "class Bag:\n    size = 1\n    def f(self):\n        return self.size\n"
 
+KEY = "bytes.fromhex('736b2d70726f6a2d303132333435363738396162636465666768696a').decode()"
+"""Makes what looks like an API key, as reading a file of it does."""
+
 CASES = [
     Case("nowhere", (loading("nope"), MODEL), "define `nope`", (("cell", "nope = 3"),), 3),
     Case(
@@ -182,6 +185,36 @@ CASES = [
         r"run In\[1\] again",
         AGAIN,
         False,
+    ),
+    Case(
+        "a literal with a secret, read in load()",
+        (("cell", f"KEY = {KEY}.strip()"), loading("None"), predicting("KEY")),
+        "read it in load.*`global KEY`",
+        (("load", f"def load():\n    global KEY\n    KEY = {KEY}.strip()\n"),),
+        "sk-proj-0123456789abcdefghij",
+    ),
+    Case(
+        "a literal that is no secret",
+        (("cell", f"KEY = (\n    {KEY}\n    .strip()\n)"), loading("KEY"), MODEL),
+        r"write `# not a secret` at the end of In\[1\], line 1",
+        (("cell", f"KEY = (  # not a secret\n    {KEY}\n    .strip()\n)"),),
+        "sk-proj-0123456789abcdefghij",
+    ),
+    Case(
+        "a secret that the user typed in",
+        (("cell", "def getpass(prompt): return 'correct horse'\nPIN = getpass('pin')"),
+         loading("PIN"), MODEL),
+        r"write `# not a secret` at the end of In\[1\], line 2",
+        (("cell", "PIN = getpass('pin')  # not a secret"),),
+        "correct horse",
+    ),
+    Case(
+        "settings with a secret in them",
+        (("cell", f"SET = {{\n    'api_key': {KEY}}}"),
+         loading("SET"), MODEL),
+        r"write `# not a secret` at the end of In\[1\], line 1",
+        (("cell", f"SET = {{  # not a secret\n    'api_key': {KEY}}}"),),
+        {"api_key": "sk-proj-0123456789abcdefghij"},
     ),
     Case(
         "an import whose name something else took",

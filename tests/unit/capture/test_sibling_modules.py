@@ -117,3 +117,19 @@ def test_compiled_modules_are_refused(beside):
     (beside / "fast.so").write_bytes(b"\x7fELF")
     with pytest.raises(CaptureError, match="`fast` is compiled for this machine"):
         capture("import my_utils").notebook.module("digits")
+
+
+def test_secrets_in_data_beside_the_code_are_warnings_and_credentials_stay_here(beside):
+    write(beside, my_utils="from pkg import x", pkg_in_INIT="x = 1")
+    (beside / "pkg/settings.ini").write_text("[a]\ntoken = ghp_" + 36 * "a")
+    (beside / "pkg/key.pem").write_text("x")
+    module, found = capture("import my_utils").notebook.module_and_notes("digits")
+    assert [file.path for file in module.files][1:] == [
+        "my_utils.py",
+        "pkg/__init__.py",
+        "pkg/settings.ini",
+    ]
+    assert [(each.severity, each.where) for each in found] == [
+        ("note", str(beside / "pkg")),
+        ("warning", f"{beside / 'pkg/settings.ini'}:2"),
+    ]

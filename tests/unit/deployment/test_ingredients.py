@@ -74,6 +74,24 @@ def test_objects_of_captured_cells_are_shipped_as_the_configuration_says(tmp_pat
         assert any("`WORDS` of the notebook is shipped as WORDS.pickle" in each for each in notes)
 
 
+def test_secrets_in_the_environment_and_in_the_model_files_are_told_with_the_yaml(tmp_path):
+    secret = "hf_" + 34 * "a"
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "hub.yaml").write_text(f"token: {secret}\n")
+    (tmp_path / "model" / ".npmrc").write_text("x")
+    request = asked(tmp_path, f"artefact: model\nenvironment: {{HF_TOKEN: {secret}}}")
+    found = Collector(request.config)
+    made = gather(request, tmp_path / "work", Recorder(), found)
+    assert made is not None and made.artefact is not None and made.artefact.files == 1
+    told = found.finish()
+    assert [(each.severity, each.where) for each in told] == [
+        ("warning", f"{tmp_path / 'sageturner.yaml'}:3:25"),
+        ("warning", f"{made.artefact.folder / 'hub.yaml'}:1"),
+        ("note", str(tmp_path / "model")),
+    ]
+    assert secret not in str(told)
+
+
 def test_what_aws_checks_find_is_shown_with_the_line_of_its_key(tmp_path):
     """The checks of the AWS room know keys, and not where they were written."""
     text = "compute:\n  server:\n    instance_type: ml.made.up\n"
