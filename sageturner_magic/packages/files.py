@@ -98,6 +98,11 @@ class FileStore:
             return int((self.folder / "sizes" / package.sha256).read_text())
         return 0
 
+    def has(self, package: Package) -> bool:
+        """Whether the file of `package` is on this machine."""
+        is_local = urlsplit(package.url).scheme == "file"
+        return is_local or (self.folder / package.sha256 / package.file).exists()
+
     def _checked(self, package: Package) -> Path:
         path = Path(unquote(urlsplit(package.url).path))
         digest = hashlib.sha256()

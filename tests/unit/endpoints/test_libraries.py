@@ -12,7 +12,8 @@ ERROR = "ImportError: {}: cannot open shared object file: No such file or direct
     [
         ("libGL.so.1", "system_packages: [libgl1, libglib2.0-0]"),
         ("libgomp.so.1", "system_packages: [libgomp1]"),
-        ("libnobody-knows.so.3", "the Debian package that has libnobody-knows.so.3"),
+        ("libnobody-knows.so", "the Debian package that has libnobody-knows.so"),
+        ("libodbc.so.2", "system_packages: [libodbc2]"),
     ],
 )
 def test_the_remedy_names_the_package(library, named):
