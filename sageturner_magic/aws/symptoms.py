@@ -350,9 +350,23 @@ ENDPOINT_LOG: tuple[Row, ...] = (
         "libgomp.so.1, `libgl1` has libGL.so.1; https://packages.debian.org finds others",
     ),
     _row(
-        r"(ModuleNotFoundError|ImportError): (?P<error>.+)",
-        "the code imports what the image does not have: {error}",
+        r"ModuleNotFoundError: No module named '(?P<package>\w+)\.(?P<inside>[\w.]+)'",
+        "the image has `{package}`, without `{inside}` in it",
+        "list the version of `{package}` that the code was written for under `python_packages`, or "
+        "the package that adds `{package}.{inside}`",
+    ),
+    # Libraries say in words of their own which optional dependency they need.
+    _row(
+        r"ModuleNotFoundError: (?P<error>.+)|"
+        r"ImportError: (?P<error2>.*\b(install|installed|optional dependency|requires)\b.*)",
+        "the code imports what the image does not have: {error}{error2}",
         "add the package to `container.generate_container.python_packages` and deploy again",
+    ),
+    _row(
+        r"ImportError: (?P<error>.+)",
+        "a package of the image cannot be imported: {error}",
+        "list versions that fit together under `python_packages` (`auto` takes the notebook's); "
+        "`sageturner plan --verify` tries exactly the image's packages",
     ),
     _row(
         r"MemoryError|out of memory|oom-kill|^\s*Killed\b|Cannot allocate memory|"

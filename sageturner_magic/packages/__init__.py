@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .files import FileStore, default_folder
     from .machine import pip_configuration, resolver_environment, with_machine_settings
     from .pip_arguments import PipArguments, parse_pip_arguments
+    from .provided import unprovided
     from .requirements import Package, Requirements, Target
     from .resolution import resolve, server_arguments
     from .sdists import with_wheels

@@ -8,8 +8,8 @@ from pathlib import Path
 from sageturner_magic.deployment.builders import builder_to_run
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
+from sageturner_magic.deployment.plans.image_checks import image_findings
 from sageturner_magic.deployment.plans.images import WantedImage, local_image, packages_text
-from sageturner_magic.deployment.plans.libraries import library_findings
 from sageturner_magic.deployment.plans.local import LocalWork
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.tried import trial_step
@@ -39,7 +39,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         found.attempt(lambda: ingredients.check_imports(reporter))
         image = found.attempt(lambda: _image(ingredients, chosen, reporter))
         if image and chosen:
-            found.add(library_findings(image.spec, chosen, reporter))
+            found.add(image_findings(image.spec, chosen, reporter))
     findings = found.finish()
     assert chosen and ingredients and image
     config, serverless = request.config, request.config.compute.serverless

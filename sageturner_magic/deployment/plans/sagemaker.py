@@ -24,6 +24,7 @@ from sageturner_magic.config import Server, Serverless
 from sageturner_magic.deployment.builders import builder_to_push, untried
 from sageturner_magic.deployment.ingredients import gather_for_image
 from sageturner_magic.deployment.plan import Fact, Plan
+from sageturner_magic.deployment.plans.image_checks import image_findings
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
 from sageturner_magic.deployment.plans.instance import smallest_server
 from sageturner_magic.deployment.plans.libraries import library_findings
@@ -65,7 +66,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         chosen = found.attempt(lambda: builder_to_push(request, wanted.spec, reporter))
         cannot_try = untried(chosen) if chosen and request.smoke_test else ()
         if chosen:
-            found.add(library_findings(wanted.spec, chosen, reporter))
+            found.add(image_findings(wanted.spec, chosen, reporter))
         found.add(cannot_try)
         if isinstance(compute, Server) and wanted.ami:
             compute = compute.model_copy(update={"inference_ami_version": wanted.ami})

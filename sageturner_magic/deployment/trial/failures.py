@@ -203,10 +203,10 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
 def _remedy(failure: Raised, scene: Scene) -> str:
     """What to do about an exception; `name` is what it says was missing."""
     kind, name, message = failure.type, failure.name, failure.message
-    if kind == "ModuleNotFoundError" and name:
+    if kind == "ModuleNotFoundError" and name and "." not in name:
         return (
-            f"install it where the model runs (add the package that has `{name}` to"
-            " `python_packages`), or put the module beside sageturner.py"
+            f"install the package that has `{name}` where the model runs: with pip in this Python,"
+            " and for an image by `python_packages`; or put the module beside sageturner.py"
         )
     if kind == "NameError" and name and failure.stage == "import":
         return f"define `{name}` in the captured code, above its first use"

@@ -11,7 +11,7 @@ from sageturner_magic.faces import face
 if TYPE_CHECKING:
     from .distributions import by_conda, providers
     from .imports import Import, ImportedName, imported_names
-    from .needed import NeededPackage, needed_packages
+    from .needed import NeededPackage, imports_in, needed_packages
     from .pickles import modules_in, notebook_names_in, scikit_learn_of
 else:
     __getattr__, __dir__ = face(__name__)

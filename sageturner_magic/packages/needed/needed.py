@@ -104,11 +104,13 @@ def _needs(
     ]
     seen: dict[str, _Need] = {}
     for _, source in sources:
-        for dotted, optional in _imports(ast.parse(source)):
-            if _is_other(dotted, own):
-                known = seen.get(dotted)
-                if known is None or (known.optional and not optional):
-                    seen[dotted] = _Need(dotted, f"import {dotted}", optional)
+        for found in imports_in(ast.parse(source)):
+            if _is_other(found.module, own):
+                known = seen.get(found.module)
+                if known is None or (known.optional and not found.optional):
+                    seen[found.module] = _Need(
+                        found.module, f"import {found.module}", found.optional
+                    )
     if artefact is not None:
         for path in sorted(artefact.folder.rglob("*")):
             if not path.is_file():
@@ -129,25 +131,45 @@ def _is_other(dotted: str, own: set[str]) -> bool:
     return package not in own and package not in sys.stdlib_module_names and package != "__main__"
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[str, bool]]:
-    """Dotted names that the code imports, and whether it goes on without them."""
-    stack: list[tuple[ast.AST, bool]] = [(tree, False)]
+@dataclass(frozen=True)
+class FoundImport:
+    """An import in some code.
+
+    Attributes:
+        module: The dotted name of what is imported; it may be an attribute of a module.
+        line: Where it stands, from 1.
+        optional: The code goes on without it.
+        later: It runs when a function is called, not when the code is imported.
+    """
+
+    module: str
+    line: int
+    optional: bool
+    later: bool
+
+
+def imports_in(tree: ast.Module) -> Iterator[FoundImport]:
+    """What the code imports, in no order."""
+    stack: list[tuple[ast.AST, bool, bool]] = [(tree, False, False)]
     while stack:
-        node, optional = stack.pop()
+        node, optional, later = stack.pop()
+        line = getattr(node, "lineno", 1)
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             for imported in imported_names(node):
                 if imported.package:
-                    yield imported.module, optional
+                    yield FoundImport(imported.module, line, optional, later)
                     if imported.name and imported.name != "*":
                         # It may be a module: from google.cloud import storage.
-                        yield f"{imported.module}.{imported.name}", True
+                        dotted = f"{imported.module}.{imported.name}"
+                        yield FoundImport(dotted, line, True, later)
         elif isinstance(node, ast.Call):
             literal = _imported_by_call(node)
             if literal:
-                yield literal, optional
+                yield FoundImport(literal, line, optional, later)
+        inside = later or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
         for child in ast.iter_child_nodes(node):
             if not _is_for_types(node, child):
-                stack.append((child, optional or _may_fail(node, child)))
+                stack.append((child, optional or _may_fail(node, child), inside))
 
 
 def _is_for_types(parent: ast.AST, child: ast.AST) -> bool:

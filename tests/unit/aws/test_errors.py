@@ -266,6 +266,27 @@ PING = (
 FAILURES = [
     # (FailureReason, log, instance type, what the cause says, what the remedy says)
     (PING, "ModuleNotFoundError: No module named 'xgboost'", "", "xgboost", "python_packages"),
+    (
+        PING,
+        "ModuleNotFoundError: No module named 'sklearn.frozen'",
+        "",
+        "the image has `sklearn`, without `frozen` in it",
+        "the version of `sklearn`",
+    ),
+    (
+        PING,
+        "ImportError: cannot import name 'trapz' from 'scipy.integrate'",
+        "",
+        "a package of the image cannot be imported",
+        "versions that fit together",
+    ),
+    (
+        PING,
+        "ImportError: Missing optional dependency 'pyarrow'. Use pip or conda to install pyarrow.",
+        "",
+        "the code imports what the image does not have",
+        "add the package",
+    ),
     (PING, "exec /usr/bin/python: exec format error", "ml.m6g.large", "ml.m6g.large", "platform"),
     (PING, "", "ml.g5.xlarge", "driver is older", "inference_ami_version"),
     (

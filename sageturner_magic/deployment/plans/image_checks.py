@@ -1,4 +1,4 @@
-"""Warn about system libraries that an image will not have, before it is built."""
+"""Find modules and system libraries that an image will not have, before it is built."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from sageturner_magic.errors import Finding
 from sageturner_magic.image import BuildSpec, ChosenBuilder, Spec
-from sageturner_magic.packages import FileStore, default_folder
+from sageturner_magic.packages import FileStore, default_folder, unprovided
 from sageturner_magic.packages.libraries import (
     MissingLibraries,
     debian_packages,
@@ -18,7 +18,8 @@ from sageturner_magic.values import Reporter
 _FETCHED = 80_000_000
 """Bytes of the largest wheel that is fetched at plan, where the builder fetches it later anyway."""
 
-_SLIM = re.compile(r"/python:\d\.\d+(?:\.\d+)?-slim(?:-(?:bookworm|trixie))?$")
+_OFFICIAL = re.compile(r"(?:^|/)python:\d\.\d+(?:\.\d+)?(?:-slim)?(?:-(?:bookworm|trixie))?$")
+_SLIM = re.compile(r"(?:^|/)python:\d\.\d+(?:\.\d+)?-slim(?:-(?:bookworm|trixie))?$")
 
 # What the official Python images without `-slim` have: they can compile (docker-library's
 # buildpack-deps, with gcc and the headers of GLib, ImageMagick and PostgreSQL).
@@ -34,13 +35,33 @@ _INSTEAD = {
 """Package -> one that does the same without a screen and its libraries."""
 
 
-def library_findings(spec: Spec, chosen: ChosenBuilder, reporter: Reporter) -> Iterator[Finding]:
-    """Warnings about libraries that packages need and the image of `spec` will not have.
+def image_findings(spec: Spec, chosen: ChosenBuilder, reporter: Reporter) -> Iterator[Finding]:
+    """What code and packages need and the image of `spec` will not have.
 
-    Only the official slim images are known; of other base images nothing is said.
+    Only the official Python images are known; of other base images nothing is said.
     """
-    if not isinstance(spec, BuildSpec) or not _SLIM.search(spec.base):
-        return
+    if isinstance(spec, BuildSpec) and _OFFICIAL.search(spec.base):
+        yield from _modules(spec, reporter)
+        if _SLIM.search(spec.base):
+            yield from _libraries(spec, chosen, reporter)
+
+
+def _modules(spec: BuildSpec, reporter: Reporter) -> Iterator[Finding]:
+    """Imports that no package provides: an error if sageturner.py cannot be imported without."""
+    files = FileStore(default_folder())
+    for each in unprovided(spec.module, spec.requirements, files, reporter):
+        yield Finding(
+            f"No package of the image has `{each.module}`",
+            where=each.where,
+            why="the code imports it, and `python_packages` lists nothing that brings it",
+            do=f"add `{each.package}` to `python_packages`"
+            if each.package
+            else f"add the package that has `{each.module}` to `python_packages`",
+            severity="error" if each.always else "warning",
+        )
+
+
+def _libraries(spec: BuildSpec, chosen: ChosenBuilder, reporter: Reporter) -> Iterator[Finding]:
     fetched = 0 if chosen.builder.needs_engine else _FETCHED
     files = FileStore(default_folder())
     for each in missing_libraries(spec.requirements, files, reporter, most_fetched=fetched):

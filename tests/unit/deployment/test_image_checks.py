@@ -1,14 +1,16 @@
-"""A plan names the system libraries that an image will not have, and a way that works."""
+"""A plan names what an image will not have, and a way that works."""
 
+import importlib.metadata
 from dataclasses import replace
 
 import pytest
 
 from sageturner_magic.config import Origin, parse_config
-from sageturner_magic.deployment.plans import libraries
-from sageturner_magic.deployment.plans.libraries import library_findings
+from sageturner_magic.deployment.plans import image_checks
+from sageturner_magic.deployment.plans.image_checks import image_findings
 from sageturner_magic.image.builders import choose
 from sageturner_magic.image.spec import ProvidedSpec
+from sageturner_magic.values import CapturedModule, SourceFile
 from tests.parts.recorder import Recorder
 from tests.unit.image.specs import spec
 from tests.unit.packages.elf import elf
@@ -18,7 +20,7 @@ from tests.unit.packages.test_libraries import wheel
 @pytest.fixture
 def needing(tmp_path, monkeypatch):
     """The specification of an image with a package that needs libraries."""
-    monkeypatch.setattr(libraries, "default_folder", lambda: tmp_path / "store")
+    monkeypatch.setattr(image_checks, "default_folder", lambda: tmp_path / "store")
 
     def make(name: str, *needed: str):
         return spec(wheel(tmp_path, name, **{f"{name}/x.so": elf(*needed)}))
@@ -27,7 +29,7 @@ def needing(tmp_path, monkeypatch):
 
 
 def findings(made, builder: str):
-    return list(library_findings(made, choose(builder, made), Recorder()))
+    return list(image_findings(made, choose(builder, made), Recorder()))
 
 
 def test_with_docker_the_packages_are_to_be_pasted(needing):
@@ -71,3 +73,18 @@ def test_nothing_is_said_of_images_that_are_not_known(needing, tmp_path):
     made = needing("boost", "libgomp.so.1")
     assert findings(replace(made, base_image="registry.example.org/mine:1"), "docker") == []
     assert findings(ProvidedSpec("x", tmp_path), "docker") == []
+
+
+def test_an_import_without_a_package_stops_or_warns(tmp_path):
+    source = b"import numpy\ndef load(): ...\ndef predict(m, r):\n    import yaml\n    return r\n"
+    module = CapturedModule(
+        "code", (SourceFile("sageturner.py", source),), imports=("numpy", "yaml")
+    )
+    made = replace(spec(), module=module)
+    one, other = findings(made, "docker")
+    assert (one.severity, one.where) == ("error", "sageturner.py:1")
+    assert "No package of the image has `numpy`" in one.what
+    assert f"add `numpy=={importlib.metadata.version('numpy')}` to `python_packages`" == one.do
+    assert (other.severity, other.where) == ("warning", "sageturner.py:4")
+    mine = replace(made, base_image="registry.example.org/with-numpy:1")
+    assert findings(mine, "docker") == []
