@@ -97,9 +97,7 @@ def file_findings(path: Path) -> list[Finding]:
     if b"\0" in content[:_BEGINNING]:
         return []
     text = content.decode("utf-8", errors="replace")
-    named = _in_constants(text)
-    if path.suffix != ".py":
-        named = [*named, *_in_settings(text)]
+    settings = () if path.suffix == ".py" else _in_settings(text)
     return [
         Finding(
             f"A file that is shipped holds {what}",
@@ -108,7 +106,7 @@ def file_findings(path: Path) -> list[Finding]:
             do=f"take it out of the file, and {KEEP_OUT}",
             severity="warning",
         )
-        for number, what in _on_lines(text, named)
+        for number, what in _on_lines(text, [*_in_constants(text), *settings])
     ]
 
 

@@ -85,7 +85,8 @@ def test_a_package_that_the_list_lacks_is_named_with_the_line_that_imports_it(pr
     finding = raised.value.findings[0]
     assert finding.where == "sageturner.py:2"
     assert "No module named 'numpy'" in finding.why
-    assert "add the package that has `numpy` to `python_packages`" in finding.do
+    assert "install the package that has `numpy`" in finding.do
+    assert "for an image by `python_packages`" in finding.do
 
 
 def test_the_command_shows_it_as_a_fact_of_the_plan(project):
