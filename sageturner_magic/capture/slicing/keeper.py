@@ -141,7 +141,7 @@ class Keeper:
         place = binder.statement.place if binder else CellLine(self._last_cell(), 1)
         step = RunStatement(index, written(source, place, needs), origin)
         self._kept[name] = step
-        self._origins[name] = comes_from(binder) if binder else name
+        self._origins[name] = _quoted(binder) if binder else name
         return step
 
     def _place(self, index: float | None, needs: Sequence[str]) -> float:
