@@ -155,7 +155,7 @@ def _from_path(spec: str, folder: Path, staging: Path, reporter: Reporter) -> Pa
 
 def _without_credentials(folder: Path, spec: str, target: Path) -> Path:
     """`folder`, or its files without those that hold credentials as links below `target`."""
-    paths = list(files_of(folder, spec))
+    paths = list(paths_below(folder, spec))
     if not any(map(is_credential, paths)):
         return folder
     target.mkdir(parents=True)
@@ -242,7 +242,7 @@ def _no_variable(name: str, variable: str, namespace: Mapping[str, object]) -> F
 
 
 def _measured(folder: Path, spec: str, reporter: Reporter) -> Artefact:
-    files = sorted(files_of(folder, spec))
+    files = sorted(paths_below(folder, spec))
     if not files:
         raise ArtefactError(
             f"The artefact `{spec}` is empty",
@@ -270,7 +270,7 @@ def _measured(folder: Path, spec: str, reporter: Reporter) -> Artefact:
     return Artefact(folder, whole.hexdigest(), total, len(files))
 
 
-def files_of(folder: Path, spec: str) -> Iterator[str]:
+def paths_below(folder: Path, spec: str) -> Iterator[str]:
     """Paths below `folder`, links followed, as a model hub's cache consists of links."""
     stack: list[tuple[Path, frozenset[Path]]] = [(folder, frozenset({folder.resolve()}))]
     while stack:

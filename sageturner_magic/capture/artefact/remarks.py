@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sageturner_magic.capture.artefact.prepare import files_of
+from sageturner_magic.capture.artefact.prepare import paths_below
 from sageturner_magic.capture.code_folder import is_credential, shortened
 from sageturner_magic.capture.objects import secret_of
 from sageturner_magic.capture.secrets import KEEP_OUT, file_findings
@@ -33,7 +33,7 @@ def artefact_remarks(
                 do=f"take it out of `{variable}`, and {KEEP_OUT}",
                 severity="warning",
             )
-    shipped = sorted(files_of(artefact.folder, ""))
+    shipped = sorted(paths_below(artefact.folder, ""))
     for path in shipped:
         if path not in variables:
             yield from file_findings(artefact.folder / path)
@@ -41,7 +41,7 @@ def artefact_remarks(
         return
     source = folder / Path(spec).expanduser()
     if source.is_dir():
-        left_out = [path for path in files_of(source, spec) if is_credential(path)]
+        left_out = [path for path in paths_below(source, spec) if is_credential(path)]
         if left_out:
             yield Finding(
                 f"Left out of the model files (credentials): {shortened(sorted(left_out))}",

@@ -27,7 +27,6 @@ from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.plans.image_checks import image_findings
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
 from sageturner_magic.deployment.plans.instance import smallest_server
-from sageturner_magic.deployment.plans.libraries import library_findings
 from sageturner_magic.deployment.plans.sagemaker_steps import Work
 from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.deployment.request import Collector, DeployRequest
