@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from sageturner_magic.packages.libraries import debian_packages
-
 TOGETHER = {"libGL.so.1": ("libGL.so.1", "libglib-2.0.so.0")}
 """Library -> with what is known to be missing next: opencv-python needs both of these."""
 
@@ -17,6 +15,9 @@ def remedy(text: str) -> str:
     found = _MISSING.search(text)
     if found is None:
         return ""
+    # To send a request loads nothing of packages.
+    from sageturner_magic.packages.libraries import debian_packages
+
     library = found[1]
     packages, unknown = debian_packages(TOGETHER.get(library, (library,)))
     if unknown:
