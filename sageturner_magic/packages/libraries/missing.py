@@ -40,8 +40,9 @@ _SLIM = re.compile(
 _OPTIONAL = re.compile(
     r"lib(?:cu|nv|nccl|hip|hsa|amd|roc|MIOpen|sycl|ze_|mlx|ibverbs|rdmacm|fabric|av|sw|postproc)"
 )
-_OPTIONAL_FILES = re.compile(r"/(?:tbbpool|omppool)\.|^nvidia/")
-"""Numba goes without its thread pools; NVIDIA's wheels have plugins for clusters."""
+_OPTIONAL_FILES = re.compile(r"/(?:tbbpool|omppool)\.|^nvidia/|/plugins/")
+"""Numba goes without its thread pools, Qt loads its plugins where there is a screen, and NVIDIA's
+wheels have plugins for clusters."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,17 @@ def _missing(
     package: str, objects: Mapping[str, SharedObject], there: Iterable[str]
 ) -> Iterator[MissingLibraries]:
     needed: dict[str, str] = {}
-    for path, each in objects.items():
-        if not _OPTIONAL_FILES.search(path):
-            for library in each.needed:
-                needed.setdefault(library, path)
+    by_name = {path.rpartition("/")[2]: path for path in objects}
+    # What auditwheel has put into NAME.libs/ is loaded where something else needs it.
+    waiting = [
+        path for path in objects if ".libs/" not in path and not _OPTIONAL_FILES.search(path)
+    ]
+    while waiting:
+        path = waiting.pop()
+        for library in objects[path].needed:
+            if library not in needed:
+                needed[library] = path
+                waiting += filter(None, [by_name.get(library)])
     missing = sorted(
         library
         for library in needed
@@ -165,4 +173,4 @@ def _in_wheel(wheel: Path) -> Iterator[tuple[str, SharedObject]]:
 
 
 def _is_library(path: str) -> bool:
-    return re.search(r"\.so(?:\.[\d.]+)?$", path) is not None
+    return re.search(r"\.so(?:\.\w+)*$", path) is not None

@@ -60,7 +60,12 @@ def test_what_neither_the_wheels_nor_the_image_have_is_missing(tmp_path):
         "cv",
         **{
             "cv/cv.abi3.so": elf("libGL.so.1", "libQt5-1234.so.5", "libc.so.6", "libstdc++.so.6"),
-            "cv.libs/libQt5-1234.so.5": elf("libgthread-2.0.so.0", "libother.so.2", "libz.so.1"),
+            "cv/qt/plugins/libqxcb.so": elf("libQtXcb-12.so.5"),
+            "cv.libs/libQtXcb-12.so.5": elf("libxcb.so.1"),
+            "cv.libs/libssl-12.so.1.1.1k": elf("libc.so.6"),
+            "cv.libs/libQt5-1234.so.5": elf(
+                "libssl-12.so.1.1.1k", "libgthread-2.0.so.0", "libother.so.2", "libz.so.1"
+            ),
         },
     )
     other = wheel(tmp_path, "other", **{"other/lib/libother.so": elf(name="libother.so.2")})
