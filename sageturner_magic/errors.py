@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from sageturner_magic.text import visible
+from sageturner_magic.text import clip, excerpt, visible
 
 Severity = Literal["error", "warning", "note"]
 
@@ -38,15 +38,16 @@ class Finding:
     key: str = ""
 
     def __str__(self) -> str:
-        text = self.what
+        # A user's own exception may have a message of any length.
+        text = clip(self.what)
         if self.where:
-            text += f" ({self.where})"
+            text += f" ({clip(self.where)})"
         if self.why:
-            text += f": {self.why}"
+            text += f": {clip(self.why)}"
         if not text.endswith((".", "?", "!")):
             text += "."
         if self.do:
-            text += f" Do: {self.do}"
+            text += f" Do: {clip(self.do)}"
             if not text.endswith((".", "?", "!", "`")):
                 text += "."
         return text
@@ -59,6 +60,8 @@ class SageturnerError(Exception):
     """
 
     exit_code = 2
+    shown = False
+    """The cell's output says all of it already, so that only its name is to follow."""
 
     def __init__(
         self, what: str, *, why: str = "", do: str = "", where: str = "", details: str = ""
@@ -95,13 +98,14 @@ class SageturnerError(Exception):
 
     def report(self) -> str:
         """The message and, below it, the details of each finding."""
-        details = [finding.details.rstrip() for finding in self.findings if finding.details]
+        details = [excerpt(finding.details) for finding in self.findings if finding.details]
         return "\n\n".join([str(self), *details])
 
     def _render_traceback_(self) -> Sequence[str]:
         # IPython shows these lines in place of a traceback, and still reports the cell as
         # failed, with ename and evalue.
-        return [visible(f"{type(self).__name__}: {self.report()}")]
+        said = "; ".join(clip(each.what) for each in self.findings) if self.shown else self.report()
+        return [visible(f"{type(self).__name__}: {said}")]
 
 
 class UsageError(SageturnerError):

@@ -53,6 +53,11 @@ def clip(text: str, length: int = TEXT_LENGTH) -> str:
     return f"{text[:length]}… ({len(text) - length:,} more characters)"
 
 
+def excerpt(text: str, lines: int = 200, length: int = TEXT_LENGTH) -> str:
+    """The last `lines` lines of a log or traceback, at most `length` characters of each."""
+    return "\n".join(clip(line, length) for line in text.rstrip().splitlines()[-lines:])
+
+
 def duration(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3 min 5 s`, `1 h 2 min`."""
     if seconds < 9.95:

@@ -25,7 +25,15 @@ if TYPE_CHECKING:
         registry_login,
     )
     from .errors import explain_model, refusals, refused
-    from .names import TAG_CREATED_BY, Names, log_group, names_in, own_tags, split_versioned
+    from .names import (
+        TAG_CREATED_BY,
+        Names,
+        console_url,
+        log_group,
+        names_in,
+        own_tags,
+        split_versioned,
+    )
     from .session import AwsSession, open_session
 else:
     __getattr__, __dir__ = face(__name__)

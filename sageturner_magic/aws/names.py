@@ -134,3 +134,14 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 def tag_map(tags: Iterable[Mapping[str, str]]) -> dict[str, str]:
     """The tags of an answer of AWS as a dictionary."""
     return {tag["Key"]: tag["Value"] for tag in tags}
+
+
+CONSOLES = {"cn-": "console.amazonaws.cn", "us-gov-": "console.amazonaws-us-gov.com"}
+"""How the names of a partition's regions begin -> its console; elsewhere each region has one."""
+
+
+def console_url(region: str, name: str) -> str:
+    """The page of an endpoint in the AWS console."""
+    hosts = [host for begin, host in CONSOLES.items() if region.startswith(begin)]
+    host = hosts[0] if hosts else f"{region}.console.aws.amazon.com"
+    return f"https://{host}/sagemaker/home?region={region}#/endpoints/{name}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sageturner_magic.constants import EndpointType
+from sageturner_magic.endpoints import Price
 from sageturner_magic.errors import Finding, SageturnerError
 
 Outcome = Literal["done", "reused", "failed", "cancelled"]
@@ -86,6 +87,8 @@ class Deployment:
         seconds: How long it took.
         unchanged: Nothing had to be done.
         example: What example_request() gives, as JSON; empty where there is none that is known.
+        outline: What predict() reads of a request, as JSON to be filled in; empty if not known.
+        price: What it costs; None for a local endpoint, and where AWS does not tell.
         region, profile: Of SageMaker; empty for a local endpoint or the default profile.
     """
 
@@ -98,6 +101,8 @@ class Deployment:
     seconds: float
     unchanged: bool = False
     example: str = ""
+    outline: str = ""
+    price: Price | None = None
     region: str = ""
     profile: str = ""
     header_file: str = ""

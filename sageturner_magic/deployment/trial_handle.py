@@ -38,7 +38,8 @@ class TrialHandle(Handle):
         self, asked: DeployRequest, sample: Request | None, listener: Listener | None = None
     ) -> None:
         super().__init__(
-            Progress(asked.config.name, "Trying"), left="The trial was left before it had ended"
+            Progress(asked.config.name, "Trying", "ready to deploy"),
+            left="The trial was left before it had ended",
         )
         self._asked = asked
         self._sample = sample
@@ -76,7 +77,7 @@ class TrialHandle(Handle):
             self._error = unexpected(error)
         finally:
             steps.end(outcome)
-            self._tell(Ended(time.monotonic(), None, None))
+            self._tell(Ended(time.monotonic(), None, self._error))
 
     def _tell(self, event: Event) -> None:
         self.progress.apply(event)

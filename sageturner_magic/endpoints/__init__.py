@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .deployed_code import remember
     from .elsewhere import note_on_sagemaker
     from .endpoint import Endpoint, Listing, is_local, listing, no_endpoint
-    from .kind import EndpointDescription
+    from .kind import EndpointDescription, Price
     from .payload import JSON, decode, encode, media_type, plain, read_payload
     from .prediction import Prediction, PredictionStream, SentRequest
     from .removal import (

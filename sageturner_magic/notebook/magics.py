@@ -155,7 +155,10 @@ class SageturnerMagics(Magics, Settings):
             from sageturner_magic.notebook.display import show_blocking  # noqa: F401
         work = begin()
         follow = registered(FOLLOW, work)
-        return follow(self, work, values) if follow else self._shown(work, values)
+        shown = follow(self, work, values) if follow else self._shown(work, values)
+        if given.get("payload") is not None:
+            self.session.remember_request(values.name or "", given["payload"])
+        return shown
 
     def _show_form(self, **asked: Any) -> None:
         from sageturner_magic.notebook.form import show_form
@@ -270,35 +273,38 @@ class SageturnerMagics(Magics, Settings):
     # --- work that has begun --------------------------------------------------------------
 
     def _deployment(self, handle: DeploymentHandle, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.display import show_blocking, show_in_background
+        from sageturner_magic.notebook.display import show_blocking, show_in_background, told
 
         self.session.endpoints.add(handle.progress.name)
         lines = values.lines
         if getattr(values, "no_wait", False):
             if lines is None:
-                show_in_background(self._shell, handle)
+                show_in_background(self._shell, handle, self.session.request)
             return handle
         if lines is None:
-            show_blocking(self._shell, handle)
+            show_blocking(self._shell, handle, self.session.request)
         else:
             handle.watch(lines.draw)
         try:
             deployment = handle.result()
         except SageturnerError as error:
-            # In a widget the details stand in the deployment's own output, right above.
-            raise (error.brief() if lines is None else error) from None
+            raise (told(self._shell, error) if lines is None else error) from None
         if lines is not None or values.json:
             self._shown(deployment, values)
         return None
 
     def _trial(self, handle: TrialHandle, values: SimpleNamespace) -> Any:
-        from sageturner_magic.notebook.display import show_trial
+        from sageturner_magic.notebook.display import show_trial, told
 
         if values.lines is None:
             show_trial(self._shell, handle)
         else:
             handle.watch(values.lines.draw)
-        return self._shown(handle.result(), values)
+        try:
+            tried = handle.result()
+        except SageturnerError as error:
+            raise (told(self._shell, error) if values.lines is None else error) from None
+        return self._shown(tried, values)
 
     def _load_test(self, load: LoadRun, values: SimpleNamespace) -> Any:
         from sageturner_magic.notebook.display import show_load_test

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -51,6 +53,7 @@ class NotebookSession:
         self._configurations: dict[str, Config] = {}
         self._offered: set[str] = set()
         self._next_cells: list[str] = []
+        self._requests: dict[str, str] = {}
 
     @cached_property
     def notebook(self) -> Notebook:
@@ -151,6 +154,17 @@ class NotebookSession:
         from sageturner_magic.notebook.remembered import Remembered, notebook_file
 
         return Remembered(notebook_file(self.namespace, self._environment))
+
+    def remember_request(self, name: str, payload: object) -> None:
+        """Remember the last request that worked, to be copied; `name` may be empty for `try`."""
+        from sageturner_magic.endpoints import plain
+
+        with suppress(TypeError, ValueError):
+            self._requests[name] = json.dumps(payload, ensure_ascii=False, default=plain)
+
+    def request(self, name: str) -> str:
+        """The last request to an endpoint as JSON; empty where there was none."""
+        return self._requests.get(name, self._requests.get("", ""))
 
     def begin(self, info: ExecutionInfo) -> None:
         """Remember which cell runs (the shell calls this before each cell)."""

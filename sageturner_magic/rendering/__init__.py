@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
+    from .account import verdict
     from .dashboards import dashboard_facts, dashboard_text, plots, time_range
     from .deployments import (
         STATE_SIGN,
         curl,
+        deployment_facts,
         deployment_text,
         elapsed,
         headline,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from .endpoints import ENDPOINT_HEAD, endpoint_row, endpoints_text, endpoints_total
     from .load_tests import load_progress, load_test_facts
     from .plans import plan_facts, plan_text
+    from .prices import price_text
     from .registry import json_of, registered, text_of
     from .responses import as_json, piece_text, prediction_summary, prediction_text, value_text
     from .terminal import PlainLines, follow_deployment, follow_load_test, say, write_stream

@@ -41,6 +41,15 @@ def removal_data(removal: PlannedRemoval) -> dict[str, Any]:
     return {"deleted": [*removal.lines], **({"left": left} if left else {})}
 
 
+def verdict(report: Report) -> str:
+    """What `doctor` found, in a sentence."""
+    # An image is made without Docker as well.
+    on_aws = [label for label in report.wrong if label != "Docker"]
+    if on_aws:
+        return f"Ready for local endpoints; not yet for SageMaker: {', '.join(on_aws)}"
+    return "Ready for local endpoints and for SageMaker"
+
+
 def report_text(report: Report) -> str:
     """What `doctor` found: a line for each part, then what GPUs need."""
     lines = [f"{label:<12} {state}" for label, state in report.parts]

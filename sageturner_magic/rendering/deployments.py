@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import asdict
 
+from sageturner_magic.aws import console_url
 from sageturner_magic.deployment import Deployment, Measure, Progress, StepProgress
 from sageturner_magic.endpoints import (
     INLINE,
@@ -14,6 +16,8 @@ from sageturner_magic.endpoints import (
     client_snippets,
     curl_command,
 )
+from sageturner_magic.rendering.prices import price_text
+from sageturner_magic.rendering.responses import python_text
 from sageturner_magic.text import duration, nearby, size
 
 STATE_SIGN = {
@@ -91,15 +95,43 @@ def outcome(deployment: Deployment) -> str:
     return f"{what}, deployed in {duration(deployment.seconds)}"
 
 
+def deployment_facts(deployment: Deployment) -> list[tuple[str, str]]:
+    """Where a deployment that ended well runs, what it costs, and how to look at it and end it."""
+    facts = [("Runs on", "this machine")]
+    if deployment.endpoint_type != "local":
+        where = f", {deployment.region}" if deployment.region else ""
+        facts = [("Runs on", f"SageMaker, {deployment.endpoint_type}{where}")]
+    facts.append(("Cost", _cost(deployment)))
+    if deployment.url:
+        facts.append(("API documentation", f"{deployment.url}/docs"))
+    elif deployment.region:
+        facts.append(("AWS console", console_url(deployment.region, deployment.name)))
+    facts += [
+        ("Code", f"{nearby(deployment.origin)} · version {deployment.version}"),
+        ("Delete", f"`%sageturner delete {deployment.name}`"),
+    ]
+    return facts
+
+
+def _cost(deployment: Deployment) -> str:
+    if deployment.endpoint_type == "local":
+        return "free"
+    return price_text(deployment.price, deployment.endpoint_type)
+
+
 def curl(deployment: Deployment) -> str:
     """A command that sends the code's example, or what is to be filled in, to a local endpoint."""
-    return curl_command(_sent(deployment, _example(deployment) or "{…}"))
+    return curl_command(_sent(deployment, _example(deployment) or deployment.outline or "{…}"))
 
 
 def invoke_line(deployment: Deployment) -> str:
-    """A notebook's line that sends the code's example, where that is short."""
-    example = deployment.example if len(deployment.example) <= SHORT else ""
-    return f"%sageturner invoke {deployment.name} {example or '…'}"
+    """A notebook's line that sends the code's example, or what is to be filled in."""
+    example = deployment.example or deployment.outline or "{}"
+    if len(example) > SHORT:
+        example = python_text(json.loads(example))
+    if len(example) > INLINE:
+        example = "example_request()"
+    return f"%sageturner invoke {deployment.name} {example}"
 
 
 def invoke_command(deployment: Deployment) -> str:
@@ -111,8 +143,8 @@ def invoke_command(deployment: Deployment) -> str:
 
 
 def request_lines(deployment: Deployment) -> tuple[Snippet, ...]:
-    """How to send the code's example from elsewhere; empty where none is known."""
-    example = _example(deployment)
+    """How to send the code's example, or what is to be filled in, from elsewhere."""
+    example = _example(deployment) or ("" if deployment.example else deployment.outline or "{}")
     return client_snippets(deployment.name, _sent(deployment, example)) if example else ()
 
 
@@ -150,7 +182,8 @@ def deployment_text(progress: Progress) -> str:
     if progress.error:
         lines.append(progress.error.report())
     elif progress.deployment:
-        lines.append(f"code: {nearby(progress.deployment.origin)}")
+        facts = deployment_facts(progress.deployment)
+        lines += [f"{label.lower()}: {value.replace('`', '')}" for label, value in facts]
         lines.append(invoke_line(progress.deployment))
         lines += [curl(progress.deployment)] if progress.deployment.url else []
     return "\n".join(lines)

@@ -17,6 +17,20 @@ def as_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
+def python_text(value: object) -> str:
+    """A JSON value as Python, a list of equal numbers as `[0.0] * 64`."""
+    if isinstance(value, dict):
+        pairs = (f"{python_text(key)}: {python_text(item)}" for key, item in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, str):
+        return as_json(value)
+    if not isinstance(value, list):
+        return repr(value)
+    if len(value) > OUTLINED and all(item == value[0] for item in value):
+        return f"[{python_text(value[0])}] * {len(value)}"
+    return f"[{', '.join(map(python_text, value))}]"
+
+
 def value_text(value: object) -> str:
     """A decoded answer: text as it is, the rest as JSON or as it prints."""
     if isinstance(value, str):

@@ -6,13 +6,14 @@ import json
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients, gather
+from sageturner_magic.deployment.outline import outline
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.tried import has_container_path
@@ -132,7 +133,7 @@ class LocalWork(LocalSteps[Deployer]):
     def result(self) -> Deployment:
         deployment = super().result()
         self.ingredients.request.code.deployed(deployment.name)
-        return deployment
+        return replace(deployment, outline=outline(self.ingredients.module.source))
 
     def plan(
         self,

@@ -30,6 +30,7 @@ from sageturner_magic.deployment.plans.instance import smallest_server
 from sageturner_magic.deployment.plans.sagemaker_steps import Work
 from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.endpoints import Price
 from sageturner_magic.errors import Finding
 from sageturner_magic.text import nearby, size
 from sageturner_magic.values import Reporter
@@ -99,6 +100,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         stored=stored,
         present=present,
         try_image=request.smoke_test and not cannot_try,
+        price=_price(session, compute),
     )
     return Plan(
         name=config.name,
@@ -183,6 +185,12 @@ def _role(
     return role.arn if role else where.role_arn
 
 
+def _price(session: AwsSession, compute: Serverless | Server) -> Price:
+    by_use = isinstance(compute, Serverless)
+    second = aws_account.serverless_second(session, compute.memory) if by_use else 0.0
+    return Price(aws_account.hourly(session, compute), second)
+
+
 def _facts(work: Work) -> tuple[Fact, ...]:
     config, compute = work.ingredients.config, work.compute
     artefact = work.ingredients.artefact
@@ -202,7 +210,7 @@ def _facts(work: Work) -> tuple[Fact, ...]:
     model = config.s3_artefact or "none"
     if artefact:
         model = f"{size(artefact.size)} to bucket {work.names.bucket}"
-    hourly = aws_account.hourly(work.session, compute)
+    hourly = work.price.hour
     an_hour = f"${hourly:.3f} an hour" if hourly else "nothing"
     cost = "not known" if hourly is None else f"{an_hour} while nobody calls it"
     return (

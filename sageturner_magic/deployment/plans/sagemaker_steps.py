@@ -13,10 +13,11 @@ from sageturner_magic.aws.endpoints import SERVERLESS_IMAGE_BYTES, EndpointSpec,
 from sageturner_magic.config import Config, Server, Serverless
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients
+from sageturner_magic.deployment.outline import outline
 from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.plans.images import WantedImage
 from sageturner_magic.deployment.tried import trial_step
-from sageturner_magic.endpoints import note_on_sagemaker, remember
+from sageturner_magic.endpoints import Price, note_on_sagemaker, remember
 from sageturner_magic.endpoints.container import ContainerSpec, smoke_test
 from sageturner_magic.errors import AwsError, DeploymentCancelled, ImageError
 from sageturner_magic.image import BuiltImage, ChosenBuilder, Destination
@@ -36,6 +37,7 @@ class Work:
         stored: The image, if the registry has it already.
         present: The endpoint, if it exists.
         try_image: The image is run on this machine before it is pushed.
+        price: What the endpoint will cost.
         image: The pushed image.
         deed: What `rollout.apply` did.
         example: What example_request() returned, as JSON.
@@ -51,6 +53,7 @@ class Work:
     stored: ImageRef | None
     present: EndpointState | None
     try_image: bool
+    price: Price
     begin: float = field(default_factory=time.monotonic)
     built: BuiltImage | None = None
     image: ImageRef | None = None
@@ -192,6 +195,8 @@ class Work:
             seconds=time.monotonic() - self.begin,
             unchanged=self.deed == "unchanged",
             example=self.example,
+            outline=outline(module.source) if self.wanted.generated else "",
+            price=self.price,
             region=self.session.region,
             profile=self.session.profile or "",
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         show_blocking,
         show_in_background,
         show_trial,
+        told,
     )
     from .stream import show_stream
 else:

@@ -11,27 +11,34 @@ from sageturner_magic import rendering
 from sageturner_magic.deployment import Deployment, Plan, Progress
 from sageturner_magic.endpoints import EndpointDescription, Snippet
 from sageturner_magic.endpoints.measured import Dashboard
-from sageturner_magic.errors import Finding, SageturnerError
+from sageturner_magic.errors import Cancelled, Finding, SageturnerError
+from sageturner_magic.notebook.display.code import highlighted
 from sageturner_magic.notebook.display.figures import spark
 from sageturner_magic.notebook.display.markup import (
     box,
     facts_table,
     fill,
     fill_each,
+    folded,
     preformatted,
+    prose,
     table,
     text,
     without_maths,
 )
+from sageturner_magic.notebook.display.style import TONES, headline, toned
 from sageturner_magic.rendering import (
     ENDPOINT_HEAD,
     endpoint_row,
     endpoints_text,
     endpoints_total,
 )
-from sageturner_magic.text import duration, nearby, visible
+from sageturner_magic.text import duration, excerpt, visible
+from sageturner_magic.verbs import Report
 
-LOG_LINES = 30
+LOG_LINES, LINE_LENGTH = 30, 500
+"""Of a log or traceback that is shown: lines, and characters of each."""
+REQUEST_LENGTH = 8000
 CODE_LENGTH = 200_000
 
 
@@ -55,11 +62,26 @@ class Shown:
 
 
 def findings_html(findings: Sequence[Finding]) -> Markup:
-    """List findings, the severity of each in bold."""
+    """List findings, each with its severity, its cause and what to do."""
     if not findings:
         return Markup()
-    rows = [(finding.severity, str(finding)) for finding in findings]
-    return fill("<ul>{}</ul>", fill_each("<li><b>{}</b>: {}</li>", rows))
+    rows = [
+        (toned(TONES[each.severity], fill("<b>{}</b>", each.severity)), finding_html(each))
+        for each in findings
+    ]
+    return fill("<ul>{}</ul>", fill_each("<li>{}: {}</li>", rows))
+
+
+def finding_html(finding: Finding) -> Markup:
+    """Show what was found, where and why, and on a line of its own what to do."""
+    said = fill("{}", prose(finding.what))
+    if finding.where:
+        said += fill(" ({})", finding.where)
+    if finding.why:
+        said += fill(": {}", prose(finding.why))
+    if finding.do:
+        said += fill("<br>→ {}", prose(finding.do))
+    return said
 
 
 # --- a deployment -------------------------------------------------------------------------
@@ -69,70 +91,83 @@ def deployment_html(progress: Progress) -> Markup:
     """Show a deployment that has ended."""
     rows = [
         (
-            fill("{} {}", rendering.STATE_SIGN[rendering.state(step)], step.title),
+            toned(TONES[rendering.state(step)], rendering.STATE_SIGN[rendering.state(step)]),
+            step.title,
             duration(step.seconds()) if step.started is not None else "",
-            rendering.remark(step),
+            toned("dim", rendering.remark(step)),
         )
         for step in progress.steps()
+        if step.started is not None or not progress.error
     ]
     if progress.error:
-        end = _error_html(progress.error)
-    else:
-        end = _calling_html(progress.deployment) if progress.deployment else Markup()
+        return box(
+            headline_html(progress),
+            error_html(progress.error),
+            table((), rows, figures=(2,)),
+            findings_html(progress.findings),
+        )
     return box(
-        fill("<p><b>{}</b></p>", _headline_html(progress)),
-        table((), rows),
+        headline_html(progress),
+        _calling_html(progress.deployment) if progress.deployment else Markup(),
         findings_html(progress.findings),
-        end,
+        table((), rows, figures=(2,)),
     )
 
 
 def _calling_html(deployment: Deployment) -> Markup:
-    """What runs, and how to call it."""
-    docs = Markup()
-    if deployment.url:
-        docs = fill(
-            ' <a href="{}" target="_blank" rel="noopener">API documentation</a>',
-            f"{deployment.url}/docs",
-        )
-    lines = rendering.request_lines(deployment)
-    elsewhere = snippets_html(lines, "the example")
-    if deployment.url and not lines:
-        elsewhere = fill("<p>or</p>{}", preformatted(rendering.curl(deployment)))
+    """What runs, what it costs, how to call it and how to end it."""
+    facts = [(label, _linked(value)) for label, value in rendering.deployment_facts(deployment)]
+    sent = "the example" if deployment.example else "a request"
     return fill(
-        "<p>Code: {}. Version {}.{}</p><p>Try <code>{}</code></p>{}",
-        *(nearby(deployment.origin), deployment.version, docs, rendering.invoke_line(deployment)),
-        elsewhere,
+        "{}{}{}",
+        facts_table(facts),
+        highlighted(rendering.invoke_line(deployment), REQUEST_LENGTH),
+        snippets_html(rendering.request_lines(deployment), sent),
     )
+
+
+def _linked(value: str) -> Markup:
+    """A fact: an address as a link, a command or a name between backticks as code."""
+    if not value.startswith(("http://127.0.0.1", "https://")):
+        return prose(value)
+    address, _, rest = value.partition(" ")
+    link = '<a href="{}" target="_blank" rel="noopener">{}</a> {}'
+    return fill(link, address, address, rest)
 
 
 def snippets_html(lines: Sequence[Snippet], sent: str = "it") -> Markup:
     """Show, folded, how a request is sent from elsewhere; `sent` is what the request is called."""
     if not lines:
         return Markup()
-    blocks = ((line.label, preformatted(line.code, 8000)) for line in lines)
-    shown = fill_each("<p><b>{}</b></p>{}", blocks)
-    return fill("<details><summary>Send {} from elsewhere</summary>{}</details>", sent, shown)
+    blocks = ((line.label, preformatted(line.code, REQUEST_LENGTH)) for line in lines)
+    return folded(f"Send {sent} from elsewhere", fill_each("<p><b>{}</b></p>{}", blocks))
 
 
-def _headline_html(progress: Progress) -> Markup:
+def headline_html(progress: Progress) -> Markup:
+    """Show what came of work in steps: its sign, and a line in bold."""
     deployment = progress.deployment
-    if progress.error or deployment is None or not deployment.url:
-        return text(rendering.headline(progress))
-    before, url, after = rendering.outcome(deployment).partition(deployment.url)
-    return fill("{}<code>{}</code>{}", before, url, after)
+    said: Markup = text(rendering.headline(progress))
+    if deployment and deployment.url:
+        before, url, after = rendering.outcome(deployment).partition(deployment.url)
+        said = fill("{}<code>{}</code>{}", before, url, after)
+    state = "done"
+    if progress.error:
+        state = "cancelled" if isinstance(progress.error, Cancelled) else "failed"
+    return headline(TONES[state], rendering.STATE_SIGN[state], said)
 
 
-def _error_html(error: SageturnerError) -> Markup:
-    parts = []
-    for finding in error.findings:
-        more = ((" ({})", finding.where), (": {}", finding.why), ("<br>→ {}", finding.do))
-        rest = Markup().join(fill(template, said) for template, said in more if said)
-        parts.append(fill("<p><b>{}</b>{}</p>", finding.what, rest))
-        if finding.details:
-            lines = finding.details.rstrip().splitlines()[-LOG_LINES:]
-            parts.append(preformatted("\n".join(lines), 4000))
-    return Markup().join(parts)
+def error_html(error: SageturnerError) -> Markup:
+    """Show what went wrong, what to do, and the lines that help."""
+    return Markup().join(
+        fill("<p>{}</p>{}", finding_html(each), details_html(each)) for each in error.findings
+    )
+
+
+def details_html(finding: Finding) -> Markup:
+    """Show the last lines of a finding's log or traceback."""
+    if not finding.details:
+        return Markup()
+    return preformatted(excerpt(finding.details, LOG_LINES, LINE_LENGTH), LOG_LINES * LINE_LENGTH)
 
 
 # --- a plan -------------------------------------------------------------------------------
@@ -145,8 +180,34 @@ def plan_shown(plan: Plan) -> Shown:
 
 
 def code_shown(source: str) -> Shown:
-    """A module or a diff as it is written."""
-    return Shown(source, source, box(preformatted(source, CODE_LENGTH)))
+    """A module or a diff, highlighted."""
+    return Shown(source, source, box(highlighted(source, CODE_LENGTH)))
+
+
+def report_shown(report: Report) -> Shown:
+    """What `doctor` found: the verdict, a line for each part, and folded what GPUs need."""
+    ready = not report.wrong or report.wrong == ("Docker",)
+    state = "done" if ready else "failed"
+    rows = []
+    for label, said in report.parts:
+        of_part = "failed" if label in report.wrong else "done"
+        sign = toned(TONES[of_part], rendering.STATE_SIGN[of_part])
+        rows.append((sign, fill("<b>{}</b>", label), _remedy(said)))
+    parts = [
+        headline(TONES[state], rendering.STATE_SIGN[state], rendering.verdict(report)),
+        table((), rows),
+    ]
+    if report.frameworks:
+        head, *families = report.frameworks
+        summary = "This environment's frameworks on SageMaker's instances"
+        parts.append(folded(summary, table(head, families)))
+    return Shown(report, rendering.text_of(report), box(*parts))
+
+
+def _remedy(said: str) -> Markup:
+    """A message with what to do on a line of its own."""
+    what, _, do = said.partition(" Do: ")
+    return fill("{}<br>→ {}", prose(what), prose(do)) if do else prose(what)
 
 
 # --- endpoints ----------------------------------------------------------------------------

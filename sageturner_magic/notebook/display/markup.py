@@ -7,7 +7,7 @@ plain semantic elements.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from markupsafe import Markup, escape
 
@@ -61,19 +61,43 @@ def preformatted(foreign: str, length: int = TEXT_LENGTH) -> Markup:
     return fill("<pre><code>{}</code></pre>", text(foreign, length))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
-    """Make a table of text and HTML; an empty `head` gives none."""
+def prose(words: str, length: int = TEXT_LENGTH) -> Markup:
+    """Show a sentence of ours, and the names between backticks in it as code."""
+    return Markup(re.sub("`([^`\n]+)`", r"<code>\1</code>", str(text(words, length))))
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[object]], figures: Container[int] = ()
+) -> Markup:
+    """Make a table of text and HTML.
+
+    Args:
+        head: What the columns are called; none where it is empty.
+        rows: The cells of each row.
+        figures: Columns of numbers, which stand one below the other at their right ends.
+    """
     # Jupyter aligns the cells of tables to the right, which suits figures but not words.
-    top = fill_each('<th style="text-align:left">{}</th>', ([cell] for cell in head))
-    cell = '<td style="text-align:left">{}</td>'
-    body = fill_each("<tr>{}</tr>", ([fill_each(cell, ([each] for each in row))] for row in rows))
-    top = fill("<thead><tr>{}</tr></thead>", top) if head else top
+    words, numbers = Markup("left"), Markup("right;white-space:nowrap")
+
+    def row(kind: str, cells: Sequence[object]) -> Markup:
+        return fill_each(
+            f'<{kind} style="text-align:{{}}">{{}}</{kind}>',
+            ((numbers if at in figures else words, cell) for at, cell in enumerate(cells)),
+        )
+
+    top = fill("<thead><tr>{}</tr></thead>", row("th", head)) if head else Markup()
+    body = fill_each("<tr>{}</tr>", ([row("td", cells)] for cells in rows))
     return fill("<table>{}<tbody>{}</tbody></table>", top, body)
 
 
 def facts_table(facts: Iterable[tuple[str, object]]) -> Markup:
     """Make a table of labels in bold and their values."""
     return table((), [(fill("<b>{}</b>", label), value) for label, value in facts])
+
+
+def folded(summary: object, content: Markup) -> Markup:
+    """Fold `content` below a line that says what it is."""
+    return fill("<details><summary>{}</summary>{}</details>", summary, content)
 
 
 def _shown(value: object) -> Markup | int | float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import ipywidgets
@@ -23,9 +25,10 @@ from sageturner_magic.deployment import (
     StepProgress,
     TrialHandle,
 )
+from sageturner_magic.errors import SageturnerError
 from sageturner_magic.notebook.display.announcer import Announcer
-from sageturner_magic.notebook.display.html import deployment_html
-from sageturner_magic.notebook.display.markup import fill, mime_bundle, text
+from sageturner_magic.notebook.display.html import deployment_html, error_html, headline_html
+from sageturner_magic.notebook.display.markup import box, fill, mime_bundle, text
 from sageturner_magic.text import duration
 
 LOG_LINES = 100
@@ -116,15 +119,21 @@ class ProgressView:
             self._announcer.say(", ".join(step.title for step in running))
 
 
-def deployment_ended(progress: Progress) -> Result:
-    """What a deployment leaves."""
+def deployment_ended(last: Callable[[str], str], progress: Progress) -> Result:
+    """What a deployment leaves; `last` gives an endpoint's last request, if there was one."""
+    deployment = progress.deployment
+    if deployment and not deployment.example and (request := last(deployment.name)):
+        progress.deployment = replace(deployment, example=request)
     return deployment_html(progress), rendering.deployment_text(progress)
 
 
 def _trial_ended(progress: Progress) -> Result:
     """What a trial leaves above its result, which is the cell's value."""
     line = rendering.steps_line(progress)
-    return fill("<p><small>{}</small></p>", line), line
+    html = fill("<p><small>{}</small></p>", line)
+    if progress.error:
+        return box(headline_html(progress), html, error_html(progress.error)), line
+    return html, line
 
 
 def _running(progress: Progress) -> list[StepProgress]:
@@ -169,9 +178,33 @@ def has_widgets(shell: InteractiveShell) -> bool:
     return hasattr(shell, "kernel")
 
 
-def show_blocking(shell: InteractiveShell, handle: DeploymentHandle) -> None:
+def told(shell: InteractiveShell, error: SageturnerError) -> SageturnerError:
+    """The error of work whose output in the cell says all of it, so that it is not said again.
+
+    A terminal has no such output. Where nobody looks at the notebook (papermill, CI) the error
+    alone is seen, and says what to do.
+    """
+    if not has_widgets(shell):
+        return error
+    if not _is_attended(shell):
+        return error.brief()
+    error.shown = True
+    return error
+
+
+def _is_attended(shell: InteractiveShell) -> bool:
+    """Whether the front end that runs the cell can ask a person for input."""
+    parent = shell.kernel.get_parent("shell")  # type: ignore[attr-defined]
+    return bool(parent.get("content", {}).get("allow_stdin"))
+
+
+Last = Callable[[str], str]
+"""Gives an endpoint's last request as JSON; empty where there was none."""
+
+
+def show_blocking(shell: InteractiveShell, handle: DeploymentHandle, last: Last) -> None:
     """Show a deployment until it has ended; the stop button cancels it."""
-    _show(shell, handle, deployment_ended)
+    _show(shell, handle, partial(deployment_ended, last))
 
 
 def show_trial(shell: InteractiveShell, handle: TrialHandle) -> None:
@@ -199,11 +232,11 @@ def cancel_button(handle: DeploymentHandle) -> ipywidgets.Button:
     return button
 
 
-def show_in_background(shell: InteractiveShell, handle: DeploymentHandle) -> None:
+def show_in_background(shell: InteractiveShell, handle: DeploymentHandle, last: Last) -> None:
     """Show a deployment while the kernel goes on, with a Cancel button."""
     if not has_widgets(shell):
         return
-    view = ProgressView(handle, cancel_button(handle), deployment_ended)
+    view = ProgressView(handle, cancel_button(handle), partial(deployment_ended, last))
     threading.Thread(
         target=handle.watch, args=(view.draw,), name="sageturner-view", daemon=True
     ).start()

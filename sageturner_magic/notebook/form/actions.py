@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import ipywidgets
 from markupsafe import Markup
@@ -16,7 +17,6 @@ from sageturner_magic.notebook.display import (
     ProgressView,
     cancel_button,
     deployment_ended,
-    deployment_html,
 )
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import LABELLED, WIDE
@@ -139,7 +139,8 @@ class Actions:
         self._session.endpoints.add(checked.config.name)
         self._deploy.disabled = True
         self._status.say(f"Deploying {checked.config.name}")
-        view = ProgressView(handle, cancel_button(handle), deployment_ended, self._show_in_panel)
+        ended = partial(deployment_ended, self._session.request)
+        view = ProgressView(handle, cancel_button(handle), ended, self._show_in_panel)
         threading.Thread(
             target=self._follow, args=(handle, view), name="sageturner-view", daemon=True
         ).start()
@@ -151,8 +152,7 @@ class Actions:
     def _follow(self, handle: DeploymentHandle, view: ProgressView) -> None:
         handle.watch(view.draw)
         if handle.status == "done":
-            progress = handle.progress
-            self._leave(deployment_html(progress), rendering.deployment_text(progress))
+            self._leave(*deployment_ended(self._session.request, handle.progress))
             return
         self._deploy.disabled = False
         self._status.say(rendering.headline(handle.progress))

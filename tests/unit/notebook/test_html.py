@@ -24,6 +24,7 @@ from sageturner_magic.endpoints.prediction import Prediction, SentRequest
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.notebook.display.html import code_shown, deployment_html, endpoints_shown
 from sageturner_magic.notebook.display.predictions import prediction_html, tree
+from sageturner_magic.notebook.payload import evaluate
 from sageturner_magic.rendering import deployments
 from sageturner_magic.rendering.deployments import deployment_text
 from sageturner_magic.rendering.responses import prediction_text
@@ -177,14 +178,17 @@ def test_a_deployment_is_called_with_the_example_of_its_code(place, labels):
     assert "<b>good</b>" not in html and "&lt;b&gt;good" in html
 
 
-def test_a_long_example_is_not_written_out_in_a_sentence():
-    example = json.dumps({"pixels": [0.0] * 64})
+def test_a_long_example_is_written_short_and_can_be_copied():
+    example = json.dumps({"pixels": [0.0] * 64, "raw": True})
     deployment = Deployment("d", "local", "v", "http://h", "t", "In[1]", 1.0, example=example)
-    assert deployments.invoke_line(deployment) == "%sageturner invoke d …"
+    line = deployments.invoke_line(deployment)
+    assert line == '%sageturner invoke d {"pixels": [0.0] * 64, "raw": True}'
+    assert evaluate(line.split(maxsplit=3)[3], {}) == json.loads(example)
     assert example in deployments.curl(deployment)
     huge = replace(deployment, example=json.dumps("x" * 5000))
     assert deployments.request_lines(huge) == () and deployments.invoke_command(huge) == ""
     assert "{…}" in deployments.curl(huge)
+    assert deployments.invoke_line(huge) == "%sageturner invoke d example_request()"
 
 
 def test_a_failed_deployment_shows_cause_remedy_and_log():
