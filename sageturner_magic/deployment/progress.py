@@ -127,7 +127,11 @@ class Progress:
                 case StepStarted(key, at):
                     self._steps[key].started = at
                 case StepProgressed(key, done, total, unit, part):
-                    self._steps[key].measures[part] = Measure(done, total, unit)
+                    # What is counted in another unit belongs to work that has ended.
+                    alike = self._steps[key].measures
+                    for other in [each for each, bar in alike.items() if bar.unit != unit]:
+                        del alike[other]
+                    alike[part] = Measure(done, total, unit)
                 case StepLogged(key, line):
                     self._steps[key].log.append(line[:LINE])
                 case StepEnded(key, outcome, at, note):

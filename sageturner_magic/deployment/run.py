@@ -114,7 +114,8 @@ def execute(
 
             def check(reporter: Reporter) -> Done:
                 plans.append(make_plan(reporter, workspace))
-                return Done(f"version {plans[0].version}")
+                version = plans[0].version
+                return Done(f"version {version}" if version else "")
 
             tell(Announced((CHECK,)))
             run.step(CHECK.key, check)

@@ -338,7 +338,7 @@ def _identity(ingredients: Ingredients) -> str:
 
 def trial_figures(trial: Trial) -> str:
     """What a trial measured, in a line."""
-    parts = [f"load {duration(trial.load_s)}"]
+    parts = [f"imports {brief(trial.import_s)}", f"load {brief(trial.load_s)}"]
     if trial.predict_s is not None:
         parts.append(f"predict {brief(trial.predict_s)}")
     parts.append(f"memory {size(trial.memory)}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -46,6 +47,7 @@ class SageturnerMagics(Magics, Settings):
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
+        self._began = 0.0
         self.session = NotebookSession(shell, self, self._show_form)
 
     @no_var_expand
@@ -99,6 +101,7 @@ class SageturnerMagics(Magics, Settings):
         `$name` and `{name}` in a line stand for a variable of the notebook, except in the
         payload of `invoke`, which is Python. In a function they are its variables first.
         """
+        self._began = time.monotonic()
         from sageturner_magic.verbs import HelpShown, overview
 
         verb, _, rest = line.strip().partition(" ")
@@ -275,6 +278,7 @@ class SageturnerMagics(Magics, Settings):
     def _deployment(self, handle: DeploymentHandle, values: SimpleNamespace) -> Any:
         from sageturner_magic.notebook.display import show_blocking, show_in_background, told
 
+        handle.progress.begin = self._began
         self.session.endpoints.add(handle.progress.name)
         lines = values.lines
         if getattr(values, "no_wait", False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from sageturner_magic.aws import console_url
 from sageturner_magic.deployment import Deployment, Measure, Progress, StepProgress
@@ -65,8 +65,9 @@ def headline(progress: Progress) -> str:
     """The deployment in one line."""
     if progress.error:
         return f"{progress.name} was not {progress.done}"
-    if deployment := progress.deployment:
-        return outcome(deployment)
+    if progress.deployment:
+        # The time as the user counts it: from pressing the key on.
+        return outcome(replace(progress.deployment, seconds=progress.seconds()))
     return f"{progress.doing} {progress.name}"
 
 

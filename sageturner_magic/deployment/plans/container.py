@@ -114,7 +114,7 @@ class _ContainerWork(LocalWork[ContainerDeployer]):
             Step("write", "Write the model", self.write),
             Step("start", "Start the container", self.start, (image, "write")),
             Step("load", "Load the model", self.load, ("start",)),
-            Step("switch", "Switch over", self.switch, ("load",)),
+            Step("switch", self.switching, self.switch, ("load",)),
         ]
 
     def try_code(self, reporter: Reporter) -> Done:

@@ -97,13 +97,18 @@ class LocalSteps(ABC, Generic[Deployer]):
         self.record = self.deployer.switch(reporter)
         return Done()
 
+    @property
+    def switching(self) -> str:
+        """The title of the last step."""
+        return "Switch over" if self.deployer.before() else "Put it into service"
+
     def steps(self, title: str) -> tuple[Step, ...]:
         """The steps of a server whose parts are there; the first one is called `title`."""
         return (
             Step("write", title, self.write),
             Step("start", "Start the server", self.start, needs=("write",)),
             Step("load", "Load the model", self.load, needs=("start",)),
-            Step("switch", "Switch over", self.switch, needs=("load",)),
+            Step("switch", self.switching, self.switch, needs=("load",)),
         )
 
     def result(self) -> Deployment:

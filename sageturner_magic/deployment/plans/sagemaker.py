@@ -105,7 +105,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     return Plan(
         name=config.name,
         endpoint_type=request.endpoint_type,
-        version=wanted.tag.rpartition("-")[2],
+        version=work.known_version(),
         facts=_facts(work),
         findings=findings,
         steps=work.steps(),

@@ -174,6 +174,11 @@ class Work:
             self._environment(),
         )
 
+    def known_version(self) -> str:
+        """The version that the endpoint will have; empty while an image or upload decides it."""
+        undecided = self.stored is None or self.ingredients.artefact is not None
+        return "" if undecided else self.endpoint_spec().version
+
     def _environment(self) -> dict[str, str]:
         return self.ingredients.request.config.container_environment(
             self.ingredients.request.container_mode
@@ -221,8 +226,9 @@ class Work:
         verb = "Update" if done == "InService" else "Create"
         found.append(Step("endpoint", f"{verb} the endpoint", self.apply, before))
         found.append(Step("wait", "Wait until it is InService", self.wait, ("endpoint",)))
-        if isinstance(self.compute, Server):
-            found.append(Step("scale", "Set up autoscaling", self.scale, ("wait",)))
+        if isinstance(self.compute, Server) and (self.compute.autoscaling or done == "InService"):
+            title = "Set up autoscaling" if self.compute.autoscaling else "Set the instances"
+            found.append(Step("scale", title, self.scale, ("wait",)))
         return tuple(found)
 
 

@@ -14,6 +14,7 @@ from sageturner_magic.endpoints.local.deployer import LocalDeployer, Served
 from sageturner_magic.endpoints.local.state import SERVED, write_private
 from sageturner_magic.endpoints.server_log import POLL_SECONDS, pass_on, tail, with_cells
 from sageturner_magic.errors import EndpointError
+from sageturner_magic.text import brief
 from sageturner_magic.values import Reporter
 
 
@@ -86,7 +87,7 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
         return f"127.0.0.1:{self._server.port}"
 
     def load(self, reporter: Reporter) -> str:
-        """Wait until the server is ready and return how long load() took, in words.
+        """Wait until the server is ready and return how long imports and load() took, in words.
 
         Raises:
             EndpointError: load() failed, the server ended, or it took too long.
@@ -101,7 +102,9 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
             state = server_process.state_of(self._server.control)
             if state and state.state == "ready":
                 pass_on(self._server.log, shown, reporter)
-                return f"load() took {state.load_seconds or 0:.1f} s{self._warm_up()}"
+                imports = state.import_seconds or 0.0
+                load = (state.load_seconds or 0.0) - imports
+                return f"imports {brief(imports)}, load() {brief(load)}{self._warm_up()}"
             if state and state.state == "failed":
                 raise self._failure(state.error or {})
             if code is not None:

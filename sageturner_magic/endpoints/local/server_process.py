@@ -35,13 +35,17 @@ class ServerState:
 
     Attributes:
         state: `loading`, `ready`, `failed` or `draining`.
+        load_seconds: From the start of a worker until its model is loaded.
         error: Type, message and traceback lines of a load() that failed.
+        import_seconds: How many of `load_seconds` the imports took; None where the server is of
+            a version that does not say.
     """
 
     state: str
     pid: int
     load_seconds: float | None
     error: Mapping[str, Any] | None
+    import_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,13 @@ def ask(control: str, timeout_s: float = 2.0) -> tuple[ServerState, socket.socke
     except ValueError:
         listener.close()
         return None
-    state = ServerState(said["state"], said["pid"], said.get("load_seconds"), said.get("error"))
+    state = ServerState(
+        said["state"],
+        said["pid"],
+        said.get("load_seconds"),
+        said.get("error"),
+        said.get("import_seconds"),
+    )
     return state, listener
 
 

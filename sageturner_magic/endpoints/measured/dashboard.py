@@ -45,7 +45,7 @@ def read_dashboard(name: str, *, hours: float = 3.0, aws: AwsOptions = DEFAULT_A
 
     Args:
         name: The endpoint.
-        hours: How far back requests are counted.
+        hours: How far back requests are counted, at most as long as the endpoint exists.
 
     Raises:
         EndpointError: There is no such endpoint.
@@ -55,11 +55,11 @@ def read_dashboard(name: str, *, hours: float = 3.0, aws: AwsOptions = DEFAULT_A
     described, price, now = endpoint.describe(), endpoint.price(), time.time()
     usage, worked_s, notes = None, None, []
     try:
-        usage = endpoint.usage(hours)
+        # From the minute in which it was made on.
+        age = max(now - described.created, 0.0) / 3600 + 1 / 60
+        usage = endpoint.usage(min(hours, age) if hours > 0 else hours)
         if price.busy_second:
-            # From the minute in which it was made on.
-            age = min((now - described.created) / 3600 + 1 / 60, MOST_HOURS)
-            worked_s = endpoint.usage(age).busy_seconds
+            worked_s = endpoint.usage(min(age, MOST_HOURS)).busy_seconds
     except (AwsError, EndpointError) as error:
         first = error.findings[0]
         notes.append(Finding(first.what, why=first.why, do=first.do, severity="note"))

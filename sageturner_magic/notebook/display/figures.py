@@ -5,19 +5,16 @@ Where a viewer strips SVG, as for untrusted notebooks, the numbers beside a figu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from sageturner_magic.notebook.display.markup import fill
+from sageturner_magic.notebook.display.style import BAD_FILL, FILL, INK, TEXT_FONT
 
-INK = "var(--jp-ui-font-color2,#767676)"
-FILL = "var(--jp-brand-color1,#1976d2)"
-BAD = "var(--jp-error-color1,#d32f2f)"
-EDGE, CHARACTER = 90, 7.0
-"""Pixels from the right edge where names stand left of their lines; of one character at most."""
-FONT = "font-family:var(--jp-ui-font-family,sans-serif);font-size:11px"
+CHARACTER = 7.0
+"""Pixels of one character at most."""
+FONT = f"font-family:{TEXT_FONT};font-size:11px"
 
 
 def bars(
@@ -42,8 +39,11 @@ def bars(
     """
     if not values:
         return Markup()
-    left, right, top, bottom = 50.0, 12.0, 28.0, 36.0
+    left, right, bottom = 50.0, 12.0, 36.0
     step = (width - left - right) / len(values)
+    placed = _placed([(left + at * step, name) for at, name in marks], left, width - right)
+    rows = 1 + max((row for _, _, row, _ in placed), default=0)
+    top, height = 16.0 + 12 * rows, height + 12 * (rows - 1)
     full = height - top - bottom
     highest = max(values) or 1
     base = height - bottom
@@ -69,21 +69,28 @@ def bars(
         x = left + place * step
         anchor = "end" if x > width - 40 else "middle"
         parts += [_line(x, base, x, base + 3), _text(x, base + 15, labels[place], anchor)]
-    names: list[tuple[float, str]] = []
-    for position, name in marks:
-        x = left + position * step
-        parts.append(_line(x, top - 4, x, base, dashed=True))
-        # A name that would stand on the one before it is written behind that.
-        before = names[-1] if names else (-math.inf, "")
-        room = len(before[1]) + (len(name) if x > width - EDGE else 0)
-        if x <= before[0] + CHARACTER * room:
-            names[-1] = (before[0], f"{before[1]} {name}")
-        else:
-            names.append((x, name))
-    for x, name in names:
-        anchor = "end" if x > width - EDGE else "start"
-        parts.append(_text(x + (-3 if anchor == "end" else 3), top - 8, name, anchor))
+    for x, centre, row, name in placed:
+        parts.append(_line(x, top - 4 - 12 * row, x, base, dashed=True))
+        parts.append(_text(centre, top - 8 - 12 * row, name, "middle"))
     return _svg(width, height, title, parts)
+
+
+def _placed(
+    marks: Sequence[tuple[float, str]], left: float, right: float
+) -> list[tuple[float, float, int, str]]:
+    """Give each mark the centre of its name, and a row in which that stands on no other."""
+    placed: list[tuple[float, float, int, str]] = []
+    for x, name in marks:
+        half = CHARACTER * len(name) / 2
+        centre = min(max(x, left + half), right - half)
+        taken = {
+            row
+            for _, other, row, said in placed
+            if abs(centre - other) < half + CHARACTER * len(said) / 2
+        }
+        row = next(row for row in range(len(placed) + 1) if row not in taken)
+        placed.append((x, centre, row, name))
+    return placed
 
 
 def spark(
@@ -107,7 +114,7 @@ def spark(
         return Markup()
     highest = max(known) or 1
     step = width / max(len(values), 1)
-    colour = BAD if bad else FILL
+    colour = BAD_FILL if bad else FILL
     parts = [
         _bar(
             place * step,

@@ -23,7 +23,6 @@ from sageturner_magic.notebook.display.markup import (
     preformatted,
     prose,
     table,
-    text,
     without_maths,
 )
 from sageturner_magic.notebook.display.style import TONES, headline, toned
@@ -146,9 +145,9 @@ def snippets_html(lines: Sequence[Snippet], sent: str = "it") -> Markup:
 def headline_html(progress: Progress) -> Markup:
     """Show what came of work in steps: its sign, and a line in bold."""
     deployment = progress.deployment
-    said: Markup = text(rendering.headline(progress))
+    said: object = rendering.headline(progress)
     if deployment and deployment.url:
-        before, url, after = rendering.outcome(deployment).partition(deployment.url)
+        before, url, after = str(said).partition(deployment.url)
         said = fill("{}<code>{}</code>{}", before, url, after)
     state = "done"
     if progress.error:

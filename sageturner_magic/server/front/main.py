@@ -199,8 +199,9 @@ class Front:
 
     def status(self) -> dict[str, Any]:
         """What the control socket says."""
-        failure = self._failure
+        failure, imports = self._failure, self._pool.import_seconds
         return {
+            **({} if imports is None else {"import_seconds": imports}),
             "state": self._state,
             "pid": os.getpid(),
             "load_seconds": self._pool.load_seconds,

@@ -58,6 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     stage = "importing sageturner.py"
     try:
         code = import_program(config.program_dir)
+        imported = time.monotonic() - started
         stage = "load"
         model = code.load(config.model_dir)
         prefork.end_child(worker)
@@ -74,7 +75,13 @@ def main(arguments: Sequence[str]) -> int:
     if code.kind != "async":
         sequential.warm_up(work)
     prefork.end_child(worker)
-    ready = {"load_seconds": round(loaded, 6), "kind": code.kind, "forks": False, "why_not": ""}
+    ready = {
+        "import_seconds": round(imported, 6),
+        "load_seconds": round(loaded, 6),
+        "kind": code.kind,
+        "forks": False,
+        "why_not": "",
+    }
 
     def announce() -> None:
         if work.lost:

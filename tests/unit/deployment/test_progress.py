@@ -64,3 +64,13 @@ def test_a_flood_of_log_lines_keeps_only_the_last():
     assert len(lines) == TAIL
     assert lines[-1].startswith("4999 ")
     assert all(len(line) <= LINE for line in lines)
+
+
+def test_a_bar_counts_one_thing_at_a_time():
+    progress = progress_with(
+        StepStarted("a", 1.0),
+        StepProgressed("a", 100, 100, "B", "context"),
+        StepProgressed("a", 1, 4, "steps"),
+    )
+    measure = progress.steps()[0].measure()
+    assert (measure.done, measure.total, measure.unit) == (1, 4, "steps")

@@ -151,7 +151,7 @@ def test_what_passed_once_is_not_run_again_until_something_changes(runs):
     again, example = tried.trial_step(made(request()), Recorder())
     assert example == '{"x": 1}'
     assert (first.reused, again.reused, len(runs)) == (False, True, 1)
-    assert first.note == again.note == "load 1.0 s, predict 3.0 ms, memory 100 MB"
+    assert first.note == again.note == "imports 500 ms, load 1.0 s, predict 3.0 ms, memory 100 MB"
     tried.trial_step(made(request(), module("x = 2\n")), Recorder())
     tried.trial_step(made(request("environment: {A: b}")), Recorder())
     assert len(runs) == 3

@@ -1,8 +1,11 @@
 """One endpoint at a glance."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from sageturner_magic.endpoints.kind import EndpointDescription, Price
+from sageturner_magic.endpoints.measured import dashboard
 from sageturner_magic.endpoints.measured.dashboard import Dashboard, cost_so_far
 from sageturner_magic.endpoints.usage import Period, Usage
 from sageturner_magic.errors import Finding
@@ -75,3 +78,18 @@ def test_the_time_range_names_the_day_once_where_it_is_one():
     assert time_range(short).count("-") == 2
     assert time_range(short).endswith(", 1 min a bar")
     assert time_range(Usage(0.0, 3600.0, (Period(),) * 48)).count("-") == 4
+
+
+@pytest.mark.parametrize(("age_s", "hours"), [(218.0, 218 / 3600 + 1 / 60), (9 * HOUR, 3.0)])
+def test_the_plots_begin_where_the_endpoint_did_if_that_is_later(monkeypatch, age_s, hours):
+    asked = []
+    endpoint = EndpointDescription("digits", "local", "InService", "abc", 0.0, "", "", 0.0)
+    here = SimpleNamespace(
+        describe=lambda: endpoint,
+        price=lambda: Price(0.0, 0.0),
+        usage=lambda hours: asked.append(hours) or usage(),
+    )
+    monkeypatch.setattr(dashboard.Endpoint, "at", lambda name, aws: here)
+    monkeypatch.setattr(dashboard.time, "time", lambda: age_s)
+    dashboard.read_dashboard("digits")
+    assert asked == [pytest.approx(hours)]

@@ -1,5 +1,7 @@
 """A load test reads as numbers, with or without its figure."""
 
+import re
+
 from sageturner_magic.endpoints.measured.load_result import LoadTest, Timed
 from sageturner_magic.notebook.display.figures import bars, spark
 from sageturner_magic.notebook.display.load_test import load_test_html
@@ -33,13 +35,20 @@ def test_a_figure_has_a_bar_for_each_value_but_zero():
     assert bars([], [], title="t", axes=("x", "y")) == "" and spark([None], title="t") == ""
 
 
-def test_a_mark_close_to_another_shares_its_name():
-    marks = [(0.5, "p50"), (2.6, "p95"), (2.7, "p99")]
-    html = bars([1, 2, 3], ["a", "b", "c", "d"], title="t", axes=("x", "y"), marks=marks)
-    assert ">p50</text>" in html and ">p95 p99</text>" in html
-    assert html.count("stroke-dasharray") == 3
-
-
 def test_a_figure_says_what_it_shows_and_its_words_are_text():
     html = spark([1], title=HOSTILE)
     assert 'role="img"' in html and "aria-label=" in html and "img" not in tags(html)
+
+
+def test_names_of_marks_stand_at_their_lines_and_not_on_each_other():
+    marks = [(3.0, "p50"), (9.6, "p95"), (9.7, "p99"), (10.0, "max")]
+    html = bars([5] * 10, ["x"] * 11, title="t", axes=("ms", "answers"), marks=marks)
+    lines = [float(x) for x in re.findall(r'x1="([\d.]+)"[^>]*stroke-dasharray', html)]
+    names = {
+        name: (float(x), float(y))
+        for x, y, name in re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(p\d\d|max)<', html)
+    }
+    assert [*names] == ["p50", "p95", "p99", "max"]
+    for line, (x, _) in zip(lines, names.values(), strict=True):
+        assert abs(line - x) < 12
+    assert len({y for _, y in names.values()}) == 3 and min(y for _, y in names.values()) > 8

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sageturner_magic.deployment.events import Ended
+from sageturner_magic.deployment.events import Deployment, Ended
 from sageturner_magic.deployment.progress import Measure, Progress
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.rendering import deployments
@@ -26,3 +26,11 @@ def test_what_was_to_be_rolled_back_is_not_said_to_be_deployed():
     assert deployments.headline(progress) == "Rolling back digits"
     progress.apply(Ended(1.0, None, EndpointError("no")))
     assert deployments.headline(progress) == "digits was not rolled back"
+
+
+def test_a_deployment_takes_the_time_from_pressing_the_key():
+    progress = Progress("digits")
+    progress.begin = 10.0
+    deployment = Deployment("digits", "local", "v", "http://h", "", "In[1]", 1.0)
+    progress.apply(Ended(15.0, deployment, None))
+    assert deployments.headline(progress) == "digits answers at http://h, deployed in 5.0 s"

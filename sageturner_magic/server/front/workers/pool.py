@@ -56,6 +56,7 @@ class Pool:
 
     Attributes:
         load_seconds: Seconds from a worker's start to its model being loaded; None before.
+        import_seconds: How many of them its imports took.
         example: JSON of the program's example request, where it has one.
     """
 
@@ -86,6 +87,7 @@ class Pool:
         self._closing = False
         self._connecting: set[asyncio.Task[None]] = set()
         self.load_seconds: float | None = None
+        self.import_seconds: float | None = None
         self.example: Any = None
         self._template: Worker | None = None
         # The first tells whether the others can be forked off it.
@@ -198,6 +200,7 @@ class Pool:
 
     def worker_ready(self, worker: Worker, said: dict[str, Any]) -> None:
         self.load_seconds = said["load_seconds"]
+        self.import_seconds = said["import_seconds"]
         self.example = said["example"]
         if worker.template:
             self.workers.remove(worker)

@@ -41,7 +41,7 @@ class Owner(Protocol):
     """What a worker tells about itself."""
 
     def worker_ready(self, worker: Worker, said: dict[str, Any]) -> None:
-        """The model is loaded; `said` has load_seconds, kind, example, forks, why_not."""
+        """The model is loaded; `said` has the seconds, kind, example, forks and why_not."""
 
     def from_worker(self, worker: Worker, kind: int, number: int, payload: bytes) -> None:
         """A frame about a job."""
