@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         remove,
         tear_down,
     )
-    from .sagemaker import compute_text
+    from .sagemaker import compute_text, price_of
     from .snippets import INLINE, Snippet, client_snippets, curl_command
     from .usage import Usage
 else:

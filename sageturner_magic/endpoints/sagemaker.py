@@ -143,6 +143,13 @@ class SageMakerEndpoints:
         delete_endpoint(self.session, name)
 
 
+def price_of(session: AwsSession, compute: Serverless | Server) -> Price:
+    """What an endpoint on `compute` costs. Permissions: pricing:GetProducts, or no price."""
+    by_use = isinstance(compute, Serverless)
+    second = aws_account.serverless_second(session, compute.memory) if by_use else 0.0
+    return Price(aws_account.hourly(session, compute), second)
+
+
 def compute_text(compute: Serverless | Server) -> str:
     """What an endpoint runs on: `2 of ml.m5.xlarge`, `2048 MB, 1 provisioned`."""
     if isinstance(compute, Server):

@@ -1,6 +1,7 @@
 """Takes the pictures of `docs/images/`: `make screenshots`, or some of them by name.
 
-Each is taken of a real notebook in JupyterLab, in the light and in the dark theme.
+Each is taken of a real notebook in JupyterLab, in the light and in the dark theme, and for those
+who look after the design on a page of 560 pixels, into `build/screenshots/`.
 """
 
 import shutil
@@ -15,6 +16,7 @@ from tests.browser.lab import Lab, browser_page, jupyter, open_notebook, run_all
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
+NARROW = ROOT / "build" / "screenshots"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 QUIET = ".jp-cell-toolbar, .jp-Collapser {visibility: hidden} .jp-Cell {border-color: transparent}"
 """What shows only that a cell is selected."""
@@ -84,7 +86,7 @@ def use_theme(page: Page, theme: str) -> None:
     page.wait_for_timeout(500)
 
 
-def take(page: Page, name: str, first: int, last: int) -> None:
+def take(page: Page, name: str, first: int, last: int, folder: Path = IMAGES) -> None:
     """A picture of the cells from the `first` to the `last`."""
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     top, bottom = cells.nth(first).bounding_box(), cells.nth(last).bounding_box()
@@ -92,7 +94,7 @@ def take(page: Page, name: str, first: int, last: int) -> None:
     page.mouse.move(0, 0)
     page.add_style_tag(content=QUIET)
     page.screenshot(
-        path=IMAGES / f"{name}.png",
+        path=folder / f"{name}.png",
         clip={
             "x": top["x"],
             "y": top["y"] - 6,
@@ -108,6 +110,12 @@ def take_both(page: Page, name: str, first: int, last: int) -> None:
         use_theme(page, theme)
         take(page, f"{name}-{theme}", first, last)
     use_theme(page, "light")
+    wide = page.viewport_size
+    assert wide
+    page.set_viewport_size({"width": 560, "height": wide["height"]})
+    page.wait_for_timeout(500)
+    take(page, f"{name}-560", first, last, NARROW)
+    page.set_viewport_size(wide)
 
 
 def quickstart(lab: Lab, page: Page) -> None:
@@ -142,7 +150,8 @@ def results(lab: Lab, page: Page) -> None:
     wait += "get_ipython().run_line_magic('sageturner', 'load-test reviews --requests 200 "
     wait += '--concurrency 2 {"texts": ["slow"]}\')'
     fast = LOAD.replace("time.sleep(0.25)", "pass")
-    sources = (fast, PREDICT, DEPLOY, ASK, LOAD_TEST, wait, STATUS)
+    others = ("%sageturner list", "%sageturner code reviews", "%sageturner doctor")
+    sources = (fast, PREDICT, DEPLOY, ASK, LOAD_TEST, wait, STATUS, *others)
     write(lab.root / "results.ipynb", "%load_ext sageturner_magic", *sources)
     open_notebook(page, lab, "results.ipynb", kernel=True)
     run_all(page, seconds=400)
@@ -150,6 +159,8 @@ def results(lab: Lab, page: Page) -> None:
     take_both(page, "invocation", 4, 4)
     take_both(page, "load-test", 5, 5)
     take_both(page, "dashboard", 7, 7)
+    take_both(page, "deployed", 3, 3)
+    take_both(page, "others", 8, 10)
 
 
 def failure(lab: Lab, page: Page) -> None:
@@ -168,8 +179,7 @@ def form(lab: Lab, page: Page) -> None:
     open_notebook(page, lab, "form.ipynb", kernel=True)
     run_all(page)
     page.get_by_label("Endpoint type").select_option(index=1)
-    page.wait_for_selector(".sageturner-form pre >> text=max_concurrency: 5")
-    page.wait_for_selector(".sageturner-form >> text=scikit-learn==")
+    page.wait_for_selector(".sageturner-form >> text=auto: joblib")
     take_both(page, "form", len(FORM) + 1, len(FORM) + 1)
 
 
@@ -184,7 +194,8 @@ PICTURES: dict[str, Callable[[Lab, Page], None]] = {
 
 def main(names: list[str]) -> None:
     """Take the pictures of these names, by default all."""
-    IMAGES.mkdir(parents=True, exist_ok=True)
+    for folder in (IMAGES, NARROW):
+        folder.mkdir(parents=True, exist_ok=True)
     for name in names or PICTURES:
         with tempfile.TemporaryDirectory() as temporary:
             root, home = Path(temporary, "root"), Path(temporary, "home")

@@ -30,7 +30,7 @@ from sageturner_magic.deployment.plans.instance import smallest_server
 from sageturner_magic.deployment.plans.sagemaker_steps import Work
 from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.deployment.request import Collector, DeployRequest
-from sageturner_magic.endpoints import Price
+from sageturner_magic.endpoints import price_of
 from sageturner_magic.errors import Finding
 from sageturner_magic.text import nearby, size
 from sageturner_magic.values import Reporter
@@ -100,7 +100,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         stored=stored,
         present=present,
         try_image=request.smoke_test and not cannot_try,
-        price=_price(session, compute),
+        price=price_of(session, compute),
     )
     return Plan(
         name=config.name,
@@ -183,12 +183,6 @@ def _role(
     elif config.named_artefact or sends_files:
         found.collect(lambda: bucket_findings(session, where))
     return role.arn if role else where.role_arn
-
-
-def _price(session: AwsSession, compute: Serverless | Server) -> Price:
-    by_use = isinstance(compute, Serverless)
-    second = aws_account.serverless_second(session, compute.memory) if by_use else 0.0
-    return Price(aws_account.hourly(session, compute), second)
 
 
 def _facts(work: Work) -> tuple[Fact, ...]:

@@ -22,5 +22,6 @@ if TYPE_CHECKING:
         told,
     )
     from .stream import show_stream
+    from .style import CODE_FONT, COLOURS, PANEL, SMALL, TEXT_FONT
 else:
     __getattr__, __dir__ = face(__name__)

@@ -29,33 +29,33 @@ from sageturner_magic.errors import SageturnerError
 from sageturner_magic.notebook.display.announcer import Announcer
 from sageturner_magic.notebook.display.html import deployment_html, error_html, headline_html
 from sageturner_magic.notebook.display.markup import box, fill, mime_bundle, text
+from sageturner_magic.notebook.display.style import FILL, PANEL, SMALL, TEXT_FONT, colour_rules
 from sageturner_magic.text import duration
 
 LOG_LINES = 100
 LOG_CHARACTERS = 20_000
 """Of the log's tail; it is sent whole with every update, though it is folded at first."""
 
-STYLE = Markup("""<style>
-.sageturner-progress{font-family:var(--jp-ui-font-family,sans-serif);
- color:var(--jp-ui-font-color1,inherit);font-size:var(--jp-ui-font-size1,13px);line-height:1.5}
-.sageturner-progress table{border-collapse:collapse;background:none}
-.sageturner-progress td{padding:1px 12px 1px 0;text-align:left;vertical-align:middle;
- border:none;background:none;color:inherit;overflow-wrap:anywhere}
-.sageturner-progress .dim{color:var(--jp-ui-font-color2,#616161)}
-.sageturner-progress .done,.sageturner-progress .reused{color:var(--jp-success-color1,#2e7d32)}
-.sageturner-progress .failed{color:var(--jp-error-color1,#c62828)}
-.sageturner-progress .cancelled{color:var(--jp-warn-color1,#b26a00)}
-.sageturner-progress .running{color:var(--jp-brand-color1,#1565c0)}
-.sageturner-progress progress{width:140px;height:8px;accent-color:var(--jp-brand-color1,#1976d2)}
-.sageturner-tail{max-height:14em;overflow:auto;display:flex;flex-direction:column-reverse;
- background:var(--jp-layout-color2,#f5f5f5)}
+STYLE = Markup(
+    f"""<style>
+.sageturner-progress{{font-family:{TEXT_FONT};color:var(--jp-ui-font-color1,inherit);
+ font-size:var(--jp-ui-font-size1,13px);line-height:1.5}}
+.sageturner-progress table{{border-collapse:collapse;background:none}}
+.sageturner-progress td{{padding:1px 12px 1px 0;text-align:left;vertical-align:top;border:none;
+ background:none;color:inherit;overflow-wrap:break-word}}
+.sageturner-progress td:nth-child(3){{text-align:right;white-space:nowrap}}
+{colour_rules(".sageturner-progress")}
+.sageturner-progress progress{{width:140px;height:8px;accent-color:{FILL}}}
+.sageturner-tail{{max-height:14em;overflow:auto;display:flex;flex-direction:column-reverse;
+ background:{PANEL}}}
 .jupyter-widgets.sageturner-fold .jupyter-widget-Collapse-header,
 .jupyter-widgets.sageturner-fold .jupyter-widget-Collapse-contents
-{border:none;background:none;padding:2px 0}
-.sageturner-tail pre{flex-shrink:0}
-.sageturner-tail pre{margin:0;font-size:12px;line-height:1.4;padding:6px 8px;background:none;
- color:var(--jp-content-font-color1,inherit);white-space:pre-wrap;overflow-wrap:anywhere}
-</style>""")
+{{border:none;background:none;padding:2px 0}}
+.sageturner-tail pre{{flex-shrink:0;margin:0;font-size:{SMALL};line-height:1.4;padding:6px 8px;
+ background:none;color:var(--jp-content-font-color1,inherit);white-space:pre-wrap;
+ overflow-wrap:anywhere}}
+</style>"""
+)
 
 
 class Output(Protocol):

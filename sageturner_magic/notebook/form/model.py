@@ -40,20 +40,27 @@ SECTIONS: Mapping[EndpointType, tuple[KeyPath, Mapping[str, str]]] = {
 }
 """Endpoint type -> the section that it needs, and what the form begins it with."""
 
+PACKAGES = (*GENERATE, "python_packages")
 MAIN: Mapping[str, tuple[KeyPath, ...]] = {
-    "Model": (("name",),),
     "Code": ((*GENERATE, "code_dir"),),
-    "Packages": ((*GENERATE, "python_packages"),),
+    "Packages": (PACKAGES,),
     "Environment and tags": (("environment",), ("tags",)),
 }
-"""Title -> the keys that are always in sight. Artefact and compute have editors of their own."""
+"""Title -> the keys of the parts that are folded first. Name and artefact are always in sight."""
 
 COMPUTE: Mapping[EndpointType, tuple[KeyPath, ...]] = {
-    "local": (("compute", "local", "mode"),),
-    "serverless": tuple((*SERVERLESS, key) for key in schema_keys(SERVERLESS)),
+    "local": (),
+    "serverless": ((*SERVERLESS, "memory"),),
     "server": tuple((*SERVER, key) for key in ("instance_type", "initial_instance_count")),
 }
-"""Endpoint type -> its keys that are in sight."""
+"""Endpoint type -> its keys that are in sight, because they decide what it costs."""
+
+CAPACITY: Mapping[EndpointType, tuple[KeyPath, ...]] = {
+    "local": (("compute", "local", "mode"),),
+    "serverless": tuple((*SERVERLESS, key) for key in schema_keys(SERVERLESS) if key != "memory"),
+    "server": (),
+}
+"""Endpoint type -> its keys that are folded beside these."""
 
 ADVANCED: Mapping[str, tuple[KeyPath, ...]] = {
     "Image": (("container", "generate_container"), ("container", "provide_container")),
@@ -167,7 +174,8 @@ def fields_below(path: KeyPath) -> Iterator[Field]:
 
 def advanced_fields() -> dict[str, list[Field]]:
     """Title -> the fields of each folded part: all that are not in sight already."""
-    seen = {path for paths in (*MAIN.values(), *COMPUTE.values()) for path in paths}
+    shown = (*MAIN.values(), *COMPUTE.values(), *CAPACITY.values())
+    seen = {("name",), *(path for paths in shown for path in paths)}
     return {
         title: [field for path in paths for field in fields_below(path) if field.path not in seen]
         for title, paths in ADVANCED.items()
@@ -225,6 +233,11 @@ class Form:
         """What a key holds."""
         return self._document.get(path)
 
+    def summary(self, fields: Sequence[Field]) -> str:
+        """What is set of these keys: `Timeout (s) 30, Workers 2`, `defaults`."""
+        held = [(field.label, self.get(field.path)) for field in fields]
+        return ", ".join(f"{label} {_brief(value)}" for label, value in held if value) or "defaults"
+
     def set(self, path: KeyPath, value: Value) -> None:
         """Fill in one key; an empty value leaves it to its default.
 
@@ -263,6 +276,11 @@ class Form:
             return Checked(None, error.findings)
         findings = tuple(config.check(self.endpoint_type, self.container_mode))
         return Checked(None if findings else config, findings)
+
+
+def _brief(value: Value) -> str:
+    """A value in a summary: names without their values, which may be long."""
+    return ", ".join(value) if isinstance(value, (list, dict)) else str(value)
 
 
 # --- what a form begins with --------------------------------------------------------------

@@ -33,8 +33,10 @@ class PackagesField:
             changed: Called with each new value; None for `auto`.
         """
         self._changed = changed
+        self._told: Callable[[], None] = lambda: None
         self._pins: list[str] = []
         self._known = False
+        self._said = ""
         self._found = ipywidgets.HTML(description=field.label, style=LABELLED, layout={**WIDE})
         self._note = ipywidgets.HTML()
         self._auto = ipywidgets.VBox([self._found, self._note])
@@ -50,14 +52,30 @@ class PackagesField:
         self._draw()
         self.show(())
 
+    @property
+    def summary(self) -> str:
+        """Which packages there are, in a few words."""
+        if self._is_auto:
+            return f"auto: {self._said}"
+        lines = self._list.control.value.split()
+        return f"{len(lines)} listed" if len(lines) != 1 else "1 listed"
+
     def waiting(self) -> None:
         """Say that the packages are being looked for, unless some are shown already."""
         if not self._known:
-            self._found.value = "auto: looking …"
+            self._said = "looking …"
+            self._found.value = f"auto: {self._said}"
+            self._told()
+
+    def tell(self, told: Callable[[], None]) -> None:
+        """Call `told` when the summary may have changed, and now."""
+        self._told = told
+        told()
 
     def found(self, packages: Sequence[NeededPackage]) -> None:
         """Show what `auto` takes."""
         self._pins, self._known = [each.line for each in packages], True
+        self._said = ", ".join(each.line.partition("==")[0] for each in packages) or "none"
         rows = fill_each(
             "<tr><td><code>{}</code></td><td>{}</td></tr>",
             ((each.line, each.because) for each in packages),
@@ -71,7 +89,7 @@ class PackagesField:
 
     def not_found(self, why: str) -> None:
         """Say why it is not known what `auto` takes."""
-        self._pins, self._known = [], False
+        self._pins, self._known, self._said = [], False, why
         self._found.value = fill("auto: {}", why)
         self._draw()
 
@@ -96,3 +114,4 @@ class PackagesField:
         self._button.description = EDIT if self._is_auto else BACK
         self._button.icon = "pencil" if self._is_auto else "undo"
         self._button.disabled = self._is_auto and not self._known
+        self._told()

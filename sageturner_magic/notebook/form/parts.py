@@ -1,4 +1,4 @@
-"""The larger parts of the deploy form: code, artefact and compute."""
+"""The larger parts of the deploy form: code, artefact, instance type, price, and folded parts."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ import ipywidgets
 from markupsafe import Markup
 
 from sageturner_magic.aws.account import HostedInstance
+from sageturner_magic.config import Server, Serverless
 from sageturner_magic.constants import EndpointType
-from sageturner_magic.errors import Finding
+from sageturner_magic.context import AwsOptions
+from sageturner_magic.endpoints import Price, price_of
+from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.notebook.display import fill, fill_each
+from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import LABELLED, WIDE, PairsEditor, note_html
 from sageturner_magic.notebook.form.model import CodeState
 from sageturner_magic.notebook.form.yaml_document import Value
+from sageturner_magic.rendering import price_text
 from sageturner_magic.verbs import InstanceChoice
 
 STATE_WORDS = {"captured": "✓ captured", "stale": "✗ stale", "missing": "✗ missing"}
 
 ENDPOINT_WORDS: Mapping[EndpointType, str] = {
     "local": "local: this machine, free",
-    "serverless": "serverless: billed while requests are answered",
-    "server": "server: instances of its own, billed by the second",
+    "serverless": "serverless: billed per request, nothing while idle",
+    "server": "server: its own instances, billed per hour",
 }
 
 
@@ -119,12 +124,19 @@ class ArtefactEditor:
 
 
 class InstanceField:
-    """The instance type: those that fit, and why the others do not."""
+    """The instance type: a search, those that fit, and why the others do not."""
 
     def __init__(self, value: str, changed: Callable[[Value], None]) -> None:
-        self.control = ipywidgets.Dropdown(
+        self.search = ipywidgets.Text(
+            description="Search",
+            placeholder="name, GPU, memory: g5, A10G, 16 GiB",
+            style=LABELLED,
+            layout={**WIDE},
+        )
+        self.control = ipywidgets.Select(
             options=[(value, value)] if value else [],
             value=value or None,
+            rows=6,
             description="Instance type",
             style=LABELLED,
             layout={**WIDE},
@@ -135,14 +147,21 @@ class InstanceField:
         self._problems: Sequence[Finding] = ()
         self._note = ipywidgets.HTML()
         self._changed = changed
+        self.search.observe(self._on_search, "value")
         self.control.observe(self._on_change, "value")
-        self.widget = ipywidgets.VBox([self.control, self._note])
+        self.widget = ipywidgets.VBox([self.search, self.control, self._note])
         self.widget.add_class("sageturner-field")
 
     def _on_change(self, change: dict[str, Any]) -> None:
         if not self._quiet and change["new"]:
             self._changed(change["new"])
             self._draw()
+
+    def _on_search(self, _: object) -> None:
+        matching = self._offer()
+        written = self.search.value.strip().lower()
+        if len(matching) == 1 or written in matching:
+            self.control.value = written if written in matching else matching[0]
 
     def offer(self, choices: Sequence[InstanceChoice]) -> None:
         """Take these as what there is; the type that is chosen stays chosen."""
@@ -155,22 +174,28 @@ class InstanceField:
         if self._choices:
             self._offer()
 
-    def _offer(self) -> None:
+    def _offer(self) -> list[str]:
+        """List the types that fit and that the search finds; returns their names."""
         held = self.control.value
-        options = [
+        fitting = [
             (_label(each, self._hosted.get(each.name)), each.name)
             for each in self._choices
             if each.fits
         ]
-        if held and held not in [name for _, name in options]:
-            options.insert(0, (f"{held} (does not fit)", held))
+        wanted = self.search.value.lower().split()
+        found = [pair for pair in fitting if all(word in pair[0].lower() for word in wanted)]
+        names = [name for _, name in found]
+        if held and held not in names:
+            why = "chosen" if held in [name for _, name in fitting] else "does not fit"
+            found.insert(0, (f"{held} ({why})", held))
         self._quiet = True
         try:
-            self.control.options = options
-            self.control.value = held or "ml.m5.xlarge"
+            self.control.options = found
+            self.control.value = held or (names[0] if wanted and names else "ml.m5.xlarge")
         finally:
             self._quiet = False
         self._draw()
+        return names
 
     def show(self, problems: Sequence[Finding]) -> None:
         """Say what is wrong."""
@@ -182,7 +207,6 @@ class InstanceField:
         known = self._hosted.get(str(self.control.value))
         parts = [held.hardware, held.why] if held else []
         if known:
-            parts.insert(1, f"${known.hour:,.3f} an hour for each instance")
             parts.insert(0, _size(known))
         note = note_html(" · ".join(part for part in parts if part), self._problems)
         misfits = [each for each in self._choices if not each.fits]
@@ -220,19 +244,81 @@ def _by_reason(choices: Sequence[InstanceChoice]) -> dict[str, list[str]]:
     return found
 
 
+class PriceNote:
+    """A line with the price.
+
+    Attributes:
+        widget: To display.
+    """
+
+    def __init__(self, aws: AwsOptions, background: Background) -> None:
+        self._aws = aws
+        self._background = background
+        self._asked: object = None
+        self.widget = ipywidgets.HTML()
+
+    def show(self, endpoint_type: EndpointType, compute: Server | Serverless | None) -> None:
+        """Show the price of this compute; AWS is asked where that has changed."""
+        asked = (endpoint_type, compute)
+        if asked == self._asked:
+            return
+        self._asked = asked
+        self._say(price_text(None, endpoint_type) if endpoint_type == "local" else "asking AWS …")
+        if compute is not None:
+            self._background.start(
+                "price",
+                lambda: price_of(self._aws.open(), compute),
+                lambda price: self._found(price, endpoint_type),
+                self._unknown,
+            )
+
+    def _found(self, price: Price, endpoint_type: EndpointType) -> None:
+        self._say(price_text(price, endpoint_type))
+
+    def _unknown(self, error: SageturnerError) -> None:
+        self._say(f"not known: {error.findings[0].why or error.findings[0].what}")
+
+    def _say(self, words: str) -> None:
+        self.widget.value = note_html(f"Cost: {words}")
+
+
 class Folded:
-    """A part that is folded at first; its title is a button."""
+    """A part whose title is a button; what is set in it stands beside the title.
+
+    Attributes:
+        widget: To display.
+    """
 
     def __init__(self, title: str, make: Callable[[], Sequence[ipywidgets.Widget]]) -> None:
+        """`make` gives the widgets of the part; it is called once, when they are first wanted."""
         self._make = make
         self._button = ipywidgets.ToggleButton(
             False, description=title, icon="caret-right", layout={"width": "auto"}
         )
         self._button.add_class("sageturner-fold")
-        self._inner = ipywidgets.VBox()
-        self.widget = ipywidgets.VBox([self._button, self._inner])
+        self._summary = ipywidgets.HTML(layout={"flex": "1 1 0", "min_width": "0"})
+        self._inner = ipywidgets.VBox(layout={"display": "none"})
+        self._inner.add_class("sageturner-folded")
+        self.widget = ipywidgets.VBox([ipywidgets.HBox([self._button, self._summary]), self._inner])
         self._button.observe(self._on_toggle, "value")
+
+    def fill(self) -> None:
+        """Make the widgets, unless they are there."""
+        if not self._inner.children:
+            self._inner.children = tuple(self._make())
+
+    def open(self) -> None:
+        """Unfold it."""
+        self._button.value = True
+
+    def say(self, summary: str) -> None:
+        """Show what is set."""
+        html = fill('<span class="sageturner-summary">{}</span>', summary)
+        if self._summary.value != html:
+            self._summary.value = html
 
     def _on_toggle(self, change: dict[str, Any]) -> None:
         self._button.icon = "caret-down" if change["new"] else "caret-right"
-        self._inner.children = tuple(self._make()) if change["new"] else ()
+        if change["new"]:
+            self.fill()
+        self._inner.layout.display = None if change["new"] else "none"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import ipywidgets
 from markupsafe import Markup
 
@@ -31,13 +33,19 @@ class Preview:
         self._aws = aws
         self._background = background
         self._announcer = announcer
+        self._unfold: Callable[[], None] = lambda: None
         self._kind = ipywidgets.ToggleButtons(options=PREVIEWS, style={"button_width": "auto"})
         self._kind.observe(lambda _: self.refresh(0), "value")
         self._html = ipywidgets.HTML()
         self.widget = ipywidgets.VBox([self._kind, self._html])
 
+    def opens(self, unfold: Callable[[], None]) -> None:
+        """Call `unfold` before something is shown that was asked for elsewhere."""
+        self._unfold = unfold
+
     def show_plan(self) -> None:
         """Turn to the plan, made anew."""
+        self._unfold()
         if self._kind.value == "plan":
             self.refresh(0)
         else:

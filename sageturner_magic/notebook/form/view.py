@@ -35,10 +35,13 @@ from sageturner_magic.notebook.form.fields import (
     problem_text,
 )
 from sageturner_magic.notebook.form.model import (
+    CAPACITY,
     COMPUTE,
     GENERATE,
     MAIN,
+    PACKAGES,
     SERVER,
+    Field,
     Form,
     advanced_fields,
     code_states,
@@ -47,9 +50,11 @@ from sageturner_magic.notebook.form.model import (
 from sageturner_magic.notebook.form.packages import PackagesField
 from sageturner_magic.notebook.form.parts import (
     ENDPOINT_WORDS,
+    STATE_WORDS,
     ArtefactEditor,
     Folded,
     InstanceField,
+    PriceNote,
     code_html,
 )
 from sageturner_magic.notebook.form.preview import PAUSE_S, Preview
@@ -62,7 +67,6 @@ from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.verbs import InstanceChoice, imported_distributions, instance_choices
 
 INSTANCE_TYPE = (*SERVER, "instance_type")
-PACKAGES = (*GENERATE, "python_packages")
 NO_WIDGETS = "The form is shown where JupyterLab or Notebook 7 has ipywidgets (jupyterlab_widgets)."
 
 
@@ -98,12 +102,15 @@ class DeployForm:
     # --- building -------------------------------------------------------------------------
 
     def _build(self) -> None:
+        """Name, model, where it runs with its price, and Deploy; everything else is folded."""
         self._code = ipywidgets.HTML()
         self._artefact = ArtefactEditor(
             self._form.get(("artefact",)), self._variables(), self._setter(("artefact",))
         )
         self._instance: InstanceField | None = None
         self._compute = ipywidgets.VBox()
+        self._capacity = ipywidgets.VBox()
+        self._price = PriceNote(self._aws, self._background)
         self._endpoint_type = ipywidgets.Dropdown(
             options=[(label, name) for name, label in ENDPOINT_WORDS.items()],
             value=self._form.endpoint_type,
@@ -112,55 +119,53 @@ class DeployForm:
             layout={**WIDE},
         )
         self._endpoint_type.observe(self._on_endpoint_type, "value")
-        column = {"flex": "1 1 430px", "min_width": "0", "width": "auto"}
-        columns = ipywidgets.Box(
-            [
-                ipywidgets.VBox(self._left(), layout={**column}),
-                ipywidgets.VBox(self._right(), layout={**column}),
-            ],
-            layout={"display": "flex", "flex_flow": "row wrap", "grid_gap": "0 28px"},
-        )
         self.widget = ipywidgets.VBox(
             [
                 ipywidgets.HTML(STYLE),
                 self._actions.buttons,
                 self._status.widget,
                 self._actions.panel,
-                columns,
+                self._field(("name",)),
+                self._artefact.widget,
+                self._endpoint_type,
+                self._compute,
+                self._price.widget,
+                *(each.widget for each in self._folded_parts()),
             ]
         )
         self.widget.add_class("sageturner-form")
         self._show_compute()
         self._refresh()
 
-    def _left(self) -> list[ipywidgets.Widget]:
-        children: list[ipywidgets.Widget] = []
-        for title, keys in MAIN.items():
-            children.append(ipywidgets.HTML(fill("<h3>{}</h3>", title)))
-            if title == "Code":
-                children.append(self._code)
-            children += [self._field(path) for path in keys]
-            if title == "Code":
-                children += [ipywidgets.HTML("<h3>Artefact</h3>"), self._artefact.widget]
-                children += [ipywidgets.HTML("<h3>Compute</h3>"), self._endpoint_type]
-                children.append(self._compute)
-        for title, fields in advanced_fields().items():
-            paths = [field.path for field in fields]
-            children.append(Folded(title, partial(self._fields, paths)).widget)
-        return children
-
-    def _right(self) -> list[ipywidgets.Widget]:
-        return [
-            ipywidgets.HTML("<h3>What will be deployed</h3>"),
-            self._preview.widget,
-            ipywidgets.HTML("<h3>Files</h3>"),
-            self._actions.files,
+    def _folded_parts(self) -> list[Folded]:
+        """The parts in their order; those whose problems have to be seen at once are made now."""
+        parts = {
+            title: Folded(title, partial(self._fields, paths)) for title, paths in MAIN.items()
+        }
+        parts["Code"] = Folded("Code", lambda: [self._code, *self._fields(MAIN["Code"])])
+        self._capacity_part = Folded("Capacity", lambda: [self._capacity])
+        self._folds: list[tuple[Folded, Sequence[Field]]] = [
+            (parts["Environment and tags"], [*map(field_at, MAIN["Environment and tags"])])
         ]
+        for title, fields in advanced_fields().items():
+            made = Folded(title, partial(self._fields, [field.path for field in fields]))
+            self._folds.append((made, fields))
+        shown = Folded("What will be deployed", lambda: [self._preview.widget])
+        shown.say("YAML, sageturner.py, Dockerfile and plan")
+        files = Folded("Files", lambda: [self._actions.files])
+        files.say("where YAML and export are written")
+        self._code_part, packages = parts["Code"], parts["Packages"]
+        for part in (*parts.values(), self._capacity_part, shown, files):
+            part.fill()
+        found = self._views[".".join(PACKAGES)]
+        assert isinstance(found, PackagesField)
+        found.tell(lambda: packages.say(found.summary))
+        self._preview.opens(shown.open)
+        others = [part for part, _ in self._folds]
+        return [self._code_part, packages, self._capacity_part, *others, shown, files]
 
     def _fields(self, paths: Sequence[KeyPath]) -> list[ipywidgets.Widget]:
-        made = [self._field(path) for path in paths]
-        self._refresh()
-        return made
+        return [self._field(path) for path in paths]
 
     def _field(self, path: KeyPath) -> ipywidgets.Widget:
         field = field_at(path)
@@ -194,6 +199,9 @@ class DeployForm:
     def _show_compute(self) -> None:
         """The fields of the endpoint type that is chosen."""
         self._instance = None
+        capacity = CAPACITY[self._form.endpoint_type]
+        self._capacity.children = tuple(self._fields(capacity))
+        self._capacity_part.widget.layout.display = None if capacity else "none"
         shown = []
         for path in COMPUTE[self._form.endpoint_type]:
             if path == INSTANCE_TYPE:
@@ -289,6 +297,10 @@ class DeployForm:
         # A name that cannot be is nobody's code.
         code = () if checked.beside("name") else self._code_problems()
         self._code.value = code_html(self._states) + note_html("", code)
+        self._summarise()
+        if checked.config is not None:
+            kind = self._form.endpoint_type
+            self._price.show(kind, checked.config.compute.of(kind))
         self._actions.offer_copy(self._form.cell)
         if checked.findings or code:
             shown = [replace(each, where="") for each in elsewhere]
@@ -297,6 +309,16 @@ class DeployForm:
             self._status.say(f"Ready to deploy {self._form.get(('name',))}.")
         self._preview.refresh()
         self._find_packages()
+
+    def _summarise(self) -> None:
+        """Say beside the title of each folded part what is set in it."""
+        for part, fields in self._folds:
+            part.say(self._form.summary(fields))
+        capacity = [*map(field_at, CAPACITY[self._form.endpoint_type])]
+        self._capacity_part.say(self._form.summary(capacity))
+        folder = self._form.get((*GENERATE, "code_dir"))
+        states = [f"{STATE_WORDS[each.state]}, {each.cells}" for each in self._states]
+        self._code_part.say(str(folder or "; ".join(states) or "no cells are captured"))
 
     def _after_cell(self, _: object) -> None:
         """A cell ran: what is captured, whether it is stale, and the variables may differ."""

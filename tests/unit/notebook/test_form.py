@@ -14,6 +14,7 @@ from sageturner_magic.config.keys import all_keys
 from sageturner_magic.errors import ConfigError
 from sageturner_magic.notebook.form.model import (
     ADVANCED,
+    CAPACITY,
     COMPUTE,
     MAIN,
     Form,
@@ -35,7 +36,8 @@ def form(text="name: digits\n", endpoint_type="local", container_mode="generate"
 
 
 def test_every_key_of_the_schema_has_a_field():
-    shown = {path for paths in (*MAIN.values(), *COMPUTE.values()) for path in paths}
+    always = (*MAIN.values(), *COMPUTE.values(), *CAPACITY.values())
+    shown = {("name",), *(path for paths in always for path in paths)}
     shown |= {field.path for fields in advanced_fields().values() for field in fields}
     assert shown | {("artefact",)} == set(LEAVES)
     assert not any(len(paths) == 0 for paths in ADVANCED.values())
