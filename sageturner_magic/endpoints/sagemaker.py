@@ -145,8 +145,9 @@ class SageMakerEndpoints:
 
 def price_of(session: AwsSession, compute: Serverless | Server) -> Price:
     """What an endpoint on `compute` costs. Permissions: pricing:GetProducts, or no price."""
-    by_use = isinstance(compute, Serverless)
-    second = aws_account.serverless_second(session, compute.memory) if by_use else 0.0
+    second: float | None = 0.0
+    if isinstance(compute, Serverless):
+        second = aws_account.serverless_second(session, compute.memory)
     return Price(aws_account.hourly(session, compute), second)
 
 

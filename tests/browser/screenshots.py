@@ -91,6 +91,9 @@ def take(page: Page, name: str, first: int, last: int, folder: Path = IMAGES) ->
     cells = page.locator(".jp-Notebook .jp-CodeCell")
     top, bottom = cells.nth(first).bounding_box(), cells.nth(last).bounding_box()
     assert top and bottom
+    if (dialog := page.locator(".jp-Dialog")).count():
+        print(f"closed: {dialog.first.inner_text()}")
+        page.keyboard.press("Escape")
     page.mouse.move(0, 0)
     page.add_style_tag(content=QUIET)
     page.screenshot(
@@ -104,11 +107,11 @@ def take(page: Page, name: str, first: int, last: int, folder: Path = IMAGES) ->
     )
 
 
-def take_both(page: Page, name: str, first: int, last: int) -> None:
-    """The same in both themes."""
+def take_both(page: Page, name: str, first: int, last: int, folder: Path = IMAGES) -> None:
+    """The same in both themes, and narrow."""
     for theme in THEMES:
         use_theme(page, theme)
-        take(page, f"{name}-{theme}", first, last)
+        take(page, f"{name}-{theme}", first, last, folder)
     use_theme(page, "light")
     wide = page.viewport_size
     assert wide
@@ -159,8 +162,8 @@ def results(lab: Lab, page: Page) -> None:
     take_both(page, "invocation", 4, 4)
     take_both(page, "load-test", 5, 5)
     take_both(page, "dashboard", 7, 7)
-    take_both(page, "deployed", 3, 3)
-    take_both(page, "others", 8, 10)
+    take_both(page, "deployed", 3, 3, NARROW)
+    take_both(page, "others", 8, 10, NARROW)
 
 
 def failure(lab: Lab, page: Page) -> None:

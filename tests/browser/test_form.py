@@ -33,6 +33,7 @@ def predict(model, request):
 def example_request():
     return {"pixels": [0.0] * 64}"""
 FORM = ".sageturner-form"
+IS_WRITTEN = "field => field.matches('textarea, input:not([type=checkbox])')"
 
 
 class Keyboard:
@@ -85,6 +86,12 @@ def choose(select, begin):
     select.select_option(label=option.text_content())
 
 
+def unfold(form, *titles):
+    """Open the parts of the form that are called so."""
+    for title in titles:
+        form.get_by_role("button", name=title).click()
+
+
 def theme(page, name):
     page.evaluate(
         "name => window.jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name
@@ -125,7 +132,7 @@ def test_filled_in_with_the_keyboard_alone_a_model_is_saved_and_deployed(lab, pa
     output = nbformat.read(lab.root / "form.ipynb", as_version=4).cells[-1].outputs[0]
     assert set(output.data) == {"text/html", "text/plain"}
     assert "digits answers at" in output.data["text/plain"]
-    assert """-d '{"pixels": [0.0, 0.0,""" in output.data["text/plain"]
+    assert """--data-binary '{"pixels": [0.0, 0.0,""" in output.data["text/plain"]
     assert "Send the example from elsewhere" in output.data["text/html"]
     assert "%%sageturner deploy -e local\nname: digits" in output.data["text/plain"]
 
@@ -142,25 +149,45 @@ def test_letters_typed_in_the_form_are_no_commands_of_the_notebook(lab, page):
     cells = "window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"
     before = page.evaluate(cells)
     choose(form.get_by_label("Endpoint type"), "server:")
-    form.get_by_role("button", name="Serving").click()
+    unfold(form, "Serving", "Image", "Environment and tags", "Preview")
+    form.get_by_role("button", name="Add tag").click()
     instance = form.get_by_label("Instance type")
     page.wait_for_selector(f"{FORM} >> text=instance types do not fit")
     kinds = {
         "list": instance,
+        "search": form.get_by_label("Search", exact=True),
+        "dropdown": form.get_by_label("Artefact", exact=True),
+        "choice": form.get_by_label("Variable", exact=True),
         "text": form.get_by_label("Name", exact=True).first,
+        "lines": form.get_by_label("System packages"),
         "number": form.get_by_label("Timeout (s)"),
-        "button": form.get_by_role("button", name="plan", exact=True),
+        "checkbox": form.get_by_label("Install CUDA"),
+        "pairs": form.get_by_label("Value", exact=True),
+        "button": form.get_by_role("button", name="Add variable"),
+        "choices": form.get_by_role("button", name="plan", exact=True),
         "fold": form.get_by_role("button", name="Serving"),
     }
     for kind, control in kinds.items():
         control.focus()
-        held = control.input_value() if kind in ("text", "number") else None
+        held = control.input_value() if control.evaluate(IS_WRITTEN) else None
         for key in ("m", "r", "y", "a", "b", "x", "d", "d", "j", "k", "0", "0"):
             page.keyboard.press(key)
         assert page.evaluate(cells) == before, kind
         assert form.count() == 1, kind
         if held is not None:
             control.fill(held)
+            control.blur()
+    choose(form.get_by_label("Artefact", exact=True), "live")
+
+    # Types are searched as one types, by what they have as well as by name.
+    search = form.get_by_label("Search", exact=True)
+    search.focus()
+    page.keyboard.type("a10g 12x")
+    page.wait_for_selector(f"{FORM} pre >> text=instance_type: ml.g5.12xlarge")
+    search.fill("m5")
+    expect(instance.locator("option", has_text="ml.m5.large")).to_be_attached()
+    expect(instance.locator("option", has_text="ml.c5.large")).to_have_count(0)
+    search.fill("")
 
     # A list goes where one types, and with the arrows.
     instance.focus()
@@ -203,7 +230,18 @@ def test_the_form_says_at_once_what_is_wrong_and_looks_right_everywhere(lab, pag
     # A screen reader hears what changes within a region that stays.
     assert said.evaluate("(now, before) => now === before", first)
 
+    # All but what a first deployment decides is folded, with what is set in it.
+    expect(form.get_by_label("Python packages")).not_to_be_visible()
+    assert form.bounding_box()["height"] < 760
+    page.wait_for_selector(f"{FORM} >> text=auto: joblib, numpy, scikit-learn")
+    lists = form.locator("select:visible")
+    assert all(
+        "gradient" in each.evaluate("list => getComputedStyle(list).backgroundImage")
+        for each in lists.all()
+    )
+
     # The packages that auto takes are listed, and are edited where that is wanted.
+    unfold(form, "Packages", "Preview")
     page.wait_for_selector(f"{FORM} >> text=scikit-learn==")
     form.get_by_role("button", name="Edit this list").click()
     expect(form.get_by_label("Python packages")).to_have_value(re.compile("^joblib=="))

@@ -46,7 +46,8 @@ def highlighted(code: str, length: int) -> Markup:
     shown = text(code, length)
     if len(code) <= min(length, HIGHLIGHTED):
         shown = Markup().join(_coloured(code))
-    return fill("<pre><code>{}</code></pre>", shown)
+    # A line that does not fit is scrolled: names do not break inside a word.
+    return fill('<pre style="white-space:pre;overflow-x:auto"><code>{}</code></pre>', shown)
 
 
 def _coloured(code: str) -> Iterator[Markup]:

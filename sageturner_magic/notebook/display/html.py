@@ -38,6 +38,7 @@ from sageturner_magic.verbs import Report
 LOG_LINES, LINE_LENGTH = 30, 500
 """Of a log or traceback that is shown: lines, and characters of each."""
 REQUEST_LENGTH = 8000
+MONEY = (ENDPOINT_HEAD.index("Cost"), ENDPOINT_HEAD.index("So far"))
 CODE_LENGTH = 200_000
 
 
@@ -102,7 +103,7 @@ def deployment_html(progress: Progress) -> Markup:
         return box(
             headline_html(progress),
             error_html(progress.error),
-            table((), rows, figures=(2,)),
+            folded("Steps", table((), rows, figures=(2,))),
             findings_html(progress.findings),
         )
     return box(
@@ -222,17 +223,23 @@ def endpoints_shown(
         return Shown(endpoints, plain, fill("<p>{}</p>", plain))
     total = endpoints_total(endpoints, now)
     html = box(
-        table(ENDPOINT_HEAD, [endpoint_row(endpoint, now) for endpoint in endpoints]),
+        table(ENDPOINT_HEAD, [endpoint_row(endpoint, now) for endpoint in endpoints], MONEY),
         fill("<p>{}</p>", total) if total else Markup(),
         findings_html(notes),
     )
     return Shown(endpoints, plain, html)
 
 
+def _name_html(endpoint: EndpointDescription) -> Markup:
+    """An endpoint's name as a headline, with a sign of whether it serves."""
+    state = {"InService": "done", "Failed": "failed"}.get(endpoint.status, "running")
+    return headline(TONES[state], rendering.STATE_SIGN[state], endpoint.name)
+
+
 def dashboard_shown(shown: Dashboard) -> Shown:
     """One endpoint at a glance, with small plots of how it was used."""
     parts = [
-        fill("<p><b>{}</b></p>", shown.endpoint.name),
+        _name_html(shown.endpoint),
         facts_table(rendering.dashboard_facts(shown)),
     ]
     if shown.usage:

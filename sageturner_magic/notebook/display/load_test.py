@@ -19,6 +19,7 @@ from sageturner_magic.notebook.display.markup import (
     text,
 )
 from sageturner_magic.notebook.display.progress import STYLE, has_widgets
+from sageturner_magic.notebook.display.style import TONES, Tone, headline
 from sageturner_magic.rendering import load_progress
 from sageturner_magic.text import milliseconds
 
@@ -55,16 +56,22 @@ def _progress_html(run: LoadRun) -> Markup:
     )
 
 
+def _verdict(test: LoadTest) -> tuple[Tone, str]:
+    """The tone and sign of a result: whether requests failed, or it was stopped."""
+    state = "failed" if test.failed else "cancelled" if test.stopped else "done"
+    return TONES[state], rendering.STATE_SIGN[state]
+
+
 def load_test_html(test: LoadTest) -> Markup:
     """What a load test measured."""
     parts = [
-        fill("<p><b>Load test of {}</b></p>", test.endpoint),
+        headline(*_verdict(test), f"Load test of {test.endpoint}"),
         facts_table(rendering.load_test_facts(test)),
     ]
     if latencies := test.percentiles():
         parts.append(_histogram_html(test))
         shown = [milliseconds(value) for value in latencies.values()]
-        parts.append(table(list(latencies), [shown]))
+        parts.append(table(list(latencies), [shown], range(len(shown))))
     examples = test.examples()
     if errors := test.errors():
         parts.append(
@@ -74,6 +81,7 @@ def load_test_html(test: LoadTest) -> Markup:
                     (text(trouble, 200), f"{count:,}", text(examples[trouble], 500))
                     for trouble, count in errors.items()
                 ],
+                figures=(1,),
             )
         )
     return box(*parts)

@@ -97,7 +97,8 @@ def facts_table(facts: Iterable[tuple[str, object]]) -> Markup:
 
 def folded(summary: object, content: Markup) -> Markup:
     """Fold `content` below a line that says what it is."""
-    return fill("<details><summary>{}</summary>{}</details>", summary, content)
+    template = '<details style="margin:4px 0 10px"><summary>{}</summary>{}</details>'
+    return fill(template, summary, content)
 
 
 def _shown(value: object) -> Markup | int | float:

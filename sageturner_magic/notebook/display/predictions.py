@@ -129,7 +129,8 @@ def _records_html(records: list[dict[str, Any]]) -> Markup:
     cells = [[shown.cell(row[key]) if key in row else "" for key in head] for row in rows]
     more = len(records) - TABLE_ROWS
     note = fill("<p><small>{:,} more rows</small></p>", more) if more > 0 else Markup()
-    return table([text(key, 200) for key in head], cells) + note
+    figures = [at for at, key in enumerate(head) if _is_numbers([row.get(key, 0) for row in rows])]
+    return table([text(key, 200) for key in head], cells, figures) + note
 
 
 def tree(value: object) -> Markup:

@@ -203,7 +203,7 @@ class PairsEditor(ipywidgets.VBox):  # type: ignore[misc]
 
     def _row(self, name: str, value: str) -> ipywidgets.HBox:
         style = {"description_width": "initial"}
-        half = {"flex": "1 1 180px", "width": "auto", "min_width": "0"}
+        half = {"flex": "1 1 230px", "width": "auto", "min_width": "0"}
         first = ipywidgets.Text(name, description=self._words[0], style=style, layout={**half})
         if self._choices is None:
             second = ipywidgets.Text(value, description=self._words[1], style=style, layout=half)

@@ -86,11 +86,12 @@ class ArtefactEditor:
             value if isinstance(value, str) else "",
             description="Path",
             placeholder="./model",
-            style=LABELLED,
+            style={"description_width": "initial"},
             layout={**WIDE},
         )
         self._note = ipywidgets.HTML()
         self._inner = ipywidgets.VBox()
+        self._inner.add_class("sageturner-inset")
         self.widget = ipywidgets.VBox([self.control, self._inner, self._note])
         self.widget.add_class("sageturner-field")
         self.control.observe(self._on_kind, "value")
@@ -276,7 +277,7 @@ class PriceNote:
         self._say(price_text(price, endpoint_type))
 
     def _unknown(self, error: SageturnerError) -> None:
-        self._say(f"not known: {error.findings[0].why or error.findings[0].what}")
+        self._say(f"not known, because {error.findings[0].why or error.findings[0].what}")
 
     def _say(self, words: str) -> None:
         self.widget.value = note_html(f"Cost: {words}")
@@ -293,7 +294,7 @@ class Folded:
         """`make` gives the widgets of the part; it is called once, when they are first wanted."""
         self._make = make
         self._button = ipywidgets.ToggleButton(
-            False, description=title, icon="caret-right", layout={"width": "auto"}
+            False, description=title, tooltip=title, icon="caret-right", layout={"width": "auto"}
         )
         self._button.add_class("sageturner-fold")
         self._summary = ipywidgets.HTML(layout={"flex": "1 1 0", "min_width": "0"})

@@ -19,12 +19,16 @@ _OWN_KEYS = (
 _RULES = f"""
 .sageturner-form{{font-family:{TEXT_FONT};color:var(--jp-ui-font-color1,inherit);
  font-size:var(--jp-ui-font-size1,13px);container-type:inline-size;max-width:820px;padding:4px 2px}}
-.sageturner-form .widget-html-content{{line-height:1.5;overflow-wrap:break-word}}
+.sageturner-form .widget-html-content{{min-width:0;line-height:1.5;overflow-wrap:break-word}}
 .sageturner-form .widget-html{{height:auto;margin:0}}
 .sageturner-form .widget-label{{color:var(--jp-ui-font-color1,inherit)}}
 .sageturner-form :is(input,select,textarea){{color:var(--jp-ui-font-color1,#000);
  background-color:var(--jp-input-background,var(--jp-layout-color1,#fff))}}
-.sageturner-form select{{text-overflow:ellipsis}}
+.sageturner-form select{{text-overflow:ellipsis;min-height:28px}}
+.sageturner-form select:not([size]){{padding-right:26px;background-repeat:no-repeat;
+ background-image:linear-gradient(45deg,transparent 50%,currentColor 50%),
+ linear-gradient(135deg,currentColor 50%,transparent 50%);background-size:5px 5px;
+ background-position:calc(100% - 15px) 55%,calc(100% - 10px) 55%}}
 .sageturner-form select option{{padding:2px 4px}}
 .sageturner-form :is(input,textarea)::placeholder{{color:{COLOURS["dim"]};opacity:1}}
 .sageturner-form :is(input,select,textarea,button,summary):focus-visible{{
@@ -55,6 +59,7 @@ _RULES = f"""
 .sageturner-form table.sageturner-pins code{{background:none;padding:0;font-size:{SMALL};
  white-space:nowrap;color:var(--jp-ui-font-color1,inherit);font-family:{CODE_FONT}}}
 .sageturner-form .sageturner-below{{margin:2px 2px 2px 178px}}
+.sageturner-form .sageturner-inset{{margin-left:176px}}
 .sageturner-form .sageturner-captured{{white-space:nowrap;color:{COLOURS["good"]}}}
 .sageturner-form :is(.sageturner-stale,.sageturner-missing){{white-space:nowrap;
  color:{COLOURS["bad"]}}}
@@ -77,6 +82,7 @@ _RULES = f"""
 @container (max-width: 620px){{
  .sageturner-form :is(.sageturner-help,ul.sageturner-problem){{margin-left:2px}}
  .sageturner-form .sageturner-below{{margin-left:2px}}
+ .sageturner-form .sageturner-inset{{margin-left:0}}
  .sageturner-form .sageturner-field>.widget-inline-hbox{{flex-wrap:wrap;height:auto}}
  .sageturner-form .sageturner-field>.widget-inline-hbox>.widget-label{{width:100%!important;
   text-align:left}}

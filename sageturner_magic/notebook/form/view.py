@@ -119,6 +119,8 @@ class DeployForm:
             layout={**WIDE},
         )
         self._endpoint_type.observe(self._on_endpoint_type, "value")
+        where = ipywidgets.VBox([self._endpoint_type])
+        where.add_class("sageturner-field")
         self.widget = ipywidgets.VBox(
             [
                 ipywidgets.HTML(STYLE),
@@ -127,7 +129,7 @@ class DeployForm:
                 self._actions.panel,
                 self._field(("name",)),
                 self._artefact.widget,
-                self._endpoint_type,
+                where,
                 self._compute,
                 self._price.widget,
                 *(each.widget for each in self._folded_parts()),
@@ -150,7 +152,7 @@ class DeployForm:
         for title, fields in advanced_fields().items():
             made = Folded(title, partial(self._fields, [field.path for field in fields]))
             self._folds.append((made, fields))
-        shown = Folded("What will be deployed", lambda: [self._preview.widget])
+        shown = Folded("Preview", lambda: [self._preview.widget])
         shown.say("YAML, sageturner.py, Dockerfile and plan")
         files = Folded("Files", lambda: [self._actions.files])
         files.say("where YAML and export are written")
