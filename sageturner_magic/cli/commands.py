@@ -208,6 +208,8 @@ def _write_prediction(prediction: Prediction, values: SimpleNamespace) -> None:
 
 
 def _write_load_test(test: LoadTest, values: SimpleNamespace) -> None:
+    from sageturner_magic import rendering
+
     _write(test, values)
     if test.stopped:
         raise InvocationCancelled(f"The load test was stopped after {test.sent:,} requests")
@@ -215,7 +217,9 @@ def _write_load_test(test: LoadTest, values: SimpleNamespace) -> None:
         raise InvocationError(
             f"{test.failed:,} of {test.sent:,} requests failed",
             where=f"endpoint {test.endpoint}",
-            do=f"see `{PROG} logs {test.endpoint}`",
+            do=rendering.throttled_remedy(test)
+            if test.throttled == test.failed
+            else f"see `{PROG} logs {test.endpoint}`",
         )
 
 

@@ -148,7 +148,7 @@ class SageturnerMagics(Magics, Settings):
         if verb.takes_payload:
             given |= self._payload(verb, values, payload, cell, names)
         given |= self._expressions(values, names)
-        if cell is not None and (cell.strip() or not getattr(values, "name", None)):
+        if cell is not None:
             given |= self._configuration(verb, values, cell)
         values.lines = self._lines()
         values.line = f"{PROG} {name} {rest}".rstrip()
@@ -175,7 +175,8 @@ class SageturnerMagics(Magics, Settings):
                 f"`%%sageturner {verb.name}` has no use for a cell's body",
                 do=f"write `%sageturner {verb.name}` in a line of its own",
             )
-        if verb.cell == "payload":
+        named = getattr(values, "name", None)
+        if verb.cell == "payload" or (named and not cell.strip()):
             return {}
         if values.config is not None:
             raise UsageError(
@@ -187,7 +188,6 @@ class SageturnerMagics(Magics, Settings):
         from sageturner_magic.config import Origin, parse_config
 
         origin = Origin.cell(self.session.number, first_line=2)
-        named = getattr(values, "name", None)
         config = parse_config(cell, folder=Path.cwd(), origin=origin, name=named)
         self.session.remember(config)
         return {"config": config}

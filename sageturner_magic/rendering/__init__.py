@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         steps_line,
     )
     from .endpoints import ENDPOINT_HEAD, endpoint_row, endpoints_text, endpoints_total
-    from .load_tests import load_progress, load_test_facts
+    from .load_tests import load_progress, load_test_facts, throttled_remedy
     from .plans import plan_facts, plan_text
     from .prices import price_text
     from .registry import json_of, registered, text_of

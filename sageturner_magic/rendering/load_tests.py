@@ -20,6 +20,8 @@ def load_test_facts(test: LoadTest) -> list[tuple[str, str]]:
         ("Throughput", f"{test.throughput:,.1f} answers a second"),
         ("Failed", _failed(test)),
     ]
+    if test.throttled:
+        found.append(("Throttled", f"{throttled_remedy(test)}; or send fewer at a time"))
     if test.cost is not None:
         cost = "free" if not test.cost else f"at most ${test.cost:.4f} for the model's time"
         found.append(("Cost", "; ".join(filter(None, (cost, test.cost_note)))))
@@ -33,6 +35,20 @@ def _failed(test: LoadTest) -> str:
         return "none"
     share = f"{test.failed:,} ({test.failed / test.sent:.1%})"
     return f"{share}, of which {test.throttled:,} throttled" if test.throttled else share
+
+
+def throttled_remedy(test: LoadTest) -> str:
+    """What to raise so that fewer requests are refused because there are too many."""
+    by_aws = any("Throttling" in trouble for trouble in test.errors())
+    if by_aws:
+        return (
+            f"raise `compute.serverless.max_concurrency` ({test.concurrency} requests were sent at"
+            " a time), or on instances `compute.server.initial_instance_count`"
+        )
+    return (
+        "raise `serving.queue`, which is how many requests may wait, or `serving.workers`, which"
+        " predict at the same time"
+    )
 
 
 def load_test_text(test: LoadTest) -> str:

@@ -31,7 +31,14 @@ from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageE
 from sageturner_magic.packages.needed import NeededPackage
 from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
-from sageturner_magic.verbs.requested import Flags, Silent, chosen_config, live_model, request_for
+from sageturner_magic.verbs.requested import (
+    DEFAULT_CONFIG,
+    Flags,
+    Silent,
+    chosen_config,
+    live_model,
+    request_for,
+)
 from sageturner_magic.verbs.verb import after, finish
 
 
@@ -224,9 +231,12 @@ def form(
             do="run `%sageturner form` in JupyterLab or Notebook 7; here `sageturner init` writes a"
             " commented sageturner.yaml",
         )
-    known = notebook.configuration(name) or notebook.earlier_configuration(name)
-    if known and not (config or text or invoke):
-        config, text = (known.places.file, None) if known.places.file else (None, known.to_yaml())
+    if not (config or text or invoke):
+        known = notebook.configuration(name)
+        if known is None and not Path(DEFAULT_CONFIG).exists():
+            known = notebook.earlier_configuration(name)
+        config = known and known.places.file
+        text = known.to_yaml() if known and not config else None
     notebook.show_form(
         config=config,
         name=name,

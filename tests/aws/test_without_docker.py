@@ -6,6 +6,7 @@ The stand itself uses an engine, for what SageMaker runs.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from tests.stand.project import Project
 
 pytestmark = [pytest.mark.docker, pytest.mark.registry]
 
-QUICKSTART = Path(__file__).parents[2] / "example_notebooks" / "01_quickstart.ipynb"
+ROOT = Path(__file__).parents[2]
+QUICKSTART, README = ROOT / "example_notebooks" / "01_quickstart.ipynb", ROOT / "README.md"
 IN_IMAGES_ONLY = """\
 import os
 
@@ -41,20 +43,8 @@ def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NoEngine]:
         yield machine
 
 
-def test_the_quickstart_notebook_deploys(stand: Stand, away: NoEngine, tmp_path: Path) -> None:
-    before = stand.inventory()
-    notebook = nbformat.read(QUICKSTART, as_version=4)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    for cell in cells:
-        if "deploy --endpoint-type local" in cell.source:
-            cell.source = cell.source.replace("local", "serverless") + (
-                "\ncompute: {serverless: {memory: 2048, max_concurrency: 5}}"
-                f'\ncontainer: {{generate_container: {{base_image: "{away.base}"}}}}'
-            )
-        cell.source = cell.source.replace("delete digits", "delete digits --yes")
-    load = next(number for number, cell in enumerate(notebook.cells) if "%load_ext" in cell.source)
-    notebook.cells.insert(load + 1, nbformat.v4.new_code_cell("%sageturner setup"))
-    notebook.cells.append(nbformat.v4.new_code_cell("%sageturner teardown --yes"))
+def executed(notebook: nbformat.NotebookNode, stand: Stand, away: NoEngine, tmp_path: Path) -> str:
+    """What a notebook shows that runs on this machine."""
     environment = {
         **os.environ,
         **stand.environment,
@@ -70,11 +60,27 @@ def test_the_quickstart_notebook_deploys(stand: Stand, away: NoEngine, tmp_path:
         resources={"metadata": {"path": str(tmp_path)}},
     )
     client.execute(env=environment)
-    shown = "\n".join(
+    return "\n".join(
         output.get("text") or output.data.get("text/plain", "")
         for cell in notebook.cells
         for output in cell.get("outputs", ())
     )
+
+
+def test_the_quickstart_notebook_deploys(stand: Stand, away: NoEngine, tmp_path: Path) -> None:
+    before = stand.inventory()
+    notebook = nbformat.read(QUICKSTART, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell in cells:
+        if "deploy --endpoint-type local" in cell.source:
+            cell.source = cell.source.replace("local", "serverless") + (
+                f'\ncontainer: {{generate_container: {{base_image: "{away.base}"}}}}'
+            )
+        cell.source = cell.source.replace("delete digits", "delete digits --yes")
+    load = next(number for number, cell in enumerate(notebook.cells) if "%load_ext" in cell.source)
+    notebook.cells.insert(load + 1, nbformat.v4.new_code_cell("%sageturner setup"))
+    notebook.cells.append(nbformat.v4.new_code_cell("%sageturner teardown --yes"))
+    shown = executed(notebook, stand, away, tmp_path)
     for step in (
         "Build the image",
         "Try the image",
@@ -84,6 +90,42 @@ def test_the_quickstart_notebook_deploys(stand: Stand, away: NoEngine, tmp_path:
         assert f"✓ {step}" in shown
     assert "digits, deployed in" in shown
     assert float(shown.partition("accuracy: ")[2][:5]) > 0.95
+    assert stand.inventory() == before
+
+
+TRAINED = """\
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+digits = load_digits()
+classifier = LogisticRegression(max_iter=3000).fit(digits.data, digits.target)
+image = digits.data[0]
+"""
+
+
+def test_the_readmes_cells_deploy_here_and_the_next_line_to_sagemaker(
+    stand: Stand, away: NoEngine, tmp_path: Path
+) -> None:
+    before = stand.inventory()
+    section = README.read_text("utf-8").partition("## Three cells\n")[2].partition("\n## ")[0]
+    cells = re.findall(r"(?ms)^```(?:python|yaml)\n(.*?)^```", section)
+    (yaml,) = [
+        number for number, cell in enumerate(cells) if cell.startswith("%%sageturner deploy")
+    ]
+    cells[yaml] += f'container: {{generate_container: {{base_image: "{away.base}"}}}}'
+    assert "-e serverless" in cells[-1] and "\n" not in cells[-1].strip()
+    ends = (
+        '%sageturner invoke digits -e serverless {"pixels": list(image)}',
+        "%sageturner delete digits -e local",
+        "%sageturner delete digits -e serverless --yes",
+        "%sageturner teardown --yes",
+    )
+    notebook = nbformat.v4.new_notebook()
+    sources = (TRAINED, cells[0], "%sageturner setup", *cells[1:], *ends)
+    notebook.cells = [nbformat.v4.new_code_cell(each.strip()) for each in sources]
+    shown = executed(notebook, stand, away, tmp_path)
+    assert "✓ Wait until it is InService" in shown
+    assert shown.count('"digit": 0') == 2
     assert stand.inventory() == before
 
 

@@ -63,6 +63,20 @@ def test_errors_are_counted_by_kind_and_throttling_apart():
     assert "Latency" not in shown
 
 
+@pytest.mark.parametrize(
+    ("trouble", "key"),
+    [
+        ("ThrottlingException (429)", "`compute.serverless.max_concurrency` (8 requests"),
+        ("HTTP 429 Overloaded", "`serving.queue`"),
+        ("HTTP 429 of the model", "`serving.workers`"),
+    ],
+)
+def test_a_throttled_test_says_what_to_raise(trouble, key):
+    shown = load_test_text(result(good(0.01), bad(429, trouble)))
+    assert "Throttled   raise " in shown and key in shown
+    assert "raise" not in load_test_text(result(good(0.01), bad(500, "HTTP 500 KeyError")))
+
+
 def test_a_stopped_test_says_so():
     shown = load_test_text(result(good(0.01), wanted=200))
     assert "1 of 200, then stopped" in shown
