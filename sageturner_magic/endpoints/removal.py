@@ -35,7 +35,7 @@ from sageturner_magic.aws.endpoints import (
 )
 from sageturner_magic.aws.storage import StoredArtefact, bucket_region, delete_bucket
 from sageturner_magic.endpoints import container, elsewhere
-from sageturner_magic.endpoints.engine_images import engine_images
+from sageturner_magic.endpoints.engine_images import engine_images, pushed_images
 from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.text import size
 
@@ -325,8 +325,8 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
         )
     groups = aws_endpoints.our_log_groups(session)
     versions, share = list_versions(session), aws_account.role_share(session, names)
-    # Another project's or region's endpoints may have been built on this machine, too.
-    local = () if share.others else tuple(engine_images(names.repository))
+    repository = aws.find_repository(session, names)
+    local = pushed_images(repository.uri) if repository else ()
     places = {
         f"bucket {names.bucket} with everything in it": share.uses_bucket(names),
         f"repository {names.repository} with its images": share.uses_repository(names),

@@ -235,8 +235,9 @@ def form(
         known = notebook.configuration(name)
         if known is None and not Path(DEFAULT_CONFIG).exists():
             known = notebook.earlier_configuration(name)
-        config = known and known.places.file
-        text = known.to_yaml() if known and not config else None
+        if known is not None:
+            config = known.places.file
+            text = None if config else known.to_yaml()
     notebook.show_form(
         config=config,
         name=name,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 import docker
-from docker.errors import APIError
+from docker.errors import APIError, NotFound
 
 from sageturner_magic.constants import Architecture
 from sageturner_magic.errors import ImageError
@@ -109,7 +109,14 @@ class DockerBuilder:
             reporter.log(f"{destination.repository}:{image.tag} is there already")
             return found
         client = engine.connect()
-        client.tag(image.reference, destination.repository, image.tag, force=True)
+        try:
+            client.tag(image.reference, destination.repository, image.tag, force=True)
+        except NotFound:
+            raise ImageError(
+                f"The image {image.reference} cannot be pushed",
+                why="something removed it from the Docker engine after it was built",
+                do="deploy again, which builds it",
+            ) from None
         for failures in range(_TRIES):
             complaint = _push(client, image.tag, destination, reporter)
             if not complaint:
