@@ -326,7 +326,8 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
     groups = aws_endpoints.our_log_groups(session)
     versions, share = list_versions(session), aws_account.role_share(session, names)
     repository = aws.find_repository(session, names)
-    local = pushed_images(repository.uri) if repository else ()
+    goes = repository if not share.uses_repository(names) else None
+    local = pushed_images(goes.uri) if goes else ()
     places = {
         f"bucket {names.bucket} with everything in it": share.uses_bucket(names),
         f"repository {names.repository} with its images": share.uses_repository(names),
