@@ -284,3 +284,12 @@ class Reporter(Protocol):
 
     def checkpoint(self) -> None:
         """Raises DeploymentCancelled when the user has asked to stop."""
+
+
+def package_of(kind: type) -> str:
+    """Return the name of the package that `kind` comes from; "" if it does not say.
+
+    Some extension types (functions that Cython compiled) have a descriptor for `__module__`.
+    """
+    home = kind.__module__
+    return home.partition(".")[0] if isinstance(home, str) else ""

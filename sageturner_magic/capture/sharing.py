@@ -12,8 +12,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from inspect import isroutine
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
+
+from sageturner_magic.values import package_of
 
 _ATOMS = (type(None), bool, int, float, complex, str, bytes, range, slice, tuple, frozenset)
 _NAMED = (type, FunctionType, BuiltinFunctionType, MethodType, ModuleType, Enum)
@@ -75,9 +78,9 @@ class Parts:
 
     def _is_fixed(self, value: Any) -> bool:
         kind = type(value)
-        if kind in _ATOMS or isinstance(value, _NAMED):
+        if kind in _ATOMS or isinstance(value, _NAMED) or isroutine(value):
             return True
-        package = kind.__module__.partition(".")[0]
+        package = package_of(kind)
         if package == "pandas":
             self._fixed.update(map(id, _fixed_in(value)))
             if kind.__name__.endswith("Index"):
@@ -93,7 +96,7 @@ def is_copied_on_write(value: Any) -> bool:
 
     pandas lets frames share memory until one of them is changed. A pickle has no record of that.
     """
-    if type(value).__module__.partition(".")[0] != "pandas" or not hasattr(value, "_mgr"):
+    if package_of(type(value)) != "pandas" or not hasattr(value, "_mgr"):
         return False
     pandas: Any = sys.modules["pandas"]
     if int(pandas.__version__.partition(".")[0]) > 2:
@@ -124,7 +127,7 @@ def _is_array(value: Any) -> bool:
 
 def _storage(value: Any) -> int:
     """A number, no object's id, for the memory that a tensor may have in common with others."""
-    if type(value).__module__.partition(".")[0] != "torch" or not hasattr(value, "untyped_storage"):
+    if package_of(type(value)) != "torch" or not hasattr(value, "untyped_storage"):
         return 0
     try:
         return -int(value.untyped_storage().data_ptr())

@@ -24,6 +24,7 @@ from sageturner_magic.config import Config
 from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import current_notebook
 from sageturner_magic.deployment.image_packages import resolved
+from sageturner_magic.deployment.outline import outline
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.trial import check_module
 from sageturner_magic.errors import Finding, SageturnerError
@@ -81,6 +82,12 @@ class Ingredients:
             CaptureError: No installer can get a package that the code or the artefact needs.
         """
         return needed_packages(self.module, self.artefact)
+
+    @property
+    def outline(self) -> str:
+        """A request with the keys that predict() reads; "" for an image of one's own."""
+        provided = self.request.container_mode == "provide"
+        return "" if provided else outline(self.module.source)
 
     @property
     def package_lines(self) -> tuple[str, ...]:

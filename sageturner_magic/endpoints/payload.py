@@ -16,7 +16,7 @@ from typing import Any
 
 from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.errors import InvocationError, UsageError
-from sageturner_magic.values import Request
+from sageturner_magic.values import Request, package_of
 
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
@@ -137,7 +137,7 @@ def plain(value: object) -> object:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return dataclasses.asdict(value)
     kind = type(value)
-    if kind.__module__.partition(".")[0] == "pandas" and hasattr(value, "to_dict"):
+    if package_of(kind) == "pandas" and hasattr(value, "to_dict"):
         if kind.__name__ == "DataFrame":
             return value.to_dict(orient="records")
         if kind.__name__ == "Series":

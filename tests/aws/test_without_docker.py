@@ -94,12 +94,14 @@ def test_the_quickstart_notebook_deploys(stand: Stand, away: NoEngine, tmp_path:
 
 
 TRAINED = """\
+import pandas
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 digits = load_digits()
 classifier = LogisticRegression(max_iter=3000).fit(digits.data, digits.target)
 image = digits.data[0]
+X_test = pandas.DataFrame(digits.data)
 """
 
 
@@ -114,10 +116,15 @@ def test_the_readmes_cells_deploy_here_and_the_next_line_to_sagemaker(
     ]
     cells[yaml] += f'container: {{generate_container: {{base_image: "{away.base}"}}}}'
     assert "-e serverless" in cells[-1] and "\n" not in cells[-1].strip()
+    # The section tells this one as another way to the same endpoint.
+    (generated,) = [cell for cell in cells if "--model" in cell]
+    cells.remove(generated)
     ends = (
         '%sageturner invoke digits -e serverless {"pixels": list(image)}',
         "%sageturner delete digits -e local",
         "%sageturner delete digits -e serverless --yes",
+        generated,
+        "%sageturner delete digits -e local",
         "%sageturner teardown --yes",
     )
     notebook = nbformat.v4.new_notebook()

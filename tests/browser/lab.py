@@ -121,7 +121,7 @@ def jupyter(
         yield Lab(url, root, home / "state", app)
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(START_SECONDS)
 
 
 @contextlib.contextmanager

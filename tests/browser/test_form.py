@@ -188,6 +188,7 @@ def test_letters_typed_in_the_form_are_no_commands_of_the_notebook(lab, page):
     expect(instance.locator("option", has_text="ml.m5.large")).to_be_attached()
     expect(instance.locator("option", has_text="ml.c5.large")).to_have_count(0)
     search.fill("")
+    expect(instance.locator("option", has_text="ml.c5.xlarge")).to_be_attached()
 
     # A list goes where one types, and with the arrows.
     instance.focus()

@@ -24,9 +24,9 @@ BUCKET = "stand-sagemaker-models"
 REPOSITORY = "stand-sagemaker"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """AWS on this machine, the same for all tests, which take names of their own.
+    """AWS on this machine, the same for all tests of a file, which take names of their own.
 
     While a test that has it runs, DOCKER_HOST and AWS's variables are set to it. botocore reads
     its descriptions of AWS's services once, and not for every command that a test runs. Tests
@@ -161,7 +161,7 @@ def model_image() -> str:
 Push = Callable[..., str]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def push(stand: Stand) -> Push:
     """Pushes an image to the stand's ECR as Docker does; returns its digest."""
 
@@ -189,7 +189,7 @@ def push(stand: Stand) -> Push:
     return push
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def account(stand: Stand, model_image: str, push: Push) -> Account:
     """An account that is set up, with the tiny model's image pushed."""
     location = {"LocationConstraint": stand.region}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sageturner_magic.errors import Finding
+from sageturner_magic.values import package_of
 
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _PAGE = re.compile(rb"\s*<(?:!doctype html|html|\?xml[^>]*>\s*<(?:html|Error))", re.IGNORECASE)
@@ -98,7 +99,7 @@ def _text(value: Any, path: Path) -> str:
 
 
 def _parquet(value: Any, path: Path) -> str:
-    if type(value).__module__.partition(".")[0] != "pandas":
+    if package_of(type(value)) != "pandas":
         return ""
     import pandas
 

@@ -17,6 +17,7 @@ from sageturner_magic.capture.objects import Probe, reduced
 from sageturner_magic.capture.sharing import is_copied_on_write, views
 from sageturner_magic.errors import ArtefactError
 from sageturner_magic.packages.needed import modules_in
+from sageturner_magic.values import package_of
 
 Definitions = Mapping[int, str]
 """Id of a class or function of the notebook -> its name in the module, for pickles."""
@@ -75,7 +76,7 @@ def _kind(value: object) -> str:
 
 
 def _package(value: object) -> str:
-    return type(value).__module__.partition(".")[0]
+    return package_of(type(value))
 
 
 _REMEDIES: Mapping[str, str] = {

@@ -17,6 +17,7 @@ from sageturner_magic.capture.generated.code import (
     listed,
     plain,
 )
+from sageturner_magic.values import package_of
 
 
 class Input(NamedTuple):
@@ -127,7 +128,7 @@ def _records(example: Any, columns: Sequence[str]) -> object:
 def is_frame(value: Any) -> bool:
     """Whether `value` is a pandas DataFrame."""
     kind = type(value)
-    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
+    return kind.__name__ == "DataFrame" and package_of(kind) == "pandas"
 
 
 _ROWS = '''

@@ -8,6 +8,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from sageturner_magic.capture.generated import estimators, functions, networks, transformers
 from sageturner_magic.capture.generated.code import Generated, Setting
 from sageturner_magic.errors import CaptureError
+from sageturner_magic.values import package_of
 
 Generator = Callable[[Setting], Generated]
 
@@ -39,7 +40,7 @@ def generate(setting: Setting) -> Generated:
     """
     value = setting.value
     for kind in type(value).__mro__:
-        made = _KINDS.get(f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}")
+        made = _KINDS.get(f"{package_of(kind)}.{kind.__qualname__}")
         if made is not None:
             return made(setting)
     if isinstance(value, (FunctionType, BuiltinFunctionType)):

@@ -13,7 +13,7 @@ from sageturner_magic.capture.objects import OBJECTS, Probe
 from sageturner_magic.capture.sharing import Parts, clusters
 from sageturner_magic.capture.slicing.literals import Literal, NotPlainError
 from sageturner_magic.capture.slicing.liveness import is_iterator, kind
-from sageturner_magic.values import LiveObject
+from sageturner_magic.values import LiveObject, package_of
 
 ASKED_BYTES = 5_000_000
 """A frame or array above this is shipped when `artefact:` names it: it may be training data."""
@@ -155,7 +155,7 @@ def file_name(variable: str, value: Any) -> str:
 
 def _extension(value: Any) -> str:
     names = {f"{base.__module__}.{base.__qualname__}" for base in type(value).__mro__}
-    if type(value).__module__.partition(".")[0] == "pandas":
+    if package_of(type(value)) == "pandas":
         return "pkl"
     if type(value).__name__ == "ndarray" and not value.dtype.hasobject:
         return "npy"
@@ -167,7 +167,7 @@ def _extension(value: Any) -> str:
 
 def is_large(value: Any) -> bool:
     """Whether `value` is a frame or array of more than `ASKED_BYTES`."""
-    if type(value).__module__.partition(".")[0] not in ("numpy", "pandas", "polars", "torch"):
+    if package_of(type(value)) not in ("numpy", "pandas", "polars", "torch"):
         return False
     size = getattr(value, "nbytes", 0)
     if hasattr(value, "memory_usage"):

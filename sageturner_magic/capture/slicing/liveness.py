@@ -17,6 +17,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from sageturner_magic.capture.syntax import FUNCTIONS, Function
+from sageturner_magic.values import package_of
 
 Verdict = bool | None
 """True: the same; False: not the same; None: cannot be told."""
@@ -95,7 +96,7 @@ class Comparison:
         return self._by_library(one, other, depth)
 
     def _by_library(self, one: Any, other: Any, depth: int) -> Verdict:
-        package = type(one).__module__.partition(".")[0]
+        package = package_of(type(one))
         name = type(one).__name__
         names = _BY_EQUALITY.get(package, ())
         if names is None or name in names:

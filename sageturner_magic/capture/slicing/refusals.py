@@ -13,7 +13,7 @@ from sageturner_magic.capture.slicing.kept import HANDLES, Saved, comes_from
 from sageturner_magic.capture.slicing.liveness import kind, short
 from sageturner_magic.capture.syntax import KeptImport
 from sageturner_magic.errors import Finding
-from sageturner_magic.values import CellLine
+from sageturner_magic.values import CellLine, package_of
 
 
 def _again(step: RunStatement) -> str:
@@ -114,7 +114,7 @@ def not_source(name: str, step: RunStatement, namespace: Mapping[str, Any]) -> F
             do=f"make `{name}` inside load()",
         )
     live = namespace[name]
-    package = type(live).__module__.partition(".")[0]
+    package = package_of(type(live))
     if package in HANDLES or hasattr(live, "fileno"):
         return Finding(
             f"`{name}` is {HANDLES.get(package, 'an open file')}, made by `{code}`",

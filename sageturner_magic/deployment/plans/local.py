@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients, gather
-from sageturner_magic.deployment.outline import outline
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.tried import has_container_path
@@ -138,7 +137,7 @@ class LocalWork(LocalSteps[Deployer]):
     def result(self) -> Deployment:
         deployment = super().result()
         self.ingredients.request.code.deployed(deployment.name)
-        return replace(deployment, outline=outline(self.ingredients.module.source))
+        return replace(deployment, outline=self.ingredients.outline)
 
     def plan(
         self,

@@ -13,7 +13,6 @@ from sageturner_magic.aws.endpoints import SERVERLESS_IMAGE_BYTES, EndpointSpec,
 from sageturner_magic.config import Config, Server, Serverless
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients
-from sageturner_magic.deployment.outline import outline
 from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.plans.images import WantedImage
 from sageturner_magic.deployment.tried import trial_step
@@ -200,7 +199,7 @@ class Work:
             seconds=time.monotonic() - self.begin,
             unchanged=self.deed == "unchanged",
             example=self.example,
-            outline=outline(module.source) if self.wanted.generated else "",
+            outline=self.ingredients.outline,
             price=self.price,
             region=self.session.region,
             profile=self.session.profile or "",

@@ -132,6 +132,24 @@ def test_only_what_can_change_is_shared():
     assert groups(known) == [{"one", "three"}]
 
 
+class Compiled:
+    # As the class of functions that Cython compiled has it, in some of its versions.
+    __module__ = property(lambda self: __name__)  # type: ignore[assignment]
+
+    def __get__(self, instance: object, owner: type) -> object:
+        return self
+
+    def __reduce__(self) -> str:
+        return "COMPILED"
+
+
+COMPILED = Compiled()
+
+
+def test_functions_of_compiled_modules_are_fixed():
+    assert groups({"one": parts([COMPILED]), "two": parts([COMPILED])}) == []
+
+
 def test_arrays_that_overlap_are_found_among_many():
     drawn = np.random.default_rng(3)
     for _ in range(50):

@@ -74,7 +74,7 @@ def module(name: str) -> Any:
 
 
 def _is_foreign(value: Any) -> bool:
-    return type(value).__module__.partition(".")[0] in ("numpy", "pandas", "torch", "polars")
+    return str(type(value).__module__).partition(".")[0] in ("numpy", "pandas", "torch", "polars")
 
 
 def tensor(torch: Any, value: Any) -> Any:
