@@ -10,13 +10,18 @@ GIL cannot stall /ping, a time limit can end a worker, a crash costs only the re
 ran, and the socket answers from the first moment.
 
 `front` is the first, `worker` the second. Between them: `frames` on a socket pair, and
-`shared_page`. Both use `settings`, `logs` and `problems`. Each module's first line says its job.
+`shared_page`. Both use `settings`, `logs`, `masking` and `problems`; `aws` reads secrets. Each
+module's first line says its job.
 
 Environment:
     SAGETURNER_PROGRAM_DIR  folder of sageturner.py; the worker's working directory and first on
                             its sys.path (default /opt/program)
     SM_MODEL_DIR            what load(model_dir) gets (default /opt/ml/model); user code sees it too
     SAGETURNER_SERVING      the `serving` section of the configuration as JSON
+    SAGETURNER_SECRETS      JSON {"region", "references": {NAME: REFERENCE}}: variables that each
+                            worker reads from AWS at its start, with the endpoint's role, before it
+                            imports user code. Without a reference the variable is set already. All
+                            values are masked in logs and in error responses
     SAGETURNER_HOST         address to listen on (default 0.0.0.0)
     SAGETURNER_PORT         port (default: SAGEMAKER_BIND_TO_PORT, otherwise 8080); 0 picks one,
                             which the `listening` line of the log names

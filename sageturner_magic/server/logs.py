@@ -9,6 +9,8 @@ import sys
 from datetime import datetime, timezone
 from typing import Any
 
+from .masking import masked
+
 
 class Log:
     """Writes one line an event; the same in the front and in the workers.
@@ -41,6 +43,9 @@ class Log:
     def write(self, level: str, message: str, **fields: Any) -> None:
         """A line of any level; `traceback` is a list of lines."""
         now = datetime.now(timezone.utc)
+        message = masked(message)
+        if "traceback" in fields:
+            fields["traceback"] = [masked(line) for line in fields["traceback"]]
         if self._form == "json":
             time = now.isoformat(timespec="milliseconds")
             line = {"time": time, "level": level, "message": message, **self._fields, **fields}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+from .masking import masked
+
 SSE = "text/event-stream"
 
 
@@ -51,8 +53,8 @@ class Problem(Exception):
 
     def body(self) -> bytes:
         """The JSON body."""
-        error: dict[str, object] = {"type": self.kind, "message": self.message}
+        error: dict[str, object] = {"type": self.kind, "message": masked(self.message)}
         if self.traceback:
-            error["traceback"] = list(self.traceback)
+            error["traceback"] = [masked(line) for line in self.traceback]
         # A message may hold half a surrogate pair, which UTF-8 has no form for: keep to ASCII.
         return json.dumps({"error": error}).encode("ascii")

@@ -88,6 +88,20 @@ class Serving:
 
 
 @dataclass(frozen=True)
+class Secrets:
+    """The `secrets` section of the configuration: where the values are.
+
+    Attributes:
+        region: Of references that are no ARN; empty for the container's own.
+        references: Environment variable -> name or ARN of a secret, or `ssm:` and the name of a
+            parameter, each with an optional `#key` of a JSON object. Empty: the variable is set.
+    """
+
+    region: str = ""
+    references: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything that the environment says; the package's docstring explains each."""
 
@@ -105,6 +119,7 @@ class Settings:
     local: bool
     endpoint: str
     accept_when_ready: bool
+    secrets: Secrets
 
 
 def _whole(least: int) -> Callable[[Any], str]:
@@ -189,6 +204,18 @@ def _serving(text: str, problems: list[str]) -> Serving:
     return Serving(**values)
 
 
+def _secrets(text: str, problems: list[str]) -> Secrets:
+    try:
+        given = json.loads(text)
+        region, references = given.get("region", ""), given.get("references", {})
+        if all(isinstance(each, str) for each in (region, *references.values())):
+            return Secrets(region, references)
+    except (ValueError, AttributeError):
+        pass
+    problems.append('SAGETURNER_SECRETS is not {"region": TEXT, "references": {NAME: TEXT}}')
+    return Secrets()
+
+
 def _integer(environ: Mapping[str, str], name: str, problems: list[str]) -> int | None:
     text = environ.get(name, "")
     if not text:
@@ -226,6 +253,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         local=environ.get("SAGETURNER_LOCAL") == "1",
         endpoint=environ.get("SAGETURNER_ENDPOINT", ""),
         accept_when_ready=environ.get("SAGETURNER_ACCEPT") == "ready",
+        secrets=_secrets(environ.get("SAGETURNER_SECRETS") or "{}", problems),
     )
     if problems:
         raise SettingsError(problems)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from moto.secretsmanager.models import secretsmanager_backends
+
 from tests.stand.policies import Context
 from tests.stand.wire import ACCOUNT, Call
 
@@ -280,6 +282,28 @@ def _cloudwatch(call: Call) -> list[Need]:
     return [Need(f"cloudwatch:{call.operation}", "*", context)]
 
 
+def _secretsmanager(call: Call) -> list[Need]:
+    """A secret's ARN ends in six characters that AWS chooses; a name is looked up first."""
+    action, wanted = f"secretsmanager:{call.operation}", call.params.get("SecretId", "")
+    if not wanted:
+        named = call.params.get("Name", "*")
+        return [Need(action, _secret_arn(call.region, f"{named}-0f1e2d"))]
+    secrets = secretsmanager_backends[ACCOUNT][call.region].secrets
+    found = next((each.arn for each in secrets.values() if wanted in (each.name, each.arn)), "")
+    whole = wanted if wanted.startswith("arn:") else _secret_arn(call.region, wanted)
+    return [Need(action, found or whole)]
+
+
+def _secret_arn(region: str, name: str) -> str:
+    return f"arn:aws:secretsmanager:{region}:{ACCOUNT}:secret:{name}"
+
+
+def _ssm(call: Call) -> list[Need]:
+    name = str(call.params.get("Name", "*"))
+    whole = f"arn:aws:ssm:{call.region}:{ACCOUNT}:parameter/{name.lstrip('/')}"
+    return [Need(f"ssm:{call.operation}", name if name.startswith("arn:") else whole)]
+
+
 _BY_SERVICE = {
     "application-autoscaling": _scaling,
     "cloudwatch": _cloudwatch,
@@ -289,5 +313,7 @@ _BY_SERVICE = {
     "s3": _s3,
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _runtime,
+    "secretsmanager": _secretsmanager,
+    "ssm": _ssm,
     "sts": _sts,
 }

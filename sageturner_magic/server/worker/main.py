@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from .. import frames, home, settings
+from .. import frames, home, masking, settings
 from ..logs import Log
 from ..shared_page import Page
 from . import prefork, sequential, user_logging
@@ -50,6 +50,10 @@ def main(arguments: Sequence[str]) -> int:
         log.error(misfit)
         failure = {"type": "GpuMisfit", "message": misfit, "traceback": []}
         _tell_failure(channel, failure)
+        return 1
+    if unreadable := set_secrets(config):
+        log.error(unreadable)
+        _tell_failure(channel, {"type": "SecretError", "message": unreadable, "traceback": []})
         return 1
     prefork.keep_children_out(channel)
     user_log = user_logging.install(log, config.serving.log_level)
@@ -124,6 +128,29 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if work.lost else 0
 
 
+def set_secrets(config: settings.Settings) -> str:
+    """Put the values of `secrets:` into this process's environment, and mask them from now on.
+
+    Set here, and not by whoever starts the process, they do not show in /proc/PID/environ.
+
+    Returns:
+        Why one of them cannot be read; empty if all could.
+    """
+    if not config.secrets.references:
+        return ""
+    # Imported only where it is used: it brings an HTTP client, which takes longer than all else.
+    from ..aws import SecretError, read_secrets
+
+    try:
+        values = read_secrets(config.secrets, os.environ)
+    except SecretError as error:
+        return str(error)
+    os.environ.update(values)
+    masking.hide(values)
+    sys.stdout, sys.stderr = map(masking.MaskedStream, (sys.stdout, sys.stderr))
+    return ""
+
+
 def end_with_the_front(lifeline: int) -> None:
     """End this process, and what it started, when the pipe `lifeline` loses its other end.
 
@@ -157,7 +184,9 @@ def _gpu_misfit() -> str | None:
 
 
 def _tell_failure(channel: socket.socket, failure: dict[str, Any]) -> None:
-    channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(failure).encode()))
+    told = {**failure, "message": masking.masked(failure["message"])}
+    told["traceback"] = [masking.masked(line) for line in failure["traceback"]]
+    channel.sendall(frames.pack(frames.FAILED, 0, json.dumps(told).encode()))
 
 
 def _failure(error: BaseException, stage: str, folder: str) -> dict[str, Any]:

@@ -41,10 +41,11 @@ from typing import Any
 
 from .. import confinement, home, settings
 from ..logs import Log
+from ..masking import masked
 from . import formats, user_logging
 from .context import Context
 from .handler import describe
-from .main import end_with_the_front
+from .main import end_with_the_front, set_secrets
 from .program import Program, import_program
 
 
@@ -77,6 +78,7 @@ def main(arguments: list[str]) -> int:
     faulthandler.enable(stack, all_threads=False)
     faulthandler.register(signal.SIGUSR1, stack, all_threads=False)
     config = settings.read(os.environ)
+    set_secrets(config)
     user_logging.install(Log("text"), config.serving.log_level)
     report = _Report(path)
     if arguments[4:] and (reason := _confine(arguments[4], os.path.dirname(path), config)):  # noqa: PTH120
@@ -200,10 +202,15 @@ def _failure(error: BaseException, folder: str) -> dict[str, Any]:
         frames.append(traceback.FrameSummary(error.filename, error.lineno or 1, "<module>"))
     return {
         "type": type(error).__name__,
-        "message": describe(error),
+        "message": masked(describe(error)),
         "name": getattr(error, "name", None),
         "frames": [
-            [frame.filename.removeprefix(prefix), frame.lineno, frame.name, frame.line]
+            [
+                frame.filename.removeprefix(prefix),
+                frame.lineno,
+                frame.name,
+                masked(frame.line or ""),
+            ]
             for frame in frames
             if frame.filename.startswith(prefix)
         ],
