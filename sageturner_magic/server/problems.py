@@ -1,7 +1,7 @@
 """Error responses: a status and a JSON body.
 
 The body is `{"error": {"type", "message"}}`, with `"traceback"` (a list of lines) where code of
-the user raised.
+the user raised, and `"at"` and `"faults"` where a request is not what predict's signature says.
 """
 
 from __future__ import annotations
@@ -51,10 +51,14 @@ class Problem(Exception):
             return b"event: error\ndata: " + self.body() + b"\n\n"
         return self.body() + b"\n" if "json" in content_type else b""
 
-    def body(self) -> bytes:
-        """The JSON body."""
+    def error(self) -> dict[str, object]:
+        """What the body tells."""
         error: dict[str, object] = {"type": self.kind, "message": masked(self.message)}
         if self.traceback:
             error["traceback"] = [masked(line) for line in self.traceback]
+        return error
+
+    def body(self) -> bytes:
+        """The JSON body."""
         # A message may hold half a surrogate pair, which UTF-8 has no form for: keep to ASCII.
-        return json.dumps({"error": error}).encode("ascii")
+        return json.dumps({"error": self.error()}).encode("ascii")

@@ -185,6 +185,16 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
             why=failure.message,
             do="change the payload or its --content-type",
         )
+    if failure.type == "Invalid" and not failure.frames:
+        example = failure.stage == "example"
+        source = "What example_request() returns" if example else "The payload"
+        return CaptureError(
+            f"{source} is not of the type that predict() takes",
+            where=_where(failure, scene),
+            why=failure.message.replace("\n", "; "),
+            do=f"change {'example_request()' if example else 'the payload'}, or the annotation of"
+            " predict()'s request",
+        )
     whats = {
         "import": "The module cannot be imported in a clean Python",
         "load": f"load() raises {failure.type} in a clean Python",

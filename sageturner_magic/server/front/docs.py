@@ -9,34 +9,43 @@ of validation errors, which no response uses, included.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 
-def openapi(name: str, example: Any, token: bool) -> bytes:
+def openapi(
+    name: str, example: Any, token: bool, contract: Mapping[str, Any] | None = None
+) -> bytes:
     """Describe the server in OpenAPI 3.1, as JSON.
 
     Args:
         name: The title.
         example: An example request, or None.
         token: Whether requests need a token.
+        contract: What predict's signature says (see `worker/contract`), if anything.
     """
-    example = {} if example is None else example
-    schemas: dict[str, Any] = {"schemas": _VALIDATION}
+    contract = contract or {"request": None, "answer": None, "schemas": {}}
+    request: dict[str, Any] = {"title": "Request", "examples": [{} if example is None else example]}
+    if contract["request"] is not None:
+        request = _with_example(contract["request"], example)
+    answer = contract["answer"] or {"title": "Response Invocations Invocations Post"}
+    schemas: dict[str, Any] = {"schemas": {**contract["schemas"], **_VALIDATION}}
     invocations: dict[str, Any] = {
         "summary": "Predict",
         "description": "Calls predict. Other content types than JSON are documented by the model.",
         "operationId": "invocations_invocations_post",
         "requestBody": {
-            "content": _json({"title": "Request", "examples": [example]}),
+            "content": _json(request),
             "required": True,
         },
         "responses": {
-            "200": _OK | {"content": _json({"title": "Response Invocations Invocations Post"})},
+            "200": _OK | {"content": _json(answer)},
             **{
                 str(status): {"description": text, "content": _json(_ERROR)}
                 for status, text in _ERRORS.items()
             },
+            **(_INVALID if contract["request"] is not None else {}),
         },
     }
     if token:
@@ -49,6 +58,10 @@ def openapi(name: str, example: Any, token: bool) -> bytes:
         "components": schemas,
     }
     return json.dumps(document).encode()
+
+
+def _with_example(schema: Mapping[str, Any], example: Any) -> dict[str, Any]:
+    return {**schema, **({} if example is None else {"examples": [example]})}
 
 
 _TOKEN_PAGE = b"""<!doctype html>
@@ -101,6 +114,40 @@ _ERROR = {
         }
     },
     "type": "object",
+}
+_FAULT = {
+    "at": {"type": "string", "description": "The place: `pixels[63]`; empty for the whole"},
+    "message": {"type": "string"},
+}
+_INVALID = {
+    "422": {
+        "description": "The request is not of the type that predict takes",
+        "content": _json(
+            {
+                "type": "object",
+                "properties": {
+                    "error": {
+                        "type": "object",
+                        "properties": {
+                            "type": {"const": "Invalid"},
+                            **_FAULT,
+                            "faults": {
+                                "type": "array",
+                                "maxItems": 20,
+                                "items": {
+                                    "type": "object",
+                                    "properties": _FAULT,
+                                    "required": ["at", "message"],
+                                },
+                            },
+                        },
+                        "required": ["type", "at", "message", "faults"],
+                    }
+                },
+                "required": ["error"],
+            }
+        ),
+    }
 }
 _ERRORS = {
     400: "The body is not what its Content-Type says",

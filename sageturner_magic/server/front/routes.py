@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hmac
 import json
 import os
@@ -191,10 +192,12 @@ class Routes:
         loop = asyncio.get_running_loop()
         token = self._token.decode()
         name = "sageturner.py"
-        example = self._pool.example
+        example = self._pool.described.get("example")
         if path == "/docs":
             data = await loop.run_in_executor(None, docs.page, name, example, token)
             exchange.answer(200, "text/html; charset=utf-8", data, NOT_KEPT)
         else:
-            data = await loop.run_in_executor(None, docs.openapi, name, example, bool(token))
+            contract = self._pool.described.get("contract")
+            describe = functools.partial(docs.openapi, name, example, bool(token), contract)
+            data = await loop.run_in_executor(None, describe)
             exchange.answer(200, "application/json", data)

@@ -77,6 +77,8 @@ class Work:
         try:
             made = self.program.example_request()
             self.example = json.loads(formats.to_json(made, "null"))
+            if self.program.contract.form is not None:
+                made = self.program.contract.request(made if is_raw(made) else self.example)
         except Exception as error:
             self._warn("example_request failed", error)
             return []
@@ -98,7 +100,7 @@ class Work:
     def decode(self, context: Context, body: bytes) -> Any:
         """The request that predict gets. Raises Problem."""
         value, context.csv = formats.decode(body, context.content_type, self.serving)
-        return value
+        return self.program.contract.request(value)
 
     def answer(self, number: int, value: Any, context: Context) -> bytes:
         """The ANSWER frame for what predict returned."""
@@ -151,6 +153,11 @@ class Work:
         if not self.lost and (name := cuda.broken()):
             self.lost = f"the GPU is lost to this process ({name})"
             self.log.error(f"{self.lost}; the worker ends", **names)
+
+
+def is_raw(example: Any) -> bool:
+    """Whether an example request would be sent as it is, not as JSON."""
+    return isinstance(example, bytes) or type(example).__module__ == "numpy"
 
 
 def describe(error: BaseException) -> str:

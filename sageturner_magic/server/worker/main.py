@@ -74,6 +74,8 @@ def main(arguments: Sequence[str]) -> int:
         return 1
     loaded = time.monotonic() - started
     work = Work(code, model, config.program_dir, config.serving, log)
+    if code.contract.unread:
+        log.warning(f"requests are not checked: the types of predict: {code.contract.unread}")
     batch = config.serving.batch
     rule = BatchRule(batch.max_size, batch.max_wait_ms / 1000)
     if code.kind != "async":
@@ -93,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
             failure = {"type": "GpuLost", "message": message, "traceback": []}
             _tell_failure(channel, failure)
             return
-        said = json.dumps({**ready, "example": work.example})
+        said = json.dumps({**ready, "example": work.example, "contract": code.contract.described})
         channel.sendall(frames.pack(frames.READY, 0, said.encode()))
 
     if "may-fork" in arguments:

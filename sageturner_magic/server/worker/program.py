@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from .contract import FREE, Contract, contract_of
+
 Kind = Literal["plain", "async", "batch"]
 
 
@@ -30,6 +32,7 @@ class Program:
             predict_batch is defined.
         predict_batch: Called with model and a list of requests; None where it is not defined.
         example_request: None where it is not defined.
+        contract: The types that the signature names.
     """
 
     load: Callable[[str], Any]
@@ -37,6 +40,7 @@ class Program:
     kind: Kind
     predict_batch: Callable[[Any, list[Any]], Any] | None = None
     example_request: Callable[[], Any] | None = None
+    contract: Contract = FREE
 
 
 def import_program(folder: str) -> Program:
@@ -84,6 +88,7 @@ def describe(names: dict[str, Any]) -> Program:
         kind=kind,
         predict_batch=batch if callable(batch) else None,
         example_request=example if callable(example) else None,
+        contract=contract_of(predict, batch if callable(batch) else None),
     )
 
 

@@ -44,7 +44,7 @@ from ..logs import Log
 from ..masking import masked
 from . import formats, user_logging
 from .context import Context
-from .handler import describe
+from .handler import describe, is_raw
 from .main import end_with_the_front, set_secrets
 from .program import Program, import_program
 
@@ -111,8 +111,7 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
         model = program.load(config.model_dir)
     if model is None:
         report.say(none=True)
-    asked, request, context = _request(program, config.serving, report)
-    is_json = asked == "example" and not _is_raw(request)
+    asked, example, request, context = _request(program, config.serving, report)
     content_type, body, chunks = "", b"", 0
     if asked:
         with report.stage("predict"):
@@ -121,7 +120,7 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
     return {
         "memory": _peak_memory(),
         "asked": asked,
-        "example": json.dumps(request, ensure_ascii=False) if is_json else "",
+        "example": example,
         "content_type": content_type,
         "body": base64.b64encode(body).decode(),
         "chunks": chunks,
@@ -130,26 +129,23 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
 
 def _request(
     program: Program, serving: settings.Serving, report: _Report
-) -> tuple[str, Any, Context]:
-    """Where the request comes from (empty where there is none), the request and its context."""
+) -> tuple[str, str, Any, Context]:
+    """Where the request comes from (empty where there is none), an example's JSON, the request as
+    predict gets it, and its context. Raises Problem."""
     context = Context()
     with contextlib.suppress(FileNotFoundError), open(f"{report.path}.request", "rb") as file:  # noqa: PTH123
         context.headers["content-type"] = os.environ["SAGETURNER_TRIAL_TYPE"]
         value, context.csv = formats.decode(file.read(), context.content_type, serving)
-        return "payload", value, context
+        return "payload", "", program.contract.request(value), context
     if program.example_request is None:
-        return "", None, context
+        return "", "", None, context
     with report.stage("example"):
-        example = program.example_request()
+        example, text = program.example_request(), ""
         # As a client would send it: what JSON turns into something else is seen here.
-        if not _is_raw(example):
+        if not is_raw(example):
             example = json.loads(formats.to_json(example, "null"))
-    return "example", example, context
-
-
-def _is_raw(example: Any) -> bool:
-    """Whether it would be sent as it is, not as JSON."""
-    return isinstance(example, bytes) or type(example).__module__ == "numpy"
+            text = json.dumps(example, ensure_ascii=False)
+        return "example", text, program.contract.request(example), context
 
 
 async def _predict(

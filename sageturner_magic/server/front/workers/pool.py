@@ -57,7 +57,7 @@ class Pool:
     Attributes:
         load_seconds: Seconds from a worker's start to its model being loaded; None before.
         import_seconds: How many of them its imports took.
-        example: JSON of the program's example request, where it has one.
+        described: The program's `example` request and its `contract`, where it has them.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Pool:
         self._connecting: set[asyncio.Task[None]] = set()
         self.load_seconds: float | None = None
         self.import_seconds: float | None = None
-        self.example: Any = None
+        self.described: dict[str, Any] = {}
         self._template: Worker | None = None
         # The first tells whether the others can be forked off it.
         self.workers = [Worker.spawn(self, serving, may_fork=self._size > 1)]
@@ -201,7 +201,7 @@ class Pool:
     def worker_ready(self, worker: Worker, said: dict[str, Any]) -> None:
         self.load_seconds = said["load_seconds"]
         self.import_seconds = said["import_seconds"]
-        self.example = said["example"]
+        self.described = said
         if worker.template:
             self.workers.remove(worker)
             self._template = worker

@@ -1,0 +1,318 @@
+"""What a request becomes by the type that predict's signature names, and what it is told."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import enum
+import json
+import typing
+import uuid
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import Annotated, Any, Literal, NamedTuple, Optional, TypedDict
+
+import annotated_types
+import jsonschema
+import numpy as np
+import pydantic
+import pytest
+
+from sageturner_magic.server.worker.contract import Contract, Invalid, contract_of
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    GREEN = "green"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Point(NamedTuple):
+    x: float
+    y: float = 0.5
+
+
+class Options(TypedDict, total=False):
+    top: int
+    name: str
+
+
+@dataclass
+class Base:
+    id: int
+
+
+@dataclass
+class Digits(Base):
+    pixels: Annotated[list[float], annotated_types.Len(4, 4)]
+    scale: Annotated[float, annotated_types.Gt(0)] = 1.0
+    colour: Colour = Colour.RED
+    mode: Literal["fast", "exact", 3, None] = "fast"
+    near: Optional[Point] = None  # noqa: UP045
+    options: Options | None = None
+    tags: dict[str, list[str]] = field(default_factory=dict)
+    made: str = field(default="", init=False)
+    factor: InitVar[int] = 1
+
+    def __post_init__(self, factor: int) -> None:
+        if self.id * factor > 1000:
+            raise ValueError("id times factor is at most 1000")
+
+
+@dataclass
+class Tree:
+    name: str
+    children: list[Tree] = field(default_factory=list)
+
+
+@dataclass
+class Circle:
+    radius: float
+    kind: Literal["circle"] = "circle"
+
+
+@dataclass
+class Square:
+    side: float
+    kind: Literal["square"] = "square"
+
+
+class Model(pydantic.BaseModel):
+    age: int = pydantic.Field(ge=0)
+    when: tuple[datetime.date, Colour]
+    model_config = pydantic.ConfigDict(strict=True)
+
+
+Even = Annotated[int, pydantic.AfterValidator(lambda value: value * 2)]
+
+
+def contract(kind: Any) -> Contract:
+    def predict(model: Any, request: Any) -> Any: ...
+
+    predict.__annotations__ = {"request": kind}
+    return contract_of(predict, None)
+
+
+def told(kind: Any, request: Any) -> list[str]:
+    with pytest.raises(Invalid) as caught:
+        contract(kind).request(request)
+    assert caught.value.status == 422
+    return str(caught.value).split("\n")
+
+
+def schema_of(described: Mapping[str, Any], part: str = "request") -> dict[str, Any]:
+    schema = {**described[part], "components": {"schemas": described["schemas"]}}
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return schema
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_", "expected"),
+    [
+        (int, 3.0, 3),
+        (float, 3, 3.0),
+        (None, None, None),
+        (list[float], [1, 2.5], [1.0, 2.5]),
+        (Sequence[int], [1, 2.0], [1, 2]),
+        (list, [1, "a"], [1, "a"]),
+        (dict, {"a": 1}, {"a": 1}),
+        (dict[int, str], {"7": "a"}, {7: "a"}),
+        (dict[Colour, int], {"red": 1}, {Colour.RED: 1}),
+        (set[str], ["a", "b"], {"a", "b"}),
+        (frozenset[int], [1], frozenset({1})),
+        (tuple[int, str], [1, "a"], (1, "a")),
+        (tuple[int, ...], [1, 2, 3], (1, 2, 3)),
+        (Colour, "green", Colour.GREEN),
+        (Level, 2, Level.HIGH),
+        (Literal[Colour.RED, 1, True], "red", Colour.RED),
+        (int | float, 1, 1),
+        (float | int, 1, 1),
+        (int | list[int] | None, [1], [1]),
+        (list[Circle | Square], [{"side": 1}, {"radius": 2}], [Square(1.0), Circle(2.0)]),
+        (Point, {"x": 1}, Point(1.0, 0.5)),
+        (Point, [1, 2], Point(1.0, 2.0)),
+        (Options, {"top": 3}, {"top": 3}),
+        (Tree, {"name": "a", "children": [{"name": "b"}]}, Tree("a", [Tree("b")])),
+        (datetime.datetime, "2026-01-31T12:00:00Z",
+         datetime.datetime(2026, 1, 31, 12, tzinfo=datetime.timezone.utc)),
+        (datetime.date, "2026-01-31", datetime.date(2026, 1, 31)),
+        (datetime.timedelta, 1.5, datetime.timedelta(seconds=1.5)),
+        (uuid.UUID, "12345678123456781234567812345678", uuid.UUID("12345678" * 4)),
+        (decimal.Decimal, 1.25, decimal.Decimal("1.25")),
+        (bytes, "aGk=", b"hi"),
+        (bytes, b"hi", b"hi"),
+        (Even, 4, 8),
+        (typing.NewType("Name", str), "a", "a"),
+        ("list[Tree]", [{"name": "a"}], [Tree("a")]),
+        (list[list[float]], np.array([[1, 2]]), [[1.0, 2.0]]),
+        (dict[str, list[int]], {"a": np.array([1, 2])}, {"a": [1, 2]}),
+    ],
+)  # fmt: skip
+def test_a_request_becomes_the_type_that_predict_names(
+    kind: Any, request_: Any, expected: Any
+) -> None:
+    got = contract(kind).request(request_)
+    assert got == expected and repr(got) == repr(expected)
+
+
+def test_a_dataclass_is_made_with_its_own_defaults_parents_and_init() -> None:
+    request = {
+        "id": 7, "pixels": [0, 1, 2, 3.5], "colour": "green", "mode": None, "near": {"x": 1},
+        "options": {"top": 2}, "tags": {"a": ["b"]}, "factor": 2,
+    }  # fmt: skip
+    assert contract(Digits).request(request) == Digits(
+        7, [0.0, 1.0, 2.0, 3.5], 1.0, Colour.GREEN, None, Point(1.0), {"top": 2}, {"a": ["b"]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "request_", "words"),
+    [
+        (int, True, ["expected a whole number, got true"]),
+        (int, 1.5, ["expected a whole number, got 1.5"]),
+        (str, 5, ["expected a string, got 5"]),
+        (bool, 1, ["expected true or false, got 1"]),
+        (list[float], [1, "x", None],
+         ['[1]: expected a number, got "x"', "[2]: expected a number, got null"]),
+        (list[str], {"a": 1}, ["expected a list of strings, got an object"]),
+        (dict[str, int], {"a b": "x"}, ['["a b"]: expected a whole number, got "x"']),
+        (dict[int, int], {"x": 1}, ["x: the key is not a whole number"]),
+        (tuple[int, str], [1], ["[1]: missing: 2 values are expected"]),
+        (set[int], [1, 1.0], ["expected a list of whole numbers without equal ones"]),
+        (Colour, "gren", ['expected "red" or "green", got "gren"; did you mean "green"?']),
+        (int | str, None, ["expected a whole number or a string, got null"]),
+        (Circle | Square, {"kind": "square", "side": "x"},
+         ['side: expected a number, got "x"']),
+        (Point, {}, ["x: missing: a number is expected"]),
+        (Options, {"tpo": 1}, ['tpo: unknown; did you mean "top"?']),
+        (Tree, {"name": "a", "children": [{"name": 1}]},
+         ["children[0].name: expected a string, got 1"]),
+        (Annotated[int, annotated_types.Ge(1)], 0, ["expected a number of at least 1, got 0"]),
+        (Annotated[int, pydantic.Field(gt=1, multiple_of=2)], 3,
+         ["expected a number that is a multiple of 2, got 3"]),
+        (Annotated[str, pydantic.StringConstraints(pattern="^a", max_length=2)], "bcd",
+         ["expected at most 2 characters, got 3", 'expected a string that matches ^a, got "bcd"']),
+        (Annotated[list[int], annotated_types.MaxLen(1)], [1, 2],
+         ["[1]: too many: at most 1 whole numbers are expected, got 2"]),
+        (Annotated[str, annotated_types.Predicate(str.islower)], "A",
+         ['islower does not hold, got "A"']),
+        (Model, {"age": -1, "when": ["2026-01-31", "red"]},
+         ["age: Input should be greater than or equal to 0"]),
+        (str, b"a", ["expected a string, got bytes (JSON needs `Content-Type: application/json`)"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_request_is_told_what_is_expected_and_where(
+    kind: Any, request_: Any, words: list[str]
+) -> None:
+    assert sorted(told(kind, request_)) == sorted(words)
+
+
+def test_all_faults_are_told_at_once_and_twenty_at_most() -> None:
+    faults = told(Digits, {"id": "x", "pixels": [1, 2, 3], "scale": -1.5, "colour": 5, "extra": 1})
+    assert faults == [
+        'id: expected a whole number, got "x"',
+        "pixels[3]: missing: 4 numbers are expected",
+        "scale: expected a number above 0, got -1.5",
+        'colour: expected "red" or "green", got 5',
+        "extra: unknown",
+    ]
+    assert told(Digits, {"id": 1001, "pixels": [1, 2, 3, 4]}) == ["id times factor is at most 1000"]
+    assert len(told(list[int], ["x"] * 1000)) == 20
+
+
+def test_faults_that_pydantic_finds_have_the_whole_place() -> None:
+    (fault,) = told(dict[str, list[Model]], {"a": [{"age": 1, "when": ["x", "red"]}]})
+    assert fault.startswith("a[0].when[0]: ")
+
+
+def test_the_body_has_the_first_fault_as_headline() -> None:
+    with pytest.raises(Invalid) as caught:
+        contract(Digits).request({"pixels": [1, 2, 3]})
+    fault = {"at": "id", "message": "missing: a whole number is expected"}
+    other = {"at": "pixels[3]", "message": "missing: 4 numbers are expected"}
+    assert json.loads(caught.value.body()) == {
+        "error": {"type": "Invalid", **fault, "faults": [fault, other]}
+    }
+
+
+class Opaque:
+    pass
+
+
+@dataclass
+class Unresolved:
+    known: int
+    other: Missing  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    "kind", [Any, object, Opaque, np.ndarray, Optional[np.ndarray], Iterator[int]]  # noqa: UP045
+)  # fmt: skip
+def test_a_type_that_is_not_known_leaves_requests_as_they_are(kind: Any) -> None:
+    value = {"a": object()}
+    assert contract(kind).request(value) is value
+    assert contract(kind).described == {}
+
+
+def test_a_part_whose_type_is_not_known_is_left_as_it_is() -> None:
+    assert contract(list[Opaque]).request([1, "a"]) == [1, "a"]
+    assert contract(Unresolved).request({"known": 1.0, "other": 5}) == Unresolved(1, 5)
+
+
+def test_a_signature_that_cannot_be_read_is_free_and_says_why() -> None:
+    found = contract("Nonsense")
+    assert found.request({"a": 1}) == {"a": 1}
+    assert found.unread == "NameError: name 'Nonsense' is not defined"
+
+
+def test_no_annotation_is_free() -> None:
+    assert contract_of(lambda model, request: 0, None).form is None
+
+
+def test_the_function_that_serves_is_the_one_whose_types_count() -> None:
+    def predict(model: Any, request: Tree) -> str: ...
+
+    def predict_batch(model: Any, requests: list[Point]) -> list[Colour]: ...
+
+    found = contract_of(predict, predict_batch)
+    assert found.request([1, 2]) == Point(1.0, 2.0)
+    assert found.described["answer"] == {"$ref": "#/components/schemas/Colour"}
+    assert contract_of(predict, lambda model, requests: []).form is None
+
+
+def test_what_is_returned_is_described_too() -> None:
+    def predict(model: Any, request: Model) -> AsyncIterator[Model]: ...
+
+    described = contract_of(predict, None).described
+    assert described["request"]["properties"]["age"]["minimum"] == 0
+    assert described["answer"]["title"] == "Model"
+
+
+def test_types_that_contain_each_other_are_tried_once_for_each_value() -> None:
+    @dataclass
+    class Left:
+        inner: Left | Right | None
+        left: int
+
+    @dataclass
+    class Right:
+        inner: Left | Right | None
+        right: int
+
+    for kind in (Left, Right):
+        kind.__annotations__["inner"] = Left | Right | None
+    value: Any = None
+    for _ in range(60):  # 2 ** 60 readings, if each type read its own inner value.
+        value = {"inner": value, "right": 1}
+    assert isinstance(contract(Left | Right).request(value), Right)
+
+
+def test_a_request_that_is_nested_too_deeply_is_refused() -> None:
+    value: dict[str, Any] = {"name": "a"}
+    for _ in range(900):
+        value = {"name": "a", "children": [value]}
+    assert told(Tree, value) == ["the request is nested too deeply"]
