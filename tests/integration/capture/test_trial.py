@@ -239,6 +239,29 @@ def test_a_request_is_what_json_makes_of_it():
     assert trial.body == b'"list"'
 
 
+TYPED = """
+from dataclasses import dataclass
+@dataclass
+class Digits:
+    pixels: list[float]
+def load(): ...
+def predict(model, request: Digits):
+    return sum(request.pixels)
+"""
+
+
+def test_the_example_and_the_payload_are_of_the_type_that_predict_names():
+    example = "def example_request():\n    return {'pixels': [1, 2]}\n"
+    trial = tried(TYPED + example)
+    assert (trial.body, trial.example) == (b"3.0", '{"pixels": [1, 2]}')
+    finding = refused(TYPED + example.replace("[1", "['x'")).findings[0]
+    assert finding.what == "What example_request() returns is not of the type that predict() takes"
+    assert finding.why == 'pixels[0]: expected a number, got "x"'
+    finding = refused(TYPED, request=asking({"pixel": [1]})).findings[0]
+    assert finding.what == "The payload is not of the type that predict() takes"
+    assert 'pixel: unknown; did you mean "pixels"?' in finding.why
+
+
 def test_an_answer_that_json_cannot_hold_is_found_at_its_line():
     error = refused(
         """
