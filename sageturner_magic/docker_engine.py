@@ -31,6 +31,7 @@ def connect() -> docker.APIClient:
             why=_cause(error),
             do="start Docker (Docker Desktop, or `systemctl start docker`), or set"
             " `builder: layers`, which needs no Docker",
+            code="ST66",
         ) from None
     return client
 

@@ -1,7 +1,8 @@
 """The errors that a user sees: `what failed (where): why. Do: the remedy.`
 
 Errors are raised where the cause is known and rendered once, at the edge: IPython calls
-`_render_traceback_`, the command line prints `str(error)` and exits with 2.
+`_render_traceback_`, the command line prints `report()` and exits with 2. Each kind of problem has
+a stable code, which `error_codes` explains; what a person reads ends with it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Finding:
         severity: An `error` stops the deployment; a `warning` and a `note` do not.
         details: Lines that help (a log tail, the user's frames), shown below the message.
         key: The configuration's key that is at fault, dotted; empty if no key is.
+        code: The kind of problem, a code of `error_codes.KINDS` (`ST12`). A finding that an error
+            carries has the code of the error's class if it has none of its own.
     """
 
     what: str
@@ -36,6 +39,7 @@ class Finding:
     severity: Severity = "error"
     details: str = ""
     key: str = ""
+    code: str = ""
 
     def __str__(self) -> str:
         # A user's own exception may have a message of any length.
@@ -52,6 +56,10 @@ class Finding:
                 text += "."
         return text
 
+    def coded(self) -> str:
+        """Return the message with its code at the end."""
+        return f"{self} [{self.code}]" if self.code else str(self)
+
 
 class SageturnerError(Exception):
     """The base of every error that this package raises on purpose.
@@ -60,21 +68,30 @@ class SageturnerError(Exception):
     """
 
     exit_code = 2
+    code = ""
+    """The kind of problem where no narrower code is given; see `Finding.code`."""
     shown = False
     """The cell's output says all of it already, so that only its name is to follow."""
 
     def __init__(
-        self, what: str, *, why: str = "", do: str = "", where: str = "", details: str = ""
+        self,
+        what: str,
+        *,
+        why: str = "",
+        do: str = "",
+        where: str = "",
+        details: str = "",
+        code: str = "",
     ) -> None:
         super().__init__(what)
         self.findings: tuple[Finding, ...] = (
-            Finding(what, why=why, do=do, where=where, details=details),
+            Finding(what, why=why, do=do, where=where, details=details, code=code or self.code),
         )
 
     @classmethod
     def of(cls, findings: Iterable[Finding]) -> SageturnerError:
         """An error of this class that carries all of `findings` (at least one)."""
-        found = tuple(findings)
+        found = tuple(each if each.code else replace(each, code=cls.code) for each in findings)
         error = cls(found[0].what)
         error.findings = found
         return error
@@ -90,16 +107,12 @@ class SageturnerError(Exception):
         return type(self).of(replace(finding, details="") for finding in self.findings)
 
     def __str__(self) -> str:
-        if len(self.findings) == 1:
-            return str(self.findings[0])
-        return "\n".join(
-            [f"{len(self.findings)} problems:", *(f"- {finding}" for finding in self.findings)]
-        )
+        return _listed(list(map(str, self.findings)))
 
     def report(self) -> str:
-        """The message and, below it, the details of each finding."""
+        """The message with its codes and, below it, the details of each finding."""
         details = [excerpt(finding.details) for finding in self.findings if finding.details]
-        return "\n\n".join([str(self), *details])
+        return "\n\n".join([_listed([each.coded() for each in self.findings]), *details])
 
     def _render_traceback_(self) -> Sequence[str]:
         # IPython shows these lines in place of a traceback, and still reports the cell as
@@ -108,32 +121,52 @@ class SageturnerError(Exception):
         return [visible(f"{type(self).__name__}: {said}")]
 
 
+def _listed(texts: list[str]) -> str:
+    if len(texts) == 1:
+        return texts[0]
+    return "\n".join([f"{len(texts)} problems:", *(f"- {text}" for text in texts)])
+
+
 class UsageError(SageturnerError):
     """A verb, a flag or a value of the command that does not exist or does not fit."""
+
+    code = "ST10"
 
 
 class ConfigError(SageturnerError):
     """The YAML configuration: syntax, keys, values."""
 
+    code = "ST20"
+
 
 class CaptureError(SageturnerError):
     """Cells or a code directory that cannot become a module that serves."""
+
+    code = "ST30"
 
 
 class ArtefactError(SageturnerError):
     """A model artefact that is missing, unsafe, or cannot be written or read."""
 
+    code = "ST50"
+
 
 class ImageError(SageturnerError):
     """Requirements, the build of an image, or a registry."""
+
+    code = "ST60"
 
 
 class AwsError(SageturnerError):
     """A call to AWS that failed, translated."""
 
+    code = "ST70"
+
 
 class EndpointError(SageturnerError):
     """An endpoint that does not exist, did not start or does not answer."""
+
+    code = "ST80"
 
 
 class InvocationError(SageturnerError):
@@ -143,6 +176,8 @@ class InvocationError(SageturnerError):
         status: The HTTP status that the model server gave, or None if there was no answer.
     """
 
+    code = "ST90"
+
     def __init__(
         self,
         what: str,
@@ -151,9 +186,10 @@ class InvocationError(SageturnerError):
         do: str = "",
         where: str = "",
         details: str = "",
+        code: str = "",
         status: int | None = None,
     ) -> None:
-        super().__init__(what, why=why, do=do, where=where, details=details)
+        super().__init__(what, why=why, do=do, where=where, details=details, code=code)
         self.status = status
 
 
@@ -161,6 +197,7 @@ class Cancelled(SageturnerError):
     """The user stopped it."""
 
     exit_code = 130
+    code = "ST98"
 
 
 class DeploymentCancelled(Cancelled):

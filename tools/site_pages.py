@@ -2,7 +2,7 @@
 
 MkDocs calls the functions `on_…` (see `hooks` in mkdocs.yml), mkdocstrings `ArgumentsOfVerbs`.
 Generated are the Python functions (from the table of verbs and the docstrings), the IAM policies,
-the example notebooks with their outputs, the benchmarks' results, and llms.txt.
+the error codes, the example notebooks with their outputs, the benchmarks' results, and llms.txt.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from sageturner_magic.aws import symptoms
 from sageturner_magic.aws.account import Extras, Scope, caller_policies, execution_policy
 from sageturner_magic.aws.names import names_in
 from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.error_codes import KINDS
 from sageturner_magic.image.docker.errors import PROBLEMS
 from sageturner_magic.packages.uv_errors import CAUSES
 from sageturner_magic.verbs import PERMITTED, VERBS
@@ -42,8 +43,16 @@ ERRORS = """\
 
 What others report is translated, with a remedy. A message begins with what failed and where,
 continues with the cause, and ends with what to do. This page is generated from the tables that
-translate. [From cells to a module](../capture.md#what-is-refused-and-what-to-do) has the errors of
-your cells, and [the model server](../server.md#requests-and-answers) those of requests.
+translate. [Error codes](error-codes.md) has every kind of error.
+[From cells to a module](../capture.md#what-is-refused-and-what-to-do) has the errors of your
+cells, and [the model server](../server.md#requests-and-answers) those of requests.
+
+"""
+CODES = """\
+# Error codes
+
+Each error message ends with a code, such as `[ST12]`. A code keeps its meaning in all versions. In
+Python, `error.findings[0].code` has it. With `--json`, so have the findings of `plan` and `try`.
 
 """
 AWS_ERRORS = {
@@ -101,6 +110,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     pages: dict[str, str | bytes] = {
         "reference/python.md": python_page(),
         "reference/permissions.md": permissions_page(),
+        "reference/error-codes.md": codes_page(),
         "reference/errors.md": errors_page(),
     }
     for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
@@ -188,6 +198,15 @@ def permissions_page() -> str:
     )
     verbs = ", ".join(f"`{verb}`" for verb in PERMITTED)
     return f"{PERMISSIONS}{''.join(sections)}Verbs with a policy of their own: {verbs}.\n"
+
+
+def codes_page() -> str:
+    """Return the page of all error codes, with a heading to link to for each."""
+    return CODES + "".join(
+        f"## {code}: {kind.title} {{#{code}}}\n\n{kind.cause}\n\n"
+        f"```text\n{kind.example}\n```\n\n{kind.remedy}\n\n"
+        for code, kind in KINDS.items()
+    )
 
 
 def errors_page() -> str:

@@ -10,7 +10,15 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sageturner_magic.aws import permissions
-from sageturner_magic.aws.symptoms import ENDPOINT_LOG, LAST_ERROR, PING, TABLE, Row
+from sageturner_magic.aws.symptoms import (
+    CREDENTIALS,
+    ENDPOINT_LOG,
+    LAST_ERROR,
+    NETWORK,
+    PING,
+    TABLE,
+    Row,
+)
 from sageturner_magic.errors import AwsError, Finding
 
 T = TypeVar("T")
@@ -21,6 +29,8 @@ _DENIED_PARTS = re.compile(
     r"(?: on resource: \"?(?P<resource>[^\s\"]+)\"?)?"
 )
 _GPU = re.compile(r"ml\.(p\d|g\d)")
+_CODES = {**dict.fromkeys(CREDENTIALS, "ST71"), **dict.fromkeys(NETWORK, "ST79")}
+"""The kinds of problems that are narrower than "AWS refused a call"."""
 
 
 class _Blanks(dict[str, str]):
@@ -185,7 +195,12 @@ def translate(
         )
     details = "\n".join(part for part in (finding.details, _request(error)) if part)
     return AwsError(
-        f"Could not {what}", why=finding.why, do=finding.do, where=where, details=details
+        f"Could not {what}",
+        why=finding.why,
+        do=finding.do,
+        where=where,
+        details=details,
+        code=finding.code,
     )
 
 
@@ -250,7 +265,11 @@ def diagnose(
     if log_tail:
         details.append("The endpoint's log ended with:\n" + log_tail.rstrip())
     return Finding(
-        "The endpoint did not start", why=finding.why, do=finding.do, details="\n".join(details)
+        "The endpoint did not start",
+        why=finding.why,
+        do=finding.do,
+        details="\n".join(details),
+        code="ST86",
     )
 
 
@@ -294,7 +313,12 @@ def look_up(
             known["profile"] = f" --profile {profile}" if profile else ""
             known["message"] = text.partition(": ")[2] or text
             known.update({name: value for name, value in match.groupdict().items() if value})
-            return Finding("", why=row.why.format_map(known), do=row.do.format_map(known))
+            return Finding(
+                "",
+                why=row.why.format_map(known),
+                do=row.do.format_map(known),
+                code=_CODES.get(row, ""),
+            )
     return None
 
 
@@ -318,6 +342,7 @@ def _denied(error: BaseException, text: str, resource: str) -> Finding | None:
             why=f"you may not {names} on {resource}: "
             f"{policy[1] if policy else 'a policy'} denies it explicitly",
             do="ask whoever keeps that policy; a further allowing statement does not help",
+            code="ST72",
         )
     return Finding(
         "",
@@ -325,6 +350,7 @@ def _denied(error: BaseException, text: str, resource: str) -> Finding | None:
         do="add the statement below to your user or role (`sageturner setup --show-policy` prints "
         "all that are needed)",
         details=statement,
+        code="ST72",
     )
 
 

@@ -229,6 +229,7 @@ def open_session(profile: str | None = None, region: str | None = None) -> AwsSe
             why="neither --region nor AWS_REGION nor the profile names one",
             do="add `--region eu-west-1` (or yours), or set it for good with "
             f"`aws configure set region eu-west-1{_option(profile)}`",
+            code="ST71",
         )
     try:
         partition = boto.get_partition_for_region(boto.region_name)
@@ -243,6 +244,7 @@ def open_session(profile: str | None = None, region: str | None = None) -> AwsSe
             why="no profile, environment variable or role of this machine gives any",
             do=f"run `aws configure{_option(profile)}` (or `aws configure sso`), "
             "or name a profile with `--profile NAME`",
+            code="ST71",
         )
     return session
 
@@ -267,6 +269,7 @@ def _unknown_profile(profile: str) -> AwsError:
         where="--profile",
         why="~/.aws/config and ~/.aws/credentials do not name it",
         do=do,
+        code="ST71",
     )
 
 
@@ -276,4 +279,5 @@ def _unknown_region(boto: boto3.Session, region: str) -> AwsError:
         f"{region!r} is not an AWS region",
         where="--region",
         do=f"use {' or '.join(f'`--region {name}`' for name in near or ['eu-west-1'])}",
+        code="ST71",
     )

@@ -52,6 +52,7 @@ def check_name(name: str) -> None:
         f"`{name}` cannot be the name of an endpoint",
         why="a name has 1 to 40 of a-z, 0-9 and -, and begins and ends with a letter or digit",
         do=f"call it `{proposal}`" if proposal else "call it for example `digits`",
+        code="ST20",
     )
 
 
@@ -67,6 +68,7 @@ def check_cell(role: Role, cell: Cell, imported_before: Mapping[str, Cell]) -> l
                 f"The cell below %%sageturner_{role} is empty",
                 where=f"In[{cell.number}]",
                 do=f"define {SIGNATURES[role]} in it",
+                code="ST35",
             )
         ]
     place: Place = lambda line: str(cell.line(line))  # noqa: E731 - a name for the type checker
@@ -77,6 +79,7 @@ def check_cell(role: Role, cell: Cell, imported_before: Mapping[str, Cell]) -> l
                 where=place(1),
                 why="what is captured must be plain Python",
                 do=f"take %%{cell.magic} out of the cell",
+                code="ST35",
             )
         ]
     findings = [
@@ -86,6 +89,7 @@ def check_cell(role: Role, cell: Cell, imported_before: Mapping[str, Cell]) -> l
             why="the model's server runs plain Python, which has no `!`, `%` and `?` lines",
             do="move the line to another cell"
             " (packages belong in `python_packages`, system packages in `system_packages`)",
+            code="ST35",
         )
         for line in cell.shell_lines
     ]
@@ -122,9 +126,12 @@ def syntax_finding(source: str, place: Place) -> Finding | None:
             where=place(line),
             do="fix the line",
             details=details,
+            code="ST33",
         )
     except ValueError as error:
-        return Finding(f"Python cannot read the code: {error}", where=place(1), do="fix the cell")
+        return Finding(
+            f"Python cannot read the code: {error}", where=place(1), do="fix the cell", code="ST33"
+        )
     return None
 
 
@@ -148,6 +155,7 @@ def check_functions(
                     where=place(functions[0].lineno),
                     why=f"{name} is captured by a cell of its own",
                     do=f"move {name} to a cell that begins with %%sageturner_{name}",
+                    code="ST34",
                 )
             )
             continue
@@ -159,6 +167,7 @@ def check_functions(
                     where=lines,
                     why="the last definition would silently win",
                     do=f"keep one {name}",
+                    code="ST34",
                 )
             )
         findings += [found for each in functions if (found := _signature(each, place))]
@@ -201,6 +210,7 @@ def _missing(
                 f"{name} is a method of class {node.name}, not a function",
                 where=place(node.lineno),
                 do=f"define {SIGNATURES[name]} at the top level; it may call the class",
+                code="ST34",
             )
         if isinstance(node, ast.Assign) and any(
             isinstance(target, ast.Name) and target.id == name for target in node.targets
@@ -210,6 +220,7 @@ def _missing(
                 where=place(node.lineno),
                 why="its signature cannot be seen",
                 do=f"write `def {SIGNATURES[name].partition(' or ')[0]}: …`",
+                code="ST34",
             )
     others = [each for each in defined if each not in SIGNATURES]
     near = difflib.get_close_matches(
@@ -222,11 +233,13 @@ def _missing(
             f"No function {name} is defined, but `{found}` is",
             where=place(defined[found][0].lineno),
             do=f"rename it: did you mean `def {SIGNATURES[name].partition(' or ')[0]}`?",
+            code="ST31",
         )
     return Finding(
         f"No function {name} is defined",
         where=place(1),
         do=f"define {SIGNATURES[name]}",
+        code="ST31",
     )
 
 
@@ -255,6 +268,7 @@ def _signature(function: Function, place: Place) -> Finding | None:
             where=place(function.lineno),
             why=why,
             do=f"write {SIGNATURES[name]}",
+            code="ST34",
         )
     if name in ("load", "example_request"):
         kind = "async" if isinstance(function, ast.AsyncFunctionDef) else ""
@@ -265,6 +279,7 @@ def _signature(function: Function, place: Place) -> Finding | None:
                 where=place(function.lineno),
                 why=f"it is called once, and what it returns is the {_RETURNS[name]}",
                 do=f"make {name} a plain function",
+                code="ST34",
             )
     return None
 
@@ -293,6 +308,7 @@ def _top_level_awaits(tree: ast.Module, place: Place) -> list[Finding]:
             where=place(node.lineno),
             why="only a notebook allows that, a module does not",
             do="move it into an async predict, or use asyncio.run() inside load()",
+            code="ST35",
         )
         for node in _own_nodes(tree.body)
         if isinstance(node, waiting)
@@ -314,6 +330,7 @@ def _notebook_only(tree: ast.Module, place: Place) -> list[Finding]:
             where=place(line),
             why=NOTEBOOK_ONLY[name],
             do="take it out of the captured cell (print() and logging reach the endpoint's logs)",
+            code="ST36",
         )
         for name, line in sorted(used.items(), key=lambda item: item[1])
         if name not in bound
@@ -344,6 +361,7 @@ def _shadowed_imports(
             where=place(line),
             why=f"inside a module, `{name}` in {place(reads[name])} would mean the definition",
             do="rename one of them, or import under another name (`import … as …`)",
+            code="ST37",
         )
         for name, (line, imported) in defined.items()
         if name in reads

@@ -111,6 +111,7 @@ def _no_folder(code_dir: Path) -> CaptureError:
         f"`code_dir` {what}",
         where=str(code_dir),
         do=f"did you mean `{near[0]}`?" if near else f"give the folder that holds {MODULE}",
+        code="ST43",
     )
 
 
@@ -124,7 +125,9 @@ def _no_module(code_dir: Path) -> CaptureError:
         remedy = f"point `code_dir` to `{PurePosixPath(below[0]).parent}`, which has one"
     else:
         remedy = f"write {MODULE} with load() and predict(model, request) in it"
-    return CaptureError(f"There is no {MODULE} in `code_dir`", where=str(code_dir), do=remedy)
+    return CaptureError(
+        f"There is no {MODULE} in `code_dir`", where=str(code_dir), do=remedy, code="ST43"
+    )
 
 
 def _check_source(main: Path) -> list[Finding]:
@@ -140,6 +143,7 @@ def _check_source(main: Path) -> list[Finding]:
                 where=str(main),
                 why=str(error),
                 do="save it as UTF-8",
+                code="ST33",
             )
         ]
     broken = syntax_finding(source, place)
@@ -217,6 +221,7 @@ class _Chosen:
                         f"A folder of `code_dir` lies more than {FOLDERS_DEEP} folders deep",
                         where=clip(str(self._root / path), 200),
                         do="take it out, or name it in .dockerignore",
+                        code="ST43",
                     )
                 yield from self._walk(path, above | {real})
             elif not excluded:

@@ -280,6 +280,7 @@ class Notebook:
             where=", ".join(filter(None, (model.where, f"In[{halves['load'].number}]"))),
             why="`--model` generates load()",
             do=f"leave `--model` out to use the cells, or choose another name than `{name}`",
+            code="ST32",
         )
 
     def _runs(self, own: Mapping[Role, Cell], generated: Iterable[Cell] = ()) -> list[Run]:
@@ -321,6 +322,7 @@ class Notebook:
                 where=f"In[{there.number}]",
                 why="captured are " + "; ".join(candidates) if candidates else "",
                 do=f"run a cell that begins with `%%sageturner_{role} {name}`".rstrip("` ") + "`",
+                code="ST31",
             )
 
     def _nothing_captured(self, name: str) -> CaptureError:
@@ -332,6 +334,7 @@ class Notebook:
             return CaptureError(
                 "No cells are captured",
                 do=remedy + " and run them, or give `code_dir`",
+                code="ST31",
             )
         import difflib
 
@@ -340,6 +343,7 @@ class Notebook:
             f"No cells are captured as `{name}`",
             why="captured are " + "; ".join(map(str, self.names())),
             do=(f"did you mean `{near[0]}`? Otherwise " if near else "") + remedy,
+            code="ST31",
         )
 
     def _require_same_pair(self, name: str) -> None:
@@ -358,6 +362,7 @@ class Notebook:
                     where=where,
                     why=f"{' and '.join(shared)} of the unnamed cells serve `{endpoint}`",
                     do=f"name the cells of this model: {remedy} above its own code",
+                    code="ST32",
                 )
         before = unnamed.get(name, {})
         moved = [
@@ -373,6 +378,7 @@ class Notebook:
                 why=f"`{name}` was deployed from other cells ({old}),"
                 " and unnamed cells were captured elsewhere since",
                 do=f"name the cells of each model: {remedy}",
+                code="ST32",
             )
 
 

@@ -81,6 +81,7 @@ def secret_findings(source: str, place: Callable[[int], str]) -> list[Finding]:
             where=place(number),
             why="whoever can read the image can read it",
             do=f"{KEEP_OUT}, or write `# {ALLOWED}` on the line if it is none",
+            code="ST42",
         )
         for number, what in _on_lines(source, _in_constants(source))
     ]

@@ -116,6 +116,7 @@ def _take(path: Path, relative: str, found: LocalModules) -> list[str]:
                 where=str(path),
                 why="it does not run where the model does",
                 do="make a package of it and install that with `python_packages`",
+                code="ST41",
             )
         )
         return []
@@ -126,6 +127,7 @@ def _take(path: Path, relative: str, found: LocalModules) -> list[str]:
                 where=str(path),
                 why="the captured code takes that name",
                 do="rename it",
+                code="ST41",
             )
         )
         return []
@@ -144,6 +146,7 @@ def _take(path: Path, relative: str, found: LocalModules) -> list[str]:
                 f"Python cannot read {relative}: {error.args[0]}",
                 where=f"{path}:{line}",
                 do="fix the line",
+                code="ST33",
             )
         )
         return []
@@ -176,6 +179,7 @@ def _changed_since_import(path: Path, relative: str, tree: ast.Module) -> list[F
                     why=f"the notebook still works with the old `{name}`",
                     do="restart the kernel and run the notebook again, or use"
                     f" importlib.reload({dotted})",
+                    code="ST39",
                 )
             ]
     return []

@@ -13,7 +13,6 @@ from sageturner_magic._version import __version__
 from sageturner_magic.cli.commands import PROG, run_verb
 from sageturner_magic.deployment import EXIT_CODE, sigterm_interrupts
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
-from sageturner_magic.text import visible
 from sageturner_magic.verbs import HelpShown, overview, parse, verb_of
 
 
@@ -55,5 +54,10 @@ def _run(words: list[str]) -> int:
 
 def _fail(error: SageturnerError) -> int:
     report = f"{PROG}: {error.report()}"
-    print(visible(report) if sys.stderr.isatty() else report, file=sys.stderr)
+    if sys.stderr.isatty():
+        from sageturner_magic.rendering import print_error
+
+        print_error(report)
+    else:
+        print(report, file=sys.stderr)
     return error.exit_code

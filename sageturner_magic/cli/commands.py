@@ -70,7 +70,9 @@ def _payload(verb: Verb, values: SimpleNamespace) -> dict[str, Any]:
     given = payload_of(values)
     if not given:
         if verb.name == "invoke":
-            raise UsageError("There is no payload", do="write JSON, @FILE, or - for standard input")
+            raise UsageError(
+                "There is no payload", do="write JSON, @FILE, or - for standard input", code="ST11"
+            )
         del values.payload
     return given
 
@@ -111,7 +113,7 @@ def _remove(removal: PlannedRemoval, values: SimpleNamespace) -> PlannedRemoval:
         print("This will be removed:", *lines, sep="\n", file=sys.stderr)
         if not sys.stdin.isatty():
             raise UsageError(
-                "Nothing was removed", why="nobody can be asked here", do="add `--yes`"
+                "Nothing was removed", why="nobody can be asked here", do="add `--yes`", code="ST13"
             )
         if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
             raise DeploymentCancelled("Nothing was removed")
@@ -185,7 +187,7 @@ def _serve(name: str) -> None:
     print("Its log follows; Ctrl-C ends the endpoint (`--detach` leaves it).", file=sys.stderr)
     for line in verbs.follow_logs(name, aws=LOCAL):
         rendering.say(line, sys.stderr)
-    raise SageturnerError(f"The server of `{name}` has ended", do="see its log above")
+    raise SageturnerError(f"The server of `{name}` has ended", do="see its log above", code="ST16")
 
 
 def _write_listing(listing: Listing, values: SimpleNamespace) -> None:
@@ -220,6 +222,7 @@ def _write_load_test(test: LoadTest, values: SimpleNamespace) -> None:
             do=rendering.throttled_remedy(test)
             if test.throttled == test.failed
             else f"see `{PROG} logs {test.endpoint}`",
+            code="ST96",
         )
 
 

@@ -17,7 +17,9 @@ def payload_of(values: SimpleNamespace) -> dict[str, Any]:
     """
     text, content_type = values.payload, values.content_type
     if values.file and text is not None:
-        raise UsageError("There is more than one payload", do="leave PAYLOAD or --file out")
+        raise UsageError(
+            "There is more than one payload", do="leave PAYLOAD or --file out", code="ST11"
+        )
     if values.file:
         return _file(values.file, content_type)
     if text is None:
@@ -35,6 +37,7 @@ def payload_of(values: SimpleNamespace) -> dict[str, Any]:
             "The payload is not JSON",
             why=str(error),
             do="quote it for your shell: '{\"key\": 1}', or send a file with @FILE",
+            code="ST12",
         ) from None
 
 

@@ -189,7 +189,9 @@ class Config(Section):
         findings: list[Finding] = []
 
         def found(key: str, what: str, why: str, do: str) -> None:
-            findings.append(Finding(what, why=why, do=do, where=self.where(key), key=key))
+            findings.append(
+                Finding(what, why=why, do=do, where=self.where(key), key=key, code="ST20")
+            )
 
         if container_mode == "provide" and self.container.provide_container is None:
             found(

@@ -110,6 +110,7 @@ def read_nodes(text: str, origin: Origin) -> tuple[Node, list[Remark]]:
             f"The character U+{ord(bad[0]):04X} cannot stand in YAML",
             where=origin.place(_position(text, bad.start())),
             do="remove it, or write it as an escape in double quotes",
+            code="ST21",
         )
     tree = _Tree(text, origin)
     try:
@@ -121,6 +122,7 @@ def read_nodes(text: str, origin: Origin) -> tuple[Node, list[Remark]]:
             where=origin.name,
             why="that is data rather than a configuration",
             do="ship data as `artefact` or beside the code, and keep settings here",
+            code="ST21",
         ) from None
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text, origin) from None
@@ -128,7 +130,9 @@ def read_nodes(text: str, origin: Origin) -> tuple[Node, list[Remark]]:
         raise _too_deep(origin.name) from None
     # Escapes of characters that do not exist, in the parser that is written in Python.
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise ConfigError("The YAML cannot be read", why=str(error), where=origin.name) from None
+        raise ConfigError(
+            "The YAML cannot be read", why=str(error), where=origin.name, code="ST21"
+        ) from None
     # What an alias repeats is not said again.
     return node, list(dict.fromkeys(tree.remarks))
 
@@ -175,6 +179,7 @@ class _Tree:
                     if isinstance(written, yaml.MappingNode)
                     else "keys are plain text",
                     do="write `key: value`",
+                    code="ST21",
                 )
             key = str(written.value)
             entry = KeyValue(mark, self.node(value, depth))
@@ -189,7 +194,7 @@ class _Tree:
         return entries
 
     def _remark(self, mark: Mark, what: str, *, why: str, do: str) -> None:
-        finding = Finding(what, why=why, do=do, where=self._origin.place(mark))
+        finding = Finding(what, why=why, do=do, where=self._origin.place(mark), code="ST20")
         self.remarks.append(Remark(mark, finding))
 
 
@@ -221,6 +226,7 @@ def _too_deep(where: str) -> ConfigError:
         why=f"a configuration has at most {MAX_DEPTH} levels",
         do="look for brackets that are not closed, for an alias within what it refers to, or for "
         "another file's content",
+        code="ST21",
     )
 
 
@@ -276,7 +282,9 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, origin: Origin) -> Con
     said = f"{error.context or ''} {error.problem or ''}"
     at = error.problem_mark or error.context_mark
     if at is None:
-        return ConfigError("The YAML cannot be read", why=said.strip(), where=origin.name)
+        return ConfigError(
+            "The YAML cannot be read", why=said.strip(), where=origin.name, code="ST21"
+        )
     lines = _BREAK.split(text)
     where = origin.place(_mark(at, lines))
     if "maximum nesting depth" in said:
@@ -288,6 +296,7 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, origin: Origin) -> Con
             where=where,
             why="no value above is marked with `&` and this name",
             do="write the value itself, or put it in quotes if it begins with a star",
+            code="ST21",
         )
     first = error.context_mark.line if error.context_mark else at.line
     for number in range(max(first, at.line - 1), min(at.line + 1, len(lines))):
@@ -297,15 +306,17 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, origin: Origin) -> Con
                 where=origin.place(Mark(number + 1, tab.end())),
                 why="YAML indents with spaces only",
                 do="replace the tab by two spaces for each level",
+                code="ST21",
             )
     for words, what, do in _SYNTAX:
         if words in said:
             if what.startswith("This ") and error.context_mark:
                 where = origin.place(_mark(error.context_mark, lines))
-            return ConfigError(what, where=where, do=do)
+            return ConfigError(what, where=where, do=do, code="ST21")
     return ConfigError(
         "The YAML cannot be read",
         why=said.strip(),
         where=where,
         do="fix this place, or put the value in quotes",
+        code="ST21",
     )

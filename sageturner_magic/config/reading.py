@@ -56,6 +56,7 @@ def read_config(path: Path) -> Config:
             f"`{origin.name}` cannot be read",
             why=getattr(error, "strerror", None) or str(error),
             do="name a YAML file that you may read with `--config-path`",
+            code="ST22",
         ) from None
     if size > MAX_BYTES:
         raise _too_large(origin, size)
@@ -95,7 +96,9 @@ def parse_config(text: str, *, folder: Path, origin: Origin, name: str | None = 
         remarks.sort(key=lambda remark: remark.mark)
         shown = [remark.finding for remark in remarks[:MAX_FINDINGS]]
         if number > len(shown):
-            shown.append(Finding(f"{number - len(shown)} more problems", do="fix these first"))
+            shown.append(
+                Finding(f"{number - len(shown)} more problems", do="fix these first", code="ST20")
+            )
         raise ConfigError.of(shown)
     return config
 
@@ -126,7 +129,7 @@ def _remark(mistake: Any, root: Node, origin: Origin) -> Remark:
         what = f"`{key}` cannot be used" if is_key else _as_written(path, entry.node)
         why, do = _wrong_value(mistake, path, entry.node)
     where = origin.place(mark)
-    return Remark(mark, Finding(what, why=why, do=do, where=where, key=dotted(path)))
+    return Remark(mark, Finding(what, why=why, do=do, where=where, key=dotted(path), code="ST20"))
 
 
 def _path_in(root: Node, location: KeyPath) -> tuple[KeyPath, bool]:
@@ -245,6 +248,7 @@ def _not_a_mapping(root: Node, origin: Origin) -> ConfigError:
             "The configuration is empty",
             where=origin.name,
             do="write at least `name: my-model`; `init` writes a commented example",
+            code="ST23",
         )
     where = origin.place(root.mark)
     if isinstance(root.content, list):
@@ -253,6 +257,7 @@ def _not_a_mapping(root: Node, origin: Origin) -> ConfigError:
             where=where,
             why="expected `key: value` lines",
             do="remove the leading `- `, and begin with `name: my-model`",
+            code="ST23",
         )
     has_colon = re.match(r"\s*\w+:\S", str(root.content))
     return ConfigError(
@@ -260,6 +265,7 @@ def _not_a_mapping(root: Node, origin: Origin) -> ConfigError:
         where=where,
         why="a key needs a space after its colon" if has_colon else "expected `key: value` lines",
         do="begin with `name: my-model`",
+        code="ST23",
     )
 
 
@@ -268,6 +274,7 @@ def _too_large(origin: Origin, size: int) -> ConfigError:
         f"`{origin.name}` is {size / 1e6:.1f} MB large",
         why="a configuration has a few kilobytes, and more than 1 MB is not read",
         do="name the sageturner.yaml itself; a model or data goes under its key `artefact`",
+        code="ST22",
     )
 
 
@@ -277,12 +284,14 @@ def _not_text(origin: Origin, content: bytes, error: UnicodeDecodeError) -> Conf
             f"`{origin.name}` is not a YAML file",
             why="it looks like an archive or a saved model",
             do=f"name the sageturner.yaml, and put `artefact: {origin.name}` in it",
+            code="ST22",
         )
     line = content.count(b"\n", 0, error.start) + 1
     return ConfigError(
         f"`{origin.name}` is not text in UTF-8",
         why=f"the first byte that does not fit is in line {line}",
         do="save the file as UTF-8",
+        code="ST22",
     )
 
 
@@ -293,6 +302,7 @@ def _is_a_directory(path: Path, folder: Path) -> ConfigError:
         f"`{path}` is a directory",
         why="expected a YAML file" if found else "it holds no YAML file either",
         do=f"name `{path / inside}`" if found else "write a sageturner.yaml there with `init`",
+        code="ST22",
     )
 
 
@@ -304,10 +314,12 @@ def _does_not_exist(path: Path, file: Path) -> ConfigError:
             f"`{path}` does not exist",
             why=f"that folder has {', '.join(found[:5])}",
             do=f"did you mean `{path.with_name(near[0])}`?",
+            code="ST22",
         )
     return ConfigError(
         f"`{path}` does not exist",
         do="write it with `init`, or name another file with `--config-path`",
+        code="ST22",
     )
 
 

@@ -83,6 +83,7 @@ def resolved(arguments: PipArguments, target: Target, reporter: Reporter) -> Req
                     do=f"run `pip install {name}` in the notebook's environment, or list a"
                     " version that an index has under `python_packages`",
                     details=said,
+                    code="ST62",
                 ) from None
         raise
 

@@ -210,11 +210,13 @@ def _not_shipped(each: LiveObject) -> Finding:
             f"{each.named} are objects of this notebook, and `artefact: none` ships none",
             where="artefact",
             do="leave `artefact` out, or make them inside load()",
+            code="ST38",
         )
     return Finding(
         f"{each.named} is an object of this notebook, and `artefact: none` ships none",
         where="artefact",
         do=f"write `artefact: {{{each.file}: {each.variable}}}`, or make it inside load()",
+        code="ST38",
     )
 
 

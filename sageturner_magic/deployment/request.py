@@ -79,6 +79,7 @@ class ProvidedCode:
                 "There is no Dockerfile",
                 where=str(self.folder or ""),
                 do="name the folder that has it as container.provide_container.docker_dir",
+                code="ST67",
             )
         dockerfile = SourceFile("Dockerfile", self.folder / "Dockerfile")
         return CapturedModule(str(self.folder), (dockerfile,)), []
@@ -135,6 +136,7 @@ def code_source(
             f"There are two sources of code: `--model {model.name}` and `{other}`",
             where=model.where,
             do="leave one of them out",
+            code="ST32",
         )
     if container_mode == "provide":
         return ProvidedCode(config.docker_dir)
@@ -155,6 +157,7 @@ def code_source(
         where=config.where("container.generate_container"),
         why="outside a notebook there are no captured cells, and `code_dir` is not set",
         do="set container.generate_container.code_dir to the folder that holds sageturner.py",
+        code="ST31",
     )
 
 

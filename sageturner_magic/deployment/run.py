@@ -149,6 +149,7 @@ def unexpected(error: BaseException) -> SageturnerError:
         f"This is a bug of sageturner_magic: {type(error).__name__}: {error}",
         where=where,
         do="report it with this message; running the same thing again is safe",
+        code="ST99",
     )
 
 
@@ -286,7 +287,7 @@ class DeploymentHandle(Handle):
         if self._error:
             raise self._error
         if self.progress.deployment is None:
-            raise SageturnerError("The deployment still runs", do="wait() for it")
+            raise SageturnerError("The deployment still runs", do="wait() for it", code="ST16")
         return self.progress.deployment
 
     def __await__(self) -> Generator[object, None, Deployment]:

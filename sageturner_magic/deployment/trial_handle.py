@@ -52,7 +52,7 @@ class TrialHandle(Handle):
         if self._error:
             raise self._error
         if self._tried is None:
-            raise SageturnerError("The trial still runs", do="watch() it")
+            raise SageturnerError("The trial still runs", do="watch() it", code="ST16")
         return self._tried
 
     def _work(self) -> None:

@@ -81,7 +81,7 @@ def spawn(
         if lifeline:
             os.close(lifeline[1])
         raise EndpointError(
-            "The model server could not be started", why=str(error), where=command[0]
+            "The model server could not be started", why=str(error), where=command[0], code="ST86"
         ) from None
     finally:
         if lifeline:

@@ -60,6 +60,7 @@ def source(target: LocalEndpoints | SageMakerEndpoints, name: str) -> str:
             where=str(path),
             why=error.strerror or "",
             do="deploy it again",
+            code="ST89",
         ) from None
 
 
@@ -72,6 +73,7 @@ def _of_image(target: SageMakerEndpoints, name: str) -> str:
             f"The image of endpoint `{name}` is not known",
             where=f"endpoint {name}",
             do="deploy it again",
+            code="ST89",
         )
     tokens = aws.EcrCredentials(target.session)
 
@@ -82,5 +84,6 @@ def _of_image(target: SageMakerEndpoints, name: str) -> str:
             where=f"endpoint {name}",
             why="it was not made from captured cells or a code directory",
             do="compare it with your own Dockerfile",
+            code="ST89",
         )
     return content.decode("utf-8")

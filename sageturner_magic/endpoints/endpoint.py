@@ -180,6 +180,7 @@ class Endpoint:
                 "There is no payload",
                 why=f"the code of `{self.name}` has no example_request()",
                 do="write one after the name",
+                code="ST11",
             )
         return payload
 
@@ -235,6 +236,7 @@ def is_local(name: str, aws: AwsOptions) -> bool:
             f"`{name}` is a local endpoint, and also one on SageMaker",
             do="add `-e local` or `-e serverless` (any type on SageMaker) to say which you mean; in"
             ' Python `endpoint_type="local"`',
+            code="ST14",
         )
     return True
 
@@ -247,6 +249,7 @@ def no_endpoint(name: str, aws: AwsOptions) -> EndpointError:
     return EndpointError(
         f"There is no endpoint `{name}` {' or '.join(places)}",
         do="`sageturner list` shows all endpoints; check `--region` and `--profile`",
+        code="ST81",
     )
 
 

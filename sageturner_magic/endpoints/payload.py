@@ -91,7 +91,10 @@ def read_payload(path: str | Path, content_type: str | None = None) -> tuple[byt
         data = file.read_bytes()
     except OSError as error:
         raise UsageError(
-            f"`{path}` cannot be read", why=error.strerror or "", do="name a file that exists"
+            f"`{path}` cannot be read",
+            why=error.strerror or "",
+            do="name a file that exists",
+            code="ST12",
         ) from None
     guessed = mimetypes.guess_type(file.name)[0] or guess_content_type(data)
     return data, content_type or guessed
@@ -107,6 +110,7 @@ def _body(payload: object, media: str) -> bytes:
             f"The payload is a {type(payload).__name__}, which cannot be sent as {media}",
             why="only JSON, NPY, text and bytes are encoded for you",
             do="pass bytes, or leave --content-type out to send JSON",
+            code="ST94",
         )
     try:
         text = json.dumps(payload, default=plain, allow_nan=False)
@@ -115,11 +119,13 @@ def _body(payload: object, media: str) -> bytes:
             f"The payload has a number that JSON does not know{_where_not_finite(payload)}",
             why="JSON has no NaN and no Infinity",
             do="replace it (for instance by None) before you send it",
+            code="ST94",
         ) from None
     except TypeError as error:
         raise InvocationError(
             f"The payload cannot be written as JSON: {error}",
             do="convert it to lists, dicts, numbers and strings first",
+            code="ST94",
         ) from None
     return text.encode()
 
@@ -176,14 +182,17 @@ def _npy(payload: object) -> bytes:
         import numpy
     except ImportError:
         raise InvocationError(
-            f"{NPY} needs numpy", do="install numpy, or send JSON instead"
+            f"{NPY} needs numpy", do="install numpy, or send JSON instead", code="ST94"
         ) from None
     buffer = io.BytesIO()
     try:
         numpy.save(buffer, numpy.asarray(payload), allow_pickle=False)
     except ValueError as error:
         raise InvocationError(
-            f"The payload cannot be sent as {NPY}", why=str(error), do="pass a numeric array"
+            f"The payload cannot be sent as {NPY}",
+            why=str(error),
+            do="pass a numeric array",
+            code="ST94",
         ) from None
     return buffer.getvalue()
 

@@ -322,6 +322,7 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
             "There are still endpoints: " + ", ".join(endpoint.name for endpoint in live),
             where=f"account {names.account}, {names.region}",
             do="delete them first, with `sageturner delete NAME`",
+            code="ST13",
         )
     groups = aws_endpoints.our_log_groups(session)
     versions, share = list_versions(session), aws_account.role_share(session, names)

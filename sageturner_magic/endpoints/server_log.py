@@ -41,7 +41,7 @@ def follow(log: Path, alive: Callable[[], bool]) -> Iterator[str]:
     """
     if not log.exists():
         raise EndpointError(
-            "The log does not exist", where=str(log), do="deploy the endpoint again"
+            "The log does not exist", where=str(log), do="deploy the endpoint again", code="ST89"
         )
     pending = ""
     with log.open(encoding="utf-8", errors="replace", newline="") as file:

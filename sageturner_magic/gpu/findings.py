@@ -29,6 +29,7 @@ def not_cuda(machine: Machine) -> Finding:
         "compiled with its maker's own toolchain",
         "choose a GPU instance (ml.g5, ml.g6) or one without an accelerator (ml.m5, ml.c6i)",
         _INSTANCE_KEY,
+        code="ST78",
     )
 
 
@@ -39,6 +40,7 @@ def no_serverless_gpu() -> Finding:
         "serverless endpoints have no GPU",
         f"leave {_CUDA_KEY} out, or deploy with --endpoint-type server on a GPU instance",
         _CUDA_KEY,
+        code="ST78",
     )
 
 
@@ -63,6 +65,7 @@ def unused_settings(machine: Machine, target: ComputeTarget) -> list[Finding]:
                 f"leave {_CUDA_KEY} out, or choose an instance type with a GPU",
                 _CUDA_KEY,
                 "warning" if target.endpoint_type == "server" else "note",
+                code="ST78",
             )
         )
     if target.ami:
@@ -73,6 +76,7 @@ def unused_settings(machine: Machine, target: ComputeTarget) -> list[Finding]:
                 f"leave {_AMI_KEY} out",
                 _AMI_KEY,
                 "warning" if target.endpoint_type == "server" else "note",
+                code="ST78",
             )
         )
     return found
@@ -133,6 +137,7 @@ def misfits(
             chosen.judgements[name].why,
             _remedy(world, machine, gpu, target, name, options[name]),
             _AMI_KEY if target.ami else _INSTANCE_KEY,
+            code="ST78",
         )
         for name in chosen.misfits
     ]
@@ -206,6 +211,7 @@ def several_system_cudas(chosen: ChosenBuilds) -> list[Finding]:
             "each loads another CUDA from the system, and an image has one",
             "choose versions that were built for the same CUDA",
             _PACKAGES_KEY,
+            code="ST78",
         )
     ]
 
@@ -223,6 +229,7 @@ def configured_ami(machine: Machine, gpu: facts.Family, target: ComputeTarget) -
                 f"{machine.name} has an NVIDIA GPU",
                 f"leave {_AMI_KEY} out: one that fits is then chosen",
                 _AMI_KEY,
+                code="ST78",
             )
         ]
     if ami not in facts.AMIS:

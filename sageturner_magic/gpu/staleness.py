@@ -143,8 +143,10 @@ def _run(command: Sequence[str], text: str) -> str:
 
 def _stale(what: str, why: str, do: str, severity: str = "error") -> Finding:
     if severity == "error":
-        return Finding(what, why, do, _SOURCE)
-    return Finding(what, why, do, _SOURCE, "warning" if severity == "warning" else "note")
+        return Finding(what, why, do, _SOURCE, code="ST78")
+    return Finding(
+        what, why, do, _SOURCE, "warning" if severity == "warning" else "note", code="ST78"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

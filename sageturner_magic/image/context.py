@@ -114,6 +114,7 @@ def provided(spec: ProvidedSpec) -> BuildContext:
         raise ImageError(
             f"{spec.folder} has no Dockerfile",
             do="name the folder that has it as container.provide_container.docker_dir",
+            code="ST67",
         )
     ignore = spec.folder / ".dockerignore"
     lines = ignore.read_text().splitlines() if ignore.is_file() else []

@@ -117,6 +117,7 @@ def check(spec: BuildSpec) -> None:
             f"`{name}` is not a Debian package's name",
             do="write the name as `apt-get install` takes it, one package an entry",
             where=f"system_packages[{number}]",
+            code="ST26",
         )
         for number, name in enumerate(spec.system_packages)
         if not re.fullmatch(SYSTEM_PACKAGE, name)
@@ -127,10 +128,15 @@ def check(spec: BuildSpec) -> None:
                 f"`{spec.base}` is not an image's name",
                 do="write it as `docker pull` takes it",
                 where="base_image",
+                code="ST26",
             )
         )
     findings += [
-        Finding(f"the image's variable {name} has a value of several lines", do="use one line")
+        Finding(
+            f"the image's variable {name} has a value of several lines",
+            do="use one line",
+            code="ST26",
+        )
         for name, value in spec.environment.items()
         if len(value.splitlines()) > 1
     ]

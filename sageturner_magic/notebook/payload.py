@@ -28,11 +28,13 @@ def evaluate(text: str, namespace: Mapping[str, object]) -> object:
                 f"The payload `{_short(text)}` raises {type(problem).__name__}",
                 why=str(problem),
                 do="write an expression with names that this notebook has, or JSON",
+                code="ST12",
             ) from None
         raise UsageError(
             f"The payload is neither a Python expression nor JSON: `{_short(text)}`",
             why=f"as Python: {problem.msg}; as JSON: {json_error}",
             do='write it like `{"pixels": list(image)}` with names of this notebook, or as JSON',
+            code="ST12",
         ) from None
 
 
@@ -49,12 +51,14 @@ def expression_value(text: str, flag: str, namespace: Mapping[str, object]) -> o
         raise UsageError(
             f"`{flag} {_short(text)}` names `{error.name}`, which the notebook does not have",
             do=f"did you mean `{near[0]}`?" if near else f"run the cell that makes `{error.name}`",
+            code="ST12",
         ) from None
     except Exception as error:
         raise UsageError(
             f"`{flag} {_short(text)}` raises {type(error).__name__}",
             why=str(error),
             do="write a variable of this notebook, or an expression of one in quotes",
+            code="ST12",
         ) from None
 
 

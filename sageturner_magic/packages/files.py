@@ -112,7 +112,10 @@ class FileStore:
                     digest.update(chunk)
         except OSError as error:
             raise ImageError(
-                f"{path} cannot be read", why=str(error), do="restore it, or resolve again"
+                f"{path} cannot be read",
+                why=str(error),
+                do="restore it, or resolve again",
+                code="ST65",
             ) from None
         _compare(package, digest.hexdigest())
         return path
@@ -129,6 +132,7 @@ def _compare(package: Package, digest: str) -> None:
             f"{package.file} is not the file that was resolved",
             why=f"its SHA-256 is {digest}, the index said {package.sha256}",
             do="resolve again; if it stays so, the index or a proxy on the way changes files",
+            code="ST65",
         )
 
 
@@ -158,6 +162,7 @@ def _download(
                     do="check the index's credentials"
                     if answer.status in (401, 403)
                     else "run it again; if it stays so, resolve again",
+                    code="ST65",
                 )
             length = answer.headers.get("Content-Length")
             done = 0
@@ -171,4 +176,5 @@ def _download(
             f"{package.file} cannot be fetched",
             why=f"{host} does not answer ({type(error).__name__})",
             do="check the network and the proxy (HTTPS_PROXY), then run it again",
+            code="ST65",
         ) from None

@@ -142,7 +142,13 @@ class _Reader:
         except _Unreadable as error:
             shown = without_credentials(text)
             self.findings.append(
-                Finding(f"`{shown}` is not understood", why=error.why, do=error.do, where=where)
+                Finding(
+                    f"`{shown}` is not understood",
+                    why=error.why,
+                    do=error.do,
+                    where=where,
+                    code="ST63",
+                )
             )
 
     def _add(self, **fields: object) -> None:

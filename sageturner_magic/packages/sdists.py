@@ -43,6 +43,7 @@ def with_wheels(requirements: Requirements, files: FileStore, reporter: Reporter
                     do="choose a version that has one, or set `builder: docker`",
                     where="python_packages",
                     details=cause.details,
+                    code="ST64",
                 )
             )
     if findings:

@@ -91,7 +91,9 @@ class SourceBuilder:
             return text
         file = Path(urlsplit(url).path)
         if file.suffix != ".whl":
-            raise ImageError(f"{url} does not say which package it is", do=f"write `NAME @ {url}`")
+            raise ImageError(
+                f"{url} does not say which package it is", do=f"write `NAME @ {url}`", code="ST63"
+            )
         return f"{_parsed(file)[0]} @ {url}"
 
     def build(self, source: Path, indexes: tuple[str, ...]) -> Path:
@@ -118,6 +120,7 @@ class SourceBuilder:
                     why=(done.errors.strip().splitlines() or ["the build made no wheel"])[-1],
                     do="see the build's output below, or name a ready-made wheel",
                     details=without_credentials(done.errors),
+                    code="ST64",
                 )
             name, pure = _parsed(built[0])
             if not pure:
@@ -125,6 +128,7 @@ class SourceBuilder:
                     f"{source.name} has parts that are compiled",
                     why=f"{built[0].name} was built for this machine, not for the image",
                     do=f"build a wheel of {name} for the image's platform and name that wheel",
+                    code="ST64",
                 )
             kept = self.store / sha256(built[0]) / built[0].name
             kept.parent.mkdir(exist_ok=True)
@@ -156,7 +160,9 @@ class SourceBuilder:
         match = _GIT.fullmatch(source)
         if not match:
             raise ImageError(
-                f"{shown} is not a Git URL", do="write `git+https://HOST/REPOSITORY@REVISION`"
+                f"{shown} is not a Git URL",
+                do="write `git+https://HOST/REPOSITORY@REVISION`",
+                code="ST63",
             )
         rest = dict(part.partition("=")[::2] for part in (match["rest"] or "").split("&"))
         self.store.mkdir(parents=True, exist_ok=True)
@@ -185,6 +191,7 @@ class SourceBuilder:
                 f"{shown} cannot be cloned",
                 why=without_credentials(done.errors.strip()),
                 do="check the URL, the revision and your access to the repository",
+                code="ST64",
             )
 
 
@@ -208,7 +215,10 @@ def _parsed(wheel: Path) -> tuple[str, bool]:
         name, _, _, tags = parse_wheel_filename(wheel.name)
     except InvalidWheelFilename as error:
         raise ImageError(
-            f"{wheel.name} is not a wheel's name", why=str(error), do="give it its name back"
+            f"{wheel.name} is not a wheel's name",
+            why=str(error),
+            do="give it its name back",
+            code="ST65",
         ) from None
     return name, any(tag.abi == "none" and tag.platform == "any" for tag in tags)
 

@@ -149,4 +149,5 @@ def _check_hashes(packages: Iterable[Package], hashes: Mapping[str, tuple[str, .
                 f"the file of {package.name} {package.version} is not one that --hash allows",
                 why=f"the index offers {package.file} with sha256:{package.sha256}",
                 do="add that hash if the file is the one you mean, or correct the version",
+                code="ST61",
             )

@@ -89,12 +89,13 @@ def explain(errors: str, refusing: Sequence[str] = ()) -> Finding:
             why=f"{missing_package(text)} was not found, and {', '.join(refusing)} lets nobody in",
             do=known.do,
             details=text.strip(),
+            code="ST61",
         )
     cause = next(
         (known for known in CAUSES if re.search(known.pattern, text, re.IGNORECASE)),
         _Cause("", "the packages cannot be resolved", "see the resolver's words below"),
     )
-    return Finding(cause.what, why=_reason(text), do=cause.do, details=text.strip())
+    return Finding(cause.what, why=_reason(text), do=cause.do, details=text.strip(), code="ST61")
 
 
 def _reason(text: str) -> str:

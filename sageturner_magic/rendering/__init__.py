@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from .prices import price_text
     from .registry import json_of, registered, text_of
     from .responses import as_json, piece_text, prediction_summary, prediction_text, value_text
-    from .terminal import PlainLines, follow_deployment, follow_load_test, say, write_stream
+    from .terminal import (
+        PlainLines,
+        follow_deployment,
+        follow_load_test,
+        print_error,
+        say,
+        write_stream,
+    )
     from .trials import tried_summary, tried_text
 else:
     __getattr__, __dir__ = face(__name__)

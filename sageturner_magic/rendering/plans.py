@@ -74,4 +74,6 @@ def plan_data(plan: Plan) -> dict[str, Any]:
 
 def findings_data(findings: Sequence[Finding]) -> list[dict[str, str]]:
     """Findings for programs."""
-    return [{"severity": finding.severity, "message": str(finding)} for finding in findings]
+    return [
+        {"severity": each.severity, "message": str(each), "code": each.code} for each in findings
+    ]

@@ -70,6 +70,13 @@ def follow_deployment(handle: Handle, out: TextIO | None = None) -> None:
         handle.watch(lambda: live.update(draw(handle.progress), refresh=True))
 
 
+def print_error(report: str) -> None:
+    """Write the report of an error to the terminal's standard error, with its codes dimmed."""
+    text = Text(visible(report))
+    text.highlight_regex(r"\[ST\d\d\](?=\n|$)", "dim")
+    Console(stderr=True).print(text, soft_wrap=True)
+
+
 class PlainLines:
     """Writes events as lines: for CI logs and pipes. Call it with each event."""
 

@@ -230,6 +230,7 @@ def form(
             "A shell cannot show the form",
             do="run `%sageturner form` in JupyterLab or Notebook 7; here `sageturner init` writes a"
             " commented sageturner.yaml",
+            code="ST15",
         )
     if not (config or text or invoke):
         known = notebook.configuration(name)

@@ -157,6 +157,7 @@ def _no_config(why: str) -> ConfigError:
         why=why,
         do="name the endpoint (`deploy NAME`), write the YAML below `%%sageturner deploy`, pass"
         " `-c PATH`, or run `sageturner init`",
+        code="ST23",
     )
 
 

@@ -168,7 +168,7 @@ def export_folder(asked: DeployRequest, folder: Path, reporter: Reporter) -> lis
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise SageturnerError(
-            f"{folder} is not empty", do="name a new folder, or empty this one first"
+            f"{folder} is not empty", do="name a new folder, or empty this one first", code="ST17"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as temporary:
@@ -244,8 +244,10 @@ def init(path: str | Path | None = None) -> Path:
             file.write(commented_example())
     except FileExistsError:
         raise ConfigError(
-            f"{target} exists already", do="name another path, or move it away first"
+            f"{target} exists already", do="name another path, or move it away first", code="ST17"
         ) from None
     except OSError as error:
-        raise ConfigError(f"{target} cannot be written", why=error.strerror or "") from None
+        raise ConfigError(
+            f"{target} cannot be written", why=error.strerror or "", code="ST17"
+        ) from None
     return target

@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from sageturner_magic.error_codes import KINDS
 from sageturner_magic.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
@@ -65,3 +67,10 @@ def test_an_assistant_is_told_every_verb_and_page(site):
     assert len(pages) > 20 and all((site / page).exists() for page in pages)
     skill = (site / "skill" / "index.html").read_text(encoding="utf-8")
     assert all(f"<code>{name}</code>" in skill for name in VERBS)
+
+
+def test_every_error_code_has_an_entry_to_link_to(site):
+    text = (site / "reference" / "error-codes" / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r"<h2 id=\"(\w+)\"", text) == list(KINDS)
+    for kind in KINDS.values():
+        assert kind.title in unescape(text)

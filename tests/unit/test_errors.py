@@ -28,7 +28,7 @@ def test_details_stand_below_the_message():
 
 
 def test_a_notebook_shows_the_message_and_no_traceback():
-    assert ConfigError("no")._render_traceback_() == ["ConfigError: no."]
+    assert ConfigError("no")._render_traceback_() == ["ConfigError: no. [ST20]"]
 
 
 def test_a_place_is_filled_in_only_where_there_is_none():

@@ -154,6 +154,7 @@ def _instances(
                 where="compute.server.instance_type",
                 why=f"the quota `{name}` is {limit:g} in {session.region}",
                 do=f"ask for more at {page}, or choose a type that has quota: {allowed}",
+                code="ST76",
             ),
         )
     both = compute.initial_instance_count
@@ -188,6 +189,7 @@ def _serverless(
             where=f"compute.serverless.{key}",
             why=f"the quota `{name}` is {value:g} in {session.region}",
             do=f"choose no more than {value:g}, or ask for more at {page}",
+            code="ST76",
         )
         for pattern, wanted, key, unit in checks
         for name, value in known.items()

@@ -83,6 +83,7 @@ def resolve_role(
                 why=f"you are calling as account {names.account}, and SageMaker takes roles of "
                 "the caller's account only",
                 do="name a role of this account, or use the profile of that one",
+                code="ST73",
             )
         name = role_arn.rpartition("/")[2]
     try:
@@ -101,6 +102,7 @@ def resolve_role(
             where=where,
             why=f"it is {role.arn}",
             do="write that under `overrides.role_arn`",
+            code="ST73",
         )
     return role
 
@@ -113,6 +115,7 @@ def role_findings(role: ExecutionRole | None, names: Names) -> tuple[Finding, ..
                 "The execution role does not exist",
                 where=f"role {names.role}",
                 do="run `sageturner setup`, or name your own role under `overrides.role_name`",
+                code="ST73",
             ),
         )
     if not role.verified:
@@ -128,7 +131,11 @@ def role_findings(role: ExecutionRole | None, names: Names) -> tuple[Finding, ..
         do = "run `sageturner setup`, which repairs it"
         if not role.ours:
             do = "make this its trust policy:\n" + json.dumps(trust_policy(names), indent=2)
-        return (Finding("SageMaker cannot assume the role", why=problem, where=role.arn, do=do),)
+        return (
+            Finding(
+                "SageMaker cannot assume the role", why=problem, where=role.arn, do=do, code="ST73"
+            ),
+        )
     return ()
 
 
@@ -234,6 +241,7 @@ def _not_allowed(
         where=where,
         severity=severity,
         details="\n".join(json.dumps(statement_for(a, r), indent=2) for r, a in actions.items()),
+        code="ST72",
     )
 
 

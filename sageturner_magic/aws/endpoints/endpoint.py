@@ -143,6 +143,7 @@ def our_endpoint(session: AwsSession, name: str) -> EndpointState:
         raise EndpointError(
             f"There is no endpoint {name} in {session.region}",
             do="see `sageturner list` for those that exist, and check `--region` and `--profile`",
+            code="ST81",
         )
     return ours(endpoint)
 
@@ -222,6 +223,7 @@ def ours(endpoint: EndpointState) -> EndpointState:
         where="name",
         why=f"it has no tag {TAG_CREATED_BY}",
         do="choose another `name`",
+        code="ST83",
     )
 
 
@@ -240,6 +242,7 @@ def busy(endpoint: EndpointState) -> EndpointError:
         why=f"{others}SageMaker refuses every other change while an endpoint is {endpoint.status}",
         do=f"wait until `sageturner status {endpoint.name}` shows it settled, and run the command "
         "again",
+        code="ST84",
     )
 
 

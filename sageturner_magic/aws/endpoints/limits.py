@@ -38,6 +38,7 @@ def offer_findings(compute: Serverless | Server) -> tuple[Finding, ...]:
                 f"{kind!r} is no instance type for endpoints",
                 do=f"{_near(kind, instance_types())}; a newer type needs a newer boto3",
                 where="compute.server.instance_type",
+                code="ST77",
             )
         )
     if ami is not None and ami not in inference_ami_versions():
@@ -46,6 +47,7 @@ def offer_findings(compute: Serverless | Server) -> tuple[Finding, ...]:
                 f"{ami!r} does not exist",
                 do=f"{_near(ami, inference_ami_versions())}; a newer AMI needs a newer boto3",
                 where="compute.server.inference_ami_version",
+                code="ST77",
             )
         )
     return tuple(found)
@@ -71,6 +73,7 @@ def disk_findings(compute: Serverless | Server, artefact_bytes: int) -> tuple[Fi
             do="deploy with `-e server`, or make the artefact smaller (half precision)",
             where="artefact",
             severity="warning" if fits else "error",
+            code="ST82",
         ),
     )
 

@@ -92,6 +92,7 @@ def no_version(
         do=f"choose one of them, as in `sageturner rollback {name} {others[0]}`"
         if known
         else "deploy the code that the endpoint is to run",
+        code="ST85",
     )
 
 

@@ -241,7 +241,10 @@ def settle(
     where = f"endpoint {endpoint.name}"
     if endpoint.status == GONE:
         raise EndpointError(
-            f"{endpoint.name} was deleted while it was deployed", where=where, do="deploy again"
+            f"{endpoint.name} was deleted while it was deployed",
+            where=where,
+            do="deploy again",
+            code="ST84",
         )
     if endpoint.status == "InService" and _superseded(session, endpoint, wanted):
         raise EndpointError(
@@ -249,6 +252,7 @@ def settle(
             where=where,
             why=f"the endpoint serves version {endpoint.version or endpoint.config}",
             do="deploy again if yours is still wanted",
+            code="ST84",
         )
     finding = _why(session, endpoint, wanted, seconds)
     what, do = finding.what, finding.do
@@ -323,6 +327,7 @@ def one_way(name: str, old: Serverless | Server | None, new: Serverless | Server
         where="--endpoint-type",
         why="SageMaker turns serverless endpoints into real-time ones, not the reverse",
         do=f"delete it first (`sageturner delete {name}`), or choose another `name`",
+        code="ST80",
     )
 
 
@@ -374,4 +379,5 @@ def _lost(name: str) -> EndpointError:
         why="SageMaker makes one change of an endpoint at a time",
         do=f"wait until `sageturner status {name}` shows it settled, and deploy again if yours is "
         "still wanted",
+        code="ST84",
     )

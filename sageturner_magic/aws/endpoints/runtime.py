@@ -171,6 +171,7 @@ def _translated(session: AwsSession, name: str, request: Request) -> Iterator[No
                     f"Endpoint `{name}` did not respond within {request.timeout_s:g} s",
                     do="raise `--timeout` (SageMaker itself gives a model 60 s), or look at "
                     f"`sageturner logs {name}`",
+                    code="ST92",
                 ) from error
             if isinstance(error, urllib3.exceptions.HTTPError):
                 # botocore passes these on as they are while it reads a stream.
@@ -203,6 +204,7 @@ def _model_error(session: AwsSession, name: str, answer: Mapping[str, Any]) -> I
         do=finding.do if finding else f"see the log below (`sageturner logs {name}` shows more)",
         where=f"endpoint {name}",
         details=_details(said, lines),
+        code="ST91",
         status=int(status) if status else None,
     )
 
@@ -217,6 +219,7 @@ def _broken(
         do=f"see the log below (`sageturner logs {name}` shows more)",
         where=f"endpoint {name}",
         details=_details(f"{failure.get('ErrorCode', kind)}: {said}", _log_lines(session, name)),
+        code="ST93",
     )
 
 

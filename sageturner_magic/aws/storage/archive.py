@@ -67,6 +67,7 @@ def _walk(folder: Path, prefix: str, above: frozenset[Path]) -> Iterator[Entry]:
                     f"The link {name} leads back to a folder that it lies in",
                     where=str(child),
                     do="remove the link",
+                    code="ST58",
                 )
             yield Entry(f"{name}/")
             yield from _walk(child, name + "/", above | {real})
@@ -78,6 +79,7 @@ def _walk(folder: Path, prefix: str, above: frozenset[Path]) -> Iterator[Entry]:
                 where=str(child),
                 why="it is a link that leads nowhere" if child.is_symlink() else "",
                 do="remove it",
+                code="ST58",
             )
 
 
@@ -89,6 +91,7 @@ def _content(entry: Entry, size: int) -> Iterator[bytes]:
             f"{entry.path} cannot be read",
             where=str(entry.content),
             why=error.strerror or str(error),
+            code="ST58",
         ) from error
 
 

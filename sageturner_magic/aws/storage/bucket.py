@@ -80,6 +80,7 @@ def _ensure(session: AwsSession, names: Names, notes: list[str]) -> None:
                 why=f"it has no tag {TAG_CREATED_BY}",
                 do=f"use it as it is with `overrides: {{bucket_name: {names.bucket}}}`, "
                 "or rename or delete it and run setup again",
+                code="ST74",
             )
         session.s3.put_bucket_tagging(
             **owned(names),
@@ -121,7 +122,11 @@ def bucket_findings(session: AwsSession, names: Names) -> tuple[Finding, ...]:
     except AwsError as error:
         return error.findings
     if region is None:
-        return (Finding("The bucket does not exist", where=where, do="run `sageturner setup`"),)
+        return (
+            Finding(
+                "The bucket does not exist", where=where, do="run `sageturner setup`", code="ST74"
+            ),
+        )
     return ()
 
 
@@ -147,6 +152,7 @@ def bucket_region(session: AwsSession, names: Names) -> str | None:
                 f"account {names.account} ({message(error)})",
                 do="name another under `overrides.bucket_name`; if it is yours, you need "
                 f"s3:ListBucket on {names.bucket_arn}",
+                code="ST74",
             ) from error
         raise
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
@@ -294,4 +300,5 @@ def _elsewhere(names: Names, region: str) -> AwsError:
         why=f"an endpoint in {names.region} cannot load an artefact from there",
         do=f"name a bucket of {names.region} under `overrides.bucket_name`, or use "
         f"`--region {region}`",
+        code="ST74",
     )

@@ -100,6 +100,7 @@ def split_uri(uri: str) -> tuple[str, str]:
             f"{uri!r} is not an S3 address",
             where="artefact",
             do="write `s3://bucket/path/model.tar.gz`, or `s3://bucket/prefix/` for a folder",
+            code="ST75",
         )
     return bucket, key
 
@@ -140,7 +141,9 @@ def _address_findings(session: AwsSession, bucket: str, key: str, uri: str) -> I
         if not is_aws(error):
             raise
         if code(error) in ("404", "NoSuchBucket"):
-            yield Finding(f"There is no bucket {bucket}", where="artefact", do="correct the name")
+            yield Finding(
+                f"There is no bucket {bucket}", where="artefact", do="correct the name", code="ST74"
+            )
             return
         region = region_header(error)
         if not region or region == session.region:
@@ -151,6 +154,7 @@ def _address_findings(session: AwsSession, bucket: str, key: str, uri: str) -> I
             where="artefact",
             why=f"an endpoint in {session.region} cannot load from there",
             do=f"copy it to a bucket in {session.region}, or deploy with `--region {region}`",
+            code="ST74",
         )
         return
     if key and not key.endswith("/"):
@@ -158,7 +162,9 @@ def _address_findings(session: AwsSession, bucket: str, key: str, uri: str) -> I
             r"^(404|NoSuchKey)\b", lambda: session.s3.head_object(Bucket=bucket, Key=key)
         )
         if found is None:
-            yield Finding(f"There is no object {uri}", where="artefact", do="correct the path")
+            yield Finding(
+                f"There is no object {uri}", where="artefact", do="correct the path", code="ST75"
+            )
         return
     objects = 0
     pages = session.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
@@ -172,9 +178,12 @@ def _address_findings(session: AwsSession, bucket: str, key: str, uri: str) -> I
                     why="SageMaker fails to load a prefix that holds one",
                     do=f"remove it: `aws s3api delete-object --bucket {bucket} "
                     f"--key '{item['Key']}'`",
+                    code="ST75",
                 )
     if not objects:
-        yield Finding(f"Nothing lies below {uri}", where="artefact", do="correct the path")
+        yield Finding(
+            f"Nothing lies below {uri}", where="artefact", do="correct the path", code="ST75"
+        )
 
 
 def archive_bytes(session: AwsSession, uri: str) -> int:

@@ -83,6 +83,7 @@ def with_objects(module: CapturedModule, staging: Path) -> CapturedModule:
             where=", ".join(each.named for each in module.objects),
             why=f"with an artefact in S3 they may have {size(BESIDE_BYTES)}",
             do="put them among the files in S3 and read them in load()",
+            code="ST55",
         )
     files = [SourceFile(path.relative_to(staging).as_posix(), path) for path in paths]
     return replace(module, files=(*module.files, *files))
@@ -119,6 +120,7 @@ def _collision(taken: LiveObject, where: str) -> ArtefactError:
         where=where,
         why=f"the code uses {taken.named} of the notebook, saved under that name",
         do=f"rename the other file, or read {taken.named} from it in load()",
+        code="ST53",
     )
 
 
@@ -128,6 +130,7 @@ def _from_path(spec: str, folder: Path, staging: Path, reporter: Reporter) -> Pa
             "An artefact in S3 is not a file on this machine",
             where=spec,
             do="download it (`aws s3 cp --recursive`) and give the folder",
+            code="ST59",
         )
     path = (folder / Path(spec).expanduser()).absolute()
     if not path.exists():
@@ -139,6 +142,7 @@ def _from_path(spec: str, folder: Path, staging: Path, reporter: Reporter) -> Pa
             "The artefact is neither a file nor a folder",
             where=str(path),
             do="give a file, a folder or a .tar.gz",
+            code="ST58",
         )
     target = staging / "model"
     if path.name.lower().endswith(ARCHIVES):
@@ -176,6 +180,7 @@ def _not_found(spec: str, path: Path) -> ArtefactError:
             where=str(path),
             why=f"there is no folder {path.parent}",
             do="correct the path (it is relative to the YAML file, or to the notebook's folder)",
+            code="ST51",
         )
     names = sorted(each.name for each in existing.iterdir())
     near = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
@@ -185,6 +190,7 @@ def _not_found(spec: str, path: Path) -> ArtefactError:
         do="did you mean " + " or ".join(f"`{name}`" for name in near) + "?"
         if near
         else "correct the path (it is relative to the YAML file, or to the notebook's folder)",
+        code="ST51",
     )
 
 
@@ -202,7 +208,11 @@ def _from_variables(
     ]
     if not spec:
         findings.append(
-            Finding("`artefact` names no file", do="write `artefact: {model.joblib: model}`")
+            Finding(
+                "`artefact` names no file",
+                do="write `artefact: {model.joblib: model}`",
+                code="ST51",
+            )
         )
     target = staging / "model"
     if not findings:
@@ -226,6 +236,7 @@ def _bad_file_name(name: str) -> Finding | None:
         f"`{name}` is not a file name below model_dir",
         where="artefact",
         do="write a name like `model.joblib`",
+        code="ST53",
     )
 
 
@@ -238,6 +249,7 @@ def _no_variable(name: str, variable: str, namespace: Mapping[str, object]) -> F
         f"The notebook has no variable `{variable}`",
         where=f"artefact: {{{name}: {variable}}}",
         do=f"did you mean `{near[0]}`?" if near else f"run the cell that makes `{variable}`",
+        code="ST52",
     )
 
 
@@ -248,6 +260,7 @@ def _measured(folder: Path, spec: str, reporter: Reporter) -> Artefact:
             f"The artefact `{spec}` is empty",
             where=str(folder),
             do="put the files that load() reads into it",
+            code="ST51",
         )
     total = sum((folder / path).stat().st_size for path in files)
     whole = hashlib.sha256()

@@ -60,6 +60,7 @@ def unpack(archive: Path, folder: Path, reporter: Reporter) -> None:
             why=str(error) or type(error).__name__,
             do=f"test it with `tar -tf {shlex.quote(str(archive))}`, and download it again or make"
             " it again with `tar -czf model.tar.gz -C FOLDER .`",
+            code="ST56",
         ) from error
     except OSError as error:
         if isinstance(error, FileExistsError | NotADirectoryError | IsADirectoryError):
@@ -68,9 +69,14 @@ def unpack(archive: Path, folder: Path, reporter: Reporter) -> None:
                 where=str(archive),
                 why=str(error),
                 do="make it again from a folder: `tar -czf model.tar.gz -C FOLDER .`",
+                code="ST56",
             ) from error
         raise ArtefactError(
-            "The archive cannot be unpacked", where=str(archive), why=str(error), do="see the cause"
+            "The archive cannot be unpacked",
+            where=str(archive),
+            why=str(error),
+            do="see the cause",
+            code="ST56",
         ) from error
 
 
@@ -96,6 +102,7 @@ def _checked(archive: Path, tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
                     where=str(archive),
                     do="make the archive from inside the model's folder:"
                     " `tar -czf model.tar.gz -C FOLDER .`",
+                    code="ST56",
                 )
             )
         else:
@@ -108,6 +115,7 @@ def _checked(archive: Path, tar: tarfile.TarFile) -> dict[str, tarfile.TarInfo]:
             "The archive is empty",
             where=str(archive),
             do="put the files that load() reads into it",
+            code="ST51",
         )
     return members
 
@@ -136,6 +144,7 @@ def _bomb(archive: Path, why: str) -> ArtefactError:
         where=str(archive),
         why=why,
         do="unpack it yourself and give the folder as `artefact`, if it is what you expect",
+        code="ST56",
     )
 
 
@@ -229,6 +238,7 @@ def _copy_links(archive: Path, members: dict[str, tarfile.TarInfo], folder: Path
                 f"Links of the archive lead nowhere or in a circle: {names}",
                 where=str(archive),
                 do="make the archive with `tar --dereference`",
+                code="ST56",
             )
         for path in ready:
             copied += _place_copy(folder / str(waiting.pop(path)), folder / path)

@@ -33,17 +33,21 @@ def not_a_model(path: Path, name: str, beginning: bytes) -> Finding | None:
             f"`{name}` is a Git LFS pointer, not the file itself",
             where=str(path),
             do="run `git lfs pull` in its repository",
+            code="ST57",
         )
     if path.suffix.lower() not in _MODEL:
         return None
     if not beginning:
-        return Finding(f"`{name}` is empty", where=str(path), do="save or download it again")
+        return Finding(
+            f"`{name}` is empty", where=str(path), do="save or download it again", code="ST57"
+        )
     if _PAGE.match(beginning):
         return Finding(
             f"`{name}` is a web page, not a model",
             where=str(path),
             why="downloads that need a login or have moved often give one",
             do="open it in a browser to see what it says, and download the file again",
+            code="ST57",
         )
     return None
 

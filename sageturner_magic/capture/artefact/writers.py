@@ -42,6 +42,7 @@ def write_object(
             where=f"artefact: {{{path.name}: {variable}}}",
             why=f"known are {', '.join(sorted(WRITERS))}, and folders (no extension)",
             do=f"call it `{path.stem}.joblib`, for example",
+            code="ST53",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -52,6 +53,7 @@ def write_object(
                 where=f"artefact: {{{path.name}: {variable}}}",
                 why=changed,
                 do=f"save it as `{path.stem}.joblib`",
+                code="ST54",
             )
     except ArtefactError:
         raise
@@ -60,6 +62,7 @@ def write_object(
             f"`{variable}` cannot be saved as {path.name}",
             why=f"{type(error).__name__}: {error}",
             do=f"install `{error.name or 'the library'}` in the notebook's environment",
+            code="ST54",
         ) from error
     except Exception as error:
         shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -67,6 +70,7 @@ def write_object(
             f"`{variable}`, {_kind(value)}, cannot be saved as {path.name}",
             why=f"{type(error).__name__}: {error}",
             do=_REMEDIES.get(extension, "choose another extension, or build it inside load()"),
+            code="ST54",
         ) from error
 
 
@@ -332,4 +336,5 @@ def _notebook_class(path: Path, *names: str) -> ArtefactError:
         " find it in",
         do="save the plain data it is made of (parameters, `weights = model.state_dict()`) and"
         " build the object inside load(), or define the class in a module beside the notebook",
+        code="ST54",
     )

@@ -67,6 +67,7 @@ class GeneratedPair:
                         where=str(statement.cell.line(line)),
                         why="the generated module has its own",
                         do="rename yours and run its cells",
+                        code="ST34",
                     )
 
 

@@ -110,6 +110,7 @@ def example_code(example: object, setting: Setting, shape: Callable[[Any], objec
             where=setting.model.where,
             why=str(error),
             do="give a few rows of what the model gets, such as `--example X_test.head(3)`",
+            code="ST45",
         ) from None
     text = literal(request)
     if not text and isinstance(request, list) and len(request) > 1:

@@ -119,6 +119,7 @@ def _input(setting: Setting) -> Input:
             where=setting.model.where,
             why=f"its first step, {type(first).__name__}, keeps no names of columns",
             do="add `--example` with a few rows of a DataFrame, such as `--example X_test.head(3)`",
+            code="ST44",
         )
     takes_objects = any(end in type(first).__name__ for end in _READS_OBJECTS)
     return rows_input(setting, int(count), "object" if takes_objects else "float")
@@ -182,6 +183,7 @@ def _require_fitted(setting: Setting) -> None:
             where=setting.model.where,
             why="it has neither predict() nor transform()",
             do="give a function that computes the response: `--model FUNCTION`",
+            code="ST44",
         )
     validation = sys.modules.get("sklearn.utils.validation")
     exceptions = sys.modules.get("sklearn.exceptions")
@@ -202,4 +204,5 @@ def _not_fitted(setting: Setting) -> CaptureError:
         f"`{name}` ({type(setting.value).__name__}) is not trained yet",
         where=setting.model.where,
         do=f"run the cell with `{name}.fit(…)` first",
+        code="ST44",
     )

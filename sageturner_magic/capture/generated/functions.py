@@ -47,6 +47,7 @@ def _name(setting: Setting) -> tuple[str, tuple[str, ...]]:
             where=setting.model.where,
             why=f"the module needs its own {SIGNATURES[name].partition(' or ')[0]}",
             do=f"rename yours, for example to `my_{name}`, run its cell and name that",
+            code="ST34",
         )
     if name:
         return name, ()
@@ -58,6 +59,7 @@ def _name(setting: Setting) -> tuple[str, tuple[str, ...]]:
         where=setting.model.where,
         why="its source cannot be found in a cell",
         do="define it at the top level of a cell, and give its name",
+        code="ST44",
     )
 
 

@@ -61,6 +61,7 @@ def _unknown(setting: Setting) -> CaptureError:
             where=setting.model.where,
             why="a model is an object of it",
             do=f"make one and give its name: `model = {name}(…)`, `--model model`",
+            code="ST44",
         )
     kind = type(value)
     shown = (
@@ -75,6 +76,7 @@ def _unknown(setting: Setting) -> CaptureError:
         do="give a function (`--model FUNCTION`), or write these two cells and deploy with"
         f" `artefact: {{{name}.joblib: {name}}}`",
         details=_CELLS.format(name=name),
+        code="ST44",
     )
 
 

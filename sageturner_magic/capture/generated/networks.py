@@ -71,6 +71,7 @@ def _batch(setting: Setting, torch: Any) -> Any:
             where=setting.model.where,
             why="a module does not say what shape and type it takes",
             do=f"add `--example` with a batch, such as `--model {name} --example X_test[:3]`",
+            code="ST45",
         )
     array = example.to_numpy() if hasattr(example, "to_numpy") else example
     try:
@@ -81,6 +82,7 @@ def _batch(setting: Setting, torch: Any) -> Any:
             where=setting.model.where,
             why=str(error),
             do="give a tensor, an array or nested lists of numbers",
+            code="ST45",
         ) from None
     weight = next(iter(setting.value.parameters()), None)
     if weight is not None:
@@ -100,6 +102,7 @@ def _batch(setting: Setting, torch: Any) -> Any:
         where=setting.model.where,
         why=f"{type(failure).__name__}: {failure}",
         do="give a batch of what the module takes",
+        code="ST45",
     )
 
 
@@ -170,6 +173,7 @@ def keras_model(setting: Setting) -> Generated:
             f"`{setting.model.name}` has several inputs",
             where=setting.model.where,
             do="give a function that calls it: `--model FUNCTION`",
+            code="ST44",
         )
     backend = importlib.import_module("keras").backend.backend()
     load = setting.load(
@@ -204,6 +208,7 @@ def onnx_session(setting: Setting) -> Generated:
             where=setting.model.where,
             why="a session does not hold the model that it runs",
             do="make it of a path (`onnxruntime.InferenceSession(PATH)`), or give a function",
+            code="ST44",
         )
     load = setting.load(("import onnxruntime",), file, "return onnxruntime.InferenceSession($file)")
     (only,) = inputs

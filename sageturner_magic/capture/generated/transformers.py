@@ -48,4 +48,5 @@ def lone_model(setting: Setting) -> Generated:
         where=setting.model.where,
         do=f"make `pipe = transformers.pipeline(TASK, model={name}, tokenizer=…)`, and give"
         " `--model pipe`",
+        code="ST44",
     )

@@ -35,6 +35,7 @@ def missing(
             f"`{name}` was deleted in {deleter.statement.place}",
             where=str(where),
             do=f"run the cell that makes `{name}` again, or take it out of the code",
+            code="ST36",
         )
     if failed is not None:
         cell = failed.statement.cell.number
@@ -44,6 +45,7 @@ def missing(
             where=str(failed.statement.place),
             why="how far it came is not known" if reached else "",
             do=f"fix In[{cell}] and run it again, or make `{name}` in a cell of its own",
+            code="ST40",
         )
     if is_live:
         return Finding(
@@ -52,11 +54,13 @@ def missing(
             why="it exists in the notebook, but no cell that ran since the extension was loaded"
             " makes it",
             do=f"run the cell that has `{name} = …` again, or write that line in a cell and run it",
+            code="ST36",
         )
     return Finding(
         f"`{name}` is not defined in any executed cell",
         where=str(where),
         do=f"define `{name}`, or run the cell that does",
+        code="ST36",
     )
 
 
@@ -68,6 +72,7 @@ def notebook_only(name: str, where: CellLine) -> Finding:
         why=NOTEBOOK_ONLY[name],
         do="take it out of the code that is captured"
         " (print() and logging reach the endpoint's logs)",
+        code="ST36",
     )
 
 
@@ -78,6 +83,7 @@ def two_imports(name: str, one: KeptImport, other: KeptImport) -> Finding:
         where=f"{one.place} and {other.place}",
         why=f"`{one.imported}` and `{other.imported}` cannot stand in one module",
         do="rename one of them (`import … as …`)",
+        code="ST37",
     )
 
 
@@ -88,6 +94,7 @@ def relative_import(kept: KeptImport) -> Finding:
         where=str(kept.place),
         why="sageturner.py is no part of a package",
         do=f"import it by its full name, without the leading dots of `{kept.imported.module}`",
+        code="ST41",
     )
 
 
@@ -100,6 +107,7 @@ def shell_line(name: str, step: RunStatement) -> Finding:
         where=str(step.statement.cell.line(at)),
         why="the model's server runs plain Python",
         do="write it in Python (subprocess.run), or take it out",
+        code="ST35",
     )
 
 
@@ -112,6 +120,7 @@ def not_source(name: str, step: RunStatement, namespace: Mapping[str, Any]) -> F
             f"`{name}` is made by `{code}`, which cannot be repeated in a module",
             where=where,
             do=f"make `{name}` inside load()",
+            code="ST38",
         )
     live = namespace[name]
     package = package_of(type(live))
@@ -121,12 +130,14 @@ def not_source(name: str, step: RunStatement, namespace: Mapping[str, Any]) -> F
             where=where,
             why="it lives in this notebook's process only",
             do=f"open it inside load(), and return it with the model or set `global {name}`",
+            code="ST38",
         )
     return Finding(
         f"`{name}` is {kind(live)} made by `{code}`",
         where=where,
         why="it lives in this notebook's process, and no file can hold it",
         do=f"make `{name}` inside load(), and return it with the model or set `global {name}`",
+        code="ST38",
     )
 
 
@@ -140,6 +151,7 @@ def changed(
         where=str(step.statement.place),
         why=f"its source gives {short(made)}, in the notebook it is now {short(live)}",
         do=f"{_again(step)}, or write the value that you mean there",
+        code="ST39",
     )
 
 
@@ -151,6 +163,7 @@ def unrepeatable(name: str, step: RunStatement, error: Exception) -> Finding:
         why=f"repeated from the source this raises {type(error).__name__}: {error}; in the"
         " notebook it worked with a value that no cell's source gives",
         do="assign that value in a cell, as a plain `name = …`, and run the cells again",
+        code="ST38",
     )
 
 
@@ -161,6 +174,7 @@ def part_changed(name: str, step: RunStatement, part: str, made: Any, live: Any)
         where=str(step.statement.place),
         why=f"its source gives {short(made)} for {part}, in the notebook it is now {short(live)}",
         do=f"{_again(step)}, or write the value that you mean there",
+        code="ST39",
     )
 
 
@@ -171,6 +185,7 @@ def lost_change(name: str, step: RunStatement, change: RunStatement) -> Finding:
         where=str(step.statement.place),
         why=f"`{' '.join(ast.unparse(change.node).split())[:60]}` depends on this notebook",
         do=f"write the value that you mean in In[{step.statement.cell.number}]",
+        code="ST39",
     )
 
 
@@ -214,6 +229,7 @@ def doubtful(name: str, step: RunStatement, failed: RunStatement) -> Finding:
         where=str(step.statement.place),
         why="how far it came is not known",
         do=_again(step),
+        code="ST40",
     )
 
 
@@ -224,6 +240,7 @@ def redefined(name: str, step: RunStatement, live: Any) -> Finding:
         where=str(step.statement.place),
         why=f"in the notebook it is now {short(live)}, made in another way",
         do=f"{_again(step)}, or define `{name}` with def or class",
+        code="ST39",
     )
 
 
@@ -234,6 +251,7 @@ def replaced(name: str, step: RunStatement, live: Any) -> Finding:
         where=str(step.statement.place),
         why=f"in the notebook it is now {short(live)}",
         do=f"{_again(step)}, or use another name",
+        code="ST39",
     )
 
 
@@ -244,6 +262,7 @@ def gone(name: str, step: RunStatement) -> Finding:
         where=str(step.statement.place),
         why="it was deleted after the cell ran",
         do=_again(step),
+        code="ST36",
     )
 
 
@@ -254,6 +273,7 @@ def used_up(name: str, step: RunStatement, live: Any) -> Finding:
         where=str(step.statement.place),
         why="how much of it is left cannot be seen",
         do=f"make it inside the function that reads it, or make it a list: `{name} = list(…)`",
+        code="ST38",
     )
 
 
@@ -264,6 +284,7 @@ def not_seen(name: str, step: RunStatement) -> Finding:
         where=str(step.statement.place),
         why="the cell may have failed half-way, and its value cannot be compared with its source",
         do=_again(step),
+        code="ST36",
     )
 
 
@@ -274,6 +295,7 @@ def large(name: str, step: RunStatement, live: Any, file: str) -> Finding:
         where=str(step.statement.place),
         why="it may be training data, which is not shipped unasked",
         do=f"ship it with `artefact: {{{file}: {name}}}`, or use a smaller value",
+        code="ST38",
     )
 
 
@@ -286,6 +308,7 @@ def holds_secret(saved: Saved, place: CellLine) -> Finding:
         why="whoever can read the model files can read it",
         do=f"take it out of `{name}`, and {KEEP_OUT}, or write"
         f" `artefact: {{{saved.live.file}: {name}}}` if it is none",
+        code="ST42",
     )
 
 
@@ -297,6 +320,7 @@ def secret_literal(name: str, secret: str, place: CellLine) -> Finding:
         why="the module would hold its value, and whoever can read the image can read it",
         do=f"{KEEP_OUT} (`global {name}` makes it known to predict), or write `# {ALLOWED}` at"
         f" the end of {place} and run the cell again if it is none",
+        code="ST42",
     )
 
 
@@ -307,6 +331,7 @@ def filled(name: str, step: RunStatement, other: RunStatement) -> Finding:
         where=str(step.statement.place),
         why="the module would have it otherwise than the notebook has it now",
         do=f"{_again(step)}, and then the cells that fill `{name}`",
+        code="ST39",
     )
 
 
@@ -320,4 +345,5 @@ def parted(names: Sequence[str], step: RunStatement) -> Finding:
         where=str(step.statement.place),
         why="a file would hold copies, so that a change of one would not change the other",
         do=f"copy it: run `import copy; {name} = copy.deepcopy({name})` in a cell",
+        code="ST39",
     )

@@ -58,6 +58,7 @@ def _modules(spec: BuildSpec, reporter: Reporter) -> Iterator[Finding]:
             if each.package
             else f"add the package that has `{each.module}` to `python_packages`",
             severity="error" if each.always else "warning",
+            code="ST61",
         )
 
 

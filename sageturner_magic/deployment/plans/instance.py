@@ -77,4 +77,5 @@ def _no_type(why: str) -> ConfigError:
         do="add `--instance-type ml.m5.xlarge` (ml.g5.xlarge for a GPU), or"
         " `compute: {server: {instance_type: ml.m5.xlarge}}`",
         where="compute.server",
+        code="ST24",
     )

@@ -108,6 +108,7 @@ class _LocalRollback(LocalSteps[Deployer]):
                 f"Endpoint `{self.present.name}` was changed meanwhile",
                 why="another process deployed or deleted it after this rollback was planned",
                 do=f"see `sageturner status {self.present.name}`, and roll back again if need be",
+                code="ST84",
             )
         return super().write(reporter)
 

@@ -240,6 +240,7 @@ def refuse_too_large(image: BuiltImage, compute: Serverless | Server) -> None:
             where=f"image {image.reference}",
             do="leave out packages that the model does not need, keep its weights in `artefact`"
             " and not in the image, or deploy with `-e server`",
+            code="ST82",
         )
 
 

@@ -82,4 +82,5 @@ def _refuse_what_is_not_here(request: DeployRequest) -> None:
             "The artefact is in S3, so load() cannot be tried here",
             where=request.config.where("artefact"),
             do="download it and name the folder as `artefact`, or leave `--verify` out",
+            code="ST59",
         )

@@ -94,6 +94,7 @@ def explain(failure: Failure, scene: Scene) -> CaptureError:
             why=_LIMITS[failure.stage],
             do=_FASTER[failure.stage],
             details=details,
+            code="ST47",
         )
     said = f"{does} ended Python ({ending(failure.code)})"
     if failure.stage == "import":
@@ -104,7 +105,7 @@ def explain(failure: Failure, scene: Scene) -> CaptureError:
         remedy = "look at the call: a library crashed, often by versions that do not fit together"
     else:
         remedy = "take out the exit"
-    return CaptureError(said, where=where, do=remedy, details=details)
+    return CaptureError(said, where=where, do=remedy, details=details, code="ST46")
 
 
 _LIMITS = {
@@ -153,6 +154,7 @@ def forgotten_return(scene: Scene) -> CaptureError | None:
         where=_place("sageturner.py", last.lineno, scene.module),
         why=f"it ends without `return`, and {predict.name}() reads `{_model_name(predict)}`",
         do=remedy,
+        code="ST48",
     )
 
 
@@ -168,6 +170,7 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
             where=module.origin,
             why=failure.message,
             do="define load(model_dir) and predict(model, request)",
+            code="ST46",
         )
     if failure.type == "AnswerError":
         function = _function(ast.parse(module.source), "predict_batch", "predict")
@@ -178,12 +181,14 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
             where=_place("sageturner.py", line, module) if line else module.origin,
             why=failure.message,
             do="return plain values: `float(x)`, `x.tolist()`, `vars(x)`",
+            code="ST48",
         )
     if failure.type == "Problem":
         return CaptureError(
             "The request cannot be decoded",
             why=failure.message,
             do="change the payload or its --content-type",
+            code="ST48",
         )
     if failure.type == "Invalid" and not failure.frames:
         example = failure.stage == "example"
@@ -207,6 +212,7 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
         why=why if failure.stage == "import" else failure.message or "",
         do=_remedy(failure, scene),
         details=frames,
+        code="ST46",
     )
 
 

@@ -210,7 +210,10 @@ def wait_ready(
                 else "nothing answers GET /ping on port 8080 within 2 s"
             )
             raise EndpointError(
-                f"The container was not ready within {timeout_s:g} s", why=heard, do=timeout_remedy
+                f"The container was not ready within {timeout_s:g} s",
+                why=heard,
+                do=timeout_remedy,
+                code="ST86",
             )
         time.sleep(POLL_SECONDS)
 
@@ -221,7 +224,9 @@ def ended_early(kept: Kept, ended: Exit) -> EndpointError:
     if ended.code and len(output.splitlines()) <= 2 and "exec format error" in output:
         return refusal(kept.spec.image, output)
     if said := _last_words(output):
-        return EndpointError(said, do=libraries.remedy(said) or "fix load() and deploy again")
+        return EndpointError(
+            said, do=libraries.remedy(said) or "fix load() and deploy again", code="ST86"
+        )
     megabytes = kept.spec.serverless_mb
     return EndpointError(
         "The container ended before it was ready",
@@ -229,6 +234,7 @@ def ended_early(kept: Kept, ended: Exit) -> EndpointError:
         do="choose more memory under compute.serverless, or load less"
         if ended.out_of_memory
         else "see the log below, fix it and deploy again",
+        code="ST86",
     )
 
 

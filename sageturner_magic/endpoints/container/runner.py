@@ -180,6 +180,7 @@ def local_engine() -> docker.APIClient:
             why=error.findings[0].why,
             do="start Docker (Docker Desktop, or `systemctl start docker`), or set"
             " `compute: {local: {mode: process}}`, which needs none",
+            code="ST66",
         ) from None
     address = urlsplit(client.base_url)
     here = ("", "localhost", "127.0.0.1", "::1", "localnpipe")
@@ -191,6 +192,7 @@ def local_engine() -> docker.APIClient:
             why=f"it is {address.hostname}, where this machine's folders and ports are not",
             do="use this machine's engine (`docker context use default`, or unset DOCKER_HOST),"
             " or set `compute: {local: {mode: process}}`",
+            code="ST66",
         )
     return client
 
@@ -307,10 +309,17 @@ def refusal(image: str, complaint: str) -> EndpointError:
     for pattern, why, do in _REFUSALS:
         if re.search(pattern, complaint, re.IGNORECASE):
             return EndpointError(
-                f"The image {image} does not start", why=why, do=do, details=complaint.strip()
+                f"The image {image} does not start",
+                why=why,
+                do=do,
+                details=complaint.strip(),
+                code="ST86",
             )
     return EndpointError(
-        f"The image {image} does not start", why=complaint.strip(), do="correct its Dockerfile"
+        f"The image {image} does not start",
+        why=complaint.strip(),
+        do="correct its Dockerfile",
+        code="ST86",
     )
 
 

@@ -208,7 +208,10 @@ def run(spec: ContainerSpec, scratch: Path) -> Sandbox:
     require_sandbox()
     if not Path(image.root).is_dir():
         raise EndpointError(
-            "The unpacked image is gone", where=image.root, do="deploy again, which unpacks it"
+            "The unpacked image is gone",
+            where=image.root,
+            do="deploy again, which unpacks it",
+            code="ST87",
         )
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     # Ends the server when this process ends, however that happens.
@@ -253,6 +256,7 @@ def require_sandbox() -> None:
             "An unpacked image cannot be run here",
             why=f"it needs Linux, and this is {platform.system()}",
             do=f"start Docker, or {_PROCESS}",
+            code="ST87",
         )
     complaints = [_complaint(way, shutil.which(way.program)) for way in _WAYS]
     if all(complaints):
@@ -262,6 +266,7 @@ def require_sandbox() -> None:
             why=why,
             do=f"{do}, or {_PROCESS}",
             details="\n".join(complaints),
+            code="ST87",
         )
 
 

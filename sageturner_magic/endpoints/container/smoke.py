@@ -148,6 +148,7 @@ class _Test:
                 where=module.origin,
                 why="example_request() raises, or predict does on what it returns",
                 do="fix the function that the lines below name",
+                code="ST88",
             )
         return None if example is None else Request(json.dumps(example).encode())
 
@@ -189,6 +190,7 @@ class _Test:
                 where="POST /invocations",
                 why=_message(body),
                 do="fix predict, or the example" if status < 500 else "fix predict",
+                code="ST88",
             )
         return body
 
@@ -209,12 +211,14 @@ class _Test:
                 f"The container did not answer {method} {path} within {INVOCATION_SECONDS:g} s",
                 why="SageMaker waits no longer",
                 do="make predict faster, or stream its answer",
+                code="ST88",
             ) from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise EndpointError(
                 f"The container broke off on {method} {path}",
                 why=str(error),
                 do="see the log below",
+                code="ST88",
             ) from None
 
     def _stop(self, kept: keepers.Kept) -> float:

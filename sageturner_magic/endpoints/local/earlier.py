@@ -50,6 +50,7 @@ class EarlierContainer:
                 if self.unpacked
                 else "it was removed from the Docker engine",
                 do="deploy the code that the endpoint is to run",
+                code="ST85",
             )
 
 
@@ -72,6 +73,7 @@ def read_earlier(folder: Path, record: LocalRecord) -> EarlierProcess | EarlierC
             where=str(folder),
             why=str(error),
             do="deploy the code that the endpoint is to run",
+            code="ST85",
         ) from None
 
 

@@ -93,6 +93,7 @@ class LocalEndpoints:
             do=f"did you mean `{near[0]}`?"
             if near
             else "`sageturner list` shows all endpoints; `sageturner deploy` makes one",
+            code="ST81",
         )
 
     def list(self) -> list[EndpointDescription]:
@@ -191,6 +192,7 @@ class LocalEndpoints:
                 why="SageMaker waits no longer for a container" if contained else "",
                 do=f"look at `sageturner logs {name}`",
                 details=_tail(record),
+                code="ST92",
             ) from None
         except urllib3.exceptions.HTTPError as error:
             ended = record.server() is None
@@ -201,6 +203,7 @@ class LocalEndpoints:
                 do="deploy it again" if ended else f"look at `sageturner logs {name}`",
                 where=record.url,
                 details=_tail(record),
+                code="ST93" if broken else "ST95",
             ) from None
 
     def _refusal(self, record: LocalRecord, answer: urllib3.HTTPResponse) -> InvocationError:
@@ -216,6 +219,7 @@ class LocalEndpoints:
                 do=known.do if known else "change the request, or fix the code and deploy again",
                 details="\n\n".join(filter(None, (frames, _printed(record)))),
                 status=status,
+                code="ST91",
             )
         return InvocationError(
             f"Endpoint `{record.name}` refused the request",
@@ -273,6 +277,7 @@ class LocalEndpoints:
                 if isinstance(error, urllib3.exceptions.HTTPError)
                 else "its server is of another version",
                 do="deploy it again",
+                code="ST89",
             ) from None
         return of_minutes(minutes, start=start, period_s=period, count=count)
 

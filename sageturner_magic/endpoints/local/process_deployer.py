@@ -114,12 +114,14 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
                     why=_exit_reason(code),
                     do="look at the lines below, fix load() and deploy again",
                     details=self._tail(),
+                    code="ST86",
                 )
             if time.monotonic() > deadline:
                 raise EndpointError(
                     f"The model was not loaded within {self.served.startup_timeout_s:g} s",
                     do="make load() faster, or raise compute.local.startup_timeout_s",
                     details=self._tail(),
+                    code="ST86",
                 )
             time.sleep(POLL_SECONDS / 2)
 

@@ -133,6 +133,7 @@ class LocalState:
                 do="make room or give yourself the right to write there, or choose another folder: "
                 "set the environment variable `SAGETURNER_STATE_DIR` before the kernel or the "
                 "command starts, for example `export SAGETURNER_STATE_DIR=/tmp/sageturner-$USER`",
+                code="ST89",
             ) from None
 
     def previous(self, record: LocalRecord) -> Path | None:
@@ -190,6 +191,7 @@ class LocalState:
             raise EndpointError(
                 f"Endpoint `{name}` is being changed by another deployment",
                 do="wait until it has ended, or stop it",
+                code="ST84",
             ) from None
 
 
@@ -252,4 +254,5 @@ def _check_private(folder: Path) -> None:
                 why="other users of this machine can change this folder",
                 do=f"run `chmod go-w {each}` if you own it, or set the environment variable "
                 "`SAGETURNER_STATE_DIR` to a folder of your own",
+                code="ST89",
             )

@@ -116,6 +116,7 @@ class DockerBuilder:
                 f"The image {image.reference} cannot be pushed",
                 why="something removed it from the Docker engine after it was built",
                 do="deploy again, which builds it",
+                code="ST69",
             ) from None
         for failures in range(_TRIES):
             complaint = _push(client, image.tag, destination, reporter)
@@ -227,7 +228,9 @@ def _built(
 ) -> BuiltImage:
     found = engine.inspect(client, reference)
     if not found:
-        raise ImageError("the build created no image", do="see the build's log, then run it again")
+        raise ImageError(
+            "the build created no image", do="see the build's log, then run it again", code="ST67"
+        )
     if found["Architecture"] != architecture:
         client.remove_image(reference, force=True)
         raise ImageError(

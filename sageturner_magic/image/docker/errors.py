@@ -131,12 +131,14 @@ def explain(action: str, complaint: str, log: Sequence[str] = ()) -> ImageError:
                     why=line.strip(),
                     do=problem.do,
                     details="\n".join(lines[-30:]),
+                    code="ST67",
                 )
     return ImageError(
         f"{action} failed",
         why=complaint,
         do="see the log below" if lines else "run it again",
         details="\n".join(lines[-30:]),
+        code="ST67",
     )
 
 

@@ -148,6 +148,7 @@ class LayersBuilder:
                 f"the base image has Python {base.python_version}",
                 why=f"the packages were resolved for Python {spec.target.python_version}",
                 do="set python_version to the base image's, or choose another base_image",
+                code="ST68",
             )
         return base
 
@@ -317,6 +318,7 @@ def refuse_what_needs_docker(spec: Spec) -> BuildSpec:
             why="`builder: layers` runs nothing",
             do="set `builder: docker`",
             where="container.provide_container",
+            code="ST66",
         )
     dockerfile.check(spec)
     findings = []
@@ -327,6 +329,7 @@ def refuse_what_needs_docker(spec: Spec) -> BuildSpec:
                 why="apt-get has to run in the image, and `builder: layers` runs nothing",
                 do="set `builder: docker`, or name a base_image that has them",
                 where="system_packages",
+                code="ST66",
             )
         )
     if spec.cuda:
@@ -336,6 +339,7 @@ def refuse_what_needs_docker(spec: Spec) -> BuildSpec:
                 why="a package does not bring its CUDA with its wheel",
                 do="set `builder: docker`, or name a base_image that has it",
                 where="python_packages",
+                code="ST66",
             )
         )
     if findings:

@@ -131,6 +131,7 @@ class Compiler:
                 f"{module} cannot be compiled",
                 why="the interpreter that compiles ended",
                 do="run it again; if it stays so, leave that package out",
+                code="ST65",
             ) from None
         return self._worker.stdout.read(length)
 

@@ -328,7 +328,10 @@ class LayerMaker:
                         _add_bytecode(writer, compiler, each.path, source)
         except (zipfile.BadZipFile, NotImplementedError, UnicodeError, csv.Error) as error:
             raise ImageError(
-                f"{wheel.name} cannot be read", why=str(error), do="choose another version of it"
+                f"{wheel.name} cannot be read",
+                why=str(error),
+                do="choose another version of it",
+                code="ST65",
             ) from None
 
 

@@ -191,6 +191,7 @@ def _hostile(wheel: Path, why: str) -> ImageError:
         f"{wheel.name} is not installed",
         why=why,
         do="choose another version of it, and tell its authors",
+        code="ST65",
     )
 
 
@@ -207,6 +208,7 @@ def _metadata_folder(wheel: Path, members: Mapping[str, zipfile.ZipInfo]) -> str
         f"{wheel.name} is not a wheel",
         why=f"it has no metadata of {name} {version}",
         do="choose another version of it",
+        code="ST65",
     )
 
 

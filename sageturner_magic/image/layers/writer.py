@@ -248,4 +248,5 @@ def _damaged(member: zipfile.ZipInfo) -> ImageError:
         f"{member.filename} in a wheel is damaged",
         why="its content is not what the wheel's directory says",
         do="choose another version of the package",
+        code="ST65",
     )

@@ -79,6 +79,7 @@ class BaseImage:
             "the base image does not say where its Python is",
             why="it is not one of the python images (PYTHON_VERSION is not in its environment)",
             do="set `builder: docker`, or name a base_image that is made from a python image",
+            code="ST68",
         )
 
     @property
@@ -129,6 +130,7 @@ class BaseImages:
                     f"a layer of {reference} cannot be used",
                     why=f"it is {layer['mediaType']}, SageMaker takes gzip",
                     do="set `builder: docker`, or choose another base_image",
+                    code="ST68",
                 )
         found = BaseImage(
             repository=repository,
@@ -188,6 +190,7 @@ def _for_platform(client: RegistryClient, version: str, target: Target, referenc
         raise ImageError(
             f"there is no base image {reference} for {target.platform}",
             do="correct base_image and python_version",
+            code="ST68",
         )
     return manifest
 

@@ -83,6 +83,7 @@ class RegistryClient:
                 f"{self.destination.repository}:{tag} did not arrive",
                 why="the push ended well, but the registry has no such image",
                 do="run it again",
+                code="ST69",
             )
         if manifest.media_type != DOCKER_MANIFEST:
             raise ImageError(
@@ -91,12 +92,14 @@ class RegistryClient:
                 do="turn the engine's containerd image store off (Docker Desktop: Settings,"
                 " General, `Use containerd for pulling and storing images`), or set"
                 " `builder: layers`; delete the image in the registry before the next deploy",
+                code="ST69",
             )
         found = self._reference(tag, manifest)
         if found.architecture != architecture:
             raise ImageError(
                 f"the image in the registry is for {found.architecture}, not {architecture}",
                 do="build it again for the right architecture",
+                code="ST69",
             )
         return found
 
@@ -203,6 +206,7 @@ class RegistryClient:
             raise ImageError(
                 f"the registry {self.host} loses the upload of {title}",
                 do="run it again; what has arrived is not sent again",
+                code="ST69",
             )
 
     def _upload(self, digest: str, size: int, read: Read, reporter: Reporter, title: str) -> None:

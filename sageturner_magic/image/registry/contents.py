@@ -30,6 +30,7 @@ def read_file(destination: Destination, digest: str, path: str) -> bytes | None:
             f"The registry does not have the image {digest[:19]}…",
             where=destination.repository,
             do="deploy again",
+            code="ST69",
         )
     for layer in reversed(manifest.content["layers"]):
         if layer["size"] <= LARGEST_LAYER:

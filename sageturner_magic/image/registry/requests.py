@@ -138,6 +138,7 @@ class RegistryRequests:
             f"the registry {self.host} wants credentials",
             why=f"it asks for {kind or 'them'} and none are known",
             do="log in (`docker login`), or name a registry that needs none",
+            code="ST69",
         )
 
     def silent(self, error: Exception) -> ImageError:
@@ -146,6 +147,7 @@ class RegistryRequests:
             f"the registry {self.host} does not answer",
             why=str(error.__cause__ or error),
             do="check the network and the proxy (HTTPS_PROXY), then run it again",
+            code="ST69",
         )
 
     def corrupt(self, expected: str, found: str) -> ImageError:
@@ -154,6 +156,7 @@ class RegistryRequests:
             f"the registry {self.host} gives other content than was asked for",
             why=f"its digest is {found}, not {expected}",
             do="run it again; if it stays so, the registry or a proxy on the way is damaged",
+            code="ST69",
         )
 
     def expect(self, answer: urllib3.BaseHTTPResponse, *statuses: int) -> None:
@@ -166,6 +169,7 @@ class RegistryRequests:
                 f"the registry {self.host} refuses the credentials",
                 why=words,
                 do=f"check that they may read and push {self.name}",
+                code="ST69",
             )
         if "immutable" in words.lower():
             raise ImageError(
@@ -173,12 +177,14 @@ class RegistryRequests:
                 why=words,
                 do="run it again: what is there is used, and a change of the inputs gives a new"
                 " tag",
+                code="ST69",
             )
         if answer.status == 404:
             raise ImageError(
                 f"the registry {self.host} has no {self.name}, or not what was asked for",
                 why=words,
                 do="run `sageturner setup`, or correct the repository's or the image's name",
+                code="ST69",
             )
         raise ImageError(
             f"the registry {self.host} answers {answer.status}",
@@ -186,6 +192,7 @@ class RegistryRequests:
             do="wait a little, then run it again: what has arrived is not sent again"
             if answer.status == 429
             else "run it again; if it stays so, check the registry",
+            code="ST69",
         )
 
 

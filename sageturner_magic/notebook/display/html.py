@@ -11,6 +11,7 @@ from sageturner_magic import rendering
 from sageturner_magic.deployment import Deployment, Plan, Progress
 from sageturner_magic.endpoints import EndpointDescription, Snippet
 from sageturner_magic.endpoints.measured import Dashboard
+from sageturner_magic.error_codes import KINDS
 from sageturner_magic.errors import Cancelled, Finding, SageturnerError
 from sageturner_magic.notebook.display.code import highlighted
 from sageturner_magic.notebook.display.figures import spark
@@ -73,7 +74,7 @@ def findings_html(findings: Sequence[Finding]) -> Markup:
 
 
 def finding_html(finding: Finding) -> Markup:
-    """Show what was found, where and why, and on a line of its own what to do."""
+    """Show what was found, where and why, what to do on its own line, and the code in small."""
     said = fill("{}", prose(finding.what))
     if finding.where:
         said += fill(" ({})", finding.where)
@@ -81,6 +82,8 @@ def finding_html(finding: Finding) -> Markup:
         said += fill(": {}", prose(finding.why))
     if finding.do:
         said += fill("<br>→ {}", prose(finding.do))
+    if kind := KINDS.get(finding.code):
+        said += fill(' <small title="{}">{}</small>', kind.title, toned("dim", finding.code))
     return said
 
 

@@ -36,6 +36,7 @@ class SavedFile:
                     f"{shown} {'has changed since the form read it' if changed else 'is there'}",
                     why="" if changed else "the form was not opened from it",
                     do="name another file, or open that one with `%sageturner form -c`",
+                    code="ST17",
                 )
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
@@ -44,6 +45,7 @@ class SavedFile:
                 f"{shown} cannot be written",
                 why=getattr(error, "strerror", None) or str(error),
                 do="name another file",
+                code="ST17",
             ) from None
         self.shown, self._path, self._text = shown, path, text
         return f"saved {shown}"

@@ -38,9 +38,10 @@ def show_form(
             "A terminal cannot show the form",
             do="open JupyterLab or Notebook 7; here `%sageturner init` writes a commented"
             " sageturner.yaml, and `%sageturner plan` checks it",
+            code="ST15",
         )
     if find_spec("ipywidgets") is None:
-        raise UsageError("The form needs ipywidgets", do="`%pip install ipywidgets`")
+        raise UsageError("The form needs ipywidgets", do="`%pip install ipywidgets`", code="ST15")
     if invoke:
         from sageturner_magic.notebook.form.invoke import InvokeForm
 

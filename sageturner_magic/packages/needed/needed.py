@@ -84,12 +84,14 @@ def _nobodys(need: _Need) -> Finding:
             where=need.because,
             do="install it with pip if an index has it, or give a base_image that has it and list"
             " the other packages under `python_packages`",
+            code="ST62",
         )
     return Finding(
         f"No package is known that has `{need.module}`",
         where=need.because,
         why="it is not installed in this notebook's environment, or not as a package",
         do="install it with pip, or list the packages under `python_packages`",
+        code="ST61",
     )
 
 

@@ -41,6 +41,7 @@ def pin(name: str, extras: Sequence[str] = ()) -> str:
         f"`{name}` {version} is a build that no public index has",
         do="list it under `python_packages` with its index:"
         f" `--extra-index-url … {name}=={version}`",
+        code="ST62",
     )
 
 
@@ -58,5 +59,6 @@ def _from_direct_url(name: str, wanted: str, direct: Mapping[str, object]) -> st
         raise CaptureError(
             f"`{name}` was installed from {path}, which is not there any more",
             do="install it again, or list it under `python_packages`",
+            code="ST62",
         )
     return shlex.quote(str(path))

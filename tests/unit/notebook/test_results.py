@@ -67,8 +67,8 @@ def test_a_failure_is_said_once_with_sign_colour_code_and_what_to_do():
     ("kernel", "said"),
     [
         ({"allow_stdin": True}, "EndpointError: load raised KeyError: 'euros'"),
-        ({"allow_stdin": False}, f"EndpointError: {FAILED}"),
-        ({}, f"EndpointError: {FAILED}"),
+        ({"allow_stdin": False}, f"EndpointError: {FAILED} [ST80]"),
+        ({}, f"EndpointError: {FAILED} [ST80]"),
     ],
 )
 def test_below_the_failure_a_cell_names_the_error_and_where_nobody_looks_what_to_do(kernel, said):
