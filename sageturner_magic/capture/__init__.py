@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .checks import check_name
     from .code_folder import from_folder
     from .environment import environment_at_start, lost_variables, shown_secrets
+    from .in_kernel import InKernel
     from .notebook import Notebook
 else:
     __getattr__, __dir__ = face(__name__)

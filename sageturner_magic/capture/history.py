@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.syntax import (
@@ -207,6 +209,10 @@ class History:
         """
         return {name for step in self._called(names, before) for name in step.statement.names.later}
 
+    def changed_by_calling(self, names: Iterable[str], before: float) -> set[str]:
+        """Names whose values may change when what `names` stand for at step `before` is called."""
+        return {name for step in self._called(names, before) for name in _changed_later(step)}
+
     def _called(self, names: Iterable[str], before: float) -> Iterator[RunStatement]:
         """Definitions whose functions may run when what `names` stand for is called."""
         seen: set[tuple[str, float]] = set()
@@ -241,14 +247,7 @@ class History:
                 if isinstance(each, ast.Name)
             }
             ran = list(self._called(called, step.index)) + self._bases_that_register(step)
-            self._registers[step.index] = {
-                name
-                for each in ran
-                for name in (
-                    *each.statement.names.changes_later,
-                    *each.statement.names.writes_later,
-                )
-            }
+            self._registers[step.index] = {name for each in ran for name in _changed_later(each)}
         return self._registers[step.index]
 
     def _bases_that_register(self, step: RunStatement) -> list[RunStatement]:
@@ -327,6 +326,19 @@ class History:
 
     def _is_callable(self, name: str, before: float) -> bool:
         return self.qualified(name, before) in (CALLABLE, FACTORY)
+
+
+def files_run(cell: Cell) -> Iterator[Cell]:
+    """The files that `%run` executed in the notebook, as they are now, like cells."""
+    for file in cell.run_files:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            yield Cell(cell.number, Path(file).expanduser().read_text("utf-8"))
+
+
+def _changed_later(step: RunStatement) -> Iterator[str]:
+    """Names that functions of `step` bind or change."""
+    yield from step.statement.names.changes_later
+    yield from step.statement.names.writes_later
 
 
 def imported_as(node: Import, name: str) -> str:

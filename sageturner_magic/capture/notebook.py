@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.errors import CaptureError, Finding
@@ -23,6 +21,7 @@ if TYPE_CHECKING:
     from sageturner_magic.capture.checks import Role
     from sageturner_magic.capture.generated import GeneratedPair
     from sageturner_magic.capture.history import Run, RunOrigin
+    from sageturner_magic.capture.in_kernel import InKernel
 
 ROLES: tuple[Role, ...] = ("load", "predict")
 
@@ -60,7 +59,11 @@ class Captured:
 
 
 class Notebook:
-    """The cells of one session, in the order in which they ran."""
+    """The cells of one session, in the order in which they ran.
+
+    Attributes:
+        answers: Endpoint -> for which code predict() ran in the notebook, and its response.
+    """
 
     def __init__(self, namespace: Mapping[str, object]) -> None:
         self._namespace = namespace
@@ -70,6 +73,7 @@ class Notebook:
         self._captured: dict[str, dict[Role, Cell]] = {}
         self._served: dict[str, tuple[str, dict[Role, Cell]]] = {}
         self._models: dict[str, tuple[LiveModel, bool]] = {}
+        self.answers: dict[str, tuple[object, Any]] = {}
 
     def record(self, cell: Cell) -> None:
         """Remember a cell that ran without error. It is looked into only when a module is made."""
@@ -283,6 +287,14 @@ class Notebook:
             code="ST32",
         )
 
+    def in_kernel(self, name: str) -> InKernel | str:
+        """The functions of endpoint `name` as the notebook has them, or why it has none."""
+        from sageturner_magic.capture.history import History
+        from sageturner_magic.capture.in_kernel import in_kernel
+
+        halves = self._captured[self.capture_name(name)]
+        return in_kernel(History(self._runs(halves)), self._namespace)
+
     def _runs(self, own: Mapping[Role, Cell], generated: Iterable[Cell] = ()) -> list[Run]:
         from sageturner_magic.capture.history import Run, RunOrigin
 
@@ -299,14 +311,14 @@ class Notebook:
         return [*recovered, *self._since_loaded(origin), *last]
 
     def _since_loaded(self, origin: Callable[[Cell], RunOrigin]) -> list[Run]:
-        from sageturner_magic.capture.history import Run, RunOrigin
+        from sageturner_magic.capture.history import Run, RunOrigin, files_run
 
         runs: list[Run] = []
         for index, cell in enumerate(self._ran):
             line = self._failed.get(index)
             is_in_doubt = index in self._failed and line is None
             runs.append(Run(cell, RunOrigin.FAILED if is_in_doubt else origin(cell), line))
-            runs += [Run(each, RunOrigin.RECOVERED) for each in _files_run(cell)]
+            runs += [Run(each, RunOrigin.RECOVERED) for each in files_run(cell)]
         return runs
 
     def _require_both(self, name: str) -> None:
@@ -380,13 +392,6 @@ class Notebook:
                 do=f"name the cells of each model: {remedy}",
                 code="ST32",
             )
-
-
-def _files_run(cell: Cell) -> Iterator[Cell]:
-    """The files that `%run` executed in the notebook, as they are now, like cells."""
-    for file in cell.run_files:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            yield Cell(cell.number, Path(file).expanduser().read_text("utf-8"))
 
 
 def _header(name: str) -> tuple[str, ...]:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     )
     from .image_packages import portable_lines
     from .ingredients import gather
-    from .plan import Plan
+    from .plan import Fact, Plan
     from .progress import Measure, Progress, StepProgress
+    from .reference import with_reference, without_reference
     from .request import Collector, DeployRequest, NotebookCode, code_source
     from .run import DeploymentHandle, Handle, unexpected
     from .termination import EXIT_CODE, sigterm_interrupts

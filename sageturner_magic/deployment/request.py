@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from sageturner_magic.capture import Notebook, from_folder
 from sageturner_magic.config import Config
@@ -16,6 +16,7 @@ from sageturner_magic.values import (
     AS_MODEL_FILES,
     CapturedModule,
     LiveModel,
+    Request,
     Shipped,
     SourceFile,
 )
@@ -89,6 +90,25 @@ class ProvidedCode:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What predict() of the notebook returned, as JSON gives it back.
+
+    Attributes:
+        request: The request; None if predict() did not run.
+        value: The response.
+        why_not: Why it did not run.
+        gpu: It was perhaps computed on a GPU.
+        agrees: The deployed code has given the same response.
+    """
+
+    request: Request | None = None
+    value: Any = None
+    why_not: str = ""
+    gpu: bool = False
+    agrees: bool = False
+
+
+@dataclass(frozen=True)
 class DeployRequest:
     """Everything that a plan is made from.
 
@@ -97,6 +117,7 @@ class DeployRequest:
         detach: A local endpoint outlives the process that deploys it.
         python: The interpreter that runs a local process endpoint.
         smoke_test: An image is tried on this machine's Docker engine before it is pushed.
+        reference: The notebook's own response; None for code that no notebook has.
     """
 
     config: Config
@@ -108,6 +129,7 @@ class DeployRequest:
     python: str
     aws: AwsOptions = DEFAULT_AWS
     smoke_test: bool = True
+    reference: Reference | None = None
 
     @property
     def local_mode(self) -> Literal["process", "container"]:

@@ -25,6 +25,14 @@ from sageturner_magic.config import SERVERLESS_MEMORY, Config
 from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done
+from sageturner_magic.deployment.reference import (
+    Compared,
+    Said,
+    compare,
+    differs,
+    refuse,
+    said_in,
+)
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.trial import Limits, Trial, try_module
 from sageturner_magic.endpoints import decode
@@ -90,14 +98,44 @@ def try_request(
         # The interpreter that starts is a part of the import, and says so only when it has.
         entered("import")
     trial = run_trial(ingredients, reporter, sample=sample, entered=entered)
+    checked = check_response(ingredients, said_in(trial, sample), reporter)
     return Tried(
         name=request.config.name,
         origin=ingredients.module.origin,
         python=platform.python_version(),
         workers=request.config.serving.workers,
         trial=trial,
-        findings=(*found.finish(), *findings_of(trial, ingredients)),
+        findings=(
+            *found.finish(),
+            *findings_of(trial, ingredients),
+            *_remarks(checked, ingredients),
+        ),
     )
+
+
+def check_response(ingredients: Ingredients, said: Said | None, reporter: Reporter) -> Compared:
+    """Compare `said`, what the deployed code has responded, with the notebook's response."""
+
+    def ask(sample: Request, repeats: int, seed: str) -> Trial:
+        return run_trial(ingredients, reporter, sample=sample, repeats=repeats, hash_seed=seed)
+
+    return compare(ingredients.request, said, ask)
+
+
+def _remarks(checked: Compared, ingredients: Ingredients) -> list[Finding]:
+    if checked.difference:
+        return [differs(checked.difference, ingredients.module, severity="warning")]
+    reference = ingredients.request.reference
+    if reference is None or reference.request is None or not checked.note.startswith("not"):
+        return []
+    return [
+        Finding(
+            "The response was not compared with the notebook's",
+            where=ingredients.module.origin,
+            why=checked.note.partition(": ")[2],
+            severity="note",
+        )
+    ]
 
 
 def run_trial(
@@ -106,12 +144,16 @@ def run_trial(
     *,
     sample: Request | None = None,
     clean_python: str = "",
+    repeats: int = 0,
+    hash_seed: str = "",
     entered: Callable[[str], None] | None = None,
 ) -> Trial:
     """Run the module within the limits of its configuration.
 
     Args:
         entered: Told each stage as it begins (see `capture.try_module`).
+        repeats: As for `try_module`.
+        hash_seed: PYTHONHASHSEED, unless the configuration sets it.
         clean_python: The interpreter of an environment that is to be used alone; by default the
             request's, with all that it finds.
 
@@ -121,6 +163,7 @@ def run_trial(
     request, artefact = ingredients.request, ingredients.artefact
     config = request.config
     alone = {"PYTHONPATH": "", "PYTHONNOUSERSITE": "1"} if clean_python else {}
+    seed = {"PYTHONHASHSEED": hash_seed} if hash_seed else {}
     # No GPU at all for CUDA, and so for every framework that uses it.
     hidden = {} if _runs_on_gpu(request) else {"CUDA_VISIBLE_DEVICES": ""}
     return try_module(
@@ -130,8 +173,9 @@ def run_trial(
         limits=Limits(config.compute.local.startup_timeout_s, config.serving.timeout_s),
         request=sample,
         serving=ingredients.serving,
-        environment={**hidden, **config.environment, **alone},
+        environment={**hidden, **seed, **config.environment, **alone},
         serverless=request.endpoint_type == "serverless",
+        repeats=repeats,
         reporter=reporter,
         entered=entered,
     )
@@ -248,10 +292,14 @@ def _passed(ingredients: Ingredients, reporter: Reporter) -> _Passed:
         known = _Passed(**json.loads(written.read_text(encoding="utf-8")))
         return replace(known, reused=True)
     trial = run_trial(ingredients, reporter)
+    checked = check_response(ingredients, said_in(trial), reporter)
+    if checked.difference:
+        raise refuse(checked.difference, ingredients.module)
     found = findings_of(trial, ingredients)
     for finding in found:
         reporter.log(f"{finding.severity}: {finding}")
-    passed = _Passed(trial_figures(trial), trial.example, trial.memory)
+    note = ", ".join(filter(None, (trial_figures(trial), checked.note)))
+    passed = _Passed(note, trial.example, trial.memory)
     if not any(finding.severity == "warning" for finding in found):
         store.mkdir(parents=True, exist_ok=True)
         written.write_text(json.dumps(asdict(passed)), encoding="utf-8")
@@ -331,9 +379,17 @@ def _identity(ingredients: Ingredients) -> str:
         request.endpoint_type == "serverless",
         config.compute.serverless.memory if config.compute.serverless else None,
         # Installing or removing a package changes the folder that it lies in.
+        _identity_of_response(request),
         [[str(place), place.stat().st_mtime_ns] for place in places if place.is_dir()],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _identity_of_response(request: DeployRequest) -> object:
+    reference = request.reference
+    if reference is None or reference.request is None:
+        return None
+    return reference.request.body.decode(), reference.value
 
 
 def trial_figures(trial: Trial) -> str:

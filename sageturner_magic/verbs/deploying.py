@@ -13,10 +13,13 @@ from sageturner_magic.deployment import (
     Deployment,
     DeploymentHandle,
     DeployRequest,
+    Fact,
     Listener,
     Plan,
     Progress,
     unexpected,
+    with_reference,
+    without_reference,
 )
 from sageturner_magic.deployment.plans import (
     automatic_packages,
@@ -43,6 +46,15 @@ from sageturner_magic.verbs.verb import after, finish
 
 
 def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
+    made = _plan_of(asked, reporter, workspace)
+    reference = asked.reference
+    if reference is None:
+        return made
+    text = f"not compared: {reference.why_not}" if reference.why_not else "compared with it"
+    return replace(made, facts=(*made.facts, Fact("Notebook's response", text)))
+
+
+def _plan_of(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
     if asked.endpoint_type == "local" and asked.local_mode == "container":
         return plan_container(asked, reporter, workspace)
     if asked.endpoint_type == "local":
@@ -63,6 +75,7 @@ def plan(
     model: object = None,
     example: object = None,
     verify: bool = False,
+    compare: bool = True,
     aws: AwsOptions = DEFAULT_AWS,
 ) -> Plan:
     """Check everything and say what a deployment would do, without doing it.
@@ -71,6 +84,7 @@ def plan(
         name, memory, instance_type, packages, environment, model, example: As for `deploy`.
         verify: Also make a clean environment of exactly the packages that the image gets, and
             let the module load and answer its example there.
+        compare: Say whether the response of the notebook's predict() is compared.
 
     Raises:
         SageturnerError: Everything that stands in its way, at once.
@@ -79,6 +93,7 @@ def plan(
     chosen = chosen_config(config, flags, endpoint_type)
     live = live_model(model, example)
     asked = request_for(chosen, endpoint_type, container_mode, aws=aws, model=live)
+    asked = with_reference(asked, is_asked=False) if compare else without_reference(asked)
     try:
         with scratch_folder() as workspace:
             made = _make_plan(asked, Silent(), workspace)
@@ -157,6 +172,7 @@ def start_deployment(
     example: object = None,
     detach: bool = False,
     smoke_test: bool = True,
+    compare: bool = True,
     aws: AwsOptions = DEFAULT_AWS,
     listener: Listener | None = None,
 ) -> DeploymentHandle:
@@ -175,6 +191,7 @@ def start_deployment(
             example_request(), and a frame gives the types of the columns.
         detach: A local endpoint outlives this process.
         smoke_test: An image for SageMaker is tried on this machine before it is pushed.
+        compare: Call predict() in the notebook too; another response stops the deployment.
         listener: Called with each event, on the deployment's threads, one at a time.
 
     Raises:
@@ -185,6 +202,7 @@ def start_deployment(
     chosen = chosen_config(config, flags, endpoint_type)
     live = live_model(model, example)
     asked = request_for(chosen, endpoint_type, container_mode, detach, aws, smoke_test, live)
+    asked = with_reference(asked) if compare else without_reference(asked)
     return DeploymentHandle(
         asked.config.name,
         lambda reporter, workspace: _make_plan(asked, reporter, workspace),

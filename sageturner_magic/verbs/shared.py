@@ -119,6 +119,13 @@ MODEL = (
         help="with --model: a request it can answer, such as X_test.head(3)",
     ),
 )
+COMPARE = switch(
+    "--no-compare",
+    parameter="compare",
+    default=True,
+    sets=False,
+    help="do not run predict in the notebook too, to compare its response with the deployed code's",
+)
 FILE = (
     flag("--file", metavar="PATH", help="send this file as it is"),
     flag("--content-type", metavar="TYPE", help="media type of the request"),

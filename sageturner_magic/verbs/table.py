@@ -12,6 +12,7 @@ from dataclasses import replace
 from sageturner_magic.errors import UsageError
 from sageturner_magic.verbs.arguments import Argument
 from sageturner_magic.verbs.shared import (
+    COMPARE,
     CONFIG,
     DEPLOYMENT,
     FILE,
@@ -120,6 +121,7 @@ _TABLE = (
             *DEPLOYMENT,
             *MODEL,
             *KEYS,
+            COMPARE,
             switch(
                 "--dockerfile",
                 runs=f"{_DEPLOYMENTS}:planned_dockerfile",
@@ -164,6 +166,7 @@ _TABLE = (
                 sets=False,
                 help="build and push without trying code and image on this machine first",
             ),
+            COMPARE,
             JSON,
         ),
         work=f"{_DEPLOYMENTS}:start_deployment",

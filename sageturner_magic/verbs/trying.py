@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sageturner_magic.config import Config
 from sageturner_magic.constants import EndpointType
-from sageturner_magic.deployment import Listener, TrialHandle, Tried
+from sageturner_magic.deployment import Listener, TrialHandle, Tried, with_reference
 from sageturner_magic.endpoints import encode
 from sageturner_magic.verbs.requested import config_of, live_model, request_for
 from sageturner_magic.verbs.verb import after, finish
@@ -49,6 +49,7 @@ def start_trial(
     compute = found.compute
     kind: EndpointType = "serverless" if compute.serverless and not compute.server else "local"
     asked = request_for(found, kind, "generate", model=live_model(model, example))
+    asked = with_reference(asked, sample)
     return TrialHandle(asked, sample, listener)
 
 

@@ -14,8 +14,9 @@ from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
+from sageturner_magic.deployment.reference import Said, refuse
 from sageturner_magic.deployment.request import Collector, DeployRequest
-from sageturner_magic.deployment.tried import has_container_path
+from sageturner_magic.deployment.tried import check_response, has_container_path
 from sageturner_magic.endpoints.local import (
     LocalDeployer,
     LocalEndpoints,
@@ -193,6 +194,16 @@ class ProcessSteps(LocalSteps[ProcessDeployer]):
 @dataclass
 class _ProcessWork(LocalWork[ProcessDeployer], ProcessSteps):
     def load(self, reporter: Reporter) -> Done:
+        done, warmed = self._load(reporter), self.deployer.warmed
+        said = warmed and Said(
+            json.dumps(warmed["example"]), warmed["body"].encode(), warmed["content_type"]
+        )
+        checked = check_response(self.ingredients, said or None, reporter)
+        if checked.difference:
+            raise refuse(checked.difference, self.ingredients.module)
+        return Done(", ".join(filter(None, (done.note, checked.note))))
+
+    def _load(self, reporter: Reporter) -> Done:
         try:
             return super().load(reporter)
         except EndpointError:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
+    from .comparison import difference
     from .process import Limits, Trial, check_module, try_module
 else:
     __getattr__, __dir__ = face(__name__)

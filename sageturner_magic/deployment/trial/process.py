@@ -73,6 +73,7 @@ class Trial:
             sent as JSON.
         body, content_type: The answer as a client gets it.
         chunks: How many pieces a streamed answer came in; 0 for a plain one.
+        again: Of repeated requests the first other response, else the last one.
         output: The last lines that the code printed.
         unconfined: Why the process could do what a serverless container cannot, though it was to
             be as limited; empty otherwise.
@@ -88,6 +89,7 @@ class Trial:
     chunks: int
     output: tuple[str, ...] = field(repr=False)
     example: str = field(default="", repr=False)
+    again: bytes = field(default=b"", repr=False)
     unconfined: str = ""
 
 
@@ -101,6 +103,7 @@ def try_module(
     serving: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     serverless: bool = False,
+    repeats: int = 0,
     reporter: Reporter | None = None,
     entered: Callable[[str], None] | None = None,
 ) -> Trial:
@@ -116,6 +119,7 @@ def try_module(
         environment: Added to `context.model_environment()`.
         serverless: Whether the process is limited as a serverless container is: it writes below
             /tmp only, has no shared memory and no entry in passwd.
+        repeats: How often to send the request again, to see whether responses repeat.
         reporter: Is given what the code prints.
         entered: Is told each stage as it begins: `import`, `load`, `example`, `predict`.
 
@@ -138,6 +142,7 @@ def try_module(
             "SM_MODEL_DIR": str(model_dir or folder / "model"),
             "SAGETURNER_SERVING": json.dumps(serving or {}),
             "SAGETURNER_TRIAL_TYPE": request.content_type if request else "",
+            "SAGETURNER_TRIAL_REPEATS": str(repeats),
         }
         said = _run(folder, python, "predict", variables, stages, reporter, entered, serverless)
     files = tuple(sorted(path.name for path in model_dir.iterdir())) if model_dir else ()
@@ -157,6 +162,7 @@ def try_module(
         chunks=said.passed["chunks"],
         output=said.output,
         example=said.passed["example"],
+        again=base64.b64decode(said.passed["again"]),
         unconfined=said.unconfined,
     )
 

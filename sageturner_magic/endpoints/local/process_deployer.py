@@ -46,6 +46,8 @@ class ServedByProcess(Served):
 class ProcessDeployer(LocalDeployer[ServedByProcess]):
     """One deployment of a local endpoint whose server is a process of this machine."""
 
+    warmed: Mapping[str, Any] | None = None
+    """As `ServerState.warmed`, once `load` has returned."""
     _server: server_process.LocalServer | None = None
 
     def write(self, reporter: Reporter) -> str:
@@ -101,6 +103,7 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
             code = self._server.exit_code()
             state = server_process.state_of(self._server.control)
             if state and state.state == "ready":
+                self.warmed = state.warmed
                 pass_on(self._server.log, shown, reporter)
                 imports = state.import_seconds or 0.0
                 load = (state.load_seconds or 0.0) - imports

@@ -39,6 +39,7 @@ class ServerState:
         error: Type, message and traceback lines of a load() that failed.
         import_seconds: How many of `load_seconds` the imports took; None where the server is of
             a version that does not say.
+        warmed: The example request, and content type and text of the response to it, if short.
     """
 
     state: str
@@ -46,6 +47,7 @@ class ServerState:
     load_seconds: float | None
     error: Mapping[str, Any] | None
     import_seconds: float | None = None
+    warmed: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,6 +180,7 @@ def ask(control: str, timeout_s: float = 2.0) -> tuple[ServerState, socket.socke
         said.get("load_seconds"),
         said.get("error"),
         said.get("import_seconds"),
+        said.get("warmed"),
     )
     return state, listener
 

@@ -200,11 +200,13 @@ class Front:
     def status(self) -> dict[str, Any]:
         """What the control socket says."""
         failure, imports = self._failure, self._pool.import_seconds
+        warmed = self._pool.described.get("warmed")
         return {
             **({} if imports is None else {"import_seconds": imports}),
             "state": self._state,
             "pid": os.getpid(),
             "load_seconds": self._pool.load_seconds,
+            "warmed": warmed and {**warmed, "example": self._pool.described["example"]},
             "error": failure
             and {
                 "type": failure.kind,

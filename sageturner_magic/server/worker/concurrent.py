@@ -163,6 +163,8 @@ async def _warm_up(work: Work) -> None:
                     pass
             elif isinstance(value, Iterator):
                 collections.deque(value, maxlen=0)
+            else:
+                work.keep_response(value)
 
 
 def _end_loop(loop: asyncio.AbstractEventLoop) -> None:

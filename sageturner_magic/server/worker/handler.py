@@ -16,6 +16,9 @@ from . import cuda, formats, request_ids
 from .context import Context
 from .program import Program, user_traceback
 
+KEPT_BYTES = 32_000
+"""Of the response to the example request, which the control socket says."""
+
 ATTRIBUTES_LENGTH = 1024
 """Characters of X-Amzn-SageMaker-Custom-Attributes at most (SageMaker's limit)."""
 
@@ -37,6 +40,7 @@ class Work:
 
     Attributes:
         example: The program's example request as a JSON value, once `warm_up` has made it.
+        warmed: Content type and text of the response to the example request, if that is short.
         lost: Why this process cannot go on, once a failure has shown that; its worker is to end.
     """
 
@@ -50,6 +54,7 @@ class Work:
         self.nan = serving.nan
         self.log = log
         self.example: Any = None
+        self.warmed: dict[str, str] | None = None
         self.lost = ""
 
     @contextlib.contextmanager
@@ -71,18 +76,24 @@ class Work:
                 seconds = time.monotonic() - started
                 self.log.info(f"the warm-up request took {seconds:.3f} s", seconds=seconds)
 
+    def keep_response(self, value: Any) -> None:
+        """Keep what predict returned for the example request."""
+        with contextlib.suppress(Exception):
+            content_type, body = formats.encode(value, Context().accept, self.nan)
+            if len(body) <= KEPT_BYTES:
+                self.warmed = {"content_type": content_type, "body": body.decode()}
+
     def _examples(self) -> list[Any]:
         if self.program.example_request is None:
             return []
         try:
             made = self.program.example_request()
             self.example = json.loads(formats.to_json(made, "null"))
-            if self.program.contract.form is not None:
-                made = self.program.contract.request(made if is_raw(made) else self.example)
+            # As a client would send it.
+            return [self.program.contract.request(made if is_raw(made) else self.example)]
         except Exception as error:
             self._warn("example_request failed", error)
             return []
-        return [made]
 
     def _warn(self, what: str, error: Exception) -> None:
         lines = user_traceback(error, self.folder)

@@ -95,7 +95,14 @@ def main(arguments: Sequence[str]) -> int:
             failure = {"type": "GpuLost", "message": message, "traceback": []}
             _tell_failure(channel, failure)
             return
-        said = json.dumps({**ready, "example": work.example, "contract": code.contract.described})
+        said = json.dumps(
+            {
+                **ready,
+                "example": work.example,
+                "warmed": work.warmed,
+                "contract": code.contract.described,
+            }
+        )
         channel.sendall(frames.pack(frames.READY, 0, said.encode()))
 
     if "may-fork" in arguments:

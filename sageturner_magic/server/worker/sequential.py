@@ -278,11 +278,14 @@ def warm_up(work: Work) -> None:
     program, model = work.program, work.model
     with work.warm_up() as examples:
         if examples and program.predict_batch is not None:
-            list(program.predict_batch(model, examples))
+            (value,) = program.predict_batch(model, examples)
+            work.keep_response(value)
         elif examples:
             value = program.predict(model, examples[0], Context())
             if isinstance(value, Iterator):
                 collections.deque(value, maxlen=0)
+            else:
+                work.keep_response(value)
 
 
 class BatchError(Exception):

@@ -10,11 +10,13 @@ reads it knows how far a process came that died:
     {"none": true}  (load returned None)
     {"unconfined": str}  (HOME was given, and why this machine cannot do what it asks for)
     {"passed": {"memory": bytes, "asked": "payload" | "example" | "", "example": JSON or "",
-                "content_type": str, "body": base64, "chunks": int}}
+                "content_type": str, "body": base64, "again": base64, "chunks": int}}
 
 `frames` has the user's own lines only, with files relative to the program folder;
-`chunks` is 0 where predict does not stream. What the main thread does when it crashes, or when it
-gets SIGUSR1, is written to REPORT.stack by faulthandler.
+`chunks` is 0 where predict does not stream. `again` is the first other response to the same
+request of the SAGETURNER_TRIAL_REPEATS that are sent after it, or the last one.
+What the main thread does when it crashes, or when it gets SIGUSR1, is written to REPORT.stack by
+faulthandler.
 
 LIFELINE is the read end of an inherited pipe: the process and what it started end when the pipe
 does. STAGE is `import`, to stop after the import, or `predict`. The request is the file
@@ -28,6 +30,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import copy
 import faulthandler
 import inspect
 import json
@@ -36,7 +39,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .. import confinement, home, settings
@@ -47,6 +50,9 @@ from .context import Context
 from .handler import describe, is_raw
 from .main import end_with_the_front, set_secrets
 from .program import Program, import_program
+
+REPEATING_S = 5.0
+"""No further request after these."""
 
 
 class _Report:
@@ -112,19 +118,42 @@ def _run(program: Program, config: settings.Settings, report: _Report) -> dict[s
     if model is None:
         report.say(none=True)
     asked, example, request, context = _request(program, config.serving, report)
-    content_type, body, chunks = "", b"", 0
+    content_type, body, chunks, again = "", b"", 0, b""
     if asked:
+        repeats = int(os.environ.get("SAGETURNER_TRIAL_REPEATS", "0"))
+        kept = copy.deepcopy(request) if repeats else None
         with report.stage("predict"):
             predicting = _predict(program, model, request, context, config.serving.nan)
             content_type, body, chunks = asyncio.run(predicting)
+        if repeats:
+            with report.stage("repeat"):
+                again = _repeated(
+                    lambda: asyncio.run(
+                        _predict(program, model, copy.deepcopy(kept), Context(), config.serving.nan)
+                    )[1],
+                    body,
+                    repeats,
+                )
     return {
         "memory": _peak_memory(),
         "asked": asked,
         "example": example,
         "content_type": content_type,
         "body": base64.b64encode(body).decode(),
+        "again": base64.b64encode(again).decode(),
         "chunks": chunks,
     }
+
+
+def _repeated(ask: Callable[[], bytes], first: bytes, repeats: int) -> bytes:
+    """The first response other than `first`, else the last; spread over a second of the clock."""
+    began, again = time.monotonic(), first
+    for _ in range(repeats):
+        time.sleep(1.1 / repeats)
+        again = ask()
+        if again != first or time.monotonic() - began > REPEATING_S:
+            break
+    return again
 
 
 def _request(

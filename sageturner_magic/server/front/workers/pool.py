@@ -57,7 +57,8 @@ class Pool:
     Attributes:
         load_seconds: Seconds from a worker's start to its model being loaded; None before.
         import_seconds: How many of them its imports took.
-        described: The program's `example` request and its `contract`, where it has them.
+        described: The program's `example` request, the response to it (`warmed`) and its
+            `contract`, where it has them.
     """
 
     def __init__(
