@@ -29,6 +29,6 @@ if TYPE_CHECKING:
     from .run import DeploymentHandle, Handle, unexpected
     from .termination import EXIT_CODE, sigterm_interrupts
     from .trial_handle import TrialHandle
-    from .tried import Tried, trial_figures, try_request
+    from .tried import Tried, cannot_run_here, trial_figures, try_request
 else:
     __getattr__, __dir__ = face(__name__)

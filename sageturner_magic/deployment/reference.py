@@ -105,14 +105,15 @@ class _NotCompared(Exception):
 
 
 def _made(found: InKernel, sample: Request | None, nan: str) -> Reference:
-    # The server's own: a second one would write dates and tables in another form.
-    from sageturner_magic.server.worker import formats
+    # The server's own: a second one would read types and write tables in another form.
+    from sageturner_magic.server.worker import contract, formats
 
     request = sample or _example(found)
     if media_type(request.content_type) != JSON:
         raise _NotCompared("the request is not JSON")
     with _failures_of("predict()"):
-        value = found.answer(json.loads(request.body))
+        promised = contract.contract_of(found.predict or found.answer, found.predict_batch)
+        value = found.answer(promised.request(json.loads(request.body)))
         content_type, body = formats.encode(value, "*/*", nan)
     if media_type(content_type) != JSON:
         raise _NotCompared("what predict() returns is not JSON")
@@ -212,7 +213,9 @@ def compare(request: DeployRequest, said: Said | None, ask: Ask) -> Compared:
     if said is None or difference(json.loads(reference.request.body), json.loads(said.request)):
         if reference.agrees:
             return Compared("as in the notebook")
-        trial = ask(reference.request, 0, "")
+        trial = _trial(ask, reference.request, 0, "")
+        if isinstance(trial, Compared):
+            return trial
         said = Said("", trial.body, trial.content_type)
     if media_type(said.content_type) != JSON:
         return Compared("not compared: the response is not JSON")
@@ -238,16 +241,23 @@ def _confirmed(
     """The difference `found`, if the deployed code gives the same response each time."""
     chance = Compared("not compared: predict() returns another response each time")
     for seed in _SEEDS:
-        try:
-            trial = ask(request, REPEATS, seed)
-        except DeploymentCancelled:
-            raise
-        except SageturnerError as error:
-            return Compared(f"not compared: a second try failed ({error.findings[0].what})")
+        trial = _trial(ask, request, REPEATS, seed)
+        if isinstance(trial, Compared):
+            return trial
         for body in (trial.body, trial.again):
             if difference(json.loads(first), json.loads(body)) or not _differs(reference, body):
                 return chance
     return Compared("", found)
+
+
+def _trial(ask: Ask, request: Request, repeats: int, seed: str) -> Trial | Compared:
+    """A trial beside a server that serves: there may be no room for a second model."""
+    try:
+        return ask(request, repeats, seed)
+    except DeploymentCancelled:
+        raise
+    except SageturnerError as error:
+        return Compared(f"not compared: {error.findings[0].what}")
 
 
 REPEATS = 8

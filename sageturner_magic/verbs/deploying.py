@@ -17,6 +17,7 @@ from sageturner_magic.deployment import (
     Listener,
     Plan,
     Progress,
+    cannot_run_here,
     unexpected,
     with_reference,
     without_reference,
@@ -44,13 +45,17 @@ from sageturner_magic.verbs.requested import (
 )
 from sageturner_magic.verbs.verb import after, finish
 
+_PROCESS = ("local", "process")
+
 
 def _make_plan(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
     made = _plan_of(asked, reporter, workspace)
-    reference = asked.reference
-    if reference is None:
+    if asked.reference is None:
         return made
-    text = f"not compared: {reference.why_not}" if reference.why_not else "compared with it"
+    why_not = asked.reference.why_not
+    if made.ingredients and not why_not and (asked.endpoint_type, asked.local_mode) != _PROCESS:
+        why_not = cannot_run_here(made.ingredients)
+    text = f"not compared: {why_not}" if why_not else "compared with it"
     return replace(made, facts=(*made.facts, Fact("Notebook's response", text)))
 
 

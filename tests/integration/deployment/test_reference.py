@@ -129,6 +129,16 @@ def test_chance_is_said_and_stops_nothing(session):
     assert finding.severity == "note" and "another response each time" in finding.why
 
 
+def test_the_notebook_gets_the_request_in_the_type_that_predict_names(session):
+    cells = ["from dataclasses import dataclass\n@dataclass\nclass Pair:\n    a: int\n    b: int"]
+    example = "def example_request():\n    return {'a': 1, 'b': 2}\n"
+    session.run(cells[0])
+    session.load("def load():\n    return None\n", "sum")
+    predict = "def predict(model, request: Pair):\n    return request.a + request.b\n"
+    session.predict(predict + example, "sum")
+    assert "as in the notebook" in step_notes(config_of(None, "sum"))
+
+
 def test_floats_are_compared_to_a_tolerance(session):
     body = "    import os\n    return 1 / 3 + (1e-9 if 'kernel' in model else 0)"
     captured(session, body, load="def load():\n    return ['module']\n")
