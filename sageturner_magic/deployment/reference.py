@@ -277,6 +277,7 @@ def differs(found: str, module: CapturedModule, severity: Any = "error") -> Find
         do="run the cells that load() and predict() use again, top to bottom; `--no-compare`"
         " deploys the code as it is",
         severity=severity,
+        code="ST49",
     )
 
 

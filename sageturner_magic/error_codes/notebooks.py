@@ -224,4 +224,12 @@ KINDS = {
         "What predict() returns cannot be sent as an answer",
         "Return plain values: `float(x)`, `x.tolist()`, `vars(x)`.",
     ),
+    "ST49": Kind(
+        "predict() returns something else than in the notebook",
+        "The deployed code and predict() of the notebook got the same request, and their responses "
+        "differ.",
+        "predict() returns something else than in the notebook",
+        "Run the cells that load() and predict() use again, top to bottom. `--no-compare` deploys "
+        "the code as it is.",
+    ),
 }
