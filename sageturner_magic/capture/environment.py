@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.secrets import KEEP_OUT, is_secret, masked
+from sageturner_magic.capture.secrets import is_secret, keep_out, known_secret, masked
 from sageturner_magic.errors import Finding
 
 _SYSTEM = Path("/proc/self/environ")
@@ -73,19 +73,45 @@ def lost_variables(
     ]
 
 
-def shown_secrets(environment: Mapping[str, str]) -> list[Finding]:
-    """Warnings about what looks like a secret in the configured `environment`."""
-    return [
-        Finding(
-            f"`environment` gives `{name}` what looks like a secret: `{masked(value)}`",
-            where=f"environment.{name}",
-            why="SageMaker shows environment variables to whoever may describe the model",
-            do=f"take it out of the YAML, and {KEEP_OUT}",
-            severity="warning",
-        )
-        for name, value in environment.items()
-        if is_secret(name, value) and not _HARMLESS.fullmatch(value)
-    ]
+def shown_secrets(
+    environment: Mapping[str, str],
+    tags: Mapping[str, str],
+    secrets: Mapping[str, str],
+    allowed: Collection[str],
+) -> Iterator[Finding]:
+    """What looks like a secret in the configuration, where AWS or its readers show it.
+
+    Args:
+        secrets: Variable -> reference, which is no value.
+        allowed: Keys of `not_secret`.
+    """
+    shows = (
+        ("environment", environment, "SageMaker shows it to whoever may describe the model"),
+        ("tags", tags, "AWS shows tags to whoever may list them"),
+    )
+    for section, values, why in shows:
+        for name, value in values.items():
+            if name in allowed or not is_secret(name, value) or _HARMLESS.fullmatch(value):
+                continue
+            yield Finding(
+                f"`{section}` gives `{name}` what looks like a secret: `{masked(value)}`",
+                where=f"{section}.{name}",
+                why=why,
+                do=f"remove it from `{section}`, then {keep_out(_variable(name))}; or write "
+                f"`not_secret: [{name}]` in the YAML if it is none",
+            )
+    for name, reference in secrets.items():
+        if what := known_secret(reference):
+            yield Finding(
+                f"`secrets` gives `{name}` {what} itself: `{masked(reference)}`",
+                where=f"secrets.{name}",
+                why="the YAML is kept with the code, and AWS shows the reference",
+                do=keep_out(name),
+            )
+
+
+def _variable(key: str) -> str:
+    return re.sub(r"\W", "_", key)
 
 
 def _names(text: str, name: str) -> bool:
@@ -118,7 +144,8 @@ def _finding(variables: Mapping[str, str], cells: Sequence[Cell], *, is_read: bo
     lines = yaml.safe_dump({"environment": shown}, default_flow_style=None, width=10_000).strip()
     remedies = [f"add `{lines}` to the YAML"] if shown else []
     if hidden:
-        remedies.append(f"read {hidden} in load() from where you keep secrets")
+        references = ", ".join(f"{name}: {name}" for name in variables if name not in shown)
+        remedies.append(f"add `secrets: {{{references}}}` to the YAML for {hidden}")
     return Finding(
         f"The deployed code will not have environment variables that this notebook set:"
         f" {', '.join(f'`{name}`' for name in variables)}",

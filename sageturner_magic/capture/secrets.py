@@ -14,9 +14,6 @@ from sageturner_magic.errors import Finding
 ALLOWED = "not a secret"
 """A comment with these words on the line says that what looks like a secret is none."""
 
-KEEP_OUT = "read it in load() from where you keep secrets, such as AWS Secrets Manager"
-"""The remedy for every secret."""
-
 _MOST_TEXT = 1 << 20
 """Bytes of the largest file that is searched."""
 _BEGINNING = 8192
@@ -73,6 +70,14 @@ _RANDOM = re.compile(r"[0-9A-Za-z+/_=-]{32,128}")
 base64 of 40 characters about 4.9. Hexadecimal digests are at most 4.0 and are left alone."""
 
 
+def keep_out(name: str = "TOKEN") -> str:
+    """The remedy for a secret that the environment variable `name` is to hold."""
+    return (
+        f"run `sageturner secret put {name}`, write `secrets: {{{name}: {name}}}` in the YAML and "
+        f"read `os.environ['{name}']` in load()"
+    )
+
+
 def secret_findings(source: str, place: Callable[[int], str]) -> list[Finding]:
     """What in `source`, which is Python, looks like a secret; `place` names one of its lines."""
     return [
@@ -80,7 +85,7 @@ def secret_findings(source: str, place: Callable[[int], str]) -> list[Finding]:
             f"The code holds {what}",
             where=place(number),
             why="whoever can read the image can read it",
-            do=f"{KEEP_OUT}, or write `# {ALLOWED}` on the line if it is none",
+            do=f"{keep_out()}, or write `# {ALLOWED}` on the line if it is none",
             code="ST42",
         )
         for number, what in _on_lines(source, _in_constants(source))
@@ -104,7 +109,7 @@ def file_findings(path: Path) -> list[Finding]:
             f"A file that is shipped holds {what}",
             where=f"{path}:{number}",
             why="whoever can read the image or the model files can read it",
-            do=f"take it out of the file, and {KEEP_OUT}",
+            do=f"take it out of the file, then {keep_out()}",
             severity="warning",
         )
         for number, what in _on_lines(text, [*_in_constants(text), *settings])
@@ -124,8 +129,17 @@ def gives_secret(source: str) -> bool:
 
 def is_secret(name: str, value: str) -> bool:
     """Whether an environment variable looks like a key, token or password."""
-    known = any(part in value and pattern.search(value) for _, part, pattern in _PATTERNS)
-    return known or _random(value) or (bool(_NAMED.search(name)) and not _PLACEHOLDER.search(value))
+    return (
+        bool(known_secret(value))
+        or _random(value)
+        or (bool(_NAMED.search(name)) and not _PLACEHOLDER.search(value))
+    )
+
+
+def known_secret(text: str) -> str:
+    """Which service's token or key `text` holds; empty if none."""
+    found = (what for what, part, pattern in _PATTERNS if part in text and pattern.search(text))
+    return next(found, "")
 
 
 def secret_in(name: str, text: str) -> str:

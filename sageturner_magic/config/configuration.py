@@ -34,6 +34,7 @@ from sageturner_magic.config.schema import (
     Network,
     Overrides,
 )
+from sageturner_magic.config.secret_reference import SecretText, read_by_server
 from sageturner_magic.config.section import Section
 from sageturner_magic.config.serving import Serving
 from sageturner_magic.constants import ContainerMode, EndpointType
@@ -95,8 +96,23 @@ class Config(Section):
         {},
         max_length=MOST_VARIABLES,
         description=f"Environment variables of the model server, at most {MOST_VARIABLES}. Values "
-        "are text as written. Not for secrets: AWS shows them to whoever may describe the model.",
+        "are text as written. AWS shows them to whoever may describe the model: write secrets "
+        "under `secrets`.",
         examples=[{"LOG_LEVEL": "info"}],
+    )
+    secrets: dict[EnvironmentKey, SecretText] = Field(
+        {},
+        max_length=MOST_VARIABLES,
+        description="Environment variables whose values are secrets: the name or ARN of a secret "
+        "in Secrets Manager, or `ssm:` and the name of a parameter; `#key` after it means one "
+        "entry of a JSON object. The model server reads them at its start with the endpoint's "
+        "role. On this machine: the environment variable, `.env` beside the YAML, or the keyring.",
+        examples=[{"HF_TOKEN": "team/hf"}],
+    )
+    not_secret: tuple[EnvironmentKey, ...] = Field(
+        (),
+        description="Keys of `environment` and `tags` whose values look like secrets and are none.",
+        examples=[["CACHE_KEY"]],
     )
     tags: dict[TagKey, TagValue] = Field(
         {},
@@ -172,9 +188,11 @@ class Config(Section):
         """File name -> the notebook variable that is saved as it."""
         return self.artefact if isinstance(self.artefact, dict) else {}
 
-    def container_environment(self, container_mode: ContainerMode) -> dict[str, str]:
+    def container_environment(
+        self, container_mode: ContainerMode, region: str = ""
+    ) -> dict[str, str]:
         """The container's variables on SageMaker: the user's, and the settings of our server."""
-        environment = dict(self.environment)
+        environment = {**self.environment, **read_by_server(self.secrets, region)}
         if container_mode == "generate" and self.serving.model_fields_set:
             environment["SAGETURNER_SERVING"] = json.dumps(self.serving.settings(), sort_keys=True)
         return environment
@@ -238,6 +256,27 @@ class Config(Section):
                 "A serverless endpoint takes its artefact as one .tar.gz",
                 f"`{in_s3}` is a prefix",
                 "pack it as model.tar.gz, or name a local folder",
+            )
+        for name in self.secrets.keys() & self.environment.keys():
+            found(
+                f"environment.{name}",
+                f"`{name}` is under `environment` and under `secrets`",
+                "a variable has one value",
+                "remove it from `environment`",
+            )
+        if self.secrets and self.network.isolation and endpoint_type == "server":
+            found(
+                "secrets",
+                "`secrets` and `network.isolation` do not go together",
+                "an isolated container reaches neither AWS nor the credentials of its role",
+                "remove `isolation`, or ship what the model needs as a file of the artefact",
+            )
+        if self.secrets and container_mode == "provide" and endpoint_type != "local":
+            found(
+                "secrets",
+                "`secrets` is set for an image of your own",
+                "the server of a generated image reads them, and yours does not",
+                "read them in your image with boto3 and the endpoint's role, and remove `secrets`",
             )
         variables = self.container_environment(container_mode)
         size = environment_bytes(variables)

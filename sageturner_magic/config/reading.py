@@ -173,7 +173,7 @@ def _as_written(path: KeyPath, node: Node) -> str:
     key = printable(dotted(path))
     if isinstance(node.content, str):
         # Values of the environment may be secrets, and messages end up in logs.
-        if path[0] == "environment":
+        if path[0] in ("environment", "secrets"):
             return f"The value of `{key}` cannot be used"
         return f"`{key}` is `{printable(node.content)}`" if node.content else f"`{key}` is empty"
     if node.content is None:

@@ -20,10 +20,11 @@ from packaging.utils import canonicalize_name
 
 from sageturner_magic.capture import lost_variables, shown_secrets
 from sageturner_magic.capture.artefact import artefact_remarks, prepare_artefact, with_objects
-from sageturner_magic.config import Config
+from sageturner_magic.config import Config, given_to_server
 from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import current_notebook
 from sageturner_magic.deployment.image_packages import resolved
+from sageturner_magic.deployment.local_secrets import values_of
 from sageturner_magic.deployment.outline import outline
 from sageturner_magic.deployment.request import Collector, DeployRequest, NotebookCode
 from sageturner_magic.deployment.trial import check_module
@@ -63,6 +64,11 @@ class Ingredients:
     def serving(self) -> dict[str, Any]:
         """The `serving` section as the server reads it."""
         return self.config.serving.settings()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The user's variables of a process on this machine, with the secrets that it has."""
+        return {**self.config.environment, **given_to_server(values_of(self.config))}
 
     @property
     def python_version(self) -> str:
@@ -128,7 +134,13 @@ class Ingredients:
 
     def check_imports_here(self, reporter: Reporter) -> None:
         """Import the module in a clean process of this machine. Raises CaptureError."""
-        check_module(self.module, self.request.python, reporter, model_dir=self.model_dir)
+        check_module(
+            self.module,
+            self.request.python,
+            reporter,
+            model_dir=self.model_dir,
+            environment=self.environment,
+        )
 
 
 def gather(
@@ -178,7 +190,8 @@ def gather_for_image(
 
 
 def _module(request: DeployRequest, found: Collector) -> CapturedModule | None:
-    found.add(shown_secrets(request.config.environment))
+    config = request.config
+    found.add(shown_secrets(config.environment, config.tags, config.secrets, config.not_secret))
     captured = found.attempt(request.code.module)
     if captured is None:
         return None
@@ -226,7 +239,10 @@ def _lost_variables(request: DeployRequest, module: CapturedModule) -> list[Find
     if here is None or request.container_mode == "provide":
         return []
     return lost_variables(
-        here.notebook.cells, module.source, here.environment, request.config.environment
+        here.notebook.cells,
+        module.source,
+        here.environment,
+        {**request.config.environment, **request.config.secrets},
     )
 
 

@@ -24,6 +24,7 @@ from packaging.version import InvalidVersion
 from sageturner_magic.config import SERVERLESS_MEMORY, Config
 from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.ingredients import Ingredients, gather
+from sageturner_magic.deployment.local_secrets import missing_here
 from sageturner_magic.deployment.plan import Done
 from sageturner_magic.deployment.reference import (
     Compared,
@@ -93,6 +94,7 @@ def try_request(
         SageturnerError: What would fail where the model runs.
     """
     found = Collector(request.config)
+    found.add(missing_here(request.config))
     ingredients = found.require(gather(request, workspace, reporter, found))
     if entered is not None:
         # The interpreter that starts is a part of the import, and says so only when it has.
@@ -173,7 +175,7 @@ def run_trial(
         limits=Limits(config.compute.local.startup_timeout_s, config.serving.timeout_s),
         request=sample,
         serving=ingredients.serving,
-        environment={**hidden, **seed, **config.environment, **alone},
+        environment={**hidden, **seed, **ingredients.environment, **alone},
         serverless=request.endpoint_type == "serverless",
         repeats=repeats,
         reporter=reporter,
@@ -313,6 +315,8 @@ def cannot_run_here(ingredients: Ingredients) -> str:
     missing = [name for name in module.imports if importlib.util.find_spec(name) is None]
     if config.s3_artefact:
         return "the artefact is in S3"
+    if secrets := missing_here(config):
+        return secrets[0].what[0].lower() + secrets[0].what[1:]
     if wanted != THIS_PYTHON:
         return f"this is Python {THIS_PYTHON}, the image has {wanted}"
     if other := _other_version(ingredients):
@@ -374,6 +378,7 @@ def _identity(ingredients: Ingredients) -> str:
         sys.version,
         ingredients.serving,
         dict(config.environment),
+        sorted(config.secrets),
         config.compute.local.startup_timeout_s,
         _runs_on_gpu(request),
         request.endpoint_type == "serverless",

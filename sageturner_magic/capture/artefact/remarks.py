@@ -8,7 +8,7 @@ from pathlib import Path
 from sageturner_magic.capture.artefact.prepare import paths_below
 from sageturner_magic.capture.code_folder import is_credential, shortened
 from sageturner_magic.capture.objects import secret_of
-from sageturner_magic.capture.secrets import KEEP_OUT, file_findings
+from sageturner_magic.capture.secrets import file_findings, keep_out
 from sageturner_magic.errors import Finding
 from sageturner_magic.values import Artefact
 
@@ -30,7 +30,7 @@ def artefact_remarks(
                 f"`{variable}` holds {secret}",
                 where=f"artefact: {{{file}: {variable}}}",
                 why="whoever can read the model files can read it",
-                do=f"take it out of `{variable}`, and {KEEP_OUT}",
+                do=f"take it out of `{variable}`, then {keep_out()}",
                 severity="warning",
             )
     shipped = sorted(paths_below(artefact.folder, ""))

@@ -8,7 +8,7 @@ from typing import Any
 
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY
 from sageturner_magic.capture.history import RunOrigin, RunStatement
-from sageturner_magic.capture.secrets import ALLOWED, KEEP_OUT
+from sageturner_magic.capture.secrets import ALLOWED, keep_out
 from sageturner_magic.capture.slicing.kept import HANDLES, Saved, comes_from
 from sageturner_magic.capture.slicing.liveness import kind, short
 from sageturner_magic.capture.syntax import KeptImport
@@ -306,7 +306,7 @@ def holds_secret(saved: Saved, place: CellLine) -> Finding:
         f"`{name}` holds {saved.secret}",
         where=str(place),
         why="whoever can read the model files can read it",
-        do=f"take it out of `{name}`, and {KEEP_OUT}, or write"
+        do=f"take it out of `{name}`, then {keep_out()}, or write"
         f" `artefact: {{{saved.live.file}: {name}}}` if it is none",
         code="ST42",
     )
@@ -318,7 +318,7 @@ def secret_literal(name: str, secret: str, place: CellLine) -> Finding:
         f"`{name}` holds {secret}",
         where=str(place),
         why="the module would hold its value, and whoever can read the image can read it",
-        do=f"{KEEP_OUT} (`global {name}` makes it known to predict), or write `# {ALLOWED}` at"
+        do=f"{keep_out()} (`global {name}` makes it known to predict), or write `# {ALLOWED}` at"
         f" the end of {place} and run the cell again if it is none",
         code="ST42",
     )

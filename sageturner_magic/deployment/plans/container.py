@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sageturner_magic.deployment.builders import builder_to_run
 from sageturner_magic.deployment.ingredients import Ingredients, gather
+from sageturner_magic.deployment.local_secrets import missing_here, values_of
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.plans.image_checks import image_findings
 from sageturner_magic.deployment.plans.images import WantedImage, local_image, packages_text
@@ -31,6 +32,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
     found = Collector(request.config)
     found.add(request.config.check(request.endpoint_type, request.container_mode))
     chosen = found.attempt(lambda: builder_to_run(request))
+    found.add(missing_here(request.config))
     ingredients = gather(request, workspace, reporter, found)
     reporter.checkpoint()
     image = None
@@ -50,6 +52,7 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         artefact=ingredients.artefact,
         serving=ingredients.serving if image.generated else None,
         environment=config.environment,
+        secrets=values_of(config),
         serverless_mb=serverless.memory if serverless else None,
         tied=not request.detach,
         startup_timeout_s=config.compute.local.startup_timeout_s,

@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients, gather
+from sageturner_magic.deployment.local_secrets import missing_here, values_of
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.reference import Said, refuse
 from sageturner_magic.deployment.request import Collector, DeployRequest
@@ -40,6 +41,7 @@ def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> P
     found.add(request.config.check(request.endpoint_type, request.container_mode))
     ingredients = gather(request, workspace, reporter, found)
     reporter.checkpoint()
+    found.add(missing_here(request.config))
     if ingredients:
         found.add(_remarks(ingredients))
     findings = found.finish()
@@ -51,6 +53,7 @@ def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> P
         artefact=ingredients.artefact,
         serving=ingredients.serving,
         environment=config.environment,
+        secrets=values_of(config),
         python=request.python,
         tied=not request.detach,
         startup_timeout_s=config.compute.local.startup_timeout_s,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
 
 from sageturner_magic.aws import AwsSession
 from sageturner_magic.aws.endpoints import (
@@ -19,6 +20,7 @@ from sageturner_magic.config import Server
 from sageturner_magic.constants import EndpointType
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.deployment.events import Deployment
+from sageturner_magic.deployment.local_secrets import secret_values
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.plans.local import Deployer, LocalSteps, ProcessSteps
 from sageturner_magic.deployment.plans.sagemaker_steps import pausing, wait_until_settled
@@ -30,11 +32,14 @@ from sageturner_magic.endpoints.local import (
     LocalRecord,
     LocalState,
     ProcessDeployer,
+    Served,
     read_earlier,
 )
 from sageturner_magic.errors import EndpointError
 from sageturner_magic.text import artefact_text, nearby
 from sageturner_magic.values import Reporter
+
+What = TypeVar("What", bound=Served)
 
 
 def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
@@ -78,9 +83,11 @@ def _plan_local(name: str, version: str | None) -> Plan:
     work: _LocalRollback[Any]
     if isinstance(earlier, EarlierContainer):
         earlier.require_image()
-        work = _ContainerRollback(ContainerDeployer(earlier.served, state), present, earlier)
+        work = _ContainerRollback(
+            ContainerDeployer(_with_secrets(earlier.served), state), present, earlier
+        )
     else:
-        work = _ProcessRollback(ProcessDeployer(earlier.served, state), present)
+        work = _ProcessRollback(ProcessDeployer(_with_secrets(earlier.served), state), present)
     return Plan(
         name=name,
         endpoint_type="local",
@@ -95,6 +102,20 @@ def _plan_local(name: str, version: str | None) -> Plan:
         lock=work.deployer.lock,
         result=work.result,
     )
+
+
+def _with_secrets(served: What) -> What:
+    """`served` with the values that its secrets have on this machine now. Raises EndpointError."""
+    values = secret_values(served.secrets, Path.cwd())
+    missing = [name for name in served.secrets if name not in values]
+    if missing:
+        raise EndpointError(
+            f"The secret `{missing[0]}` has no value on this machine",
+            why="the earlier version is started anew, and values of secrets are not kept",
+            do=f"set the environment variable {missing[0]}, or write `{missing[0]}=VALUE` into "
+            f"{Path('.env').absolute()}",
+        )
+    return replace(served, secrets=values)
 
 
 @dataclass

@@ -23,6 +23,7 @@ from sageturner_magic.aws.storage import bucket_findings
 from sageturner_magic.config import Server, Serverless
 from sageturner_magic.deployment.builders import builder_to_push, untried
 from sageturner_magic.deployment.ingredients import gather_for_image
+from sageturner_magic.deployment.local_secrets import missing_here
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.plans.image_checks import image_findings
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
@@ -47,8 +48,10 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     compute = config.compute.of(request.endpoint_type)
     session = found.attempt(request.aws.open)
     where = session and found.attempt(lambda: names_in(session, config.overrides))
+    missing = missing_here(config, "so the code and the image are not tried on this machine first")
+    found.add(missing)
     ingredients = gather_for_image(request, workspace, reporter, found)
-    if ingredients:
+    if ingredients and not missing:
         found.attempt(lambda: ingredients.check_imports(reporter))
     reporter.checkpoint()
     wanted = chosen = None
@@ -99,7 +102,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         chosen=chosen,
         stored=stored,
         present=present,
-        try_image=request.smoke_test and not cannot_try,
+        try_image=request.smoke_test and not cannot_try and not missing,
         price=price_of(session, compute),
     )
     return Plan(

@@ -10,9 +10,10 @@ from sageturner_magic import aws
 from sageturner_magic.aws import AwsSession, Names, storage
 from sageturner_magic.aws import endpoints as aws_endpoints
 from sageturner_magic.aws.endpoints import SERVERLESS_IMAGE_BYTES, EndpointSpec, EndpointState
-from sageturner_magic.config import Config, Server, Serverless
+from sageturner_magic.config import Config, Server, Serverless, given_to_server
 from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients
+from sageturner_magic.deployment.local_secrets import values_of
 from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.plans.images import WantedImage
 from sageturner_magic.deployment.tried import trial_step
@@ -81,6 +82,7 @@ class Work:
                 self.ingredients.config.name,
                 model=str(artefact.folder) if artefact else None,
                 environment=self._environment(),
+                secrets=given_to_server(values_of(self.ingredients.config)),
                 serverless_mb=serverless,
                 unpacked=unpacked,
             ),
@@ -180,7 +182,7 @@ class Work:
 
     def _environment(self) -> dict[str, str]:
         return self.ingredients.request.config.container_environment(
-            self.ingredients.request.container_mode
+            self.ingredients.request.container_mode, self.names.region
         )
 
     def result(self) -> Deployment:

@@ -173,19 +173,22 @@ def check_module(
     reporter: Reporter | None = None,
     *,
     model_dir: Path | None = None,
+    environment: Mapping[str, str] | None = None,
     limit_s: float = IMPORT_LIMIT_S,
 ) -> None:
     """Import `module` in a clean process of `python`, the interpreter that will serve.
 
     Args:
         model_dir: The artefact's folder; None for an empty one.
+        environment: Added to `context.model_environment()`.
 
     Raises:
         CaptureError: The import failed or took longer than `limit_s` seconds.
         DeploymentCancelled: `reporter` says that the user wants to stop.
     """
     with _workplace(module) as folder:
-        variables = {"SM_MODEL_DIR": str(model_dir or folder / "model")}
+        given = {"SM_MODEL_DIR": str(model_dir or folder / "model")}
+        variables = {**(environment or {}), **given}
         said = _run(folder, python, "import", variables, {"import": limit_s}, reporter)
     if said.failure is not None:
         raise explain(said.failure, Scene(module, output=said.output))

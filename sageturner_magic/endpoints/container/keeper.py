@@ -7,6 +7,7 @@ So nothing is left when the kernel that asked for the container is killed, at wh
 Environment:
     SAGETURNER_CONTROL      path of the state file (see `kept.Kept`); `spec.json` beside it is
                             the container to run
+    SAGETURNER_KEPT_SECRETS variables of the container that are in no file, as JSON
     SAGETURNER_LIFELINE_FD  read end of the owner's pipe; unset when the container may outlive it
 """
 
@@ -26,6 +27,7 @@ from typing import Any
 from sageturner_magic import scratch
 from sageturner_magic.endpoints.children import LIFELINE
 from sageturner_magic.endpoints.container import sandbox
+from sageturner_magic.endpoints.container.kept import SECRETS
 from sageturner_magic.endpoints.container.runner import (
     ContainerSpec,
     Exit,
@@ -64,6 +66,7 @@ def main() -> int:
         _in_thread(_watch, int(os.environ[LIFELINE]), news)
     told = json.loads((path.parent / "spec.json").read_text())
     grace_s, unpacked = told.pop("grace_s"), told.pop("unpacked")
+    told["secrets"] = json.loads(os.environ.pop(SECRETS, "{}"))
     spec = ContainerSpec(**told, unpacked=UnpackedImage.of_json(unpacked))
     state.say(state="starting")
     # Where the container does not just go, whoever started it reads why: the folder is kept.

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,9 @@ from sageturner_magic.values import Reporter
 
 KEEPER = "sageturner_magic.endpoints.container.keeper"
 """The module that a keeper runs, by which its process is known."""
+
+SECRETS = "SAGETURNER_KEPT_SECRETS"
+"""What a keeper is told in its environment, because its files may be read later."""
 
 PING_SECONDS = 2.0
 """Within this /ping has to be answered, on every call."""
@@ -103,13 +106,15 @@ def keep(spec: ContainerSpec, log: Path, *, tied: bool, grace_s: float = STOP_SE
     folder, held = scratch.scratch_folder_for_child()
     control = folder / "container.json"
     (folder / "spec.json").touch(mode=0o600)
-    (folder / "spec.json").write_text(json.dumps({**asdict(spec), "grace_s": grace_s}))
+    told = {**asdict(replace(spec, secrets={})), "grace_s": grace_s}
+    (folder / "spec.json").write_text(json.dumps(told))
     try:
         child = children.spawn(
             [sys.executable, "-m", KEEPER],
             folder=folder,
             environment={
                 "SAGETURNER_CONTROL": str(control),
+                SECRETS: json.dumps(dict(spec.secrets)),
                 "SAGETURNER_SERVER_DIR": str(Path(spec.model or folder).parent),
             },
             log=log,

@@ -55,6 +55,7 @@ class ContainerSpec:
             read-only file system, no shared memory and no root. None: an instance, which limits
             nothing.
         unpacked: The image as a folder, to be run without an engine.
+        secrets: Variables that are written nowhere, on top of `environment`.
     """
 
     image: str
@@ -63,6 +64,7 @@ class ContainerSpec:
     environment: Mapping[str, str] = field(default_factory=dict)
     serverless_mb: int | None = None
     unpacked: UnpackedImage | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def run_container(spec: ContainerSpec) -> EngineContainer:
         created = client.create_container(
             spec.image,
             command=["serve"],
-            environment=dict(spec.environment),
+            environment={**spec.environment, **spec.secrets},
             ports=[8080],
             labels={HOME_LABEL: spec.home},
             user=user,

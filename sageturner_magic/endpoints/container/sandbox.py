@@ -229,6 +229,7 @@ def run(spec: ContainerSpec, scratch: Path) -> Sandbox:
         "HOSTNAME": _HOSTNAME,
         **image.environment,
         **spec.environment,
+        **spec.secrets,
         "SAGETURNER_LISTEN_FD": str(listener.fileno()),
         LIFELINE: str(lifeline),
     }

@@ -11,7 +11,7 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .container_deployer import ContainerDeployer, ServedByContainer
-    from .deployer import LocalDeployer
+    from .deployer import LocalDeployer, Served
     from .earlier import EarlierContainer, EarlierProcess, read_earlier
     from .endpoints import LocalEndpoints
     from .process_deployer import ProcessDeployer, ServedByProcess

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+from sageturner_magic.config import given_to_server
 from sageturner_magic.endpoints import children, container
 from sageturner_magic.endpoints.container import ContainerSpec
 from sageturner_magic.endpoints.local import server_process
@@ -82,6 +83,7 @@ class ContainerDeployer(LocalDeployer[ServedByContainer]):
             environment=variables,
             serverless_mb=served.serverless_mb,
             unpacked=unpacked,
+            secrets=given_to_server(served.secrets),
         )
         self._kept = container.keep(spec, self._log, tied=served.tied)
         self._undo.callback(self._cut, self._kept)

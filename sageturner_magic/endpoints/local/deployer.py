@@ -15,7 +15,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -37,6 +37,7 @@ class Served(ABC):
 
     Attributes:
         environment: The user's own environment variables.
+        secrets: Values of `secrets:`; they are written nowhere.
         tied: The endpoint ends with this process.
         startup_timeout_s: Seconds until the server has to be ready.
     """
@@ -47,6 +48,7 @@ class Served(ABC):
     environment: Mapping[str, str]
     tied: bool
     startup_timeout_s: float
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @abstractmethod
     def parts(self) -> Sequence[object]:
@@ -72,6 +74,7 @@ class Served(ABC):
                 and {"digest": artefact.digest, "size": artefact.size, "files": artefact.files},
                 "environment": dict(self.environment),
                 "startup_timeout_s": self.startup_timeout_s,
+                "secrets": sorted(self.secrets),
                 **self.own(),
                 **more,
             }
@@ -79,7 +82,9 @@ class Served(ABC):
 
     def version(self) -> str:
         """12 hex digits of the digest over `parts`."""
-        text = json.dumps(self.parts(), sort_keys=True)
+        # Values are left out: a digest of a short one could be guessed.
+        parts = [*self.parts(), *([sorted(self.secrets)] if self.secrets else [])]
+        text = json.dumps(parts, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

@@ -18,7 +18,11 @@ from sageturner_magic.values import Artefact, CapturedModule, CellLine, SourceFi
 
 @dataclass(frozen=True)
 class EarlierProcess:
-    """A version whose server was a process."""
+    """A version whose server was a process.
+
+    Attributes:
+        served: With the names of its secrets, whose values are not kept.
+    """
 
     served: ServedByProcess
 
@@ -91,6 +95,7 @@ def _read(
         "environment": said["environment"],
         "tied": not record.detached,
         "startup_timeout_s": said["startup_timeout_s"],
+        "secrets": dict.fromkeys(said.get("secrets", ()), ""),
     }
     if "image" not in said:
         return EarlierProcess(ServedByProcess(**shared, python=said["python"]))

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sageturner_magic.config import given_to_server
 from sageturner_magic.endpoints import children
 from sageturner_magic.endpoints.local import server_process
 from sageturner_magic.endpoints.local.deployer import LocalDeployer, Served
@@ -78,7 +79,10 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
                 listener=listener,
                 token=token,
                 serving=self.served.serving,
-                environment=self.served.environment,
+                environment={
+                    **self.served.environment,
+                    **given_to_server(self.served.secrets),
+                },
                 tied=self.served.tied,
                 replaces=inherited is not None,
             )

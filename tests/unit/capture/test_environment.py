@@ -108,9 +108,18 @@ def test_without_a_record_of_the_system_the_earliest_copy_counts(monkeypatch, tm
         ("MODE", "fast", False),
     ],
 )
-def test_a_secret_in_the_configured_environment_is_a_warning(name, value, is_named):
-    found = shown_secrets({name: value})
+def test_a_secret_in_the_configured_environment_or_tags_is_refused(name, value, is_named):
+    found = list(shown_secrets({name: value}, {name: value}, {}, ()))
     assert [(each.severity, each.where) for each in found] == (
-        [("warning", f"environment.{name}")] if is_named else []
+        [("error", f"environment.{name}"), ("error", f"tags.{name}")] if is_named else []
     )
-    assert all(value not in str(each) and "load()" in each.do for each in found)
+    assert all(value not in str(each) for each in found)
+    assert all(f"`secrets: {{{name}: {name}}}`" in each.do for each in found)
+    assert all(f"`not_secret: [{name}]`" in each.do for each in found)
+    assert not list(shown_secrets({name: value}, {}, {}, (name,)))
+
+
+def test_a_value_in_place_of_a_reference_is_refused():
+    (found,) = shown_secrets({}, {}, {"HF_TOKEN": "hf_" + 34 * "a", "OTHER": "team/other"}, ())
+    assert found.severity == "error" and found.where == "secrets.HF_TOKEN"
+    assert "a Hugging Face token itself" in found.what
