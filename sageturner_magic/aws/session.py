@@ -158,6 +158,14 @@ class AwsSession:
         return self.client("application-autoscaling")  # type: ignore[no-any-return]
 
     @property
+    def secretsmanager(self) -> Any:
+        return self.client("secretsmanager")
+
+    @property
+    def ssm(self) -> Any:
+        return self.client("ssm")
+
+    @property
     def quotas(self) -> ServiceQuotasClient:
         """As for prices: a plan does not wait for it."""
         return self._client("quotas", "service-quotas", read_timeout=10, attempts=4)  # type: ignore[no-any-return]

@@ -58,10 +58,10 @@ def account(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFA
         AwsError: There are no credentials, or no region.
         ConfigError: The configuration has mistakes.
     """
-    return _opened(_config(config), aws)
+    return _opened(configured(config), aws)
 
 
-def _config(config: Config | str | Path | None) -> Config | None:
+def configured(config: Config | str | Path | None) -> Config | None:
     """The configuration, which need not be there. Raises ConfigError."""
     if config is None and not Path(DEFAULT_CONFIG).exists():
         return None
@@ -83,13 +83,14 @@ def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAUL
     Raises:
         AwsError: The bucket is not ours; a call failed.
     """
-    given = _config(config)
+    given = configured(config)
     found = _opened(given, aws)
     names, overrides = found.names, given.overrides if given else None
     changed = [*ensure_bucket(found.session, names)]
     extras = Extras(
         network=bool(given and given.network.subnets),
         bucket_key=bucket_key(found.session, names),
+        secrets=_secrets(given),
     )
     boundary = overrides.permissions_boundary if overrides else None
     changed += aws_account.ensure_role(found.session, names, extras, boundary=boundary)[1]
@@ -111,7 +112,7 @@ def show_policy(
     Raises:
         AwsError: There are no credentials, or no region.
     """
-    given = _config(config)
+    given = configured(config)
     found = _opened(given, aws)
     session, names = found.session, found.names
     key = _where_allowed(lambda: bucket_key(session, names)) or ""
@@ -120,12 +121,18 @@ def show_policy(
         role_arn=_role_arn(found, given),
         kms_key=(given and given.kms_key) or "",
         bucket_key=key,
+        secrets=_secrets(given),
     )
     documents = caller_policies(scope, permissions)
     if permissions is None:
-        extras = Extras(network=bool(given and given.network.subnets), bucket_key=key)
+        network = bool(given and given.network.subnets)
+        extras = Extras(network, key, _secrets(given))
         documents["role"] = execution_policy(names, extras)
     return Policies(documents)
+
+
+def _secrets(config: Config | None) -> tuple[str, ...]:
+    return tuple(config.secrets.values()) if config else ()
 
 
 def _role_arn(found: Account, config: Config | None) -> str:

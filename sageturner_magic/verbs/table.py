@@ -317,6 +317,19 @@ _TABLE = (
         cell="configuration",
     ),
     Verb(
+        "secret",
+        "store the value of a secret for `secrets:`; it is asked for without showing it",
+        "sageturner_magic.verbs.secret:secret",
+        f"{_ACCOUNT}:Changes",
+        (
+            at("ACTION", "`put`", required=True),
+            at("NAME", "the variable under `secrets:`, or a secret's name", required=True),
+            CONFIG,
+            *ON_AWS,
+        ),
+        permissions=("secret",),
+    ),
+    Verb(
         "schema",
         "print the configuration's JSON schema, for editors",
         "sageturner_magic.config:json_schema",

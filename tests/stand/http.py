@@ -1,4 +1,4 @@
-"""An HTTP server on a free port of the loopback, and requests and answers passed through it."""
+"""An HTTP server on a free port of this machine, and requests and answers passed through it."""
 
 from __future__ import annotations
 
@@ -41,16 +41,17 @@ class _RequestHandler(WSGIRequestHandler):
 class Server:
     """Serves `handler` from threads until `stop`."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, address: str = "127.0.0.1") -> None:
+        self._address = address
         self._server: BaseWSGIServer = make_server(
-            "127.0.0.1", 0, self._application(handler), True, request_handler=_RequestHandler
+            address, 0, self._application(handler), True, request_handler=_RequestHandler
         )
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
 
     @property
     def host(self) -> str:
-        return f"127.0.0.1:{self._server.port}"
+        return f"{self._address}:{self._server.port}"
 
     def stop(self) -> None:
         self._server.shutdown()

@@ -194,6 +194,23 @@ class Iam:
             f"principal '{SAGEMAKER}' to assume the role.",
         )
 
+    def variables_of(self, role: Principal, region: str) -> dict[str, str]:
+        """The role's credentials, as environment variables of a container."""
+        session = sts_backends[ACCOUNT]["aws"].assume_role(
+            region_name=region,
+            role_session_name="SageMaker",
+            role_arn=role.arn,
+            policy="",
+            duration=3600,
+            external_id="",
+        )
+        return {
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token,
+            "AWS_REGION": region,
+        }
+
     def _role_principal(self, arn: str, role: Role) -> Principal:
         limit = self._backend.managed_policies.get(role.permissions_boundary_arn or "")
         boundary = _default_version(limit) if limit else None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -103,9 +104,18 @@ class Stand:
             stack.callback(transitions.close)
             self.sagemaker = SageMaker(transitions, self.quotas, self.ecr, self.iam, self.faults)
             runtime = Runtime(self.sagemaker, self.faults, self.limits)
-            server = Server(
-                Front(self.iam, self.ecr, self.sagemaker, runtime, self.quotas, self.faults).handle
-            )
+            front = Front(
+                self.iam, self.ecr, self.sagemaker, runtime, self.quotas, self.faults
+            ).handle
+
+            @cache
+            def container_url() -> str:
+                server = Server(front, self.containers.gateway())
+                self._stack.callback(server.stop)
+                return f"http://{server.host}"
+
+            transitions.container_url = container_url
+            server = Server(front)
             stack.callback(server.stop)
             self.url = f"http://{server.host}"
             self.registry_host = self.ecr.host_of(self.region)

@@ -14,9 +14,19 @@ from typing import Any, Literal, get_args
 
 from sageturner_magic.aws.account.evaluation import SERVICE
 from sageturner_magic.aws.names import VARIANT, Names
+from sageturner_magic.aws.secrets import secret_grants
 
 PermissionSet = Literal[
-    "setup", "plan", "deploy", "invoke", "logs", "list", "rollback", "delete", "teardown"
+    "setup",
+    "plan",
+    "deploy",
+    "invoke",
+    "logs",
+    "list",
+    "rollback",
+    "delete",
+    "teardown",
+    "secret",
 ]
 PERMISSION_SETS: tuple[PermissionSet, ...] = get_args(PermissionSet)
 """What can be allowed separately; `verbs.table` says which verb takes which."""
@@ -32,6 +42,7 @@ class Scope:
         role_arn: Of the role that endpoints run with, where it is not the one that setup creates.
         kms_key: The configuration's, which encrypts the disks of instances.
         bucket_key: The KMS key that encrypts the bucket.
+        secrets: The references of the configuration's `secrets`.
     """
 
     names: Names
@@ -39,6 +50,7 @@ class Scope:
     role_arn: str = ""
     kms_key: str = ""
     bucket_key: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,24 @@ def _alarms(scope: Scope) -> list[str]:
 def _scalable_targets(scope: Scope) -> list[str]:
     # AWS chooses the ids of targets.
     return [scope.names.arn("application-autoscaling", "scalable-target/*")]
+
+
+def _secrets(scope: Scope) -> list[str]:
+    return [each.arn for each in secret_grants(scope.secrets, scope.names) if not each.parameter]
+
+
+def _parameters(scope: Scope) -> list[str]:
+    return [each.arn for each in secret_grants(scope.secrets, scope.names) if each.parameter]
+
+
+def _every_parameter(scope: Scope) -> list[str]:
+    # ssm:DescribeParameters cannot be limited to some.
+    return ["*"] if _parameters(scope) else []
+
+
+def _secrets_to_store(scope: Scope) -> list[str]:
+    # Without a configuration `secret put NAME` stores a secret of that name.
+    return _secrets(scope) if scope.secrets else [scope.names.arn("secretsmanager", "secret:*")]
 
 
 _SCALES_SAGEMAKER = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
@@ -363,6 +393,19 @@ GRANTS: tuple[Grant, ...] = (
         _scaling_role,
         {"StringLike": {"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}},
     ),
+    Grant("SeeSecrets", _on("plan", "deploy"), ("secretsmanager:DescribeSecret",), _secrets),
+    Grant("SeeParameters", _on("plan", "deploy"), ("ssm:DescribeParameters",), _every_parameter),
+    Grant(
+        "StoreSecrets",
+        _on("secret"),
+        (
+            "secretsmanager:CreateSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:PutSecretValue",
+        ),
+        _secrets_to_store,
+    ),
+    Grant("StoreParameters", _on("secret"), ("ssm:GetParameter", "ssm:PutParameter"), _parameters),
     Grant("SeeMetrics", _on("list"), ("cloudwatch:GetMetricData",), _any),
     Grant("SeePrices", _on("plan", "deploy", "list"), ("pricing:GetProducts",), _any),
     Grant("SeeQuotas", _on("plan", "deploy"), ("servicequotas:ListServiceQuotas",), _any),

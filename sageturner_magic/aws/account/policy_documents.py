@@ -34,7 +34,8 @@ def caller_policies(
     Returns:
         Policy documents by name; a name is numbered where one document cannot hold it all.
     """
-    using = [each for each in PERMISSION_SETS if each not in _SETTING_UP]
+    unused = _SETTING_UP if scope.secrets else (*_SETTING_UP, "secret")
+    using = [each for each in PERMISSION_SETS if each not in unused]
     groups = {"setup": _SETTING_UP, "deploy": using} if sets is None else {"policy": sets}
     return {
         name: document
@@ -76,7 +77,11 @@ def caller_policy(scope: Scope, sets: Iterable[PermissionSet] = PERMISSION_SETS)
     return {
         "Version": "2012-10-17",
         "Statement": [
-            *(_statement(grants, scope) for grants in _by_resource(wanted)),
+            *(
+                _statement(grants, scope)
+                for grants in _by_resource(wanted)
+                if grants[0].resources(scope)
+            ),
             *(
                 key_statement(sid, actions, key, scope.names)
                 for sid, of, actions, key in keys

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from sageturner_magic.aws.account.evaluation import SERVICE, Document, statements
 from sageturner_magic.aws.names import Names
+from sageturner_magic.aws.secrets import secret_grants
 
 if TYPE_CHECKING:
     from sageturner_magic.config import Config
@@ -35,10 +36,12 @@ class Extras:
     Attributes:
         network: They run in a VPC of the user's own.
         bucket_key: Id, ARN or alias of the KMS key that encrypts the bucket; empty for AWS's own.
+        secrets: References of `secrets`.
     """
 
     network: bool = False
     bucket_key: str = ""
+    secrets: tuple[str, ...] = ()
 
 
 NOTHING = Extras()
@@ -88,6 +91,10 @@ def execution_policy(names: Names, extras: Extras = NOTHING) -> Document:
     if extras.bucket_key:
         decrypt = ["kms:Decrypt"]
         found.append(key_statement(f"DecryptArtefacts{mark}", decrypt, extras.bucket_key, names))
+    # A statement for each, so that those of other configurations stay.
+    for each in secret_grants(extras.secrets, names):
+        sid = f"ReadSecret{hashlib.sha256(each.arn.encode()).hexdigest()[:8]}{mark}"
+        found.append(_allow(sid, [each.action], each.arn))
     if extras.network:
         found += network_statements(names)
     return _document(*found)
@@ -154,6 +161,8 @@ def role_needs(names: Names, config: Config | None = None) -> tuple[tuple[str, s
     needs = [(action, _repository(names)) for action in _PULL]
     if config is None or (config.named_artefact and not config.s3_artefact):
         needs.append(("s3:GetObject", f"{names.bucket_arn}/artefacts/*"))
+    if config:
+        needs += [(each.action, each.arn) for each in secret_grants(config.secrets.values(), names)]
     if config and config.network.subnets:
         needs += [
             (action, _listed(statement["Resource"])[0])

@@ -181,6 +181,8 @@ def _role(
         found.add(aws_account.role_findings(role, where))
         if role and role.verified:
             found.collect(lambda: aws_account.endpoint_findings(session, role, where, config))
+    if config.secrets:
+        found.collect(lambda: aws.secret_findings(session, config.secrets))
     if uri := config.s3_artefact:
         found.collect(lambda: storage.uri_findings(session, uri, role))
     elif config.named_artefact or sends_files:

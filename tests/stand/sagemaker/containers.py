@@ -120,6 +120,11 @@ class Containers:
         self._remove_left_behind(client)
         return client
 
+    def gateway(self) -> str:
+        """The address of this machine as containers reach it."""
+        bridge = self._client.networks.get("bridge").attrs
+        return str(bridge["IPAM"]["Config"][0]["Gateway"])
+
     def pull(self, repository: str, digest: str, password: str) -> Any:
         """Pull an image by digest. Raises docker.errors.APIError."""
         credentials = {"username": "AWS", "password": password}

@@ -70,6 +70,7 @@ class Transitions:
     ) -> None:
         self._folder = folder
         self._containers = containers
+        self.container_url: Callable[[], str] = lambda: ""  # The stand sets it.
         self._registries = registries
         self._unpackable: set[str] = set()
         self._ecr = ecr
@@ -272,7 +273,11 @@ class Transitions:
         try:
             container = self._containers.start(
                 image,
-                environment=definition.get("Environment", {}),
+                environment={
+                    "AWS_ENDPOINT_URL": self.container_url(),
+                    **self._iam.variables_of(role, store.region),
+                    **definition.get("Environment", {}),
+                },
                 model_dir=folder,
                 log=log.write,
                 memory_mb=serverless["MemorySizeInMB"] if serverless else None,

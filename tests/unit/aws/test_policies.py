@@ -42,6 +42,8 @@ SERVICES = {
     "pricing": "pricing",
     "cloudwatch": "cloudwatch",
     "runtime": "sagemaker-runtime",
+    "secretsmanager": "secretsmanager",
+    "ssm": "ssm",
 }
 
 # What AWS checks although no module here makes the call.
@@ -108,7 +110,8 @@ def test_the_calls_of_the_code_are_found() -> None:
 
 def test_the_policy_allows_exactly_what_the_code_calls(ours: Names) -> None:
     needed = {a for _, _, service, operation in CALLS for a in actions(service, operation)}
-    allowed = {a for s in caller_policy(Scope(ours))["Statement"] for a in s["Action"]}
+    scope = Scope(ours, secrets=("team/hf", "ssm:/team/hf"))
+    allowed = {a for s in caller_policy(scope)["Statement"] for a in s["Action"]}
     assert allowed - needed == INDIRECT
     # For those who do not have iam:GetRole, which the policy has.
     assert needed - allowed == {"iam:ListRoles"}
