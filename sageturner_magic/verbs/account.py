@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import sys
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sageturner_magic import endpoints
-from sageturner_magic.aws import AwsSession, Names, ensure_repository, names_in
+from sageturner_magic.aws import AwsSession, Names, ensure_repository, names_in, put_secret
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws.account import (
     Extras,
@@ -58,10 +60,10 @@ def account(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFA
         AwsError: There are no credentials, or no region.
         ConfigError: The configuration has mistakes.
     """
-    return _opened(configured(config), aws)
+    return _opened(_config(config), aws)
 
 
-def configured(config: Config | str | Path | None) -> Config | None:
+def _config(config: Config | str | Path | None) -> Config | None:
     """The configuration, which need not be there. Raises ConfigError."""
     if config is None and not Path(DEFAULT_CONFIG).exists():
         return None
@@ -83,7 +85,7 @@ def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAUL
     Raises:
         AwsError: The bucket is not ours; a call failed.
     """
-    given = configured(config)
+    given = _config(config)
     found = _opened(given, aws)
     names, overrides = found.names, given.overrides if given else None
     changed = [*ensure_bucket(found.session, names)]
@@ -112,7 +114,7 @@ def show_policy(
     Raises:
         AwsError: There are no credentials, or no region.
     """
-    given = configured(config)
+    given = _config(config)
     found = _opened(given, aws)
     session, names = found.session, found.names
     key = _where_allowed(lambda: bucket_key(session, names)) or ""
@@ -155,6 +157,52 @@ def _where_allowed(look_up: Callable[[], T]) -> T | None:
         return look_up()
     except AwsError:
         return None
+
+
+def secret(
+    action: str,
+    name: str,
+    config: Config | str | Path | None = None,
+    *,
+    value: str | None = None,
+    aws: AwsOptions = DEFAULT_AWS,
+) -> Changes:
+    """Store the value of a secret in Secrets Manager, or where `secrets:` says.
+
+    Args:
+        action: `put`.
+        name: The variable under `secrets:`; without a configuration that has it, the name of a
+            secret in Secrets Manager.
+        config: Without one, ./sageturner.yaml where it is there.
+        value: Without one it is asked for, or read from standard input.
+
+    Raises:
+        UsageError: Another action; there is no value.
+        AwsError: A call failed.
+    """
+    if action != "put":
+        raise UsageError(f"`secret` cannot `{action}`", do=f"write `secret put {name}`")
+    given = _config(config)
+    reference = given.secrets.get(name, name) if given else name
+    text = _asked(name) if value is None else value
+    if not text:
+        raise UsageError(f"There is no value for `{name}`", do="run it again and type the value")
+    return Changes([put_secret(aws.open(), reference, text)])
+
+
+def _asked(name: str) -> str:
+    """The value, typed without echo, or a line of standard input where nobody can type."""
+    if current_notebook() is None and not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    try:
+        return getpass.getpass(f"Value of {name} (not shown): ")
+    except (NotImplementedError, EOFError):
+        # What a kernel raises whose front end cannot ask, as with papermill.
+        raise UsageError(
+            f"The value of `{name}` cannot be asked for here",
+            why="nobody can type it",
+            do=f"run `sageturner secret put {name} < FILE` in a shell",
+        ) from None
 
 
 @dataclass(frozen=True)

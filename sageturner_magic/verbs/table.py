@@ -319,7 +319,7 @@ _TABLE = (
     Verb(
         "secret",
         "store the value of a secret for `secrets:`; it is asked for without showing it",
-        "sageturner_magic.verbs.secret:secret",
+        f"{_ACCOUNT}:secret",
         f"{_ACCOUNT}:Changes",
         (
             at("ACTION", "`put`", required=True),

@@ -66,6 +66,7 @@ ADVANCED: Mapping[str, tuple[KeyPath, ...]] = {
     "Image": (("container", "generate_container"), ("container", "provide_container")),
     "Instances and local start": (SERVER, ("compute", "local")),
     "Serving": (("serving",),),
+    "Secrets": (("secrets",), ("not_secret",)),
     "Network and encryption": (("network",), ("kms_key",)),
     "Names of your own": (("overrides",),),
 }

@@ -83,13 +83,15 @@ def test_secrets_in_the_environment_and_in_the_model_files_are_told_with_the_yam
     found = Collector(request.config)
     made = gather(request, tmp_path / "work", Recorder(), found)
     assert made is not None and made.artefact is not None and made.artefact.files == 1
-    told = found.finish()
+    told = found.findings
     assert [(each.severity, each.where) for each in told] == [
-        ("warning", f"{tmp_path / 'sageturner.yaml'}:3:25"),
+        ("error", f"{tmp_path / 'sageturner.yaml'}:3:25"),
         ("warning", f"{made.artefact.folder / 'hub.yaml'}:1"),
         ("note", str(tmp_path / "model")),
     ]
-    assert secret not in str(told)
+    with pytest.raises(SageturnerError) as raised:
+        found.finish()
+    assert secret not in f"{told} {raised.value}"
 
 
 def test_what_aws_checks_find_is_shown_with_the_line_of_its_key(tmp_path):
