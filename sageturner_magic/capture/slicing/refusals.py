@@ -318,8 +318,8 @@ def secret_literal(name: str, secret: str, place: CellLine) -> Finding:
         f"`{name}` holds {secret}",
         where=str(place),
         why="the module would hold its value, and whoever can read the image can read it",
-        do=f"{keep_out()} (`global {name}` makes it known to predict), or write `# {ALLOWED}` at"
-        f" the end of {place} and run the cell again if it is none",
+        do=f"{keep_out(name)} (`global {name}` makes it known to predict), or write"
+        f" `# {ALLOWED}` at the end of {place} and run the cell again if it is none",
         code="ST42",
     )
 

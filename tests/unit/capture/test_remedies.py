@@ -189,7 +189,7 @@ CASES = [
     Case(
         "a literal with a secret, read in load()",
         (("cell", f"KEY = {KEY}.strip()"), loading("None"), predicting("KEY")),
-        "read it in load.*`global KEY`",
+        r"`secrets: {KEY: KEY}` .* `os\.environ\['KEY'\]` in load.*`global KEY`",
         (("load", f"def load():\n    global KEY\n    KEY = {KEY}.strip()\n"),),
         "sk-proj-0123456789abcdefghij",
     ),
