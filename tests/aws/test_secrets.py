@@ -161,8 +161,8 @@ def test_an_endpoint_whose_role_may_not_read_says_which_secret_and_what_to_do(
     planned = project.run("plan", "-e", "serverless")
     assert "does not allow secretsmanager:GetSecretValue" in planned.out + planned.err
     said = project.refused("deploy", "-e", "serverless", "--no-smoke-test")
-    assert "the secret HF_TOKEN (`team/all#hf`) cannot be read" in said
-    assert "not authorized to perform: secretsmanager:GetSecretValue" in said
+    assert "the secret API_KEY (`ssm:/team/key`) cannot be read" in said
+    assert "not authorized to perform: ssm:GetParameter" in said
     assert "sageturner setup" in said
     project.configure(secrets=SECRETS)
     iam = project.stand.client("iam")
