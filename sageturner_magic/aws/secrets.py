@@ -88,6 +88,7 @@ def _finding(session: AwsSession, name: str, text: str) -> Finding | None:
         where=where,
         why=f"the endpoint reads `{name}` from it when it starts",
         do=f"run `sageturner secret put {name} --region {there.region}`, or correct the name",
+        code="ST27",
     )
 
 

@@ -99,6 +99,7 @@ def shown_secrets(
                 why=why,
                 do=f"remove it from `{section}`, then {keep_out(_variable(name))}; or write "
                 f"`not_secret: [{name}]` in the YAML if it is none",
+                code="ST42",
             )
     for name, reference in secrets.items():
         if what := known_secret(reference):
@@ -107,6 +108,7 @@ def shown_secrets(
                 where=f"secrets.{name}",
                 why="the YAML is kept with the code, and AWS shows the reference",
                 do=keep_out(name),
+                code="ST42",
             )
 
 

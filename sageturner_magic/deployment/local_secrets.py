@@ -52,6 +52,7 @@ def missing_here(config: Config, consequence: str = "") -> list[Finding]:
             do=f"set the environment variable {name}, or write `{name}=VALUE` into "
             f"{config.resolve('.env')}",
             severity="note" if consequence else "error",
+            code="ST27",
         )
         for name in config.secrets
         if name not in values

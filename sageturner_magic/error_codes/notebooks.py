@@ -97,6 +97,13 @@ KINDS = {
         "`libgl1 mesa` is not a Debian package's name",
         "Write one name an entry, as `apt-get install` and `docker pull` take it.",
     ),
+    "ST27": Kind(
+        "A secret has no value",
+        "A name under `secrets` has no value where the model runs: on this machine, or in AWS.",
+        "The secret `HF_TOKEN` has no value on this machine (sageturner.yaml:2:11)",
+        "Set the environment variable of that name for a local endpoint. For SageMaker run "
+        "`sageturner secret put NAME`.",
+    ),
     "ST30": Kind(
         "The code cannot become a module",
         "The captured cells or the code folder cannot be shipped as `sageturner.py`.",
@@ -179,11 +186,11 @@ KINDS = {
         "Rename the module, import it by its full name, or install it as a package.",
     ),
     "ST42": Kind(
-        "The code holds a secret",
-        "A password, a token or a key would be shipped with the code, where others can read it.",
+        "The code or the YAML holds a secret",
+        "A password, a token or a key would be shipped or shown where others can read it.",
         "The code holds what looks like an AWS access key (In[3], line 2)",
-        "Read it from the environment on the endpoint. Write the comment that the message "
-        "names if it is no secret.",
+        "Name it under `secrets` and read it from the environment. Write the comment or the key "
+        "that the message names if it is no secret.",
     ),
     "ST43": Kind(
         "The code folder cannot be used",

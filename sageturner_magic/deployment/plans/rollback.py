@@ -114,6 +114,7 @@ def _with_secrets(served: What) -> What:
             why="the earlier version is started anew, and values of secrets are not kept",
             do=f"set the environment variable {missing[0]}, or write `{missing[0]}=VALUE` into "
             f"{Path('.env').absolute()}",
+            code="ST27",
         )
     return replace(served, secrets=values)
 
