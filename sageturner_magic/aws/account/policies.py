@@ -17,16 +17,7 @@ from sageturner_magic.aws.names import VARIANT, Names
 from sageturner_magic.aws.secrets import secret_grants
 
 PermissionSet = Literal[
-    "setup",
-    "plan",
-    "deploy",
-    "invoke",
-    "logs",
-    "list",
-    "rollback",
-    "delete",
-    "teardown",
-    "secret",
+    "setup", "plan", "deploy", "invoke", "logs", "list", "rollback", "delete", "teardown", "secret"
 ]
 PERMISSION_SETS: tuple[PermissionSet, ...] = get_args(PermissionSet)
 """What can be allowed separately; `verbs.table` says which verb takes which."""
@@ -139,8 +130,7 @@ def _parameters(scope: Scope) -> list[str]:
 
 
 def _every_parameter(scope: Scope) -> list[str]:
-    # ssm:DescribeParameters cannot be limited to some.
-    return ["*"] if _parameters(scope) else []
+    return ["*"] if _parameters(scope) else []  # ssm:DescribeParameters cannot be limited.
 
 
 def _secrets_to_store(scope: Scope) -> list[str]:
@@ -148,6 +138,7 @@ def _secrets_to_store(scope: Scope) -> list[str]:
     return _secrets(scope) if scope.secrets else [scope.names.arn("secretsmanager", "secret:*")]
 
 
+_EXISTING_SECRET = ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue")
 _SCALES_SAGEMAKER = {"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}}
 
 
@@ -398,11 +389,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "StoreSecrets",
         _on("secret"),
-        (
-            "secretsmanager:CreateSecret",
-            "secretsmanager:GetSecretValue",
-            "secretsmanager:PutSecretValue",
-        ),
+        ("secretsmanager:CreateSecret", *_EXISTING_SECRET),
         _secrets_to_store,
     ),
     Grant("StoreParameters", _on("secret"), ("ssm:GetParameter", "ssm:PutParameter"), _parameters),
