@@ -61,6 +61,8 @@ def _problem(answer: urllib3.HTTPResponse) -> tuple[str, str, list[str]]:
     said = decode(answer.data, answer.headers.get("Content-Type", ""))
     error = said.get("error", {}) if isinstance(said, dict) else {}
     message = error.get("message", answer.data.decode("utf-8", "replace"))
+    if faults := error.get("faults"):
+        message = "; ".join(": ".join(filter(None, (f["at"], f["message"]))) for f in faults)
     return error.get("type", ""), message, error.get("traceback") or []
 
 

@@ -314,6 +314,26 @@ def test_an_exception_in_predict_shows_the_models_message_and_frames(project):
             sageturner.invoke("echo", {"wrong": 1})
 
 
+def test_a_request_that_is_not_of_predicts_type_is_refused_with_every_place(project):
+    config = project("""
+        import typing
+        class Digits(typing.NamedTuple):
+            pixels: list[float]
+            scale: float = 1.0
+        def load(): return None
+        def predict(model, request: Digits):
+            return sum(request.pixels) * request.scale
+    """)
+    with deployed(config):
+        assert sageturner.invoke("echo", {"pixels": [1, 2]}) == 3.0
+        with pytest.raises(InvocationError) as raised:
+            sageturner.invoke("echo", {"pixels": ["x"], "scael": 2})
+        assert raised.value.status == 422
+        why = raised.value.findings[0].why
+        assert 'pixels[0]: expected a number, got "x"' in why
+        assert 'scael: unknown; did you mean "scale"?' in why
+
+
 def test_a_payload_beyond_the_limit_is_refused_with_the_limit(project):
     with deployed(project(ECHO.format(version="1"))):
         with pytest.raises(InvocationError) as raised:
