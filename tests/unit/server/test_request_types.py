@@ -178,6 +178,7 @@ def test_a_dataclass_is_made_with_its_own_defaults_parents_and_init() -> None:
         (bool, 1, ["expected true or false, got 1"]),
         (list[float], [1, "x", None],
          ['[1]: expected a number, got "x"', "[2]: expected a number, got null"]),
+        (dict[str, None], {"a": 1}, ["a: expected null, got 1"]),
         (list[str], {"a": 1}, ["expected a list of strings, got an object"]),
         (dict[str, int], {"a b": "x"}, ['["a b"]: expected a whole number, got "x"']),
         (dict[int, int], {"x": 1}, ["x: the key is not a whole number"]),

@@ -54,6 +54,8 @@ class Compiler:
 
     def form(self, annotation: Any) -> Form:
         """The form of an annotation; ANY for a type that is not known here."""
+        if annotation is None:  # As in dict[str, None], of which typing makes no NoneType.
+            annotation = type(None)
         # The metadata of an Annotated may have no hash.
         hashable = isinstance(annotation, collections.abc.Hashable) and not _metadata(annotation)
         if hashable and annotation in SINGLE:
