@@ -35,6 +35,8 @@ def test_an_endpoint_needs_no_compute_section(stand: Stand, tmp_path: Path) -> N
     assert project.invoke({"environment": "LEVEL"}) == {"value": "high"}
     assert "ml.m5.large" in project.run("status", "plain").out
 
+    # Instances never become serverless.
+    project.run("delete", "plain", "--yes")
     facts = project.json("plan", "plain", "-e", "serverless")["facts"]
     assert "serverless, 2048 MB, up to 5 at a time" in facts["endpoint"]
     facts = project.json("plan", "plain", "-e", "serverless", "--memory", "4096")["facts"]
@@ -42,6 +44,5 @@ def test_an_endpoint_needs_no_compute_section(stand: Stand, tmp_path: Path) -> N
     refused = project.refused("plan", "-e", "serverless", "--memory", "5000")
     assert "--memory" in refused and "5120" in refused
 
-    project.run("delete", "plain", "--yes")
     project.run("teardown", "--yes")
     assert stand.inventory() == before

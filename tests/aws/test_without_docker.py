@@ -67,6 +67,12 @@ def executed(notebook: nbformat.NotebookNode, stand: Stand, away: NoEngine, tmp_
     )
 
 
+def notebook_of(*sources: str) -> nbformat.NotebookNode:
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(each.strip()) for each in sources]
+    return notebook
+
+
 def test_the_quickstart_notebook_deploys(stand: Stand, away: NoEngine, tmp_path: Path) -> None:
     before = stand.inventory()
     notebook = nbformat.read(QUICKSTART, as_version=4)
@@ -116,23 +122,21 @@ def test_the_readmes_cells_deploy_here_and_the_next_line_to_sagemaker(
     ]
     cells[yaml] += f'container: {{generate_container: {{base_image: "{away.base}"}}}}'
     assert "-e serverless" in cells[-1] and "\n" not in cells[-1].strip()
-    # The section tells this one as another way to the same endpoint.
+    # This one stands for the others, in a notebook that has none of them.
     (generated,) = [cell for cell in cells if "--model" in cell]
     cells.remove(generated)
     ends = (
         '%sageturner invoke digits -e serverless {"pixels": list(image)}',
         "%sageturner delete digits -e local",
         "%sageturner delete digits -e serverless --yes",
-        generated,
-        "%sageturner delete digits -e local",
         "%sageturner teardown --yes",
     )
-    notebook = nbformat.v4.new_notebook()
     sources = (TRAINED, cells[0], "%sageturner setup", *cells[1:], *ends)
-    notebook.cells = [nbformat.v4.new_code_cell(each.strip()) for each in sources]
-    shown = executed(notebook, stand, away, tmp_path)
+    shown = executed(notebook_of(*sources), stand, away, tmp_path)
     assert "✓ Wait until it is InService" in shown
     assert shown.count('"digit": 0') == 2
+    sources = (TRAINED, cells[0], generated, "%sageturner delete digits -e local")
+    assert "digits, deployed in" in executed(notebook_of(*sources), stand, away, tmp_path)
     assert stand.inventory() == before
 
 

@@ -121,7 +121,12 @@ def jupyter(
         yield Lab(url, root, home / "state", app)
     finally:
         server.terminate()
-        server.wait(START_SECONDS)
+        try:
+            server.wait(30)
+        except subprocess.TimeoutExpired:
+            # Its kernels have ended; JupyterLab may wait for what it asks the network.
+            server.kill()
+            server.wait()
 
 
 @contextlib.contextmanager

@@ -78,7 +78,8 @@ _UNTYPED = """# JSON says no more of a column without values: it is one of numbe
 def table_input(setting: Setting, columns: Sequence[str]) -> Input:
     """A DataFrame with `columns`, in their order; with an example frame also of its types."""
     names = setting.names("COLUMNS", "TYPES", "BadRequest", "table_of")
-    types = _types(setting.model.example, columns)
+    given = _as_sent(setting.model.example)
+    types = _types(given, columns)
     text = filled(
         _TABLE,
         names,
@@ -87,8 +88,13 @@ def table_input(setting: Setting, columns: Sequence[str]) -> Input:
         typed=_cast(types, names),
         bad_request=filled(BAD_REQUEST, names),
     )
-    example = example_code(setting.model.example, setting, lambda each: _records(each, columns))
+    example = example_code(given, setting, lambda each: _records(each, columns))
     return Input(("pandas",), text, f"{names['table_of']}(request)", example)
+
+
+def _as_sent(example: Any) -> Any:
+    """A frame with the names that its columns have in JSON, where they are text."""
+    return example.rename(columns=str) if is_frame(example) else example
 
 
 def _cast(types: str, names: Mapping[str, str]) -> str:

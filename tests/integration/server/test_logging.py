@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from .conftest import Start, wait_for
@@ -116,6 +118,7 @@ def test_a_handler_that_writes_elsewhere_takes_nothing_from_the_log(
 ) -> None:
     server = start(PROGRAM.format(define="def", configure=configure)).ready()
     server.invoke("x")
+    wait_for(lambda: "got x" in server.log(), "the line")
     assert [line["message"] for line in server.lines() if "got x" in line["message"]] == ["got x"]
 
 
@@ -132,6 +135,7 @@ def test_the_level_is_configured_and_text_is_for_people(start: Start) -> None:
 def test_forked_workers_name_themselves(start: Start) -> None:
     server = start(PROGRAM.format(define="def", configure=""), serving={"workers": 2}).ready()
     server.invoke("x")
+    wait_for(lambda: "got x" in server.log(), "the line")
     (line,) = [line for line in server.lines() if line["message"] == "got x"]
     assert line["worker"] in [process.pid for process in server.workers()]
 
@@ -187,7 +191,13 @@ def test_records_of_threads_and_pools_have_their_request(
     server = start(source).ready()
     for request in ("first", "second"):
         server.invoke(request)
-    lines = [line for line in server.lines() if line.get("logger") == "model"]
+
+    def of_model() -> list[dict[str, Any]]:
+        return [line for line in server.lines() if line.get("logger") == "model"]
+
+    # Threads may write after the response.
+    wait_for(lambda: len(of_model()) > 2 * count, "the lines of both requests")
+    lines = of_model()
     assert "request_id" not in next(line for line in lines if line["message"] == "load")
     ids = []
     for request in ("first", "second"):

@@ -117,6 +117,8 @@ class Containers:
     @cached_property
     def _client(self) -> docker.DockerClient:
         client = docker.DockerClient(base_url=self._host)
+        # Threads ask the engine while tests change the environment.
+        client.api.trust_env = False
         self._remove_left_behind(client)
         return client
 

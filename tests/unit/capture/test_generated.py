@@ -193,6 +193,22 @@ def test_rows_without_names(session: Session, serve: Serve):
         assert raised.value.status_code == 400  # type: ignore[attr-defined]
 
 
+def test_columns_with_numbers_for_names_are_text_in_a_request(session: Session, serve: Serve):
+    pytest.importorskip("sklearn")
+    pandas = pytest.importorskip("pandas")
+    session.run(ROWS)
+    ask: Any = serve("forest", pandas.DataFrame([[6.0, 2.0], [5.1, 3.5]]))
+    assert ask.module.example_request()[0] == {"0": 6.0, "1": 2.0}
+    assert ask(ask.module.example_request())["predictions"] == [1, 0]
+    session.run("""
+        import pandas
+        frame = pandas.DataFrame([[6.0, 2.0], [5.1, 3.5]])
+        named = DecisionTreeClassifier().fit(frame, [1, 0])
+    """)
+    ask = serve("named", session.namespace["frame"])
+    assert ask(ask.module.example_request())["predictions"] == [1, 0]
+
+
 def test_transformers_regressors_and_several_outputs(session: Session, serve: Serve):
     pytest.importorskip("sklearn")
     session.run("""
