@@ -6,6 +6,7 @@ already; in a notebook with the extension loaded, captured cells and live variab
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 import sys
@@ -274,9 +275,12 @@ def _with_variable(config: Config, notebook: NotebookContext) -> Config:
     except SageturnerError:
         # The plan tells it with everything else that is wrong.
         return config
-    if any(each.variable == name for each in module.objects):
-        return bare
     files = files_of(module.source)
+    names = {each.id for each in ast.walk(ast.parse(module.source)) if isinstance(each, ast.Name)}
+    is_used = not files and name in names
+    if is_used or any(each.variable == name for each in module.objects):
+        # It is written down, or shipped, as everything else that the cells use.
+        return bare
     named = [file for file in files if Path(file).stem == name] or files
     if len(named) != 1:
         raise ConfigError(

@@ -136,7 +136,7 @@ def test_the_readmes_cells_deploy_here_and_the_next_line_to_sagemaker(
     assert "✓ Wait until it is InService" in shown
     assert shown.count('"digit": 0') == 2
     sources = (TRAINED, cells[0], generated, "%sageturner delete digits -e local")
-    assert "digits, deployed in" in executed(notebook_of(*sources), stand, away, tmp_path)
+    assert "digits answers at" in executed(notebook_of(*sources), stand, away, tmp_path)
     assert stand.inventory() == before
 
 

@@ -25,7 +25,7 @@ def predict(model, request):
 """
 
 
-def test_a_name_deploys_without_yaml_and_the_next_verbs_know_its_flags():
+def test_a_name_deploys_without_yaml_and_the_next_verbs_know_its_flags(tmp_path):
     notebook = run(
         EXTENSION,
         LOAD,
@@ -37,6 +37,7 @@ def test_a_name_deploys_without_yaml_and_the_next_verbs_know_its_flags():
         "%sageturner export echo out\nprint(open('out/sageturner.yaml').read())",
         "%sageturner code echo",
         "%sageturner delete echo",
+        path=tmp_path,
     )
     for cell in notebook.cells[5:7]:
         assert '"level": "high"' in text(cell) and '"mode": "b"' in text(cell)
@@ -74,9 +75,9 @@ def test_a_flag_that_does_not_fit_is_named():
     [
         (
             'import json\ndef load(model_dir):\n    return json.load(open(model_dir + "/w.json"))',
-            "",
+            "artifact: weights",
         ),
-        ("def load():\n    return weights", "artifact: weights"),
+        ("def load():\n    return weights", "artefact: weights"),
     ],
     ids=["the file that load reads", "an object that load uses"],
 )
