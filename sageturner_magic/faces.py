@@ -19,16 +19,21 @@ def face(package: str) -> tuple[Callable[[str], object], Callable[[], list[str]]
     """Return the functions `__getattr__` and `__dir__` of `package` (PEP 562)."""
 
     @cache
-    def homes() -> dict[str, str]:
+    def homes() -> dict[str, tuple[str, str]]:
         tree = ast.parse(Path(str(sys.modules[package].__file__)).read_bytes())
         offers = [
             node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level
         ]
-        return {name.name: f"{package}.{offer.module}" for offer in offers for name in offer.names}
+        return {
+            name.asname or name.name: (f"{package}.{offer.module}", name.name)
+            for offer in offers
+            for name in offer.names
+        }
 
     def get(name: str) -> object:
         if name not in homes():
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(homes()[name]), name)
+        module, known_as = homes()[name]
+        return getattr(import_module(module), known_as)
 
     return get, lambda: sorted(homes())

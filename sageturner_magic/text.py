@@ -58,6 +58,14 @@ def excerpt(text: str, lines: int = 200, length: int = TEXT_LENGTH) -> str:
     return "\n".join(clip(line, length) for line in text.rstrip().splitlines()[-lines:])
 
 
+def kind_of(value: object) -> str:
+    """`a str`, `an int`, `None`: the type of a value that does not fit."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIO' else 'a'} {name}"
+
+
 def duration(seconds: float) -> str:
     """`0.4 s`, `12 s`, `3 min 5 s`, `1 h 2 min`."""
     if seconds < 9.95:

@@ -74,22 +74,62 @@ LLMS = """\
 ## Pages
 
 """
-TYPES = ("Prediction", "PredictionStream", "Endpoint", "DeploymentHandle", "LoadTest")
-FUNCTIONS = ("invoke_stream", "start_deployment")
+TYPES = (
+    *("Deployment", "Endpoint", "Prediction", "PredictionStream", "DeploymentHandle", "LoadTest"),
+    "AwsOptions",
+)
+FUNCTIONS = ("invoke_stream", "start_deployment", "follow_logs", "read_config")
 """Public functions beside those of the verbs."""
 
 PYTHON = """\
 # Python functions
 
 Each verb is a function of the package. They return values and raise
-[`SageturnerError`][sageturner_magic.errors.SageturnerError]; its text says what to do.
+[`SageturnerError`][sageturner_magic.errors.SageturnerError]; its text says what to do. An argument
+of a wrong type is such an error, too. All functions are typed.
 
 ```python
 import sageturner_magic as sageturner
 
-sageturner.deploy("sageturner.yaml")
-sageturner.invoke("digits", {"pixels": [0.0] * 64})["digit"]
+digits = sageturner.deploy("sageturner.yaml")
+digits.invoke({"pixels": [0.0] * 64})["digit"]
+digits.delete()
 ```
+
+`deploy()` returns the endpoint. `Endpoint("digits")` finds one that was deployed before.
+
+## Configurations
+
+Where a function takes `config`, pass one of:
+
+- the path of a YAML file;
+- YAML text: several lines, or a line with a key, such as `"name: digits"`;
+- a dict with the [keys of the YAML](../configuration.md);
+- what `read_config` returns for one of these.
+
+Paths in text and in a dict start from the working directory.
+
+```python
+config = {"name": "digits", "artefact": "./model", "compute": {"serverless": {"memory": 2048}}}
+aws = sageturner.AwsOptions(region="eu-west-1", profile="team")
+digits = sageturner.deploy(config, endpoint_type="serverless", aws=aws)
+```
+
+## For `await`
+
+The event loop continues while one of these waits. Each takes the arguments of its verb and returns
+the same: {awaited}.
+
+```python
+digits = await sageturner.adeploy("sageturner.yaml")
+first, second = await asyncio.gather(digits.ainvoke(one), digits.ainvoke(two))
+async for piece in await digits.ainvoke_stream(request):
+    print(piece)
+```
+
+If the task of `adeploy`, `arollback`, `atry` or `aload_test` is cancelled, it does what Ctrl-C does:
+it stops the work, waits for the clean-up, and then raises `CancelledError`. The others run in a
+thread, which nothing can interrupt: cancelling ends the wait, and the call runs to its end.
 
 """
 PERMISSIONS = """\
@@ -151,11 +191,23 @@ def verbs_list() -> str:
 def python_page() -> str:
     """Return the page of all public functions and the types that they return."""
     names = [*(verb.public_name for verb in VERBS.values()), *FUNCTIONS, *TYPES]
-    return PYTHON + "\n".join([*map(_public, names), "::: sageturner_magic.errors\n"])
+    awaited = [
+        name
+        for name in sageturner_magic.__all__
+        if inspect.iscoroutinefunction(inspect.unwrap(getattr(sageturner_magic, name), stop=_waits))
+    ]
+    text = PYTHON.replace("{awaited}", ", ".join(f"`{name}`" for name in awaited))
+    return text + "\n".join([*map(_public, names), "::: sageturner_magic.errors\n"])
+
+
+def _waits(function: object) -> bool:
+    return inspect.iscoroutinefunction(function)
 
 
 def _public(name: str) -> str:
+    # Public functions check their arguments first; the page shows what they then call.
     value = getattr(sageturner_magic, name)
+    value = value if isinstance(value, type) else value.__wrapped__
     options = f"{{heading: {name}, toc_label: {name}}}"
     return f"::: {value.__module__}.{value.__qualname__}\n    options: {options}\n"
 
@@ -165,7 +217,7 @@ class ArgumentsOfVerbs(griffe.Extension):
 
     def on_function_instance(self, *, func: griffe.Function, **_: object) -> None:
         """Replace what the source says of such a function."""
-        value = getattr(sageturner_magic, func.name, None)
+        value = getattr(getattr(sageturner_magic, func.name, None), "__wrapped__", None)
         if getattr(value, "__module__", "") != func.module.path or not hasattr(
             value, "__wrapped__"
         ):

@@ -20,5 +20,6 @@ if TYPE_CHECKING:
     from .rules import IMAGE_REFERENCE, SERVERLESS_MEMORY, SYSTEM_PACKAGE, TAG_CHARACTERS
     from .schema import Autoscaling, Network, Overrides, Server, Serverless
     from .secret_reference import SecretReference, given_to_server, read_by_server
+    from .sources import ConfigSource, config_from, yaml_of
 else:
     __getattr__, __dir__ = face(__name__)

@@ -136,6 +136,12 @@ class Config(Section):
         """Where it was written."""
         return self._places
 
+    def placed(self, places: Places) -> Config:
+        """The same configuration, as if it was written there."""
+        copy = self.model_copy()
+        copy._places = places
+        return copy
+
     def where(self, key: str) -> str:
         """The place where a dotted key was written, such as `sageturner.yaml:7:13`.
 

@@ -52,7 +52,7 @@ def with_values(base: Config | None, values: Mapping[tuple[str, ...], Given]) ->
 
     text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10_000)
     try:
-        parse_config(text, folder=places.folder, origin=Origin.file(""))
+        read = parse_config(text, folder=places.folder, origin=Origin.file(""))
     except ConfigError as error:
         raise ConfigError.of(map(placed, error.findings)) from None
-    return Config.model_validate(data, context=places)
+    return read.placed(places)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from sageturner_magic.constants import EndpointType
-from sageturner_magic.endpoints import Price
+from sageturner_magic.endpoints import Endpoint, Price, UsesEndpoint
 from sageturner_magic.errors import Finding, SageturnerError
 
 Outcome = Literal["done", "reused", "failed", "cancelled"]
@@ -75,8 +76,14 @@ class StepEnded:
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """A deployment that ended well.
+class Deployment(UsesEndpoint):
+    """A deployment that ended well, and the endpoint that serves it.
+
+    Example:
+        >>> digits = deploy("sageturner.yaml")
+        >>> digits.invoke({"pixels": [0.0] * 64})["digit"]
+        4
+        >>> digits.delete()
 
     Attributes:
         version: 12 hex digits that name what is served.
@@ -106,6 +113,16 @@ class Deployment:
     region: str = ""
     profile: str = ""
     header_file: str = ""
+
+    @cached_property
+    def endpoint(self) -> Endpoint:
+        """The endpoint, wherever it runs."""
+        return Endpoint(
+            self.name,
+            profile=self.profile or None,
+            region=self.region or None,
+            endpoint_type=self.endpoint_type,
+        )
 
 
 @dataclass(frozen=True)

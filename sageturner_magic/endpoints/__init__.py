@@ -12,7 +12,7 @@ from sageturner_magic.faces import face
 if TYPE_CHECKING:
     from .deployed_code import remember
     from .elsewhere import note_on_sagemaker
-    from .endpoint import Endpoint, Listing, is_local, listing, no_endpoint
+    from .endpoint import Endpoint, Listing, UsesEndpoint, is_local, listing, no_endpoint
     from .kind import EndpointDescription, Price
     from .payload import JSON, OCTETS, decode, encode, media_type, plain, read_payload
     from .prediction import Prediction, PredictionStream, SentRequest

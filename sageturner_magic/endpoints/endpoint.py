@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from sageturner_magic.aws import refused
 from sageturner_magic.aws.endpoints import find_endpoint
+from sageturner_magic.calls import checked, in_thread
 from sageturner_magic.constants import REQUEST_SECONDS, EndpointType
-from sageturner_magic.context import AwsOptions
+from sageturner_magic.context import AwsOptions, current_notebook
 from sageturner_magic.endpoints import deployed_code, elsewhere
 from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
 from sageturner_magic.endpoints.local import LocalEndpoints, LocalState
@@ -25,7 +27,106 @@ MOST_HOURS = 455 * 24
 """As long as CloudWatch keeps anything."""
 
 
-class Endpoint:
+class UsesEndpoint:
+    """What an endpoint can be asked for; the result of `deploy` can be asked, too."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint, wherever it runs."""
+        raise NotImplementedError
+
+    @checked
+    def invoke(
+        self,
+        payload: object,
+        *,
+        content_type: str | None = None,
+        accept: str | None = None,
+        timeout_s: float = REQUEST_SECONDS,
+    ) -> Prediction:
+        """Send one request and return the decoded answer.
+
+        Args:
+            payload: Anything JSON can hold (numpy, pandas and dates too); bytes go as they are.
+            content_type: Media type of the request; JSON unless the payload is bytes.
+            accept: Media type wanted for the answer.
+            timeout_s: Seconds to wait for the answer.
+
+        Raises:
+            InvocationError: The payload, the endpoint or the model is at fault; it says which,
+                with the model's own message and frames.
+            EndpointError: The endpoint is no longer there.
+        """
+        return self.endpoint.send(encode(payload, content_type, accept, timeout_s))
+
+    ainvoke = in_thread(invoke)
+
+    @checked
+    def invoke_stream(
+        self,
+        payload: object,
+        *,
+        content_type: str | None = None,
+        accept: str | None = None,
+        timeout_s: float = REQUEST_SECONDS,
+    ) -> PredictionStream:
+        """Send one request and read the answer as the model makes it.
+
+        Args:
+            payload: As for `invoke`.
+            content_type: As for `invoke`.
+            accept: As for `invoke`.
+            timeout_s: Seconds to wait for each piece. SageMaker has limits of its own: 60 s to the
+                first byte, 8 minutes in all.
+
+        Returns:
+            An iterator over the pieces that `predict` yields.
+
+        Raises:
+            InvocationError: As for `invoke`; also in the middle of the answer.
+            EndpointError: The endpoint is no longer there.
+
+        Example:
+            >>> for token in Endpoint("chat").invoke_stream({"prompt": "Once upon"}):
+            ...     print(token, end="", flush=True)
+        """
+        return self.endpoint.send_stream(encode(payload, content_type, accept, timeout_s))
+
+    ainvoke_stream = in_thread(invoke_stream)
+
+    def status(self) -> EndpointDescription:
+        """Return its state, version, address and cost. Raises EndpointError if it is gone."""
+        return self.endpoint.describe()
+
+    astatus = in_thread(status)
+
+    @checked
+    def logs(self, *, last: int | None = None) -> Iterator[str]:
+        """Return the lines that its server wrote so far, oldest first, or the `last` of them."""
+        lines = self.endpoint._log()
+        return lines if last is None else iter(deque(lines, max(last, 0)))
+
+    def follow_logs(self) -> Iterator[str]:
+        """Return the same lines, then new ones as they come, until its server ends."""
+        return self.endpoint._log(follow=True)
+
+    def delete(self) -> None:
+        """Delete it, and what was created for it and nothing else uses, without asking.
+
+        Safe to repeat after an interrupt.
+
+        Raises:
+            EndpointError: It is not there, not ours, or busy.
+            AwsError: A call failed.
+        """
+        self.endpoint._target.delete(self.endpoint.name)
+        if notebook := current_notebook():
+            notebook.ended(self.endpoint.name)
+
+    adelete = in_thread(delete)
+
+
+class Endpoint(UsesEndpoint):
     """An endpoint that was deployed, by its name.
 
     Example:
@@ -34,6 +135,7 @@ class Endpoint:
         4
     """
 
+    @checked
     def __init__(
         self,
         name: str,
@@ -65,6 +167,11 @@ class Endpoint:
         return cls(name, profile=aws.profile, region=aws.region, endpoint_type=aws.endpoint_type)
 
     @property
+    def endpoint(self) -> Endpoint:
+        """Itself."""
+        return self
+
+    @property
     def is_local(self) -> bool:
         """Whether it runs on this machine."""
         return isinstance(self._target, LocalEndpoints)
@@ -77,29 +184,6 @@ class Endpoint:
     def url(self) -> str:
         """Base address for HTTP clients; empty on SageMaker, where AWS signs requests."""
         return self._target.describe(self.name).url if self.is_local else ""
-
-    def invoke(
-        self,
-        payload: object,
-        *,
-        content_type: str | None = None,
-        accept: str | None = None,
-        timeout_s: float = REQUEST_SECONDS,
-    ) -> Prediction:
-        """Send one request and return the decoded answer.
-
-        Args:
-            payload: Anything JSON can hold (numpy, pandas and dates too); bytes go as they are.
-            content_type: Media type of the request; JSON unless the payload is bytes.
-            accept: Media type wanted for the answer.
-            timeout_s: Seconds to wait for the answer.
-
-        Raises:
-            InvocationError: The payload, the endpoint or the model is at fault; it says which,
-                with the model's own message and frames.
-            EndpointError: The endpoint is no longer there.
-        """
-        return self.send(encode(payload, content_type, accept, timeout_s))
 
     def send(self, request: Request) -> Prediction:
         """Send a request that is encoded already; see `invoke`."""
@@ -121,36 +205,6 @@ class Endpoint:
             for finding in error.findings
         )
         return told
-
-    def invoke_stream(
-        self,
-        payload: object,
-        *,
-        content_type: str | None = None,
-        accept: str | None = None,
-        timeout_s: float = REQUEST_SECONDS,
-    ) -> PredictionStream:
-        """Send one request and read the answer as the model makes it.
-
-        Args:
-            payload: As for `invoke`.
-            content_type: As for `invoke`.
-            accept: As for `invoke`.
-            timeout_s: Seconds to wait for each piece. SageMaker has limits of its own: 60 s to the
-                first byte, 8 minutes in all.
-
-        Returns:
-            An iterator over the pieces that `predict` yields.
-
-        Raises:
-            InvocationError: As for `invoke`; also in the middle of the answer.
-            EndpointError: The endpoint is no longer there.
-
-        Example:
-            >>> for token in Endpoint("chat").invoke_stream({"prompt": "Once upon"}):
-            ...     print(token, end="", flush=True)
-        """
-        return self.send_stream(encode(payload, content_type, accept, timeout_s))
 
     def send_stream(self, request: Request) -> PredictionStream:
         """Send a request that is encoded already; see `invoke_stream`."""
@@ -202,17 +256,10 @@ class Endpoint:
         """What it costs, as far as that is known."""
         return self._target.price(self.name)
 
-    def logs(self) -> Iterator[str]:
-        """The lines that its server wrote so far, oldest first."""
-        return self._with_cells(self._target.logs(self.name))
-
-    def follow(self) -> Iterator[str]:
-        """The same, then new lines as they come, until its server ends."""
-        return self._with_cells(self._target.follow(self.name))
-
-    def _with_cells(self, lines: Iterator[str]) -> Iterator[str]:
+    def _log(self, *, follow: bool = False) -> Iterator[str]:
+        read = self._target.follow if follow else self._target.logs
         known = deployed_code.cells(self._target, self.name)
-        for line in lines:
+        for line in read(self.name):
             yield with_cells(line, known)
 
     def source(self) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
@@ -96,9 +97,10 @@ class Prediction:
 class PredictionStream:
     """An answer that is read while the model still makes it.
 
-    Iterate over it for the pieces that `predict` yields: text as str, JSON lines as values, the
-    rest as bytes (an answer that is not streamed is one piece). `close()`, or leaving it as a
-    context manager, gives up the rest, and the endpoint stops making it.
+    Iterate over it, with `for` or `async for`, for the pieces that `predict` yields: text as str,
+    JSON lines as values, the rest as bytes (an answer that is not streamed is one piece).
+    `close()`, or leaving it as a context manager, gives up the rest, and the endpoint stops making
+    it.
 
     Attributes:
         endpoint: Name of the endpoint.
@@ -156,6 +158,15 @@ class PredictionStream:
             if self._tell is None:
                 raise
             raise self._tell(error) from error.__cause__
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        """Iterate without holding up the event loop; to leave early gives up the rest."""
+        end = object()
+        try:
+            while (piece := await asyncio.to_thread(next, self, end)) is not end:
+                yield piece
+        finally:
+            self.close()
 
     def so_far(self) -> Prediction:
         """What has arrived, as a prediction: the whole answer once the iteration has ended."""

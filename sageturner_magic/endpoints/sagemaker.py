@@ -7,14 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from sageturner_magic.aws import AwsSession, log_group
+from sageturner_magic.aws import AwsSession, log_group, names_in
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws import (
     endpoints as aws_endpoints,
 )
 from sageturner_magic.aws.endpoints import (
     EndpointState,
-    delete_endpoint,
     list_endpoints,
     our_endpoint,
     running_on,
@@ -140,7 +139,13 @@ class SageMakerEndpoints:
         return of_series(series, start=start, period_s=period, count=count)
 
     def delete(self, name: str) -> None:
-        delete_endpoint(self.session, name)
+        # To invoke an endpoint must not load what knows images.
+        from sageturner_magic.endpoints.removal import removal_of_endpoint, remove
+
+        found = removal_of_endpoint(self.session, names_in(self.session), name)
+        if not found:
+            self._expect(name)
+        remove(self.session, found, lambda line: None)
 
 
 def price_of(session: AwsSession, compute: Serverless | Server) -> Price:

@@ -52,7 +52,7 @@ RENDERERS = {
     "sageturner_magic.verbs.account:PlannedRemoval": Renderer(
         f"{_HERE}.account:removal_text", f"{_HERE}.account:removal_data"
     ),
-    "sageturner_magic.verbs.doctor:Report": Renderer(
+    "sageturner_magic.verbs.diagnosis:Report": Renderer(
         f"{_HERE}.account:report_text", f"{_HERE}.account:report_data"
     ),
 }

@@ -9,16 +9,52 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .account import Changes, PlannedRemoval, Policies, delete
+    from .account import (
+        Changes,
+        PlannedRemoval,
+        Policies,
+        adelete,
+        asetup,
+        ateardown,
+        delete,
+        setup,
+        teardown,
+    )
     from .arguments import Argument, HelpShown, by_flag, is_name, split, split_payload
-    from .deploying import dockerfile, packages, plan, start_deployment
-    from .doctor import Report
-    from .endpoints import follow_logs, invoke_stream
+    from .deploying import (
+        adeploy,
+        aplan,
+        arollback,
+        deploy,
+        dockerfile,
+        form,
+        packages,
+        plan,
+        rollback,
+        start_deployment,
+    )
+    from .diagnosis import Report, adoctor, doctor
+    from .endpoints import (
+        ainvoke,
+        ainvoke_stream,
+        alist,
+        aload_test,
+        alogs,
+        astatus,
+        follow_logs,
+        invoke,
+        invoke_stream,
+        list_endpoints,
+        load_test,
+        logs,
+        status,
+    )
     from .instances import InstanceChoice, imported_distributions, instance_choices
     from .reading import overview, parse, verb_of
     from .requested import DEFAULT_CONFIG, Expression
-    from .sources import code, export
+    from .sources import Source, aexport, code, export, init
     from .table import PERMITTED, PUBLIC, VERBS
+    from .trying import atry, try_
     from .verb import Verb, bound
 else:
     __getattr__, __dir__ = face(__name__)

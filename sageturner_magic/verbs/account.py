@@ -21,10 +21,10 @@ from sageturner_magic.aws.account import (
     execution_policy,
 )
 from sageturner_magic.aws.storage import bucket_key, ensure_bucket
-from sageturner_magic.config import Config
+from sageturner_magic.calls import in_thread
+from sageturner_magic.config import Config, ConfigSource
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.endpoints import Endpoint, is_local, no_endpoint
-from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.errors import AwsError, Finding, UsageError
 from sageturner_magic.verbs.requested import DEFAULT_CONFIG, find_config
 
@@ -50,7 +50,7 @@ class Account:
     names: Names
 
 
-def account(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Account:
+def account(config: ConfigSource | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Account:
     """The account that the verbs speak to, with the names of the configuration's `overrides`.
 
     Args:
@@ -63,7 +63,7 @@ def account(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFA
     return _opened(_config(config), aws)
 
 
-def _config(config: Config | str | Path | None) -> Config | None:
+def _config(config: ConfigSource | None) -> Config | None:
     """The configuration, which need not be there. Raises ConfigError."""
     if config is None and not Path(DEFAULT_CONFIG).exists():
         return None
@@ -75,7 +75,7 @@ def _opened(config: Config | None, aws: AwsOptions) -> Account:
     return Account(session, names_in(session, config.overrides if config else None))
 
 
-def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Changes:
+def setup(config: ConfigSource | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Changes:
     """Create or repair the S3 bucket, the IAM role and the ECR repository.
 
     A bucket or role of your own that `overrides` names is used: the bucket stays as it is, and
@@ -100,7 +100,7 @@ def setup(config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAUL
 
 
 def show_policy(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     permissions: Collection[PermissionSet] | None = None,
     aws: AwsOptions = DEFAULT_AWS,
@@ -227,7 +227,7 @@ class PlannedRemoval:
 
 def plan_removal(
     name: str | None,
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     orphans: bool = False,
     everybody: bool = False,
@@ -259,7 +259,7 @@ def plan_removal(
     if is_local(name, aws):
         return PlannedRemoval(
             (f"endpoint {name}",),
-            lambda say: _remove_local(name),
+            lambda say: Endpoint(name, endpoint_type="local").delete(),
             f"{name} is deleted from this machine",
             asks=False,
         )
@@ -291,18 +291,13 @@ def _planned(
     return PlannedRemoval(tuple(removal.lines()), run, done, left=left)
 
 
-def _remove_local(name: str) -> None:
-    LocalEndpoints().delete(name)
-    _forget(name)
-
-
 def _forget(name: str) -> None:
     if notebook := current_notebook():
         notebook.ended(name)
 
 
 def plan_teardown(
-    config: Config | str | Path | None = None, *, aws: AwsOptions = DEFAULT_AWS
+    config: ConfigSource | None = None, *, aws: AwsOptions = DEFAULT_AWS
 ) -> PlannedRemoval:
     """Return all that setup and deployments created.
 
@@ -318,7 +313,7 @@ def plan_teardown(
 
 
 def teardown(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     aws: AwsOptions = DEFAULT_AWS,
     say: endpoints.Say = lambda line: None,
@@ -337,7 +332,7 @@ def teardown(
 
 def delete(
     name: str,
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     if_exists: bool = False,
     aws: AwsOptions = DEFAULT_AWS,
@@ -359,7 +354,7 @@ def delete(
     plan_removal(name, config, if_exists=if_exists, aws=aws).run(say)
 
 
-def _account_of(name: str, config: Config | str | Path | None, aws: AwsOptions) -> Account:
+def _account_of(name: str, config: ConfigSource | None, aws: AwsOptions) -> Account:
     try:
         if config is None:
             # What is to go says itself where it lies: a configuration with mistakes keeps nobody
@@ -372,3 +367,8 @@ def _account_of(name: str, config: Config | str | Path | None, aws: AwsOptions) 
             # No local endpoint and no AWS: says both.
             Endpoint(name)
         raise
+
+
+asetup = in_thread(setup)
+adelete = in_thread(delete)
+ateardown = in_thread(teardown)

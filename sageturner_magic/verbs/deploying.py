@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sageturner_magic.config import Config
+from sageturner_magic.calls import followed, in_thread
+from sageturner_magic.config import ConfigSource, yaml_of
 from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.deployment import (
@@ -68,7 +69,7 @@ def _plan_of(asked: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
 
 
 def plan(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     endpoint_type: EndpointType = "local",
@@ -136,7 +137,7 @@ def planned_dockerfile(made: Plan) -> str:
 
 
 def dockerfile(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     endpoint_type: EndpointType = "serverless",
     container_mode: ContainerMode = "generate",
@@ -151,7 +152,7 @@ def dockerfile(
         return preview_dockerfile(asked, Silent(), workspace)
 
 
-def packages(config: Config | str | Path | None = None) -> tuple[NeededPackage, ...]:
+def packages(config: ConfigSource | None = None) -> tuple[NeededPackage, ...]:
     """What `python_packages: auto` takes, at the versions that are installed here.
 
     Raises:
@@ -164,7 +165,7 @@ def packages(config: Config | str | Path | None = None) -> tuple[NeededPackage, 
 
 
 def start_deployment(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     endpoint_type: EndpointType = "local",
@@ -226,7 +227,7 @@ def deploy(handle: DeploymentHandle) -> Deployment:
 
 
 def form(
-    config: str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     endpoint_type: EndpointType = "local",
@@ -238,7 +239,7 @@ def form(
     """Show a form that fills in and deploys a configuration, in a notebook.
 
     Args:
-        config: The file to begin with.
+        config: The path, YAML text or dict to begin with.
         name: The endpoint, to begin with its last configuration in this notebook.
         invoke: The endpoint that the form sends requests to, in place of deploying.
         text: YAML to begin with, in place of a file.
@@ -255,6 +256,8 @@ def form(
             " commented sageturner.yaml",
             code="ST15",
         )
+    if config is not None and (text := yaml_of(config) or text):
+        config = None
     if not (config or text or invoke):
         known = notebook.configuration(name)
         if known is None and not Path(DEFAULT_CONFIG).exists():
@@ -304,3 +307,8 @@ def rollback(handle: DeploymentHandle) -> Deployment:
         SageturnerError: There is no such version; what went wrong.
     """
     return finish(handle)
+
+
+adeploy = followed(deploy, start_deployment)
+aplan = in_thread(plan)
+arollback = followed(rollback, start_rollback)

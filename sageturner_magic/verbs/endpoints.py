@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from functools import wraps
+from typing import Any, ParamSpec
 
+from sageturner_magic.calls import followed, in_thread, named
 from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints import (
@@ -20,13 +23,15 @@ from sageturner_magic.errors import UsageError
 from sageturner_magic.values import Request
 from sageturner_magic.verbs.verb import after, finish
 
+P = ParamSpec("P")
+
 MOST_CONCURRENT = 1000
 """Threads that one process can sensibly hold."""
 
 
 def status(name: str, *, aws: AwsOptions = DEFAULT_AWS) -> EndpointDescription:
     """One endpoint. Raises EndpointError when it is not there."""
-    return Endpoint.at(name, aws).describe()
+    return Endpoint.at(name, aws).status()
 
 
 def list_endpoints(*, aws: AwsOptions = DEFAULT_AWS) -> list[EndpointDescription]:
@@ -40,13 +45,12 @@ def logs(name: str, *, last: int | None = None, aws: AwsOptions = DEFAULT_AWS) -
     Raises:
         EndpointError: There is no such endpoint.
     """
-    lines = Endpoint.at(name, aws).logs()
-    return lines if last is None else iter(deque(lines, max(last, 0)))
+    return Endpoint.at(name, aws).logs(last=last)
 
 
 def follow_logs(name: str, *, aws: AwsOptions = DEFAULT_AWS) -> Iterator[str]:
     """The lines so far, then new ones as they come (of a local server, until it ends)."""
-    return Endpoint.at(name, aws).follow()
+    return Endpoint.at(name, aws).follow_logs()
 
 
 def _request(
@@ -126,3 +130,30 @@ def load_test(run: LoadRun) -> LoadTest:
     An interrupt ends it early and keeps what was measured.
     """
     return finish(run)
+
+
+def _log_lines(name: str, *, last: int | None = None, aws: AwsOptions = DEFAULT_AWS) -> list[str]:
+    """Return the lines that an endpoint's server wrote so far, or the `last` of them.
+
+    Raises:
+        EndpointError: There is no such endpoint.
+    """
+    return [*logs(name, last=last, aws=aws)]
+
+
+def _measured(start: Callable[P, LoadRun]) -> Callable[P, Coroutine[Any, Any, LoadTest]]:
+    @wraps(load_test)
+    async def measure(*args: P.args, **kwargs: P.kwargs) -> LoadTest:
+        # To find the endpoint and its price may ask AWS; nothing is sent to the model yet.
+        run = await asyncio.to_thread(start, *args, **kwargs)
+        return await followed(load_test, run.begun)()
+
+    return named(measure, load_test)
+
+
+astatus = in_thread(status)
+alist = in_thread(list_endpoints, "alist")
+alogs = in_thread(_log_lines, "alogs")
+ainvoke = in_thread(invoke)
+ainvoke_stream = in_thread(invoke_stream)
+aload_test = _measured(start_load_test)

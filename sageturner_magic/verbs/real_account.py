@@ -24,7 +24,7 @@ from sageturner_magic.errors import Cancelled, InvocationError, SageturnerError,
 from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.verbs.account import delete, setup, teardown
 from sageturner_magic.verbs.deploying import start_deployment
-from sageturner_magic.verbs.doctor import Report
+from sageturner_magic.verbs.diagnosis import Report
 from sageturner_magic.verbs.verb import finish
 
 NAME = "sageturner-check"

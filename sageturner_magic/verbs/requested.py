@@ -1,7 +1,7 @@
 """Find what a call of a verb is about: the configuration, the code and the AWS account.
 
-For the verbs' modules. `config` is a path (default: ./sageturner.yaml) or a Config that was read
-already; in a notebook with the extension loaded, captured cells and live variables are found.
+For the verbs' modules. `config` is a path (default: ./sageturner.yaml), YAML text, a mapping or a
+Config; in a notebook with the extension loaded, captured cells and live variables are found.
 """
 
 from __future__ import annotations
@@ -15,11 +15,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sageturner_magic.capture.artefact import files_of
-from sageturner_magic.config import Config, Given, read_config, with_values
+from sageturner_magic.config import (
+    Config,
+    ConfigSource,
+    Given,
+    config_from,
+    read_config,
+    with_values,
+)
 from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, NotebookContext, current_notebook
 from sageturner_magic.deployment import DeployRequest, code_source
 from sageturner_magic.errors import ConfigError, SageturnerError, UsageError
+from sageturner_magic.text import kind_of
 from sageturner_magic.values import LiveModel
 
 DEFAULT_CONFIG = "sageturner.yaml"
@@ -120,7 +128,7 @@ def live_model(model: object, example: object = None) -> LiveModel | None:
 
 
 def _kind(value: object) -> str:
-    return "which is None" if value is None else f"a {type(value).__name__}"
+    return "which is None" if value is None else kind_of(value)
 
 
 def _name(given: Expression) -> str:
@@ -140,12 +148,10 @@ def _is_plain(text: str) -> bool:
     return text.isidentifier() and text.isascii() and not keyword.iskeyword(text)
 
 
-def find_config(config: Config | str | Path | None) -> Config:
+def find_config(config: ConfigSource | None) -> Config:
     """The configuration that is meant. Raises ConfigError."""
-    if isinstance(config, Config):
-        return config
     if config is not None:
-        return read_config(Path(config).expanduser())
+        return config_from(config)
     default = Path(DEFAULT_CONFIG)
     if not default.exists():
         raise _no_config(f"none was named, and {Path.cwd()} has no {DEFAULT_CONFIG}")
@@ -163,7 +169,7 @@ def _no_config(why: str) -> ConfigError:
 
 
 def config_of(
-    config: Config | str | Path | None, name: str | None = None, *, otherwise: str = ""
+    config: ConfigSource | None, name: str | None = None, *, otherwise: str = ""
 ) -> Config:
     """The configuration that is meant, by itself or by the endpoint's name.
 
@@ -202,9 +208,7 @@ def config_of(
     return _of_defaults(name or otherwise) if name or otherwise else find_config(None)
 
 
-def chosen_config(
-    config: Config | str | Path | None, flags: Flags, endpoint_type: EndpointType
-) -> Config:
+def chosen_config(config: ConfigSource | None, flags: Flags, endpoint_type: EndpointType) -> Config:
     """The configuration that is meant, with the flags' values; the notebook remembers it.
 
     Raises as `config_of`, and ConfigError or UsageError for a flag that does not fit.
@@ -233,7 +237,7 @@ def _of_defaults(name: str) -> Config:
 
 
 def request_for(
-    config: Config | str | Path | None,
+    config: ConfigSource | None,
     endpoint_type: EndpointType,
     container_mode: ContainerMode,
     detach: bool = False,

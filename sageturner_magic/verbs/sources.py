@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from sageturner_magic.config import Config, commented_example
+from sageturner_magic.calls import in_thread
+from sageturner_magic.config import ConfigSource, commented_example
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions, current_notebook
 from sageturner_magic.deployment import (
     Collector,
@@ -39,7 +40,7 @@ class Source(str):
 
 
 def code(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     model: object = None,
@@ -64,7 +65,7 @@ def code(
 
 
 def code_left_out(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     model: object = None,
@@ -85,7 +86,7 @@ def code_left_out(
 
 
 def code_cells(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     model: object = None,
@@ -123,7 +124,7 @@ def _is_captured(name: str) -> bool:
 
 
 def code_diff(
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     model: object = None,
@@ -149,7 +150,7 @@ def code_diff(
 
 
 def _code_request(
-    config: Config | str | Path | None, name: str | None, model: object, example: object
+    config: ConfigSource | None, name: str | None, model: object, example: object
 ) -> DeployRequest:
     live = live_model(model, example)
     return request_for(config_of(config, name), "local", "generate", model=live)
@@ -208,7 +209,7 @@ def _write(asked: DeployRequest, made: Path, staging: Path, reporter: Reporter) 
 
 def export(
     folder: str | Path,
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     model: object = None,
@@ -251,3 +252,6 @@ def init(path: str | Path | None = None) -> Path:
             f"{target} cannot be written", why=error.strerror or "", code="ST17"
         ) from None
     return target
+
+
+aexport = in_thread(export)

@@ -339,8 +339,8 @@ _TABLE = (
     Verb(
         "doctor",
         "check this machine, AWS account and environment, and report what is missing",
-        "sageturner_magic.verbs.doctor:doctor",
-        "sageturner_magic.verbs.doctor:Report",
+        "sageturner_magic.verbs.diagnosis:doctor",
+        "sageturner_magic.verbs.diagnosis:Report",
         (
             switch(
                 "--aws",

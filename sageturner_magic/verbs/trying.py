@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
 
-from sageturner_magic.config import Config
+from sageturner_magic.calls import followed
+from sageturner_magic.config import ConfigSource
 from sageturner_magic.constants import EndpointType
 from sageturner_magic.deployment import Listener, TrialHandle, Tried, with_reference
 from sageturner_magic.endpoints import encode
@@ -24,7 +24,7 @@ EXAMPLE = _Given.EXAMPLE
 
 def start_trial(
     payload: object = EXAMPLE,
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     name: str | None = None,
     content_type: str | None = None,
@@ -61,3 +61,6 @@ def try_(trial: TrialHandle) -> Tried:
         SageturnerError: What would fail where the model runs, with the cell's line.
     """
     return finish(trial)
+
+
+atry = followed(try_, start_trial, "atry")

@@ -91,6 +91,7 @@ def after(first: Callable[P, First]) -> Callable[[Callable[[First], Result]], Ca
         verb.__signature__ = signature.replace(  # type: ignore[attr-defined]
             return_annotation=returns
         )
+        verb.__annotations__ = {**first.__annotations__, "return": returns}
         arguments = re.search(r"Args:\n(?: .*\n?)+", inspect.getdoc(first) or "")
         verb.__doc__ = f"{inspect.getdoc(then)}\n\n{arguments[0] if arguments else ''}".rstrip()
         return verb

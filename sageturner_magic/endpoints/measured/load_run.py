@@ -35,6 +35,10 @@ class LoadRun:
         self._done = threading.Event()
         self._running = self.concurrency
         self._lock = threading.Lock()
+        self._waiting = [
+            threading.Thread(target=self._work, name="sageturner-load", daemon=True)
+            for _ in range(self.concurrency)
+        ]
 
     def _work(self) -> None:
         try:
@@ -74,6 +78,19 @@ class LoadRun:
         """Send no further requests; those that are under way are waited for."""
         self._stop.set()
 
+    cancel = stop
+
+    def done(self) -> bool:
+        """Whether no request is under way any more."""
+        return self._done.is_set()
+
+    def begun(self) -> LoadRun:
+        """The same load test, which sends its requests now. Safe to repeat."""
+        self._begin = self._begin or time.perf_counter()
+        while self._waiting:
+            self._waiting.pop().start()
+        return self
+
     def watch(self, redraw: Callable[[], None]) -> None:
         """Send the requests, and call `redraw` at most `REDRAWS` times a second meanwhile.
 
@@ -82,15 +99,9 @@ class LoadRun:
         Raises:
             InvocationCancelled: It was interrupted a second time.
         """
-        waiting = [
-            threading.Thread(target=self._work, name="sageturner-load", daemon=True)
-            for _ in range(self.concurrency)
-        ]
-        self._begin = time.perf_counter()
         while True:
             try:
-                while waiting:
-                    waiting.pop().start()
+                self.begun()
                 while not self._done.wait(1 / REDRAWS):
                     redraw()
                 break

@@ -121,7 +121,9 @@ SHOWN = {
     ),
     "sageturner_magic.endpoints.endpoint:Listing": f"{__name__}:_listing",
     "sageturner_magic.verbs.sources:Source": f"{__name__}:_source",
-    "sageturner_magic.verbs.doctor:Report": ("sageturner_magic.notebook.display.html:report_shown"),
+    "sageturner_magic.verbs.diagnosis:Report": (
+        "sageturner_magic.notebook.display.html:report_shown"
+    ),
     "builtins:dict": f"{__name__}:_source",
 }
 """Path of a type -> path of what a magic returns in its place; others are printed."""

@@ -23,7 +23,7 @@ from sageturner_magic.notebook.display.code import highlighted
 from sageturner_magic.notebook.display.html import deployment_html, findings_html, report_shown
 from sageturner_magic.notebook.display.progress import deployment_ended, told
 from sageturner_magic.rendering.deployments import deployment_text
-from sageturner_magic.verbs.doctor import Report
+from sageturner_magic.verbs.diagnosis import Report
 
 TRACEBACK = "Traceback (most recent call last):\n  In[2], line 6, in load\nKeyError: 'euros'"
 FAILED = EndpointError(

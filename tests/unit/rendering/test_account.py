@@ -2,7 +2,7 @@
 
 from sageturner_magic.rendering.registry import data_of, text_of
 from sageturner_magic.verbs.account import Changes
-from sageturner_magic.verbs.doctor import Report
+from sageturner_magic.verbs.diagnosis import Report
 
 PARTS = (("sageturner", "1.0"), ("AWS", "no credentials"))
 FRAMEWORKS = (("instances", "remark"), ("c5 m5", "none"), ("g5", "CUDA"))

@@ -46,7 +46,22 @@ def test_every_argument_reaches_a_function(verb):
 def test_every_verb_is_a_public_function(verb):
     function = getattr(sageturner_magic, verb.public_name)
     assert verb.public_name in sageturner_magic.__all__
-    assert function is resolve_name(verb.function) and inspect.getdoc(function)
+    assert function.__wrapped__ is resolve_name(verb.function) and inspect.getdoc(function)
+
+
+QUICK = {"init", "form", "schema", "code"}
+"""Verbs that nobody waits for."""
+
+
+@pytest.mark.parametrize("verb", [each for each in VERBS.values() if each.name not in QUICK])
+def test_a_verb_that_waits_can_be_awaited(verb):
+    name = f"a{verb.public_name.rstrip('_')}"
+    function = getattr(sageturner_magic, name)
+    assert name in sageturner_magic.__all__ and function.__name__ == name
+    assert inspect.iscoroutinefunction(function.__wrapped__)
+    plain = getattr(sageturner_magic, verb.public_name)
+    assert inspect.signature(function).parameters == inspect.signature(plain).parameters
+    assert inspect.getdoc(function).startswith("For `await`: ")
 
 
 @pytest.mark.parametrize("name", ["deploy", "invoke", "load_test", "rollback", "try_"])

@@ -17,6 +17,7 @@ from sageturner_magic.aws import AwsSession, names_in
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws.endpoints import instance_types
 from sageturner_magic.aws.storage import bucket_findings
+from sageturner_magic.calls import in_thread
 from sageturner_magic.config import read_config
 from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
@@ -135,3 +136,6 @@ def _bucket(session: AwsSession) -> str | Finding:
     where = names_in(session)
     found = bucket_findings(session, where)
     return found[0] if found else where.bucket
+
+
+adoctor = in_thread(doctor)

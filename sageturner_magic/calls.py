@@ -1,0 +1,227 @@
+"""Check the arguments of public functions, and make their variants for `await`."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from functools import cache, wraps
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, Protocol, TypeVar, Union
+
+from sageturner_magic.errors import Finding, UsageError
+from sageturner_magic.text import excerpt, kind_of
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+Outcome = TypeVar("Outcome", covariant=True)
+
+POLL_S = 0.05
+"""Between two looks at work that runs in threads."""
+
+WORDS: dict[object, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "True or False",
+    str: "text",
+    Path: "a path",
+    Mapping: "a dict",
+    Sequence: "a list",
+    Collection: "a list",
+    Callable: "a function",
+}
+
+
+def checked(function: Callable[P, Result], name: str = "") -> Callable[P, Result]:
+    """Let a public function refuse arguments of a wrong type before it does anything.
+
+    The values reach the function as they were given.
+
+    Args:
+        name: What users call the function, where that is not its own name.
+
+    Raises:
+        UsageError: By the function: an argument that it does not have, one that is missing, or a
+            value of another type. It names each and says what to write.
+    """
+    known_as = name or function.__qualname__.removesuffix(".__init__").rpartition(".")[2]
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> Result:
+        _check(function, f"{known_as}()", args, kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def _check(
+    function: Callable[..., object],
+    called: str,
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+) -> None:
+    """Raise UsageError where the arguments do not fit the function's annotations."""
+    signature = inspect.signature(function)
+    try:
+        given = signature.bind(*args, **kwargs).arguments
+    except TypeError as error:
+        raise _misfit(called, signature, kwargs, str(error)) from None
+    given.pop("self", None)
+    from pydantic import ValidationError
+
+    try:
+        _model(function).model_validate(given)
+    except ValidationError as error:
+        names = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_url=False))
+        hints = _hints(function)
+        raise UsageError.of(
+            _refused(called, name, hints[name], given[name]) for name in names
+        ) from None
+
+
+@cache
+def _model(function: Callable[..., object]) -> Any:
+    from pydantic import ConfigDict, create_model
+
+    hints = _hints(function)
+    fields: dict[str, Any] = {name: (hint, None) for name, hint in hints.items()}
+    config = ConfigDict(arbitrary_types_allowed=True, strict=True, protected_namespaces=())
+    return create_model("Arguments", __config__=config, **fields)
+
+
+@cache
+def _hints(function: Callable[..., object]) -> dict[str, Any]:
+    hints = typing.get_type_hints(function)
+    return {name: hints[name] for name in inspect.signature(function).parameters if name in hints}
+
+
+def _misfit(
+    called: str, signature: inspect.Signature, kwargs: Mapping[str, object], why: str
+) -> UsageError:
+    """The error for arguments that the function does not have, or that are missing."""
+    takes = {name: each for name, each in signature.parameters.items() if name != "self"}
+    unknown = next((name for name in kwargs if name not in takes), "")
+    if unknown in ("region", "profile") and "aws" in takes:
+        return UsageError(
+            f"`{called}` has no argument `{unknown}`",
+            do=f"write `aws=sageturner_magic.AwsOptions({unknown}={kwargs[unknown]!r})`",
+        )
+    if unknown:
+        near = difflib.get_close_matches(unknown, takes, n=1)
+        return UsageError(
+            f"`{called}` has no argument `{unknown}`",
+            why=f"it takes {', '.join(f'`{name}`' for name in takes) or 'no arguments'}",
+            do=f"write `{near[0]}=`" if near else f"leave `{unknown}` out",
+        )
+    needed = [name for name, each in takes.items() if each.default is each.empty]
+    places = needed or [name for name, each in takes.items() if each.kind is not each.KEYWORD_ONLY]
+    written = ", ".join(f"{name}=…" for name in places)
+    return UsageError(
+        f"`{called}` does not fit its arguments", why=why, do=f"write `{called[:-1]}{written})`"
+    )
+
+
+def _refused(called: str, name: str, hint: object, value: object) -> Finding:
+    kind = kind_of(value)
+    plain = isinstance(value, (str, int, float))
+    what = f"`{name}` of `{called}` is {f'{excerpt(repr(value))}, {kind}' if plain else kind}"
+    choices = [repr(each) for each in _choices(hint)]
+    if near := difflib.get_close_matches(repr(value), choices, n=1):
+        why = f"it takes one of {', '.join(choices)}"
+        return Finding(what, why=why, do=f"did you mean `{name}={near[0]}`?")
+    return Finding(what, do=f"pass {' or '.join(choices) or _words(hint)}")
+
+
+def _choices(hint: object) -> tuple[object, ...]:
+    """The values of a Literal, alone or beside None."""
+    if typing.get_origin(hint) is Literal:
+        return typing.get_args(hint)
+    return tuple(value for each in _union(hint) for value in _choices(each))
+
+
+def _union(hint: object) -> tuple[object, ...]:
+    return typing.get_args(hint) if typing.get_origin(hint) in (Union, types.UnionType) else ()
+
+
+def _words(hint: object) -> str:
+    """What a person calls values of a type."""
+    if members := _union(hint):
+        texts = [_words(each) for each in members if each is not type(None)]
+        # What a person writes first, objects of this package last.
+        texts = sorted(dict.fromkeys(texts), key=lambda text: "(" in text)
+        return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"
+    origin = typing.get_origin(hint) or hint
+    for kind, words in WORDS.items():
+        if origin is kind or origin is typing.get_origin(kind):
+            return words
+    name = getattr(origin, "__name__", str(origin))
+    return f"sageturner_magic.{name}(…)"
+
+
+# --- for `await` ---------------------------------------------------------------------------
+
+
+def in_thread(
+    function: Callable[P, Result], name: str = ""
+) -> Callable[P, Coroutine[Any, Any, Result]]:
+    """Return `function` for `await`: it runs in a thread, so that the event loop continues.
+
+    A thread cannot be interrupted: cancelling ends the wait, and the call runs to its end.
+
+    Args:
+        name: Of the coroutine function, where it is not that of the function after an `a`.
+    """
+
+    @wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> Result:
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+    return named(call, function, name)
+
+
+class Stoppable(Protocol[Outcome]):
+    """Work that runs in threads of its own."""
+
+    def done(self) -> bool: ...
+    def cancel(self) -> None: ...
+    def result(self) -> Outcome: ...
+
+
+def followed(
+    function: Callable[P, object], start: Callable[P, Stoppable[Result]], name: str = ""
+) -> Callable[P, Coroutine[Any, Any, Result]]:
+    """Return `function`, which waits for what `start` begins, for `await`.
+
+    Cancelling does what Ctrl-C does: it stops the work and waits for its clean-up. Cancelling
+    again leaves.
+    """
+
+    @wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> Result:
+        work = start(*args, **kwargs)
+        try:
+            await _ended(work)
+        except asyncio.CancelledError:
+            work.cancel()
+            await _ended(work)
+            raise
+        return work.result()
+
+    return named(call, function, name)
+
+
+async def _ended(work: Stoppable[object]) -> None:
+    while not work.done():
+        await asyncio.sleep(POLL_S)
+
+
+def named(
+    call: Callable[P, Coroutine[Any, Any, Result]], function: Callable[..., object], name: str = ""
+) -> Callable[P, Coroutine[Any, Any, Result]]:
+    """Return `call` with the name and the help of a variant of `function`."""
+    call.__name__ = call.__qualname__ = name or f"a{function.__name__}"
+    call.__doc__ = f"For `await`: {inspect.getdoc(function)}"
+    return call
