@@ -127,7 +127,7 @@ async for piece in await digits.ainvoke_stream(request):
     print(piece)
 ```
 
-If the task of `adeploy`, `arollback`, `atry` or `aload_test` is cancelled, it does what Ctrl-C does:
+Cancelling a task of `adeploy`, `arollback`, `atry` or `aload_test` does what Ctrl-C does:
 it stops the work, waits for the clean-up, and then raises `CancelledError`. The others run in a
 thread, which nothing can interrupt: cancelling ends the wait, and the call runs to its end.
 
