@@ -131,8 +131,8 @@ def _refused(called: str, name: str, hint: object, value: object) -> Finding:
     choices = [repr(each) for each in _choices(hint)]
     if near := difflib.get_close_matches(repr(value), choices, n=1):
         why = f"it takes one of {', '.join(choices)}"
-        return Finding(what, why=why, do=f"did you mean `{name}={near[0]}`?")
-    return Finding(what, do=f"pass {' or '.join(choices) or _words(hint)}")
+        return Finding(what, why=why, do=f"did you mean `{name}={near[0]}`?", code="ST10")
+    return Finding(what, do=f"pass {' or '.join(choices) or _words(hint)}", code="ST10")
 
 
 def _choices(hint: object) -> tuple[object, ...]:
