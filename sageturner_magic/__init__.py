@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .verbs import alogs as alogs
     from .verbs import aplan as aplan
     from .verbs import arollback as arollback
+    from .verbs import asecret as asecret
     from .verbs import asetup as asetup
     from .verbs import astatus as astatus
     from .verbs import ateardown as ateardown
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from .verbs import logs as logs
     from .verbs import plan as plan
     from .verbs import rollback as rollback
+    from .verbs import secret as secret
     from .verbs import setup as setup
     from .verbs import start_deployment as start_deployment
     from .verbs import status as status

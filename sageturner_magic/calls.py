@@ -126,7 +126,8 @@ def _misfit(
 
 def _refused(called: str, name: str, hint: object, value: object) -> Finding:
     kind = kind_of(value)
-    plain = isinstance(value, (str, int, float))
+    # What `value` is called is the value of a secret.
+    plain = isinstance(value, (str, int, float)) and name != "value"
     what = f"`{name}` of `{called}` is {f'{excerpt(repr(value))}, {kind}' if plain else kind}"
     choices = [repr(each) for each in _choices(hint)]
     if near := difflib.get_close_matches(repr(value), choices, n=1):

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
         PlannedRemoval,
         Policies,
         adelete,
+        asecret,
         asetup,
         ateardown,
         delete,
+        secret,
         setup,
         teardown,
     )

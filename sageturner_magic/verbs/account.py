@@ -162,7 +162,7 @@ def _where_allowed(look_up: Callable[[], T]) -> T | None:
 def secret(
     action: str,
     name: str,
-    config: Config | str | Path | None = None,
+    config: ConfigSource | None = None,
     *,
     value: str | None = None,
     aws: AwsOptions = DEFAULT_AWS,
@@ -370,5 +370,6 @@ def _account_of(name: str, config: ConfigSource | None, aws: AwsOptions) -> Acco
 
 
 asetup = in_thread(setup)
+asecret = in_thread(secret)
 adelete = in_thread(delete)
 ateardown = in_thread(teardown)
