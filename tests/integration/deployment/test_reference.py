@@ -10,9 +10,11 @@ import pytest
 
 import sageturner_magic as sageturner
 from sageturner_magic.context import enter_notebook, leave_notebook
+from sageturner_magic.deployment import Collector, gather, with_reference
+from sageturner_magic.deployment.tried import trial_step
 from sageturner_magic.endpoints.local import LocalEndpoints
 from sageturner_magic.errors import CaptureError, DeploymentCancelled
-from sageturner_magic.verbs.requested import config_of
+from sageturner_magic.verbs.requested import Silent, config_of, request_for
 from tests.unit.capture.helpers import Session
 
 EXAMPLE = "def example_request():\n    return [1, 2]\n"
@@ -205,3 +207,27 @@ def test_only_the_main_thread_runs_predict_and_an_interrupt_stops_it(session, ma
     assert "main thread" in notes(found[0]) and made == []
     with pytest.raises((KeyboardInterrupt, DeploymentCancelled)):
         sageturner.start_deployment(config_of(None, "sum"))
+
+
+def test_the_trial_before_an_image_is_compared(session, tmp_path):
+    body = "    return sum(request) + len(model)"
+    captured(session, body, load="def load():\n    return MODEL\n", cells=["MODEL = [1]"])
+    assert trial_note(tmp_path).endswith("as in the notebook")
+
+
+def trial_note(workspace):
+    """What the step says that tries the code before an image is built."""
+    config = config_of(None, "sum")
+    asked = with_reference(request_for(config, "local", "generate"))
+    found = Collector(config)
+    ingredients = found.require(gather(asked, workspace, Silent(), found))
+    return trial_step(ingredients, Silent())[0].note
+
+
+def test_an_image_is_not_built_from_code_that_responds_otherwise(session, tmp_path):
+    load = "def load():\n    return int(open(__file__).name.endswith('/program/sageturner.py'))\n"
+    captured(session, "    return model", load=load)
+    session.namespace["__file__"] = __file__
+    session.run("model = load()")
+    with pytest.raises(CaptureError, match=r"0 and 1.*--no-compare"):
+        trial_note(tmp_path)
