@@ -26,14 +26,7 @@ from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.local_secrets import missing_here
 from sageturner_magic.deployment.plan import Done
-from sageturner_magic.deployment.reference import (
-    Compared,
-    Said,
-    compare,
-    differs,
-    refuse,
-    said_in,
-)
+from sageturner_magic.deployment.reference import Compared, Said, compare, differs, refuse, said_in
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.trial import Limits, Trial, try_module
 from sageturner_magic.endpoints import decode
