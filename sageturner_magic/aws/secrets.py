@@ -87,7 +87,7 @@ def _finding(session: AwsSession, name: str, text: str) -> Finding | None:
         f"There is no {kind} `{reference.name}` in {there.region}",
         where=where,
         why=f"the endpoint reads `{name}` from it when it starts",
-        do=f"run `sageturner secret put {name} --region {there.region}`, or correct the name",
+        do=f"run `sageturner secret put {text} --region {there.region}`, or correct the name",
         code="ST27",
     )
 

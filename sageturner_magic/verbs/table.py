@@ -80,6 +80,7 @@ _TABLE = (
             *ON_AWS,
         ),
         permissions=("setup",),
+        cell="configuration",
     ),
     Verb(
         "try",

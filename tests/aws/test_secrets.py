@@ -146,7 +146,7 @@ def test_plan_says_that_a_secret_does_not_exist(project: Project) -> None:
     project.run("setup")
     said = project.refused("plan", "-e", "serverless")
     assert "There is no secret `team/all` in eu-west-1" in said
-    assert "sageturner secret put HF_TOKEN" in said
+    assert "sageturner secret put team/all#hf --region eu-west-1" in said
     assert "There is no parameter `/team/key` in eu-west-1" in said
 
 

@@ -43,9 +43,9 @@ _SENTENCES = {
     "AccessDenied": "the endpoint's role may not read it ({said}). Run `sageturner setup`, which"
     " allows the role to, or give the role the statement that `sageturner plan` shows",
     "ResourceNotFound": "there is no such secret in {region}. Create it with"
-    " `sageturner secret put {name}`, or correct its name under `secrets:`",
+    " `sageturner secret put {reference}`, or correct its name under `secrets:`",
     "ParameterNotFound": "there is no such parameter in {region}. Create it with"
-    " `sageturner secret put {name}`, or correct its name under `secrets:`",
+    " `sageturner secret put {reference}`, or correct its name under `secrets:`",
 }
 
 
@@ -88,16 +88,16 @@ def read_secrets(sources: Secrets, environ: Mapping[str, str]) -> dict[str, str]
             found[name] = _part(read[whole], key)
         except (_Refused, OSError, ValueError) as error:
             raise SecretError(
-                f"the secret {name} (`{reference}`) cannot be read: {_why(error, name, place)}"
+                f"the secret {name} (`{reference}`) cannot be read: {_why(error, reference, place)}"
             ) from None
     return found
 
 
-def _why(error: Exception, name: str, region: str) -> str:
+def _why(error: Exception, reference: str, region: str) -> str:
     code = error.code if isinstance(error, _Refused) else ""
     for beginning, sentence in _SENTENCES.items():
         if code.startswith(beginning):
-            return sentence.format(said=error, name=name, region=region)
+            return sentence.format(said=error, reference=reference, region=region)
     return str(error)
 
 

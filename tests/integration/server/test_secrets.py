@@ -95,7 +95,7 @@ def refused(server: Server) -> str:
 def test_load_fails_and_names_a_secret_that_is_missing(start: Start, stand: Stand) -> None:
     said = refused(start(PROGRAM, **environment(stand, HF_TOKEN="team/none")))
     assert "the secret HF_TOKEN (`team/none`) cannot be read" in said
-    assert "`sageturner secret put HF_TOKEN`" in said
+    assert "`sageturner secret put team/none`" in said
     said = refused(start(PROGRAM, **environment(stand, HF_TOKEN="ssm:/none")))
     assert "there is no such parameter in eu-west-1" in said
 
