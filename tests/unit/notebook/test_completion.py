@@ -54,7 +54,7 @@ def offered(text):
         ("sageturner sta|", ["status"]),
         (
             "%%sageturner |",
-            ["code", "deploy", "export", "form", "invoke", "load-test", "plan", "try"],
+            ["code", "deploy", "export", "form", "invoke", "load-test", "plan", "setup", "try"],
         ),
         ("%sageturner deploy --end|", ["--endpoint-type"]),
         ("%sageturner deploy -e |", ["local", "server", "serverless"]),
