@@ -127,7 +127,7 @@ MEMORY = ["1024", "2048", "3072", "4096", "5120", "6144"]
         ("compute:\n  serverless:\n    memory: 2048\n    m|", ["max_concurrency: "]),
         ("compute:\n  serverless:\n    m|\n    memory: 2048\n", ["max_concurrency: "]),
         ("compute:\n  serverless:\n    memory: 2048\n  l|", ["local:"]),
-        ("compute:\n  serverless:\n    memory: 2048\nse|", ["serving:"]),
+        ("compute:\n  serverless:\n    memory: 2048\nse|", ["serving:", "secrets: "]),
         ("compute: {serverless: {mem|", ["memory: "]),
         ("compute: {serverless: {memory: 2048, |", SERVERLESS[1:]),
         ("compute: {serverless: {memory: 2048}, s|}", ["server: "]),
