@@ -239,7 +239,8 @@ def test_the_python_functions_do_what_the_command_does(
     planned = sageturner.plan(endpoint_type="serverless")
     assert any("will be created" in fact.value for fact in planned.facts)
     made = sageturner.deploy(endpoint_type="serverless", smoke_test=False)
-    assert sageturner.Endpoint(made.name).invoke({"x": 2}) == {"answer": 4}
+    assert made.invoke({"x": 2}) == {"answer": 4}
+    assert made.status().version == made.version
     assert sageturner.invoke(project.name, {"file": "weights.txt"}) == {"value": "42"}
     assert [each.name for each in sageturner.list()] == [project.name]
     assert sageturner.status(project.name).status == "InService"
@@ -250,7 +251,10 @@ def test_the_python_functions_do_what_the_command_does(
     assert sageturner.invoke(project.name, {"x": 2}) == {"answer": 10}
     assert any("the model is loaded" in line for line in sageturner.logs(project.name))
     assert sageturner.rollback(project.name).version == first
-    sageturner.delete(project.name)
+    made.delete()
+    removed = project.stand.inventory()
+    sageturner.delete(project.name, if_exists=True)
+    assert project.stand.inventory() == removed
     with pytest.raises(sageturner.SageturnerError, match=project.name):
         sageturner.status(project.name)
 
