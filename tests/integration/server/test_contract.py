@@ -553,6 +553,7 @@ def test_the_control_socket_tells_the_state_and_hands_over_the_listening_socket(
         assert listener.getsockname()[1] == server.port
     assert said == {
         "state": "loading", "pid": server.process.pid, "load_seconds": None, "error": None,
+        "warmed": None,
     }  # fmt: skip
     (folder / "go").touch()
     server.ready()
