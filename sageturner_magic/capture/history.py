@@ -190,6 +190,10 @@ class History:
             return None
         return chosen[0]
 
+    def binders(self, name: str) -> Sequence[RunStatement]:
+        """Every statement that gave `name` a value, in order."""
+        return self._of(name).binds
+
     def deleter(self, name: str, until: float | None = None) -> RunStatement | None:
         """The last `del` of `name` before step `until`, or at all."""
         events = self._events.get(name, _Events())
@@ -247,8 +251,15 @@ class History:
                 if isinstance(each, ast.Name)
             }
             ran = list(self._called(called, step.index)) + self._bases_that_register(step)
-            self._registers[step.index] = {name for each in ran for name in _changed_later(each)}
+            self._registers[step.index] = {
+                *(name for each in ran for name in _changed_later(each)),
+                *(name for name in called if self._is_class(name, step.index)),
+            }
         return self._registers[step.index]
+
+    def _is_class(self, name: str, before: float) -> bool:
+        binder = self.binder(name, before)
+        return binder is not None and isinstance(binder.node, ast.ClassDef)
 
     def _bases_that_register(self, step: RunStatement) -> list[RunStatement]:
         """The base classes and metaclasses of a class, if they run code when it is defined."""

@@ -10,7 +10,7 @@ import importlib
 import pickle
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from sageturner_magic.capture.secrets import secret_in
@@ -44,7 +44,16 @@ def reduced(value: Any, names: Mapping[int, str]) -> Any:
     """
     if is_of_notebook(value) and id(value) in names:
         return getattr, (_MODULE, names[id(value)])
-    return NotImplemented
+    return _bound(value)
+
+
+def _bound(value: Any) -> Any:
+    """How a method is reduced that was put on its object: by its function."""
+    if not isinstance(value, MethodType) or not is_of_notebook(value.__func__):
+        return NotImplemented
+    own = getattr(type(value.__self__), value.__func__.__name__, None)
+    is_put = own is not value.__func__
+    return (MethodType, (value.__func__, value.__self__)) if is_put else NotImplemented
 
 
 def _may_hold_text(array: Any) -> bool:
@@ -113,7 +122,7 @@ class Probe(pickle.Pickler):
             return getattr, (_MODULE, "x")
         named = value if isinstance(value, (type, FunctionType)) else type(value)
         self.modules.add(getattr(named, "__module__", None) or "")
-        return NotImplemented
+        return _bound(value)
 
 
 def secret_of(variable: str, value: object) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sageturner_magic.capture.history import History, RunOrigin, RunStatement
+from sageturner_magic.capture.slicing.liveness import definition_is
 from sageturner_magic.capture.syntax import (
     BUILTINS,
     CHANGING_METHODS,
@@ -47,11 +48,13 @@ class Effect:
         code: The call, target or decorator.
         named: What the module has to name for the effect to matter to it: a variable of the
             environment, or `__subclasses__`.
+        patches: It matters only if the class `root` has the decorated function.
     """
 
     root: str
     code: ast.expr
     named: str = ""
+    patches: bool = False
 
 
 def effects_of(node: ast.stmt) -> Iterator[Effect]:
@@ -61,6 +64,8 @@ def effects_of(node: ast.stmt) -> Iterator[Effect]:
             called = decorator.func if isinstance(decorator, ast.Call) else decorator
             if isinstance(called, ast.Attribute) and _SETTER.match(called.attr):
                 yield from _on(called.value, decorator)
+            for each in _classes_named(node, decorator):
+                yield Effect(each.id, decorator, patches=True)
         for base in getattr(node, "bases", ()):
             yield from (Effect(each.root, base, "__subclasses__") for each in _on(base, base))
         return
@@ -75,6 +80,14 @@ def effects_of(node: ast.stmt) -> Iterator[Effect]:
         for each in getattr(node, part, ()):
             if isinstance(each, (ast.stmt, ast.ExceptHandler)):
                 yield from effects_of(each)  # type: ignore[arg-type]
+
+
+def _classes_named(node: ast.stmt, decorator: ast.expr) -> Iterator[ast.Name]:
+    """What a decorator may put the function on: `@add_to(Net)`, `@patch` of `f(self: Net)`."""
+    if isinstance(node, FUNCTIONS):
+        given = decorator.args if isinstance(decorator, ast.Call) else []
+        annotated = [each.annotation for each in node.args.args[:1]]
+        yield from (each for each in (*given, *annotated) if isinstance(each, ast.Name))
 
 
 def _of_call(node: ast.expr) -> Iterator[Effect]:
@@ -178,6 +191,8 @@ class Effects:
         binder = self._history.binder(effect.root, step.index)
         if binder is None or effect.named not in text:
             return False
+        if effect.patches and not self._has(effect.root, step):
+            return False
         if not binder.is_import:
             # In-place changes of plain data are followed with their name.
             changes = self._history.changes(effect.root, binder)
@@ -190,6 +205,15 @@ class Effects:
         if elsewhere & set(packages):
             return True
         return package in packages and (bool(effect.named) or package not in _OUTSIDE)
+
+    def _has(self, name: str, step: RunStatement) -> bool:
+        """Whether the class `name` has the function that `step` defines."""
+        live = self._namespace.get(name)
+        members = vars(live).values() if isinstance(live, type) else ()
+        tree = step.statement.cell.tree
+        return any(
+            callable(each) and definition_is(step.node, tree, each) is True for each in members
+        )
 
     def _is_available(self, step: RunStatement, seen: set[float]) -> bool:
         """Whether a module can have all that `step` needs."""

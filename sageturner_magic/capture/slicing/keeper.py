@@ -21,6 +21,7 @@ from sageturner_magic.capture.slicing.kept import (
     comes_from,
     file_name,
     folder_source,
+    is_constant,
     is_large,
     literal_of,
     saved,
@@ -28,6 +29,7 @@ from sageturner_magic.capture.slicing.kept import (
 )
 from sageturner_magic.capture.slicing.literals import Literal
 from sageturner_magic.capture.slicing.liveness import same_code
+from sageturner_magic.capture.slicing.scratch import may_have_made
 from sageturner_magic.capture.syntax import written
 from sageturner_magic.errors import Finding
 from sageturner_magic.packages.needed import notebook_names_in
@@ -80,7 +82,7 @@ class Keeper:
             return self._history.deleter(name) is None
         if not self._history.is_final(name, binder):
             return False
-        if at is None or _is_constant(self._namespace[name]):
+        if at is None or is_constant(self._namespace[name]):
             return True
         later = [change for change in self._history.changes(name, binder) if change.index >= at]
         return not later and self._history.doubt(name, binder) is None
@@ -146,7 +148,7 @@ class Keeper:
 
     def _place(self, index: float | None, needs: Sequence[str]) -> float:
         """`index`, or the end of the notebook if that is before something that is needed."""
-        places = [self._history.binder(each) for each in needs]
+        places = [self.lambdas.get(each) or self._history.binder(each) for each in needs]
         last = max([each.index for each in places if each], default=-1)
         return index if index is not None and index > last else len(self._history.steps)
 
@@ -161,7 +163,7 @@ class Keeper:
             if found is not None and not explicit and is_large(value):
                 self._large.add(name)
                 found = None
-            if found is not None and not all(self._named(each) for each in found.found):
+            if found is not None and any(self._named(each) in ("", name) for each in found.found):
                 found = None
             self._saved[name] = found
         return self._saved[name]
@@ -176,7 +178,7 @@ class Keeper:
                 for name in names
                 if self._namespace.get(name) is value and self._history.binder(name) is not None
             ]
-            name = found[0] if found else self._lambda(value)
+            name = found[0] if found else self._lambda(value) or self._former(value)
             if not name:
                 return ""
             self.definitions[id(value)] = name
@@ -213,6 +215,23 @@ class Keeper:
                 self.lambdas[name] = RunStatement(index, statement, step.origin)
                 return name
         return ""
+
+    def _former(self, value: Any) -> str:
+        """The name of a new statement that keeps a class or function which was defined again."""
+        own = value.__qualname__
+        steps = [
+            step
+            for step in self._history.binders(own)
+            if not self._history.is_final(own, step) and may_have_made(step, value)
+        ]
+        if len({ast.unparse(step.node) for step in steps}) != 1:
+            return ""
+        count = len(self.lambdas) + 1
+        name = f"_{own}_{count}"
+        statement = written(f"{name} = {own}", steps[-1].statement.place)
+        index = steps[-1].index + count / 1_000_000
+        self.lambdas[name] = RunStatement(index, statement, RunOrigin.KEPT)
+        return name
 
     def steps(self) -> list[RunStatement]:
         """All statements that keep something, with what they need."""
@@ -252,7 +271,7 @@ class Keeper:
             kept = {
                 name: found.parts
                 for name in self._kept
-                if not _is_constant(self._namespace[name]) and (found := self._object(name))
+                if not is_constant(self._namespace[name]) and (found := self._object(name))
             }
             places = {name: step.index for name, step in self._kept.items()}
             sharing = [tuple(sorted(group, key=places.__getitem__)) for group in groups(kept)]
@@ -261,11 +280,11 @@ class Keeper:
 
     def shares(self, names: Iterable[str]) -> set[str]:
         """Those of `names`, which source makes, that share something with a value that is kept."""
-        kept = {name for name in self._kept if not _is_constant(self._namespace[name])}
+        kept = {name for name in self._kept if not is_constant(self._namespace[name])}
         known = {
             name: found.parts
             for name in (*kept, *(names if kept else ()))
-            if not _is_constant(self._namespace[name]) and (found := self._object(name))
+            if not is_constant(self._namespace[name]) and (found := self._object(name))
         }
         return {name for group in groups(known) if group & kept for name in group - kept}
 
@@ -308,14 +327,28 @@ class Keeper:
                 yield name, refusals.secret_literal(name, self._secrets[name], step.statement.place)
         kept = set(self._kept.values())
         for name, step in self._kept.items():
-            if _is_constant(self._namespace[name]):
-                continue
+            is_plain = is_constant(self._namespace[name])
             for other in steps:
                 if other in kept or other.origin is RunOrigin.KEPT or not other.statement.calls:
                     continue
-                if name in self._history.read_by_calling(other.statement.names.reads, other.index):
+                if is_plain and name in self._history.registers(other):
+                    yield name, refusals.counted(name, step, other, self._namespace[name])
+                elif is_plain:
+                    continue
+                elif name in self._history.read_by_calling(
+                    other.statement.names.reads, other.index
+                ):
                     yield name, refusals.filled(name, step, other)
+        yield from self._in_a_circle(steps)
         yield from self._parted()
+
+    def _in_a_circle(self, steps: Sequence[RunStatement]) -> Iterator[tuple[str, Finding]]:
+        """Objects that hold functions which their own decorators registered."""
+        for name, step in self._kept.items():
+            for other in steps:
+                is_needed = other.statement.names.binds.keys() & {*step.statement.needs}
+                if is_needed and name in other.statement.names.reads:
+                    yield name, refusals.circular(name, step, other)
 
     def _parted(self) -> Iterator[tuple[str, Finding]]:
         """Arrays that share memory in the notebook, and would not in the module."""
@@ -352,10 +385,3 @@ def _quoted(step: RunStatement) -> str:
     code = ast.unparse(step.node)
     is_secret = secret_findings(code, str) or secret_literal("", repr(code))
     return " = ".join(sorted(step.statement.names.binds)) if is_secret else comes_from(step)
-
-
-def _is_constant(value: object) -> bool:
-    """Whether nothing can change `value` in place."""
-    if isinstance(value, tuple | frozenset):
-        return all(map(_is_constant, value))
-    return value is None or isinstance(value, bool | int | float | complex | str | bytes)

@@ -174,3 +174,10 @@ def is_large(value: Any) -> bool:
         used = value.memory_usage()
         size = used.sum() if hasattr(used, "sum") else used
     return bool(size > ASKED_BYTES) if not callable(size) else False
+
+
+def is_constant(value: object) -> bool:
+    """Whether nothing can change `value` in place."""
+    if isinstance(value, tuple | frozenset):
+        return all(map(is_constant, value))
+    return value is None or isinstance(value, bool | int | float | complex | str | bytes)

@@ -10,13 +10,13 @@ import itertools
 import math
 import reprlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from functools import cache, lru_cache
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
-from sageturner_magic.capture.syntax import FUNCTIONS, Function
+from sageturner_magic.capture.syntax import FUNCTIONS, Function, Statement
 from sageturner_magic.values import package_of
 
 Verdict = bool | None
@@ -190,10 +190,15 @@ def _same_constant(one: Any, other: Any) -> bool:
     return Comparison().same(one, other) is True
 
 
-def definition_is(node: ast.stmt, cell: ast.Module, live: Any) -> Verdict:
+def definition_is(
+    node: ast.stmt, cell: ast.Module, live: Any, apart: Collection[str] = ()
+) -> Verdict:
     """Whether `live` is what the function or class definition `node` of `cell` makes.
 
     None where a decorator hides the function that it was given.
+
+    Args:
+        apart: Attributes of a class that other statements set.
     """
     if isinstance(node, FUNCTIONS):
         return _is_function(node, _compiled([node.name], node, cell, live), live)
@@ -204,11 +209,11 @@ def definition_is(node: ast.stmt, cell: ast.Module, live: Any) -> Verdict:
     if live.__name__ != node.name:
         return False
     made_elsewhere = type(live) is not type or node.decorator_list or hasattr(live, "_fields")
-    if not made_elsewhere and _has_more(live, node):
+    if not made_elsewhere and _has_more(live, node, apart):
         return False
     verdicts: list[Verdict] = []
     for each in node.body:
-        if isinstance(each, FUNCTIONS):
+        if isinstance(each, FUNCTIONS) and each.name not in apart:
             if each.name not in vars(live):
                 return None if node.decorator_list else False
             member = vars(live)[each.name]
@@ -218,8 +223,8 @@ def definition_is(node: ast.stmt, cell: ast.Module, live: Any) -> Verdict:
     return False not in verdicts
 
 
-def _has_more(live: type, node: ast.ClassDef) -> bool:
-    """Whether the class has attributes that neither its body nor a base class binds.
+def _has_more(live: type, node: ast.ClassDef, apart: Collection[str]) -> bool:
+    """Whether the class has attributes that neither its body, a base class nor `apart` has.
 
     A base class may add some to each class below it, as scikit-learn's mixins do.
     """
@@ -232,7 +237,7 @@ def _has_more(live: type, node: ast.ClassDef) -> bool:
     }
     own = {name for name in vars(live) if not (name.startswith("__") and name.endswith("__"))}
     private = f"_{node.name.lstrip('_')}__"
-    return bool({name for name in own - bound if not name.startswith(private)})
+    return any(not name.startswith(private) for name in own - bound - {*apart})
 
 
 def _is_function(node: Function, codes: Iterator[CodeType], live: Any) -> Verdict:
@@ -321,6 +326,16 @@ def _code_called(code: CodeType, name: str, line: int) -> CodeType | None:
             if inner is not None:
                 return inner
     return None
+
+
+def codes_of(statement: Statement, flags: int) -> Iterator[CodeType]:
+    """The code of every function and class in `statement`, at any depth."""
+    for part in (statement.node, statement.cell.tree):
+        waiting = [_code(part, flags & _known_flags())]
+        while waiting:
+            inner = _codes(code.co_consts) if (code := waiting.pop()) else []
+            yield from inner
+            waiting += inner
 
 
 def _codes(constants: Sequence[Any]) -> list[CodeType]:

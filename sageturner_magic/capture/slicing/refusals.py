@@ -335,6 +335,41 @@ def filled(name: str, step: RunStatement, other: RunStatement) -> Finding:
     )
 
 
+def counted(name: str, step: RunStatement, other: RunStatement, live: Any) -> Finding:
+    """A number or text that the module's own statements change when it is imported."""
+    return Finding(
+        f"`{name}` is changed by the code in {other.statement.place}",
+        where=str(step.statement.place),
+        why="that code runs once more when the model's server starts",
+        do=f"set it in load(): `global {name}; {name} = {live!r}`",
+        code="ST39",
+    )
+
+
+def circular(name: str, step: RunStatement, other: RunStatement) -> Finding:
+    """An object that holds a function, which needs the object to be defined."""
+    function = next(iter(other.statement.names.binds))
+    return Finding(
+        f"`{name}` and `{function}` need each other",
+        where=str(step.statement.place),
+        why=f"`{name}` holds `{function}`, and the decorator of `{function}` needs `{name}`",
+        do=f"remove the decorator from `{function}`, run its cell and the one that makes `{name}`,"
+        f" and add `{function}` to `{name}` in load()",
+        code="ST39",
+    )
+
+
+def notebook_module(place: CellLine) -> Finding:
+    """`import __main__`."""
+    return Finding(
+        "`__main__` is imported",
+        where=str(place),
+        why="it is this notebook, which the deployed code does not have",
+        do="remove the import, and write `NAME` instead of `__main__.NAME`",
+        code="ST41",
+    )
+
+
 def parted(names: Sequence[str], step: RunStatement) -> Finding:
     """Arrays on one memory, which no file can hold as such."""
     name = names[-1]

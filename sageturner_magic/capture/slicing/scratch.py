@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sageturner_magic.capture.history import History, RunOrigin, RunStatement
-from sageturner_magic.capture.slicing.liveness import Comparison, plain_function
+from sageturner_magic.capture.slicing.liveness import Comparison, definition_is, plain_function
 from sageturner_magic.capture.syntax import (
     CHANGING_METHODS,
     FUNCTIONS,
@@ -44,6 +44,7 @@ class Scratch:
         self._history = history
         self._namespace = namespace
         self._unknown: set[str] = set()
+        self._changing: set[str] = set()
         self.comparison = Comparison()
         self.values: dict[str, Any] = {"__name__": "sageturner"}
         self.differences: dict[float, tuple[str, Any, Any]] = {}
@@ -58,6 +59,12 @@ class Scratch:
                 self.values.update({name: namespace[name] for name in names if name in namespace})
             else:
                 self._repeat(step, probes=step.index in probing)
+
+    def _is_registered(self, name: str) -> bool:
+        binder = self._history.binder(name)
+        return binder is not None and any(
+            change.is_definition for change in self._history.changes(name, binder)
+        )
 
     def knows(self, name: str) -> bool:
         """Whether `values` has what the source of `name` makes."""
@@ -89,6 +96,9 @@ class Scratch:
                 self.differences.setdefault(step.index, (what, made, value))
         self.values[name] = live
         self._unknown.discard(name)
+        if self._history.changes(name, step):
+            # The notebook has it as it is at the end, not as the next statements had it.
+            self._changing.add(name)
 
     def _can_make(self, source: ast.expr, step: RunStatement) -> bool:
         judge = Judge(lambda name: self._history.qualified(name, step.index))
@@ -111,7 +121,7 @@ class Scratch:
         changed = changed_by(step.node, names)
         touched = names.binds.keys() | changed
         on_live = any(self.values.get(name, self) is self._namespace.get(name) for name in changed)
-        unknown = (names.reads.keys() | changed) & self._unknown
+        unknown = (names.reads.keys() | changed) & (self._unknown | self._changing)
         if probes or unknown or on_live or _has_effect(step.node) or _imports_unloaded(step.node):
             self._unknown |= touched
             return
@@ -122,8 +132,10 @@ class Scratch:
             self._unknown |= touched
             return
         except Exception as error:
-            self.failures[step.index] = error
             self._unknown |= touched
+            # What definitions register is not made here.
+            if not any(map(self._is_registered, changed)):
+                self.failures[step.index] = error
             return
         self._unknown -= names.binds.keys()
         for name in names.binds:
@@ -132,6 +144,17 @@ class Scratch:
             if isinstance(live, type) and Comparison().same(made, live) is not False:
                 # What is made of a class must be of the notebook's own to compare.
                 self.values[name] = live
+
+
+def may_have_made(step: RunStatement, value: Any) -> bool:
+    """Whether the definition `step` can be the one that made `value`."""
+    node = step.node
+    return bool(
+        step.is_definition and definition_is(node, step.statement.cell.tree, value)
+    ) and not any(
+        isinstance(source, ast.Constant) and Comparison().same(source.value, live) is False
+        for _, source, live in _parts(node, value)
+    )
 
 
 def _parts(node: ast.stmt, live: Any) -> Iterator[tuple[str, ast.expr, Any]]:

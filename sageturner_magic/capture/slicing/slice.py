@@ -34,7 +34,7 @@ from sageturner_magic.capture.syntax import (
 )
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.packages.needed import imported_names
-from sageturner_magic.values import Shipped
+from sageturner_magic.values import CellLine, Shipped
 
 
 def slice_of(
@@ -347,8 +347,23 @@ class _Slicer:
             kept = KeptImport(imported, step.statement.place)
             self._report(module, self._imports.add(module, kept, None))
 
+    def _notebook_imports(self) -> Iterator[CellLine]:
+        """Where the module would import the notebook."""
+        for kept, _ in self._imports.bound.values():
+            if kept.imported.module == "__main__":
+                yield kept.place
+        for step in self._steps:
+            if not any("__main__" in line for line, _ in step.statement.text):
+                continue
+            for node in ast.walk(step.node):
+                imports = isinstance(node, ast.Import | ast.ImportFrom) and imported_names(node)
+                if imports and any(each.module == "__main__" for each in imports):
+                    yield step.statement.cell.line(node.lineno)  # type: ignore[attr-defined]
+
     def result(self) -> Slice:
         steps = self._steps
+        for place in self._notebook_imports():
+            self._find("__main__", refusals.notebook_module(place))
         for each in self._stale:
             self._find(each.name, each.finding)
         for name, finding in self._keeper.findings(steps):

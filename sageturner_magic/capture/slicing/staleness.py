@@ -21,12 +21,11 @@ from sageturner_magic.capture.history import (
 )
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.liveness import (
-    Comparison,
     Verdict,
     definition_is,
     is_iterator,
-    plain_function,
 )
+from sageturner_magic.capture.slicing.replayed import Replayed
 from sageturner_magic.capture.slicing.scratch import Scratch
 from sageturner_magic.capture.syntax import CHANGING_METHODS, KeptImport, changed_by, surely_binds
 from sageturner_magic.errors import Finding
@@ -116,14 +115,19 @@ def _judged(
         return True, gone
     live = namespace[name]
     if step.is_definition:
-        verdict = definition_is(step.node, step.statement.cell.tree, live)
+        tree = step.statement.cell.tree
+        verdict = definition_is(step.node, tree, live)
+        changes = history.changes(name, step) if verdict is not True else []
+        if verdict is False and isinstance(live, type):
+            apart = Replayed(steps).attributes(live, changes)
+            verdict = definition_is(step.node, tree, live, apart)
         if verdict is False:
             return False, refusals.redefined(name, step, live)
         difference = scratch.differences.get(step.index)
         if difference is not None:
             changes = history.changes(name, step)
             registered = [each for each in changes if each.is_definition]
-            filled = bool(registered) and _is_filled_by(*difference[1:], registered, namespace)
+            filled = bool(registered) and Replayed(steps).fills(*difference[1:])
             if not filled and len(registered) == len(changes):
                 return False, refusals.part_changed(name, step, *difference)
         # Attributes that were set since are not part of the code.
@@ -134,8 +138,12 @@ def _judged(
         return None, None
     made = scratch.values[name]
     verdict = scratch.comparison.same(made, live)
-    if verdict is False and _is_filled_by(made, live, history.changes(name, step), namespace):
-        return None, None
+    is_filled = any(each.is_definition for each in history.changes(name, step))
+    if verdict is not True and is_filled:
+        # A registry must hold what is registered again, and nothing else.
+        if Replayed(steps).fills(made, live):
+            return None, None
+        verdict = False
     if verdict is False and not (_is_blank(made) and _is_late(name, steps)):
         return False, refusals.changed(name, step, made, live, history.changes(name, step))
     return verdict, None
@@ -166,27 +174,6 @@ def imported_value(imported: ImportedName) -> object:
     # A submodule may not be an attribute yet; a value may be bound anew in its module.
     found = getattr(module, imported.name, UNKNOWN)
     return found if callable(found) or isinstance(found, ModuleType) else UNKNOWN
-
-
-def _is_filled_by(
-    made: Any, live: Any, definitions: Sequence[RunStatement], namespace: Mapping[str, object]
-) -> bool:
-    """Whether all that `live` has beside what its source made is what `definitions` registered."""
-    if type(made) is not type(live) or not isinstance(live, (dict, list)):
-        return False
-    defined = [
-        namespace[name]
-        for step in definitions
-        if step.is_definition
-        for name in step.statement.names.binds
-        if name in namespace
-    ]
-    known = {id(each) for one in defined for each in (one, plain_function(one)) if each is not None}
-    if isinstance(live, list):
-        more = live[len(made) :] if Comparison().same(made, live[: len(made)]) else [None]
-        return len({*map(id, more)}) == len(more) and all(id(each) in known for each in more)
-    kept = {key: value for key, value in live.items() if id(value) not in known}
-    return Comparison().same(made, kept) is True
 
 
 def _is_blank(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from sageturner_magic.capture.syntax.safety import CHANGING_METHODS
+from sageturner_magic.capture.syntax.safety import CHANGING_METHODS, sets_attribute
 from sageturner_magic.capture.syntax.scopes import ScopeNames, names_of
 from sageturner_magic.capture.syntax.trees import walk
 
@@ -22,6 +22,8 @@ def changed_by(node: ast.stmt, names: ScopeNames) -> set[str]:
                     root = root.value
                 if each.func.attr in CHANGING_METHODS and isinstance(root, ast.Name):
                     found.add(root.id)
+            elif isinstance(each, ast.Call) and sets_attribute(each):
+                found |= {each.args[0].id} if isinstance(each.args[0], ast.Name) else set()
     return found
 
 

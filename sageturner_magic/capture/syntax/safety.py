@@ -40,6 +40,15 @@ SAFE_BUILTINS = _words(
     """
 )
 
+_HOLDING = (
+    "classmethod",
+    "functools.partial",
+    "functools.partialmethod",
+    "property",
+    "staticmethod",
+)
+"""Calls that keep a function and do not call it."""
+
 _NUMPY = _words(
     """
     abs absolute all any arange arccos arcsin arctan arctan2 argmax argmin argsort array asarray
@@ -69,6 +78,7 @@ SAFE_CALLS = (
     "enum.*",
     "fractions.Fraction",
     "functools.partial",
+    "functools.partialmethod",
     "ipaddress.*",
     "itertools.*",
     "json.dumps",
@@ -170,6 +180,12 @@ CHANGING_METHODS = _words(
 """Methods that change plain data in place."""
 
 
+def sets_attribute(call: ast.Call) -> bool:
+    """Whether `call` is `setattr(x, name, value)` or `delattr(x, name)`."""
+    is_setter = isinstance(call.func, ast.Name) and call.func.id in ("setattr", "delattr")
+    return is_setter and len(call.args) > 1
+
+
 def listed(qualified: str, patterns: tuple[str, ...]) -> bool:
     """Whether a dotted name fits one of `patterns`."""
     return _any_of(patterns).match(qualified) is not None
@@ -241,6 +257,8 @@ class Judge:
             return self.value(node)
         if isinstance(node.func, ast.Attribute) and node.func.attr in CHANGING_METHODS:
             return self._target(node.func.value) and self._arguments(node)
+        if sets_attribute(node):
+            return self._target(node.args[0]) and all(map(self.value, node.args[1:]))
         qualified = self.qualified(node.func)
         return bool(qualified) and listed(qualified, SETTINGS) and self._arguments(node)
 
@@ -277,13 +295,14 @@ class Judge:
                 self.probes = True
             elif not listed(qualified, SAFE_CALLS):
                 return False
-            # partial(f, 1) keeps f, it does not call it.
-            return self._arguments(node, may_hold=qualified == "functools.partial")
+            return self._arguments(node, may_hold=qualified in _HOLDING)
         if isinstance(func, ast.Name) and self._qualify(func.id) in (FACTORY, RECORD):
             return self._arguments(node)
         if isinstance(func, ast.Name):
-            is_builtin = self._qualify(func.id) is None and func.id in SAFE_BUILTINS
-            return is_builtin and func.id not in self._local and self._arguments(node)
+            is_builtin = self._qualify(func.id) is None and func.id not in self._local
+            is_holding = func.id in _HOLDING
+            is_safe = is_builtin and (is_holding or func.id in SAFE_BUILTINS)
+            return is_safe and self._arguments(node, may_hold=is_holding)
         if isinstance(func, ast.Attribute) and func.attr in DATA_METHODS:
             return self.value(func.value) and self._arguments(node)
         return False

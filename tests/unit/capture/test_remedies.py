@@ -6,6 +6,7 @@ import re
 import sys
 import types
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,9 @@ from sageturner_magic.errors import CaptureError
 
 from .helpers import Session
 from .test_corpus import answer
+from .test_kept_values import session, written
+
+__all__ = ["session"]
 
 Steps = tuple[tuple[str, str], ...]
 AGAIN: Steps = (("again", ""),)
@@ -48,6 +52,11 @@ def predicting(expression: str) -> tuple[str, str]:
 
 MODEL = predicting("model")
 BAG = "class Bag:\n    size = 1\n    def f(self):\n        return self.size\n"
+
+REGISTRY = (
+    "class Registry:\n    def __init__(self):\n        self.items = {}\n"
+    "    def add(self, f):\n        self.items[f.__name__] = f\n        return f\n"
+)
 
 KEY = "bytes.fromhex('736b2d70726f6a2d303132333435363738396162636465666768696a').decode()"
 """Makes what looks like an API key, as reading a file of it does."""
@@ -121,7 +130,8 @@ CASES = [
     ),
     Case(
         "a method that was replaced",
-        (("cell", BAG), ("cell", "setattr(Bag, 'f', lambda self: 2)"), loading("Bag().f()"),
+        (("cell", BAG), ("cell", "type.__setattr__(Bag, 'f', lambda self: 2)"),
+         loading("Bag().f()"),
          MODEL),
         r"run In\[1\] again",
         AGAIN,
@@ -217,6 +227,48 @@ CASES = [
         {"api_key": "sk-proj-0123456789abcdefghij"},
     ),
     Case(
+        "the notebook itself, imported",
+        (("cell", "import __main__\nLIMIT = 3\ndef limit():\n    return __main__.LIMIT"),
+         loading("LIMIT"), MODEL, predicting("limit()")),
+        "remove the import, and write `NAME` instead",
+        (("cell", "LIMIT = 3\ndef limit():\n    return LIMIT"),),
+        3,
+    ),
+    Case(
+        "a count of what decorators registered",
+        (("cell", "COUNT = 0\ndef counted(f):\n    global COUNT\n    COUNT += 1\n    return f"),
+         ("cell", "@counted\ndef f():\n    return 1"), loading("None"),
+         predicting("(f(), COUNT)")),
+        r"`global COUNT; COUNT = 1`",
+        (("load", "def load():\n    global COUNT; COUNT = 1\n"),),
+        (1, 1),
+    ),
+    Case(
+        "a registry that its functions need",
+        (("cell", REGISTRY), ("cell", "reg = Registry()"),
+         ("cell", "@reg.add\ndef f():\n    return 3"), loading("reg.items['f']()"), MODEL),
+        "remove the decorator from `f`.*add `f` to `reg` in load",
+        (("cell", "def f():\n    return 3"), ("cell", "reg = Registry()"),
+         ("load", "def load():\n    reg.add(f)\n    return reg.items['f']()\n")),
+        3,
+    ),
+    Case(
+        "a class from a function",
+        (("cell", "def make(k):\n    class A:\n        size = k\n    return A\nA = make(3)"),
+         loading("A.size"), MODEL),
+        r"make `A` inside load\(\).*set `global A`",
+        (("load", "def load():\n    global A\n    A = make(3)\n    return A.size\n"),),
+        3,
+    ),
+    Case(
+        "a closure of a closure",
+        (("cell", "def make(a):\n    return lambda b: lambda x: (a, b, x)\ng = make(1)(2)"),
+         predicting("g(request)")),
+        r"make `g` inside load\(\).*set `global g`",
+        (("load", "def load():\n    global g\n    g = make(1)(2)\n"),),
+        (1, 2, 7),
+    ),
+    Case(
         "an import whose name something else took",
         (("cell", "from os import path"), ("cell", "globals()['path'] = 3"),
          loading("path.__name__"), MODEL),
@@ -246,8 +298,10 @@ def do_steps(session: Session, steps: Steps, sources: list[str], do: str = "") -
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_remedy_works_as_it_is_written(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    session, sources = Session(), []
+def test_the_remedy_works_as_it_is_written(
+    case: Case, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources: list[str] = []
     do_steps(session, case.before, sources)
     for kind in {"load", "predict"} - {kind for kind, _ in case.before}:
         sources.append("")
@@ -257,6 +311,8 @@ def test_the_remedy_works_as_it_is_written(case: Case, monkeypatch: pytest.Monke
     (finding,) = raised.value.findings
     assert re.search(case.do, finding.do), finding.do
     do_steps(session, case.after, sources, finding.do)
+    artefact = written(session, tmp_path)
+    monkeypatch.setenv("SM_MODEL_DIR", str(artefact.folder if artefact else tmp_path))
     fresh = types.ModuleType("sageturner")
     monkeypatch.setitem(sys.modules, "sageturner", fresh)
     source = session.notebook.module("digits").source
