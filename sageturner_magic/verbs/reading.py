@@ -49,7 +49,7 @@ GROUPS = {
     "Before a deployment": ("form", "plan", "init", "doctor", "schema"),
     "The code": ("code", "export"),
     "Running endpoints": ("status", "load-test", "rollback"),
-    "The AWS account": ("setup", "teardown"),
+    "The AWS account": ("setup", "secret", "teardown"),
 }
 """Title -> verbs, in the order in which help shows them."""
 
@@ -71,6 +71,7 @@ EXAMPLES = {
     "export": ("export digits ./digits-to-deploy",),
     "code": ("code digits", "code digits --diff"),
     "setup": ("setup", "setup --show-policy --for deploy,invoke"),
+    "secret": ("secret put HF_TOKEN",),
 }
 """Verb -> lines that hold in a notebook and in a shell."""
 
