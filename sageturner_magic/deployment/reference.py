@@ -44,6 +44,8 @@ def with_reference(
     """
     if not isinstance(asked.code, NotebookCode):
         return asked
+    if asked.code.model is not None:
+        return replace(asked, reference=Reference(why_not="`--model` generates the code"))
     if not asked.smoke_test and (asked.endpoint_type, asked.local_mode) != ("local", "process"):
         return replace(asked, reference=Reference(why_not="`--no-smoke-test` was given"))
     try:

@@ -189,6 +189,12 @@ def test_what_is_not_compared_is_said(session, body, example, why):
     assert notes(sageturner.plan(config_of(None, "sum"))) == f"not compared: {why}"
 
 
+def test_generated_code_is_not_compared(session):
+    session.run("def double(value):\n    return 2 * value\n")
+    planned = sageturner.plan(name="sum", model=session.namespace["double"])
+    assert notes(planned) == "not compared: `--model` generates the code"
+
+
 def test_a_request_that_was_tried_is_the_reference_without_an_example(session, made):
     captured(session, f"{COUNTING}    return sum(request)", example="")
     config = config_of(None, "sum")
