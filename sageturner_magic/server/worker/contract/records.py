@@ -69,7 +69,9 @@ def record(kind: type, form_of: Callable[[Any], Form]) -> Form:
 def resolved(kind: type) -> dict[str, Any]:
     """The annotations of a class, with what cannot be resolved as Any."""
     try:
-        return typing.get_type_hints(kind, include_extras=True)
+        found = typing.get_type_hints(kind, include_extras=True)
+        names = vars(sys.modules[kind.__module__])
+        return {name: _references(hint, names) for name, hint in found.items()}
     except Exception:
         hints: dict[str, Any] = {}
         for base in reversed(kind.__mro__):
@@ -86,7 +88,18 @@ def evaluated(annotation: Any, names: Mapping[str, Any]) -> Any:
     Raises NameError, SyntaxError or what else the text does.
     """
     holder = types.SimpleNamespace(__annotations__={"it": annotation})
-    return typing.get_type_hints(holder, dict(names), include_extras=True)["it"]
+    return _references(typing.get_type_hints(holder, dict(names), include_extras=True)["it"], names)
+
+
+def _references(hint: Any, names: Mapping[str, Any]) -> Any:
+    """`hint` with the text inside `list["Item"]` evaluated, which Python 3.10 leaves as it is."""
+    if not isinstance(hint, types.GenericAlias):
+        return hint
+    parts = (
+        evaluated(part, names) if isinstance(part, str) else _references(part, names)
+        for part in typing.get_args(hint)
+    )
+    return types.GenericAlias(typing.get_origin(hint), tuple(parts))
 
 
 def _item(kind: type, name: str, hint: Any, form_of: Callable[[Any], Form]) -> Field:
