@@ -205,6 +205,13 @@ class SageturnerMagics(Magics, Settings):
             if text
         }
 
+    def _with_example(self, names: Mapping[str, object], name: str) -> Mapping[str, object]:
+        """`names` with the example_request() that is generated for endpoint `name`."""
+        model = self.session.notebook.model_for(name)
+        if model is None or model.example is None:
+            return names
+        return {**names, "example_request": lambda: model.example}
+
     def _payload(
         self,
         verb: Verb,
@@ -225,7 +232,7 @@ class SageturnerMagics(Magics, Settings):
             data, content_type = read_payload(values.file, values.content_type)
             return {"payload": data, "content_type": content_type}
         if payload or body:
-            return {"payload": evaluate(payload or body, names)}
+            return {"payload": evaluate(payload or body, self._with_example(names, values.name))}
         if verb.name == "invoke":
             raise UsageError("There is no payload", do=WRITE_PAYLOAD)
         return {}

@@ -111,32 +111,37 @@ X_test = pandas.DataFrame(digits.data)
 """
 
 
+def cells_of(text: str, section: str) -> list[str]:
+    """The cells that stand in a section of a page."""
+    found = text.partition(f"## {section}\n")[2].partition("\n## ")[0]
+    return re.findall(r"(?ms)^```(?:python|yaml)\n(.*?)^```", found)
+
+
 def test_the_readmes_cells_deploy_here_and_the_next_line_to_sagemaker(
     stand: Stand, away: NoEngine, tmp_path: Path
 ) -> None:
     before = stand.inventory()
-    section = README.read_text("utf-8").partition("## Three cells\n")[2].partition("\n## ")[0]
-    cells = re.findall(r"(?ms)^```(?:python|yaml)\n(.*?)^```", section)
+    text = README.read_text("utf-8")
+    (one_line,) = cells_of(text, "One line")
+    cells = cells_of(text, "Three cells")
     (yaml,) = [
         number for number, cell in enumerate(cells) if cell.startswith("%%sageturner deploy")
     ]
     cells[yaml] += f'container: {{generate_container: {{base_image: "{away.base}"}}}}'
     assert "-e serverless" in cells[-1] and "\n" not in cells[-1].strip()
-    # This one stands for the others, in a notebook that has none of them.
-    (generated,) = [cell for cell in cells if "--model" in cell]
-    cells.remove(generated)
     ends = (
         '%sageturner invoke digits -e serverless {"pixels": list(image)}',
         "%sageturner delete digits -e local",
         "%sageturner delete digits -e serverless --yes",
         "%sageturner teardown --yes",
     )
-    sources = (TRAINED, cells[0], "%sageturner setup", *cells[1:], *ends)
+    sources = (TRAINED, "%load_ext sageturner_magic", "%sageturner setup", *cells, *ends)
     shown = executed(notebook_of(*sources), stand, away, tmp_path)
     assert "✓ Wait until it is InService" in shown
     assert shown.count('"digit": 0') == 2
-    sources = (TRAINED, cells[0], generated, "%sageturner delete digits -e local")
-    assert "digits answers at" in executed(notebook_of(*sources), stand, away, tmp_path)
+    sources = (TRAINED, one_line, "%sageturner delete digits -e local")
+    shown = executed(notebook_of(*sources), stand, away, tmp_path)
+    assert "digits answers at" in shown and '"predictions": [0, 1, 2]' in shown
     assert stand.inventory() == before
 
 

@@ -43,6 +43,9 @@ def test_a_pipeline_of_the_notebook_answers_as_in_the_notebook():
         "csv = %sageturner invoke iris X.tail(5).to_csv(index=False) --content-type"
         " text/csv;header=present",
         "assert csv['predictions'] == answer['predictions'], csv",
+        # The line that a deployment with a long example shows.
+        "three = %sageturner invoke iris example_request()",
+        "assert three['predictions'] == classifier.predict(X.head(3)).tolist(), three",
     )
     assert "classifier.joblib" in text(notebook.cells[2])
     assert "def ratios(frame):" in text(notebook.cells[5])
