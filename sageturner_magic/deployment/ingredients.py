@@ -96,6 +96,11 @@ class Ingredients:
         return "" if provided else outline(self.module.source)
 
     @property
+    def lost_variables(self) -> list[Finding]:
+        """What the notebook set in its environment and the module's process will not have."""
+        return _lost_variables(self.request, self.module)
+
+    @property
     def package_lines(self) -> tuple[str, ...]:
         """Pieces of a pip command line: the configured ones, or those of `needed_packages`."""
         wanted = self.config.container.generate_container.python_packages

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from sageturner_magic.capture import InKernel
+from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.request import DeployRequest, NotebookCode, Reference
 from sageturner_magic.deployment.trial import Trial, difference
 from sageturner_magic.endpoints import JSON, OCTETS, decode, encode, media_type
@@ -283,6 +284,6 @@ def differs(found: str, module: CapturedModule, severity: Any = "error") -> Find
     )
 
 
-def refuse(found: str, module: CapturedModule) -> SageturnerError:
-    """The error of `differs`."""
-    return CaptureError.of([differs(found, module)])
+def refuse(found: str, ingredients: Ingredients) -> SageturnerError:
+    """The error of `differs`, with what the notebook's environment has and the code has not."""
+    return CaptureError.of([differs(found, ingredients.module), *ingredients.lost_variables])

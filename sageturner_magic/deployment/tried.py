@@ -289,7 +289,7 @@ def _passed(ingredients: Ingredients, reporter: Reporter) -> _Passed:
     trial = run_trial(ingredients, reporter)
     checked = check_response(ingredients, said_in(trial), reporter)
     if checked.difference:
-        raise refuse(checked.difference, ingredients.module)
+        raise refuse(checked.difference, ingredients)
     found = findings_of(trial, ingredients)
     for finding in found:
         reporter.log(f"{finding.severity}: {finding}")

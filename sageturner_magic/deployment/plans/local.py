@@ -203,7 +203,7 @@ class _ProcessWork(LocalWork[ProcessDeployer], ProcessSteps):
         )
         checked = check_response(self.ingredients, said or None, reporter)
         if checked.difference:
-            raise refuse(checked.difference, self.ingredients.module)
+            raise refuse(checked.difference, self.ingredients)
         return Done(", ".join(filter(None, (done.note, checked.note))))
 
     def _load(self, reporter: Reporter) -> Done:

@@ -211,7 +211,10 @@ def _records(folder: Path) -> Iterator[Path]:
 
 
 def _age(file: Path) -> float:
-    return -file.lstat().st_mtime
+    try:
+        return -file.lstat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # Another process has just removed it.
 
 
 def _fits(record: LocalRecord, name: str, folder: Path) -> bool:

@@ -162,13 +162,20 @@ def test_what_cells_set_in_the_environment_reaches_no_process_of_the_model_and_i
     set_here = "%env HERE_ONLY=fast"
     predict = "%%sageturner_predict mode\ndef predict(model, request):\n    import os\n"
     predict += "    return os.environ.get('HERE_ONLY', 'slow')"
-    notebook = run(
+    captured = (
         set_here,
         EXTENSION,
         "%%sageturner_load mode\ndef load():\n    return None",
         predict,
+        "model = None",
+    )
+    raised = fails(*captured, "%sageturner try mode 1", "%%sageturner deploy\nname: mode")
+    assert '"fast" and "slow"' in raised.evalue
+    assert "add `environment: {HERE_ONLY: fast}` to the YAML" in raised.evalue
+    notebook = run(
+        *captured[:-1],
         "%sageturner try mode 1",
-        "%%sageturner deploy\nname: mode",
+        "%%sageturner deploy --no-compare\nname: mode",
         "%sageturner invoke mode 1",
         "%sageturner delete mode",
     )
