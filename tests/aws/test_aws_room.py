@@ -32,6 +32,7 @@ from sageturner_magic.aws.endpoints import (
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.names import Names, log_group, names_in
 from sageturner_magic.aws.permissions import actions
+from sageturner_magic.aws.secrets import put_secret, secret_findings
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage import s3, upload
 from sageturner_magic.aws.storage.bucket import bucket_findings, delete_bucket, ensure_bucket
@@ -55,6 +56,7 @@ REGISTRY = {
     "ecr:PutImage",
     "ecr:UploadLayerPart",
 }
+SECRETS = ("room/hf#token", "ssm:/room/key#token")
 # What a verb needs only when something special happens, or what AWS asks for in its stead.
 SELDOM: dict[str, set[str]] = {
     "setup": {
@@ -117,6 +119,7 @@ SELDOM: dict[str, set[str]] = {
         "iam:PutRolePolicy",  # another project of the region
         "s3:AbortMultipartUpload",
     },
+    "secret": set(),
 }
 
 
@@ -139,7 +142,7 @@ class Recorder:
     """A user with the policy of one verb, and the actions that their calls have used."""
 
     def __init__(self, stand: Any, ours: Names, verb: PermissionSet) -> None:
-        self.session = session_of(stand, caller_policy(Scope(ours), [verb]))
+        self.session = session_of(stand, caller_policy(Scope(ours, secrets=SECRETS), [verb]))
         self.used: set[str] = set()
         self.session._boto.events.register("before-call", self._record)
 
@@ -194,7 +197,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     stand: Any, ours: Names, clean: None, push: Push, model_image: str, tmp_path: Path
 ) -> None:
     users = {verb: Recorder(stand, ours, verb) for verb in PERMISSION_SETS}
-    setup, plan, deployer, invoker, reader, lister, roller, deleter, breaker = (
+    setup, plan, deployer, invoker, reader, lister, roller, deleter, breaker, storer = (
         users[verb].session for verb in PERMISSION_SETS
     )
     before = stand.inventory()
@@ -215,6 +218,11 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
         == ()
     )
     assert quotas.quota_findings(plan, Serverless(memory=6144, max_concurrency=5)) == ()
+
+    for secret in SECRETS:
+        assert "token" not in put_secret(storer, secret, "hidden")
+    for each in (plan, deployer):
+        assert secret_findings(each, dict(zip("AB", SECRETS, strict=True))) == ()
 
     ecr.ensure_repository(deployer, ours)
     keys = stand.create_user("pusher", caller_policy(Scope(ours), ["deploy"]))
@@ -300,7 +308,11 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     }
     idle = {}
     for verb, user in users.items():
-        allowed = {a for s in caller_policy(Scope(ours), [verb])["Statement"] for a in s["Action"]}
+        allowed = {
+            a
+            for s in caller_policy(Scope(ours, secrets=SECRETS), [verb])["Statement"]
+            for a in s["Action"]
+        }
         idle[verb] = allowed - user.used
     assert {verb: idle[verb] ^ SELDOM[verb] for verb in idle if idle[verb] != SELDOM[verb]} == {}
 

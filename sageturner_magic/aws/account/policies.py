@@ -134,8 +134,9 @@ def _every_parameter(scope: Scope) -> list[str]:
 
 
 def _secrets_to_store(scope: Scope) -> list[str]:
-    # Without a configuration `secret put NAME` stores a secret of that name.
-    return _secrets(scope) if scope.secrets else [scope.names.arn("secretsmanager", "secret:*")]
+    arns = _secrets(scope) if scope.secrets else [scope.names.arn("secretsmanager", "secret:*")]
+    # Without a configuration any name may be meant. The ARN of a new secret ends in its name.
+    return sorted({*arns, *(arn.removesuffix("-??????") for arn in arns)})
 
 
 _EXISTING_SECRET = ("secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue")
