@@ -1,7 +1,7 @@
 """The example notebooks deployed to SageMaker, by both builders and to both endpoint types.
 
-All but the largest image are then deployed once more, by the same builder, to a container of this
-machine. Each is run by another program than in tests/integration/test_examples.py.
+Each is then deployed once more, by the same builder, to a container of this machine. Each is run by
+another program than in tests/integration/test_examples.py.
 """
 
 from __future__ import annotations
@@ -70,10 +70,11 @@ def container_here(endpoint_type: str, name: str) -> Again:
 
 
 @pytest.mark.torch
-def test_embeddings_from_layers_on_serverless(folder: Path, layers: str) -> None:
+def test_embeddings_from_layers_on_serverless_and_in_a_container(folder: Path, layers: str) -> None:
     run_example(
         "02_text_embeddings", folder, runner="nbclient", check=EMBEDDINGS,
         changes=on("serverless", "embeddings", layers),
+        again=container_here("serverless", "embeddings"),
         # Two deployments and loads on one container: what they show, they show locally.
         without=("load-test", "max_size: 1", "one by one"),
     )  # fmt: skip

@@ -8,8 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from .random_notebooks import CleanProcess, Kernel, RandomNotebook, notebooks, verdict
 
-SAMPLE = 600
-"""`make proof` runs 20,000."""
+SAMPLE = 1000
 
 
 @pytest.fixture(scope="module")
