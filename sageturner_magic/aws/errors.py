@@ -1,4 +1,4 @@
-"""Translate errors of boto3 to AwsError, with the table in symptoms.py."""
+"""Translate errors of boto3 to AwsError, with the tables of `symptoms`."""
 
 from __future__ import annotations
 
