@@ -8,7 +8,6 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
 from sageturner_magic.capture.secrets import file_findings, secret_findings
@@ -79,12 +78,7 @@ def _places(name: str) -> list[Path]:
         return []
     local = [each for each in places if each.exists() and not _is_installed(each)]
     # What an editable install points to belongs to its distribution.
-    return [] if local and name in _distributed() else local
-
-
-@cache
-def _distributed() -> frozenset[str]:
-    return frozenset(providers())
+    return [] if local and name in providers() else local
 
 
 def _is_installed(path: Path) -> bool:

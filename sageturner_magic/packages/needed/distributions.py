@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import functools
 import importlib.metadata
 import json
 import re
+import sys
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 
@@ -14,17 +18,15 @@ def providers() -> dict[str, list[str]]:
     """Top-level import name -> the distributions that have it.
 
     As `importlib.metadata.packages_distributions`, which before Python 3.11 sees only those with
-    a top_level.txt, and never what an editable install points to. Reads the file list of every
-    distribution: call it once.
+    a top_level.txt, and never what an editable install points to. A folder of `sys.path` is read
+    again when something was installed there or removed since.
     """
     found: dict[str, set[str]] = {}
-    for distribution in importlib.metadata.distributions():
-        name = distribution.metadata["Name"]
-        if not name:
-            # What is left of a removed package.
-            continue
-        for top in _top_levels(distribution):
-            found.setdefault(top, set()).add(name)
+    for entry in dict.fromkeys(Path(entry).absolute() for entry in sys.path):
+        with contextlib.suppress(OSError):
+            for name, tops, project in _installed(entry, _state(entry)):
+                for top in (*tops, *(_packages_in(project) if project else ())):
+                    found.setdefault(top, set()).add(name)
     return {top: sorted(names) for top, names in found.items()}
 
 
@@ -56,27 +58,53 @@ def local_path(url: str) -> Path | None:
     return Path(unquote(parts.path)) if parts.scheme == "file" else None
 
 
+def _state(entry: Path) -> frozenset[tuple[Path, int]]:
+    """The times of a folder (or an archive) and of the records of what is installed in it."""
+    records = [*entry.glob("*.dist-info"), *entry.glob("*.egg-info")]
+    return frozenset((each, each.stat().st_mtime_ns) for each in (entry, *records))
+
+
+@functools.lru_cache(maxsize=128)
+def _installed(
+    entry: Path, _: frozenset[tuple[Path, int]]
+) -> tuple[tuple[str, frozenset[str], Path | None], ...]:
+    """Name, top-level modules and editable project of each distribution in a `sys.path` entry."""
+    return tuple(
+        (name, frozenset(_top_levels(distribution)), _editable_project(distribution))
+        for distribution in importlib.metadata.distributions(path=[str(entry)])
+        # What is left of a removed package has no name.
+        if (name := distribution.metadata["Name"])
+    )
+
+
 def _top_levels(distribution: importlib.metadata.Distribution) -> Iterator[str]:
-    listed = (distribution.read_text("top_level.txt") or "").split()
-    if listed:
+    if listed := (distribution.read_text("top_level.txt") or "").split():
         yield from listed
-    else:
-        for file in distribution.files or ():
-            top = _import_name(PurePosixPath(str(file)))
-            if top:
-                yield top
+        return
+    # `files` makes an object of each line, most of the time that this takes.
+    record = distribution.read_text("RECORD")
+    files = (
+        (row[0] for row in csv.reader(record.splitlines()) if row)
+        if record
+        else map(str, distribution.files or ())
+    )
+    for file in files:
+        if top := _import_name(file):
+            yield top
+
+
+def _editable_project(distribution: importlib.metadata.Distribution) -> Path | None:
     direct = direct_url(distribution)
     details = direct.get("dir_info")
     if isinstance(details, dict) and details.get("editable"):
-        project = local_path(str(direct.get("url", "")))
-        if project is not None:
-            yield from _packages_in(project)
+        return local_path(str(direct.get("url", "")))
+    return None
 
 
-def _import_name(path: PurePosixPath) -> str:
-    top = path.parts[0]
-    if len(path.parts) == 1:
-        return top.partition(".")[0] if path.suffix in (".py", ".so", ".pyd") else ""
+def _import_name(file: str) -> str:
+    top, inside, _ = file.partition("/")
+    if not inside:
+        return top.partition(".")[0] if top.endswith((".py", ".so", ".pyd")) else ""
     return top if top.isidentifier() and top != "__pycache__" else ""
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from sageturner_magic.errors import CaptureError
+from sageturner_magic.packages.needed.distributions import providers
 from sageturner_magic.packages.needed.needed import needed_packages
 from sageturner_magic.packages.needed.pickles import modules_in, scikit_learn_of
 from sageturner_magic.packages.needed.plugins import plugins_of
@@ -94,6 +95,17 @@ def _distribution(folder: Path, name: str, files: list[str], version="1.0", **te
     for file in files:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text("")
+
+
+def test_what_is_installed_or_removed_in_the_meantime_is_seen(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    _distribution(tmp_path, "first", ["one/__init__.py", "with,comma.py", "two.py", "data/x-y.txt"])
+    assert {"one", "two", "data"} <= providers().keys()
+    _distribution(tmp_path, "second", ["one/more.py", "native.cpython-311-x86_64-linux-gnu.so"])
+    assert (providers()["one"], providers()["native"]) == (["first", "second"], ["second"])
+    for folder in tmp_path.glob("first*"):
+        shutil.rmtree(folder)
+    assert (providers()["one"], providers().get("two")) == (["second"], None)
 
 
 def test_a_build_of_torch_brings_its_index(tmp_path, monkeypatch):
