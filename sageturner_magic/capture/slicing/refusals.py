@@ -205,7 +205,9 @@ def differs(node: ast.expr, where: CellLine, *, is_hash: bool) -> Finding:
     """`hash()` of text, or the order of a set, in a function."""
     code = ast.unparse(node)
     if is_hash:
-        argument = ast.unparse(node.args[0]) if isinstance(node, ast.Call) and node.args else "x"
+        called = node.func if isinstance(node, ast.Call) else node
+        given = [*getattr(node, "args", ()), getattr(called, "value", called)]
+        argument = ast.unparse(given[0])
         return Finding(
             f"`{code}` gives another number in each process if its argument contains text",
             where=str(where),
@@ -219,6 +221,19 @@ def differs(node: ast.expr, where: CellLine, *, is_hash: bool) -> Finding:
         why="Python hashes text with a random seed, and a set has the order of its hashes",
         do=f"write `sorted({code})`",
         severity="warning",
+    )
+
+
+def elsewhere(name: str, step: RunStatement) -> Finding:
+    """A value or definition that other processes make otherwise from the same source."""
+    cell = step.statement.cell.number
+    return Finding(
+        f"`{name}` is something else in each process",
+        where=str(step.statement.place),
+        why="it has the order of a set, which changes with Python's hash seed, or depends on a"
+        " setting that the notebook made out of the code's sight",
+        do=f"write `sorted(…)` around the set in In[{cell}], or the value itself, and run it again",
+        code="ST39",
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY, SIGNATURES, Role
+from sageturner_magic.capture.elsewhere import has_stable_order, value_at
 from sageturner_magic.capture.history import History, Run, RunOrigin, RunStatement, imported_as
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.chosen import Slice
@@ -28,7 +29,6 @@ from sageturner_magic.capture.syntax import (
     BUILTINS,
     Judge,
     KeptImport,
-    has_stable_order,
     in_functions,
     is_guarded,
 )
@@ -279,8 +279,8 @@ class _Slicer:
     def _judge(self, step: RunStatement) -> Judge:
         return Judge(lambda name: self._qualified(name, step), self._is_unordered)
 
-    def _is_unordered(self, name: str) -> bool:
-        live = self._namespace.get(name)
+    def _is_unordered(self, node: ast.expr) -> bool:
+        live = value_at(node, self._namespace)
         return isinstance(live, (set, frozenset)) and not has_stable_order(live)
 
     def _differing(self, steps: Sequence[RunStatement]) -> Iterator[Finding]:
@@ -321,6 +321,7 @@ class _Slicer:
                 self._namespace,
                 self._probing,
                 self._imports.bound,
+                self._now,
             )
             if each.name not in self._set_by_load
         ]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from sageturner_magic.capture.elsewhere import Reads, differing
 from sageturner_magic.capture.history import (
     History,
     RunOrigin,
@@ -54,6 +55,7 @@ def stale_findings(
     namespace: Mapping[str, object],
     probing: set[float],
     imports: Mapping[str, tuple[KeptImport, RunStatement | None]],
+    reads: Reads,
 ) -> Iterator[Stale]:
     """All that the module would have otherwise than the notebook has it.
 
@@ -62,6 +64,7 @@ def stale_findings(
         kept_names: Index of a step -> the names that it is kept for.
         probing: Indices of steps that ask the machine, whose values are not compared.
         imports: Names that imports bind.
+        reads: The names that must exist when a statement runs.
     """
     scratch = Scratch(steps, history, namespace, probing, imports)
     kept = {step.index for step in steps}
@@ -98,6 +101,10 @@ def stale_findings(
         elif expected is not UNKNOWN and namespace[name] is not expected:
             finding = refusals.replaced(name, import_step, namespace[name])
             yield Stale(name, import_step, finding, is_value=False)
+    bound = {name: kept_import for name, (kept_import, _) in imports.items()}
+    known = {name: scratch.values[name] for name in scratch.values if scratch.knows(name)}
+    for name, step in differing(steps, bound, probing, reads, known):
+        yield Stale(name, step, refusals.elsewhere(name, step), not step.is_definition)
 
 
 def _judged(

@@ -10,7 +10,7 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .binding import changed_by, surely_binds
-    from .hashing import has_stable_order, in_functions, ordered_uses
+    from .hashing import in_functions, ordered_uses
     from .rendering import KeptImport, render_module
     from .safety import (
         CALLABLE,

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from sageturner_magic.capture.syntax.trees import FUNCTIONS, parts, walk
 
-IsSet = Callable[[str], bool]
-"""Whether a name is a set whose order may differ."""
+IsSet = Callable[[ast.expr], bool]
+"""Whether a name, attribute or element is a set whose order may differ."""
 
 _UNORDERED = frozenset({"sorted", "len", "min", "max", "sum", "any", "all", "set", "frozenset"})
 _ORDERED = frozenset(
@@ -26,19 +26,14 @@ _ORDERED = frozenset(
 )
 """Functions whose result has the order of their argument; `_UNORDERED` are those that forget it."""
 
+_BY_KEY = frozenset({"sorted", "min", "max"})
+"""Functions that forget the order, unless a `key` makes elements equal."""
+
 _MAKES_SETS = frozenset({"union", "intersection", "difference", "symmetric_difference", "copy"})
+_VIEWS = frozenset({"keys", "items"})
+"""Methods of dicts whose results become sets by `&`, `|`, `-` and `^`."""
+
 _ADDS = frozenset({"append", "extend", "insert", "write", "writelines", "setdefault"})
-
-
-def has_stable_order(value: object) -> bool:
-    """Whether a set is iterated in the same order in each process: one of numbers is."""
-    return isinstance(value, (set, frozenset)) and all(map(_hashes_alike, value))
-
-
-def _hashes_alike(value: object) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_hashes_alike, value))
-    return type(value) in (int, float, bool, complex)
 
 
 def ordered_uses(node: ast.AST, is_set: IsSet) -> Iterator[ast.expr]:
@@ -70,7 +65,7 @@ def in_functions(node: ast.stmt, is_set: IsSet) -> Iterator[tuple[ast.expr, bool
 
 
 def _either(local: set[str], is_set: IsSet) -> IsSet:
-    return lambda name: name in local or is_set(name)
+    return lambda node: (isinstance(node, ast.Name) and node.id in local) or is_set(node)
 
 
 def _same_run(node: ast.AST) -> Iterator[ast.AST]:
@@ -84,6 +79,8 @@ def _same_run(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_hash(node: ast.Call) -> bool:
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr == "__hash__" and not node.args
     return isinstance(node.func, ast.Name) and node.func.id == "hash"
 
 
@@ -106,20 +103,26 @@ def _is_set(node: ast.expr, is_set: IsSet) -> bool:
         return not all(_is_number(each) for each in node.elts)
     if isinstance(node, ast.SetComp):
         return True
-    if isinstance(node, ast.Name):
-        return is_set(node.id)
+    if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
+        return is_set(node)
     if isinstance(node, ast.IfExp):
         return _is_set(node.body, is_set) or _is_set(node.orelse, is_set)
     if isinstance(node, ast.BinOp):
         of_sets = isinstance(node.op, (ast.BitOr, ast.BitAnd, ast.Sub, ast.BitXor))
-        return of_sets and (_is_set(node.left, is_set) or _is_set(node.right, is_set))
+        sides = (node.left, node.right)
+        return of_sets and any(_is_set(each, is_set) or _is_view(each) for each in sides)
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Name):
-            made = node.func.id in ("set", "frozenset") and not is_set(node.func.id)
+            made = node.func.id in ("set", "frozenset") and not is_set(node.func)
             return made and not all(_is_range(each) for each in node.args)
         if isinstance(node.func, ast.Attribute) and node.func.attr in _MAKES_SETS:
             return _is_set(node.func.value, is_set)
     return False
+
+
+def _is_view(node: ast.expr) -> bool:
+    called = node.func if isinstance(node, ast.Call) else None
+    return isinstance(called, ast.Attribute) and called.attr in _VIEWS
 
 
 def _is_number(node: ast.expr) -> bool:
@@ -141,12 +144,18 @@ def _keeps_order(parent: ast.AST, child: ast.expr, root: ast.AST) -> bool:
     if isinstance(parent, ast.Call):
         func = parent.func
         called = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-        return child is not func and called in _ORDERED
+        return child is not func and (called in _ORDERED or _sorts_by_key(parent))
     if isinstance(parent, ast.Attribute):
         return parent.attr == "pop"
     if isinstance(parent, ast.Assign):
         return any(isinstance(each, (ast.Tuple, ast.List)) for each in parent.targets)
     return isinstance(parent, (ast.Starred, ast.FormattedValue, ast.YieldFrom))
+
+
+def _sorts_by_key(call: ast.Call) -> bool:
+    """Whether elements that are different may compare as equal: which comes first then counts."""
+    is_by_key = isinstance(call.func, ast.Name) and call.func.id in _BY_KEY
+    return is_by_key and any(each.arg == "key" for each in call.keywords)
 
 
 def _is_unordered_comprehension(generator: ast.comprehension, root: ast.AST) -> bool:
@@ -155,7 +164,8 @@ def _is_unordered_comprehension(generator: ast.comprehension, root: ast.AST) -> 
         if isinstance(node, ast.SetComp) and generator in node.generators:
             return True
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            taken = node.args[:1] if node.func.id in _UNORDERED else []
+            forgets = node.func.id in _UNORDERED and not _sorts_by_key(node)
+            taken = node.args[:1] if forgets else []
             if any(generator in getattr(each, "generators", ()) for each in taken):
                 return True
     return False

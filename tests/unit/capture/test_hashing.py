@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from sageturner_magic.capture.syntax import has_stable_order, in_functions, ordered_uses
+from sageturner_magic.capture.elsewhere import has_stable_order
+from sageturner_magic.capture.syntax import in_functions, ordered_uses
 
 from .helpers import LOAD, Session
 
@@ -29,12 +30,16 @@ DIFFER = [
     "dict.fromkeys(WORDS)",
     "list(zip(WORDS, range(9)))",
     "set(WORDS).pop()",
+    "sorted(WORDS, key=lambda word: 0)",
+    "max((word for word in WORDS), key=lambda word: 0)",
+    "list(dict.fromkeys('abcd').keys() & dict.fromkeys('dcba').keys())",
 ]
 ALIKE = [
     "sorted(WORDS)",
     "len(WORDS)",
     "'a' in WORDS",
     "max(len(w) for w in WORDS)",
+    "min(WORDS)",
     "sorted(w.upper() for w in WORDS)",
     "{w.upper() for w in WORDS} == {'A'}",
     "[w for w in ['a', 'z'] if w in WORDS]",
@@ -45,7 +50,9 @@ ALIKE = [
 
 
 def uses(expression: str) -> list[ast.expr]:
-    return list(ordered_uses(ast.parse(expression).body[0], lambda name: name == "WORDS"))
+    return list(
+        ordered_uses(ast.parse(expression).body[0], lambda node: ast.unparse(node) == "WORDS")
+    )
 
 
 def values(expression: str) -> set[str]:
@@ -92,17 +99,22 @@ def test_numbers_have_a_stable_order_and_text_has_not():
         ("s = set(x)\n    for w in s:\n        total += 1", []),
         ("return helper(WORDS)", []),
         ("return sorted(set(x))", []),
+        ("return max(set(x), key=x.count)", ["set(x)"]),
+        ("return x.__hash__()", ["x.__hash__()"]),
     ],
 )
 def test_a_function_that_answers_otherwise_in_each_process_is_found(body, expected):
     node = ast.parse(f"def f(x):\n    {body}").body[0]
-    found = [ast.unparse(each) for each, _ in in_functions(node, lambda name: name == "WORDS")]
+    found = [
+        ast.unparse(each)
+        for each, _ in in_functions(node, lambda node: ast.unparse(node) == "WORDS")
+    ]
     assert found == expected
 
 
 def test_a_hash_of_a_class_of_ones_own_is_fine():
     node = ast.parse("class P:\n    def __hash__(self):\n        return hash(self.x)").body[0]
-    assert not list(in_functions(node, lambda name: False))
+    assert not list(in_functions(node, lambda node: False))
 
 
 def test_the_module_warns_of_a_hash_with_the_line_to_write():
