@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sageturner_magic.capture.captures import CapturedCell, Captures
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.values import (
@@ -23,45 +24,12 @@ if TYPE_CHECKING:
     from sageturner_magic.capture.history import Run, RunOrigin
     from sageturner_magic.capture.in_kernel import InKernel
 
-ROLES: tuple[Role, ...] = ("load", "predict")
-
-
-@dataclass(frozen=True)
-class CapturedCell:
-    """A cell that was captured.
-
-    Attributes:
-        role: What it defines, `load` or `predict`.
-        name: The name it was captured under; empty for the unnamed pair.
-        cell: The cell.
-    """
-
-    role: Role
-    name: str
-    cell: Cell
-
-
-@dataclass(frozen=True)
-class Captured:
-    """What is captured under one name, for messages and completion.
-
-    Attributes:
-        name: The name; empty for the unnamed pair.
-        cells: Role -> number of the cell, for the halves that are there.
-    """
-
-    name: str
-    cells: Mapping[Role, int]
-
-    def __str__(self) -> str:
-        halves = ", ".join(f"{role} in In[{number}]" for role, number in self.cells.items())
-        return f"{f'`{self.name}`' if self.name else 'the unnamed cells'} ({halves})"
-
 
 class Notebook:
     """The cells of one session, in the order in which they ran.
 
     Attributes:
+        captures: The cells that are captured, and the endpoints that they serve.
         answers: Endpoint -> for which code predict() ran in the notebook, and its response.
     """
 
@@ -70,8 +38,7 @@ class Notebook:
         self._ran: list[Cell] = []
         self._failed: dict[int, int | None] = {}
         self._recovered: list[Cell] = []
-        self._captured: dict[str, dict[Role, Cell]] = {}
-        self._served: dict[str, tuple[str, dict[Role, Cell]]] = {}
+        self.captures = Captures()
         self._models: dict[str, tuple[LiveModel, bool]] = {}
         self.answers: dict[str, tuple[object, Any]] = {}
 
@@ -118,34 +85,12 @@ class Notebook:
 
             check_name(name)
         self._ran.append(cell)
-        self._captured.setdefault(name, {})[role] = cell
-        return CapturedCell(role, name, cell)
+        return self.captures.put(role, name, cell)
 
     @property
     def cells(self) -> tuple[Cell, ...]:
         """Every cell that ran, in order; those that failed among them."""
         return (*self._recovered, *self._ran)
-
-    def names(self) -> tuple[Captured, ...]:
-        """What is captured, in the order in which the names came up."""
-        return tuple(
-            Captured(name, {role: halves[role].number for role in ROLES if role in halves})
-            for name, halves in self._captured.items()
-        )
-
-    def capture_name(self, name: str) -> str:
-        """The capture that `deploy` of `name: NAME` uses: NAME itself, or empty (unnamed).
-
-        Raises CaptureError when it is not plain which cells are meant.
-        """
-        if name in self._captured:
-            self._require_both(name)
-            return name
-        if "" not in self._captured:
-            raise self._nothing_captured(name)
-        self._require_both("")
-        self._require_same_pair(name)
-        return ""
 
     def model_for(self, name: str, given: LiveModel | None = None) -> LiveModel | None:
         """The object that endpoint `name` is generated from: `given`, else the last one of it.
@@ -154,38 +99,13 @@ class Notebook:
         """
         if given is not None:
             self._models[name] = given, self._namespace.get(given.name) is given.value
-        if given is not None or name not in self._models or "load" in self._halves(name):
+        if given is not None or name not in self._models:
             return given
+        if "load" in self.captures.halves_or_unnamed(name):
+            return None
         last, is_variable = self._models[name]
         value = self._namespace.get(last.name, last.value) if is_variable else last.value
         return replace(last, value=value)
-
-    def _halves(self, name: str) -> Mapping[Role, Cell]:
-        """What is captured as `name`, else the unnamed cells, unless they serve elsewhere."""
-        elsewhere = any(not each and to != name for to, (each, _) in self._served.items())
-        return self._captured.get(name, {} if elsewhere else self._captured.get("", {}))
-
-    def deployed(self, capture_name: str, endpoint: str) -> None:
-        """Remember that what is captured as `capture_name`, or unnamed, serves as `endpoint`."""
-        name = capture_name if capture_name in self._captured else ""
-        self._served[endpoint] = (name, dict(self._captured.get(name, {})))
-
-    def ended(self, endpoint: str) -> None:
-        """Forget what serves as `endpoint`: it was deleted."""
-        self._served.pop(endpoint, None)
-
-    def outdated(self, role: Role, capture_name: str) -> dict[str, int]:
-        """Endpoints that serve other code than is captured now, with the cell that they serve."""
-        now = self._captured[capture_name][role]
-        return {
-            endpoint: served[role].number
-            for endpoint, (name, served) in self._served.items()
-            if name == capture_name
-            and role in served
-            and served[role].source != now.source
-            # Unnamed cells elsewhere in the notebook may be another model's.
-            and (name or served[role].cell_id == now.cell_id)
-        }
 
     def module(self, name: str, shipped: Shipped = AS_MODEL_FILES) -> CapturedModule:
         """The module for an endpoint called `name`. Raises as `module_and_notes`."""
@@ -205,8 +125,8 @@ class Notebook:
         something that a module cannot hold, with every such finding.
         """
         if model is None:
-            capture_name = self.capture_name(name)
-            return self._module(self._captured[capture_name], _header(capture_name), shipped)
+            capture_name = self.captures.name_for(name)
+            return self._module(self.captures[capture_name], _header(capture_name), shipped)
         from sageturner_magic.capture.generated import generated_pair
 
         captured = self._beside_model(name, model)
@@ -276,7 +196,7 @@ class Notebook:
         Raises:
             CaptureError: A load() is captured.
         """
-        halves = self._halves(name)
+        halves = self.captures.halves_or_unnamed(name)
         if "load" not in halves:
             return dict(halves)
         raise CaptureError(
@@ -292,14 +212,14 @@ class Notebook:
         from sageturner_magic.capture.history import History
         from sageturner_magic.capture.in_kernel import in_kernel
 
-        halves = self._captured[self.capture_name(name)]
+        halves = self.captures[self.captures.name_for(name)]
         return in_kernel(History(self._runs(halves)), self._namespace)
 
     def _runs(self, own: Mapping[Role, Cell], generated: Iterable[Cell] = ()) -> list[Run]:
         from sageturner_magic.capture.history import Run, RunOrigin
 
         ours = {id(cell) for cell in own.values()}
-        captured = {id(cell) for halves in self._captured.values() for cell in halves.values()}
+        captured = self.captures.cells()
 
         def origin(cell: Cell) -> RunOrigin:
             if id(cell) in ours:
@@ -320,78 +240,6 @@ class Notebook:
             runs.append(Run(cell, RunOrigin.FAILED if is_in_doubt else origin(cell), line))
             runs += [Run(each, RunOrigin.RECOVERED) for each in files_run(cell)]
         return runs
-
-    def _require_both(self, name: str) -> None:
-        halves = self._captured[name]
-        for role in ROLES:
-            if role in halves:
-                continue
-            there = next(iter(halves.values()))
-            called = f"`{name}`" if name else "the unnamed cells"
-            candidates = [str(each) for each in self.names() if each.name != name]
-            raise CaptureError(
-                f"No {role} is captured for {called}",
-                where=f"In[{there.number}]",
-                why="captured are " + "; ".join(candidates) if candidates else "",
-                do=f"run a cell that begins with `%%sageturner_{role} {name}`".rstrip("` ") + "`",
-                code="ST31",
-            )
-
-    def _nothing_captured(self, name: str) -> CaptureError:
-        names = [each for each in self._captured if each]
-        remedy = (
-            f"begin the cells with `%%sageturner_load {name}` and `%%sageturner_predict {name}`"
-        )
-        if not names:
-            return CaptureError(
-                "No cells are captured",
-                do=remedy + " and run them, or give `code_dir`",
-                code="ST31",
-            )
-        import difflib
-
-        near = difflib.get_close_matches(name, names, n=1)
-        return CaptureError(
-            f"No cells are captured as `{name}`",
-            why="captured are " + "; ".join(map(str, self.names())),
-            do=(f"did you mean `{near[0]}`? Otherwise " if near else "") + remedy,
-            code="ST31",
-        )
-
-    def _require_same_pair(self, name: str) -> None:
-        """The unnamed pair may serve one endpoint, and an endpoint be served by one pair."""
-        pair = self._captured[""]
-        where = ", ".join(f"In[{pair[role].number}]" for role in ROLES)
-        remedy = f"write `%%sageturner_load {name}` and `%%sageturner_predict {name}` and run them"
-        unnamed = {
-            endpoint: served for endpoint, (each, served) in self._served.items() if not each
-        }
-        for endpoint, served in unnamed.items():
-            shared = [role for role in ROLES if served.get(role) is pair[role]]
-            if endpoint != name and shared:
-                raise CaptureError(
-                    f"It is not plain which cells are meant by `{name}`",
-                    where=where,
-                    why=f"{' and '.join(shared)} of the unnamed cells serve `{endpoint}`",
-                    do=f"name the cells of this model: {remedy} above its own code",
-                    code="ST32",
-                )
-        before = unnamed.get(name, {})
-        moved = [
-            role
-            for role, cell in before.items()
-            if cell.cell_id and pair[role].cell_id and cell.cell_id != pair[role].cell_id
-        ]
-        if moved:
-            old = ", ".join(f"{role} in In[{before[role].number}]" for role in moved)
-            raise CaptureError(
-                f"It is not plain which cells are meant by `{name}`",
-                where=where,
-                why=f"`{name}` was deployed from other cells ({old}),"
-                " and unnamed cells were captured elsewhere since",
-                do=f"name the cells of each model: {remedy}",
-                code="ST32",
-            )
 
 
 def _header(name: str) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ class NotebookCode:
         return self.notebook.module_and_notes(self.name, self.shipped, self.model)
 
     def deployed(self, endpoint: str) -> None:
-        self.notebook.deployed(self.name, endpoint)
+        self.notebook.captures.deployed(self.name, endpoint)
 
 
 @dataclass(frozen=True)

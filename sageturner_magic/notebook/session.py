@@ -226,7 +226,7 @@ class NotebookSession:
         lines = [f"{role}() of {named} is captured from In[{cell.number}]"]
         lines += [
             f"endpoint `{endpoint}` runs the code from In[{number}] until you deploy it again"
-            for endpoint, number in self.notebook.outdated(role, name).items()
+            for endpoint, number in self.notebook.captures.outdated(role, name).items()
         ]
         return "\n".join(lines)
 
@@ -242,7 +242,7 @@ class NotebookSession:
         """Forget an endpoint that was deleted."""
         self.endpoints.discard(endpoint)
         if "notebook" in self.__dict__:
-            self.notebook.ended(endpoint)
+            self.notebook.captures.ended(endpoint)
 
 
 def _tell(notebook: Notebook, ran: _Ran) -> None:

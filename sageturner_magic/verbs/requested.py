@@ -199,7 +199,7 @@ def config_of(
         )
     if found := known or (file if file and name in (None, file.name) else None):
         return found
-    captured = [each.name for each in notebook.notebook.names() if each.name]
+    captured = [each.name for each in notebook.notebook.captures.names() if each.name]
     name = name or (captured[0] if len(captured) == 1 else None)
     if earlier := notebook.earlier_configuration(name):
         return earlier

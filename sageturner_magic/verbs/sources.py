@@ -119,7 +119,7 @@ def _is_captured(name: str) -> bool:
     notebook = current_notebook()
     if notebook is None:
         return False
-    names = [captured.name for captured in notebook.notebook.names()]
+    names = [captured.name for captured in notebook.notebook.captures.names()]
     return name in names or "" in names or notebook.notebook.model_for(name) is not None
 
 

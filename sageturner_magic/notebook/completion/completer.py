@@ -67,7 +67,7 @@ class NotebookNames:
         return sorted({*LocalEndpoints().state.names(), *self._session.endpoints})
 
     def captures(self) -> Sequence[str]:
-        return [each.name for each in self._session.notebook.names() if each.name]
+        return [each.name for each in self._session.notebook.captures.names() if each.name]
 
     def variables(self) -> Sequence[str]:
         return shippable(self._session.namespace)

@@ -295,7 +295,7 @@ def first_text(
 ) -> str:
     """The YAML of a new form: the name that is captured, and the objects that load() reads."""
     document = Document()
-    complete = [each for each in notebook.names() if len(each.cells) == 2]
+    complete = [each for each in notebook.captures.names() if len(each.cells) == 2]
     named = [each.name for each in complete if each.name]
     name = name or (named[-1] if named else "my-model")
     document.set(("name",), name)
@@ -345,7 +345,7 @@ class CodeState:
 def code_states(notebook: Notebook) -> list[CodeState]:
     """Every captured name with its state, in the order in which they came up."""
     found = []
-    for each in notebook.names():
+    for each in notebook.captures.names():
         cells = ", ".join(f"{role} in In[{number}]" for role, number in each.cells.items())
         made = CodeState(each.name, cells, "captured")
         try:

@@ -333,7 +333,7 @@ class DeployForm:
         if self._form.get((*GENERATE, "code_dir")) or self._form.container_mode == "provide":
             return ()
         try:
-            self._session.notebook.capture_name(str(self._form.get(("name",)) or ""))
+            self._session.notebook.captures.name_for(str(self._form.get(("name",)) or ""))
         except CaptureError as error:
             return error.findings
         return ()

@@ -369,7 +369,7 @@ def test_an_unnamed_pair_that_serves_elsewhere_is_not_in_the_way(session: Sessio
     session.pair()
     with pytest.raises(CaptureError, match="two models"):
         source_of(session, "score")
-    session.notebook.deployed("echo", "echo")
+    session.notebook.captures.deployed("echo", "echo")
     assert serve("score")(3) == 3
 
 

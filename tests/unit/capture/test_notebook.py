@@ -133,7 +133,7 @@ def test_nothing_captured_says_how_to_capture():
 def test_an_unnamed_pair_serves_one_endpoint():
     session = Session()
     session.pair()
-    session.notebook.deployed("", "cats")
+    session.notebook.captures.deployed("", "cats")
     assert session.notebook.module("cats")
     with pytest.raises(CaptureError, match="of the unnamed cells serve `cats`"):
         session.notebook.module("dogs")
@@ -146,7 +146,7 @@ def test_the_first_of_two_unnamed_models_is_not_deployed_again_with_the_second_o
     session = Session()
     session.load(cell_id="a")
     session.predict(cell_id="b")
-    session.notebook.deployed("", "cats")
+    session.notebook.captures.deployed("", "cats")
     session.load(cell_id="c")
     session.predict(cell_id="d")
     assert session.notebook.module("dogs")
@@ -158,7 +158,7 @@ def test_an_edited_unnamed_cell_updates_its_endpoint():
     session = Session()
     session.load(cell_id="a")
     session.predict(cell_id="b")
-    session.notebook.deployed("", "cats")
+    session.notebook.captures.deployed("", "cats")
     session.predict("def predict(model, request):\n    return 'new'", cell_id="b")
     assert "'new'" in session.notebook.module("cats").source
 
@@ -167,7 +167,7 @@ def test_names_tell_what_is_captured():
     session = Session()
     session.pair("digits")
     session.load()
-    assert [(each.name, dict(each.cells)) for each in session.notebook.names()] == [
+    assert [(each.name, dict(each.cells)) for each in session.notebook.captures.names()] == [
         ("digits", {"load": 1, "predict": 2}),
         ("", {"load": 3}),
     ]
@@ -312,25 +312,25 @@ def test_endpoints_that_run_other_code_than_is_captured_now_are_known():
     session = Session()
     session.load(name="cats")
     session.predict(name="cats")
-    session.notebook.deployed("cats", "cats")
+    session.notebook.captures.deployed("cats", "cats")
     session.predict(name="cats")
-    assert session.notebook.outdated("predict", "cats") == {}
+    assert session.notebook.captures.outdated("predict", "cats") == {}
     session.predict("def predict(model, request):\n    return 'new'", name="cats")
-    assert session.notebook.outdated("predict", "cats") == {"cats": 2}
-    assert session.notebook.outdated("load", "cats") == {}
-    session.notebook.ended("cats")
-    assert session.notebook.outdated("predict", "cats") == {}
+    assert session.notebook.captures.outdated("predict", "cats") == {"cats": 2}
+    assert session.notebook.captures.outdated("load", "cats") == {}
+    session.notebook.captures.ended("cats")
+    assert session.notebook.captures.outdated("predict", "cats") == {}
 
 
 def test_unnamed_cells_of_another_model_make_no_endpoint_outdated():
     session = Session()
     session.load(cell_id="a")
     session.predict(cell_id="b")
-    session.notebook.deployed("", "cats")
+    session.notebook.captures.deployed("", "cats")
     session.predict("def predict(model, request):\n    return 'dog'", cell_id="c")
-    assert session.notebook.outdated("predict", "") == {}
+    assert session.notebook.captures.outdated("predict", "") == {}
     session.predict("def predict(model, request):\n    return 'cat'", cell_id="b")
-    assert session.notebook.outdated("predict", "") == {"cats": 2}
+    assert session.notebook.captures.outdated("predict", "") == {"cats": 2}
 
 
 def test_a_statement_that_acts_on_what_is_used_and_cannot_be_repeated_is_named():
