@@ -22,7 +22,8 @@ if TYPE_CHECKING:
         is_factory,
         listed,
     )
-    from .scopes import BUILTINS, ScopeNames, names_of
+    from .scope_stack import ScopeNames
+    from .scopes import BUILTINS, names_of
     from .statements import Statement, statements_of, written
     from .trees import FUNCTIONS, Function, is_guarded, walk
 else:

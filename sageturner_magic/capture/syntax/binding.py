@@ -6,7 +6,8 @@ import ast
 from collections.abc import Sequence
 
 from sageturner_magic.capture.syntax.safety import CHANGING_METHODS, sets_attribute
-from sageturner_magic.capture.syntax.scopes import ScopeNames, names_of
+from sageturner_magic.capture.syntax.scope_stack import ScopeNames
+from sageturner_magic.capture.syntax.scopes import names_of
 from sageturner_magic.capture.syntax.trees import walk
 
 

@@ -9,7 +9,8 @@ from functools import cached_property, lru_cache
 from types import CodeType
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.syntax.scopes import ScopeNames, names_of
+from sageturner_magic.capture.syntax.scope_stack import ScopeNames
+from sageturner_magic.capture.syntax.scopes import names_of
 from sageturner_magic.capture.syntax.trees import FUNCTIONS, walk
 from sageturner_magic.values import CellLine
 

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from sageturner_magic.capture.syntax.scopes import ScopeNames, names_of
+from sageturner_magic.capture.syntax.scope_stack import ScopeNames
+from sageturner_magic.capture.syntax.scopes import names_of
 
 
 def names(source: str) -> ScopeNames:
