@@ -13,7 +13,6 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ... import frames
 from ...logs import Log
 from ...problems import Problem
 from ...settings import Settings
@@ -27,6 +26,7 @@ from .health import Health
 from .job import Job
 from .jobs import Jobs
 from .process import Failure
+from .responses import Responses
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Pool:
         self._batches = Histogram(BATCH_BOUNDS)
         self._jobs = Jobs(serving.timeout_s, metrics, buffers, tracer)
         self._health = Health()
+        self._responses = Responses(self._jobs, self._health, serving.timeout_s)
         self._depth = max(dispatch.DEPTH, 2 * serving.batch.max_size)
         self._was_ready = False
         self._closing = False
@@ -220,40 +221,7 @@ class Pool:
         self._pump()
 
     def from_worker(self, worker: Worker, kind: int, number: int, payload: bytes) -> None:
-        job = worker.jobs.get(number)
-        if job is None:
-            return
-        exchange = job.exchange
-        if kind == frames.ANSWER:
-            self._done(worker, job)
-            if exchange is not None:
-                head, body = frames.unpack_answer(payload)
-                self._jobs.answered(job, head.status)
-                exchange.answer(head.status, head.content_type, body, head.headers)
-            self._health.answered()
-        elif kind == frames.STREAM:
-            job.streaming = True
-            job.deadline = clock.now() + self._timeout
-            if exchange is not None:
-                head, _ = frames.unpack_answer(payload)
-                exchange.writable = lambda: self._acknowledge(worker, job)
-                exchange.start(head.status, head.content_type, head.headers)
-        elif kind == frames.CHUNK:
-            job.deadline = clock.now() + self._timeout
-            job.unacknowledged += len(payload)
-            if exchange is not None:
-                exchange.chunk(payload)
-                if not exchange.slow:
-                    self._acknowledge(worker, job)
-        else:
-            self._done(worker, job)
-            if kind == frames.END and exchange is not None:
-                self._jobs.answered(job, 200)
-                exchange.end()
-            elif kind == frames.BROKEN:
-                self._jobs.fail(job, Problem.parse(500, payload))
-            else:
-                self._jobs.fail(job, Problem(500, "Cancelled", "predict was cancelled from inside"))
+        self._responses.pass_on(worker, kind, number, payload)
         if self._jobs.waiting:
             self._pump()
 
@@ -356,15 +324,6 @@ class Pool:
     def _worker_of(self, job: Job) -> Worker | None:
         # None while the job waits. Only for what is rare: a client that left, a job too late.
         return next((each for each in self.workers if job.number in each.jobs), None)
-
-    def _done(self, worker: Worker, job: Job) -> None:
-        worker.finish(job)
-        self._jobs.forget(job)
-
-    def _acknowledge(self, worker: Worker, job: Job) -> None:
-        taken, job.unacknowledged = job.unacknowledged, 0
-        if taken:
-            worker.send(frames.pack_acknowledge(job.number, taken))
 
     def _abandon(self, job: Job) -> None:
         job.exchange = None
