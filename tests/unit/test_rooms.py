@@ -28,6 +28,11 @@ def test_a_folder_has_a_docstring_and_at_most_fifteen_modules(folder: Path) -> N
     assert len(list(folder.glob("[!_]*.py"))) <= 15
 
 
+def test_no_module_has_more_than_400_lines() -> None:
+    lines = {path: len(path.read_bytes().splitlines()) for path in ROOT.rglob("*.py")}
+    assert {str(path): count for path, count in lines.items() if count > 400} == {}
+
+
 @pytest.mark.parametrize("folder", FACES, ids=name_of)
 def test_a_face_offers_what_it_names(folder: Path) -> None:
     face = import_module(name_of(folder))
