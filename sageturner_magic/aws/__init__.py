@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
+    from .blob_mounting import share_layers, stop_sharing_layers, suggests_sharing
     from .ecr import (
         EcrCredentials,
         Repository,

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sageturner_magic.aws.errors import REFUSED, courtesy, unless
-from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
+from sageturner_magic.aws.names import (
+    TAG_CREATED_BY,
+    TAG_MOUNTING,
+    Names,
+    own_tags,
+    tag_list,
+    tag_map,
+)
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, Finding
 from sageturner_magic.values import Credentials, ImageRef
@@ -52,11 +59,13 @@ class Repository:
         name: Within the registry.
         uri: Host and name, as an image's address begins.
         ours: Whether it carries our tag; None where the caller may not read its tags.
+        shares: Whether its tags say that setup let the region's repositories share layers.
     """
 
     name: str
     uri: str
     ours: bool | None
+    shares: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,11 +218,13 @@ def find_repository(session: AwsSession, names: Names) -> Repository | None:
             REFUSED,
             lambda: session.ecr.list_tags_for_resource(resourceArn=repository["repositoryArn"]),
         )
-        tags: Any = answer["tags"] if answer else []
+        read: Any = answer["tags"] if answer else []
+        tags = tag_map(read)
         return Repository(
             name=names.repository,
             uri=repository["repositoryUri"],
-            ours=TAG_CREATED_BY in tag_map(tags) if answer else None,
+            ours=TAG_CREATED_BY in tags if answer else None,
+            shares=TAG_MOUNTING in tags,
         )
 
 

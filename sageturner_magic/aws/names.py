@@ -26,6 +26,8 @@ TAG_CREATED_AT = "sageturner:created-at"
 TAG_SECONDS = "sageturner:seconds"
 TAG_PREVIOUS = "sageturner:previous"
 """The version that served before the present one; what `rollback` goes back to."""
+TAG_MOUNTING = "sageturner:blob-mounting"
+"""On setup's repository: the region where setup let repositories share layers."""
 
 _VERSIONED = re.compile(rf"(?P<name>{ENDPOINT_NAME})-(?P<version>[0-9a-f]{{12}})")
 _NOT_IN_TAGS = re.compile(rf"[^{TAG_CHARACTERS}]")

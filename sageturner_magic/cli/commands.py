@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sageturner_magic.deployment import Deployment, DeploymentHandle, TrialHandle
     from sageturner_magic.endpoints import Listing, Prediction, PredictionStream
     from sageturner_magic.endpoints.measured import LoadRun, LoadTest
-    from sageturner_magic.verbs import PlannedRemoval
+    from sageturner_magic.verbs import Changes, PlannedRemoval
 
 PROG = "sageturner"
 LOCAL = AwsOptions(endpoint_type="local")
@@ -115,11 +115,21 @@ def _remove(removal: PlannedRemoval, values: SimpleNamespace) -> PlannedRemoval:
             raise UsageError(
                 "Nothing was removed", why="nobody can be asked here", do="add `--yes`", code="ST13"
             )
-        if input("Remove it? [y/N] ").strip().lower() not in ("y", "yes"):
+        if not _agreed("Remove it?"):
             raise DeploymentCancelled("Nothing was removed")
     out = sys.stderr if removal.done or values.json else sys.stdout
     removal.run(lambda line: print(line, file=out, flush=True))
     return removal
+
+
+def _offer(changes: Changes, values: SimpleNamespace) -> Changes:
+    if changes.offer and not values.json and sys.stdin.isatty():
+        changes.decide(_agreed(changes.offer.question))
+    return changes
+
+
+def _agreed(question: str) -> bool:
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
 
 def _lines(lines: Iterator[str], values: SimpleNamespace) -> list[str] | None:
@@ -137,6 +147,7 @@ FOLLOW: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "sageturner_magic.deployment.run:Handle": _follow,
     "sageturner_magic.endpoints.measured.load_run:LoadRun": _follow_load_test,
     "sageturner_magic.endpoints.prediction:PredictionStream": _follow_stream,
+    "sageturner_magic.verbs.account:Changes": _offer,
     "sageturner_magic.verbs.account:PlannedRemoval": _remove,
 }
 """Path of a type -> what a shell does with it until it has ended; returns the result."""

@@ -302,12 +302,14 @@ class Teardown:
         groups: Log groups.
         share: Who else needs the role, and with it perhaps the bucket and the repository.
         local: Images on this machine's Docker engine, by name.
+        sharing: Whether setup let the region's repositories share layers, which ends.
     """
 
     lines: tuple[str, ...]
     groups: tuple[str, ...]
     share: RoleShare
     local: tuple[str, ...] = ()
+    sharing: bool = False
 
 
 def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
@@ -329,6 +331,7 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
     repository = aws.find_repository(session, names)
     goes = repository if not share.uses_repository(names) else None
     local = pushed_images(goes.uri) if goes else ()
+    sharing = bool(goes and goes.shares)
     places = {
         f"bucket {names.bucket} with everything in it": share.uses_bucket(names),
         f"repository {names.repository} with its images": share.uses_repository(names),
@@ -337,6 +340,7 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
         (
             *([share.line] if share.line else []),
             *(line for line, used in places.items() if not used),
+            *([f"ECR's setting BLOB_MOUNTING in {names.region}"] if sharing else []),
             *(f"model and endpoint config {version.resource}" for version in versions),
             *(f"log group {group}" for group in groups),
             *_local_lines(local),
@@ -344,6 +348,7 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
         groups,
         share,
         local,
+        sharing,
     )
 
 
@@ -356,6 +361,8 @@ def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -
         aws_endpoints.delete_log_group(session, group)
         say(f"deleted log group {group}")
     share, lines = teardown.share, list[str]()
+    if teardown.sharing:
+        lines += aws.stop_sharing_layers(session)
     if not share.uses_repository(names):
         lines += aws.delete_repository(session, names)
     if not share.uses_bucket(names):

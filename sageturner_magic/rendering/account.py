@@ -11,7 +11,10 @@ from sageturner_magic.verbs import Changes, PlannedRemoval, Policies, Report
 
 def changes_text(changes: Changes) -> str:
     """What `setup` changed, a line each."""
-    return "\n".join(changes) or "everything is set up; nothing was changed"
+    lines = [*changes] or ["everything is set up; nothing was changed"]
+    if changes.offer:
+        lines.append(f"{changes.offer.question} Run `sageturner {changes.offer.remedy}`.")
+    return "\n".join(lines)
 
 
 def changes_data(changes: Changes) -> dict[str, Any]:

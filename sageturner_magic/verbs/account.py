@@ -11,8 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sageturner_magic import endpoints
-from sageturner_magic.aws import AwsSession, Names, ensure_repository, names_in, put_secret
+from sageturner_magic.aws import (
+    AwsSession,
+    Names,
+    ensure_repository,
+    names_in,
+    put_secret,
+    suggests_sharing,
+)
 from sageturner_magic.aws import account as aws_account
+from sageturner_magic.aws import share_layers as begin_sharing
 from sageturner_magic.aws.account import (
     Extras,
     PermissionSet,
@@ -31,8 +39,32 @@ from sageturner_magic.verbs.requested import DEFAULT_CONFIG, find_config
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Offer:
+    """What a verb could do besides, and does after a yes only.
+
+    Attributes:
+        question: With what it costs; a yes or a no answers it.
+        remedy: What to run instead, where nobody can be asked.
+        accept: Does it; returns a line for each change.
+    """
+
+    question: str
+    remedy: str
+    accept: Callable[[], Collection[str]]
+
+
 class Changes(list[str]):
-    """What `setup` changed, a line each."""
+    """What `setup` changed, a line each. Attributes: offer, what it could do besides."""
+
+    offer: Offer | None = None
+
+    def decide(self, agreed: bool | None) -> None:
+        """Take the answer to the offer's question; None where nobody could be asked."""
+        if self.offer and agreed:
+            self.extend(self.offer.accept())
+        if agreed is not None:
+            self.offer = None
 
 
 @dataclass(frozen=True)
@@ -75,12 +107,22 @@ def _opened(config: Config | None, aws: AwsOptions) -> Account:
     return Account(session, names_in(session, config.overrides if config else None))
 
 
-def setup(config: ConfigSource | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Changes:
+def setup(
+    config: ConfigSource | None = None,
+    *,
+    share_layers: bool = False,
+    aws: AwsOptions = DEFAULT_AWS,
+) -> Changes:
     """Create or repair the S3 bucket, the IAM role and the ECR repository.
 
     A bucket or role of your own that `overrides` names is used: the bucket stays as it is, and
     the role gets the inline policy `sageturner-REGION` in addition to what it has. Returns what
     was changed.
+
+    Args:
+        config: Without one, ./sageturner.yaml where it is there.
+        share_layers: Let all ECR repositories of the account in the region share image layers.
+            Left out, `setup` only offers it.
 
     Raises:
         AwsError: The bucket is not ours; a call failed.
@@ -96,7 +138,18 @@ def setup(config: ConfigSource | None = None, *, aws: AwsOptions = DEFAULT_AWS) 
     )
     boundary = overrides.permissions_boundary if overrides else None
     changed += aws_account.ensure_role(found.session, names, extras, boundary=boundary)[1]
-    return Changes([*changed, *ensure_repository(found.session, names)[1]])
+    repository, noted = ensure_repository(found.session, names)
+    changes = Changes([*changed, *noted])
+    if share_layers:
+        changes.extend(begin_sharing(found.session, names, repository))
+    elif suggests_sharing(found.session):
+        changes.offer = Offer(
+            f"Let all ECR repositories of account {names.account} in {names.region} share image "
+            "layers (BLOB_MOUNTING, free), so that pushes send less?",
+            "setup --share-layers",
+            lambda: begin_sharing(found.session, names, repository),
+        )
+    return changes
 
 
 def show_policy(

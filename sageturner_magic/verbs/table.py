@@ -76,6 +76,10 @@ _TABLE = (
                 type=_permissions,
                 help="with --show-policy: only for these verbs ({permitted})",
             ),
+            switch(
+                "--share-layers",
+                help="let the account's ECR repositories in the region share image layers (free)",
+            ),
             CONFIG,
             *ON_AWS,
         ),

@@ -15,8 +15,9 @@ import pytest
 
 from sageturner_magic.aws import ecr
 from sageturner_magic.aws.account import pricing, quotas, role_setup, roles
-from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet, Scope
+from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet
 from sageturner_magic.aws.account.policy_documents import caller_policy
+from sageturner_magic.aws.account.resources import Scope
 from sageturner_magic.aws.endpoints import (
     autoscaling,
     logs,

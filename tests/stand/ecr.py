@@ -19,6 +19,8 @@ from tests.stand.http import respond
 from tests.stand.iam import Principal
 from tests.stand.wire import ACCOUNT, AwsFault, Call, json_answer
 
+BLOB_MOUNTING = "BLOB_MOUNTING"
+
 
 class PushedImage(Image):
     """An image that lies in the registry: its digest and its layers' size are the real ones."""
@@ -54,11 +56,13 @@ class Ecr:
     Attributes:
         host_of: Where a region's registry is reached, `127.0.0.1:port`.
         remove_manifest: Removes a manifest, by region, repository and digest, from the registry.
+        settings: What PutAccountSetting was told, by region and name.
     """
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._tokens: dict[str, Token] = {}
+        self.settings: dict[tuple[str, str], str] = {}
         self.host_of: Callable[[str], str] = lambda region: ""
         self.remove_manifest: Callable[[str, str, str], None] = lambda region, name, digest: None
 
@@ -99,6 +103,8 @@ class Ecr:
                     "proxyEndpoint": f"http://{self.host_of(call.region)}",
                 }
                 return respond(json_answer({"authorizationData": [data]}))
+            case "GetAccountSetting" | "PutAccountSetting":
+                return respond(json_answer(self._setting(call)))
             case "BatchDeleteImage" | "DeleteRepository":
                 return self._delete(call, moto)
             case "InitiateLayerUpload" | "UploadLayerPart" | "CompleteLayerUpload" | "PutImage":
@@ -107,6 +113,30 @@ class Ecr:
                     "The stand takes images through the registry's API only.",
                 )
         return None
+
+    def _setting(self, call: Call) -> dict[str, str]:
+        """API reference, PutAccountSetting: BLOB_MOUNTING is one of three, and off at first."""
+        name, asked = str(call.params["name"]), call.params.get("value")
+        if name != BLOB_MOUNTING or asked not in (None, "ENABLED", "DISABLED"):
+            raise AwsFault("InvalidParameterException", f"Invalid parameter: {name} {asked}")
+        if asked:
+            self.settings[call.region, name] = str(asked)
+        return {"name": name, "value": self.settings.get((call.region, name), "DISABLED")}
+
+    def mounts(self, region: str, source: str, target: str, digest: str) -> bool:
+        """Whether a layer of one repository may be had in another without an upload.
+
+        ECR user guide, "Blob mounting"; that a manifest has to refer to the layer is
+        aws/containers-roadmap 2860.
+        """
+        if self.settings.get((region, BLOB_MOUNTING)) != "ENABLED":
+            return False
+        pair = self.repository(region, source), self.repository(region, target)
+        if pair[0] is None or pair[1] is None:
+            return False
+        if pair[0].encryption_configuration != pair[1].encryption_configuration:
+            return False
+        return any(digest in image.image_manifest for image in pair[0].images)
 
     def repository(self, region: str, name: str) -> Repository | None:
         return self._backend(region).repositories.get(name)

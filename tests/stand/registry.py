@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 from werkzeug.wrappers import Response
 
@@ -163,13 +164,26 @@ class RegistryFront:
             case "blobs", "GET":
                 return self._redirect(path)
             case "blobs/uploads", "POST":
-                # ECR mounts blobs from other repositories only where the account switched that
-                # on; without, the client uploads.
+                if self._mounts(token, name, environ.get("QUERY_STRING", "")):
+                    return self._pass_on(environ, path)
+                # What cannot be mounted is uploaded.
                 environ["QUERY_STRING"] = ""
                 return self._upload(environ, path)
             case "blobs/uploads", _:
                 return self._upload(environ, path)
         return self._pass_on(environ, path)
+
+    def _mounts(self, token: Token, name: str, query: str) -> bool:
+        """Whether the request asks for a layer of another repository, and may have it."""
+        asked = dict(parse_qsl(query))
+        source, digest = asked.get("from", ""), asked.get("mount", "")
+        if not source or not self._ecr.mounts(token.region, source, name, digest):
+            return False
+        try:
+            self._require(token, "GetDownloadUrlForLayer", source)
+        except AwsFault:
+            return False
+        return True
 
     def _upload(self, environ: dict[str, Any], path: str) -> Response:
         """Pass on what belongs to an upload, and answer as ECR does."""

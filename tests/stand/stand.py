@@ -258,6 +258,11 @@ class Stand:
                 for item in bucket.multiparts.values()
             ],
             "repositories": names,
+            "registry settings": [
+                name
+                for (where, name), value in self.ecr.settings.items()
+                if where == place["region_name"] and value == "ENABLED"
+            ],
             "images": [
                 f"{name}@{image['imageDigest']}"
                 for name in names

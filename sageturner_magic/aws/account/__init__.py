@@ -10,10 +10,11 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .evaluation import statements
-    from .policies import PERMISSION_SETS, PermissionSet, Scope
+    from .policies import PERMISSION_SETS, PermissionSet
     from .policy_documents import caller_policies
     from .pricing import HostedInstance, hosted_instances, hourly, serverless_second
     from .quotas import quota_findings
+    from .resources import Scope
     from .role_documents import Extras, execution_policy
     from .role_setup import RoleShare, ensure_role, release_role, role_share
     from .roles import (

@@ -11,8 +11,8 @@ from sageturner_magic.aws.account.policies import (
     PERMISSION_SETS,
     Grant,
     PermissionSet,
-    Scope,
 )
+from sageturner_magic.aws.account.resources import Scope
 from sageturner_magic.aws.account.role_documents import key_statement
 
 MOST_CHARACTERS = 6144

@@ -13,22 +13,26 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from sageturner_magic.constants import CHUNK
 from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image import context, dockerfile
 from sageturner_magic.image.layers import bytecode
-from sageturner_magic.image.layers.assembled import AssembledImage, digest_of
+from sageturner_magic.image.layers.assembled import AssembledImage
 from sageturner_magic.image.layers.bytecode import Compilers
 from sageturner_magic.image.layers.cache import LayerCache, layers_folder
-from sageturner_magic.image.layers.maker import Layer, LayerMaker, PlannedLayer
+from sageturner_magic.image.layers.maker import LayerMaker, PlannedLayer
 from sageturner_magic.image.layers.pushed import PushedLayers
+from sageturner_magic.image.layers.sending import (
+    UPLOADS,
+    Sender,
+    base_title,
+    megabytes,
+    read_layer,
+)
 from sageturner_magic.image.layers.unpacking import PackedLayer, UnpackedLayers
 from sageturner_magic.image.registry import (
-    DOCKER_MANIFEST,
     BaseCredentials,
     BaseImage,
     BaseImages,
-    BaseLayer,
     RegistryClient,
     stored_credentials,
 )
@@ -41,8 +45,6 @@ from sageturner_magic.image.spec import (
 )
 from sageturner_magic.packages import FileStore, default_folder, with_wheels
 from sageturner_magic.values import ImageRef, Reporter, UnpackedImage
-
-_UPLOADS = 4
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class LayersBuilder:
                 layers = maker.layers(self.with_wheels(spec, reporter), reporter)
         image = AssembledImage.of(spec, base, layers)
         for layer in layers:
-            reporter.log(f"layer of {_megabytes(layer.written.size)}: {layer.title}")
+            reporter.log(f"layer of {megabytes(layer.written.size)}: {layer.title}")
         self._remember(kept, image)
         self.cache.shrink()
         return BuiltImage(tag, str(kept), spec.target.architecture, image.size, reused=False)
@@ -124,7 +126,7 @@ class LayersBuilder:
             own = maker.planned(self.with_wheels(spec, reporter))
         layers = [
             *(
-                PlannedLayer(_base_title(layer), layer.size, layer.digest, "base")
+                PlannedLayer(base_title(layer.digest), layer.size, layer.digest, "base")
                 for layer in base.layers
             ),
             *own,
@@ -137,7 +139,7 @@ class LayersBuilder:
             there = layer.digest and registry.has_blob(layer.digest)
             return replace(layer, place="registry") if there else layer
 
-        with ThreadPoolExecutor(max_workers=_UPLOADS) as workers:
+        with ThreadPoolExecutor(max_workers=UPLOADS) as workers:
             return tuple(workers.map(looked_up, layers))
 
     def _base(self, spec: BuildSpec) -> BaseImage:
@@ -173,55 +175,26 @@ class LayersBuilder:
             return found
         assembled = self._assembled(image)
         pushed = PushedLayers(self.cache.folder / "pushed", destination.repository)
+        sender = Sender(
+            registry,
+            self._bases.client(assembled.base.repository),
+            self.cache,
+            pushed.elsewhere(),
+            reporter,
+        )
         known = pushed.read()
         try:
-            digest = self._send_all(registry, image.tag, assembled, known, reporter)
+            digest = sender.send(assembled, image.tag, known)
         except ImageError:
             if not known:
                 raise
             # A registry refuses a manifest when it no longer has what was pushed before.
             pushed.forget()
-            digest = self._send_all(registry, image.tag, assembled, frozenset(), reporter)
+            digest = sender.send(assembled, image.tag)
         pushed.write(each.digest for each in assembled.all_layers)
         return ImageRef(
             destination.repository, digest, image.tag, image.architecture, assembled.size
         )
-
-    def _send_all(
-        self,
-        registry: RegistryClient,
-        tag: str,
-        image: AssembledImage,
-        known: frozenset[str],
-        reporter: Reporter,
-    ) -> str:
-        """Send what is not `known` to be there, and then the manifest; its digest."""
-        source = self._bases.client(image.base.repository)
-        own = {f"sha256:{each.written.digest}": each for each in image.layers}
-        with ThreadPoolExecutor(max_workers=_UPLOADS) as workers:
-            sent = [
-                *(
-                    workers.submit(_send_base, registry, source, layer, reporter)
-                    for layer in image.base.layers
-                    if layer.digest not in known
-                ),
-                *(
-                    workers.submit(self._send, registry, layer, reporter)
-                    for digest, layer in own.items()
-                    if digest not in known
-                ),
-                workers.submit(_send_config, registry, image.config.encode(), reporter),
-            ]
-            try:
-                for each in sent:
-                    each.result()
-            except BaseException:
-                workers.shutdown(cancel_futures=True)
-                raise
-        if known:
-            reporter.log(f"{len(known.intersection([*own]))} layers are there since the last push")
-        reporter.checkpoint()
-        return registry.put_manifest(tag, image.manifest(), DOCKER_MANIFEST)
 
     def unpack(self, image: BuiltImage, reporter: Reporter) -> UnpackedImage:
         """`image` as a folder: the very layers that `push` sends. Raises ImageError."""
@@ -229,12 +202,12 @@ class LayersBuilder:
         config = json.loads(assembled.config)
         source = self._bases.client(assembled.base.repository)
         titles = [
-            *map(_base_title, assembled.base.layers),
+            *(base_title(layer.digest) for layer in assembled.base.layers),
             *(layer.title for layer in assembled.layers),
         ]
         reads = [
             *(partial(source.read, layer.digest) for layer in assembled.base.layers),
-            *(partial(self._read, layer) for layer in assembled.layers),
+            *(partial(read_layer, self.cache, layer) for layer in assembled.layers),
         ]
         packed = [
             PackedLayer(diff_id, title, read)
@@ -265,29 +238,6 @@ class LayersBuilder:
     @property
     def _bases(self) -> BaseImages:
         return BaseImages(self.cache.folder, self.credentials)
-
-    def _send(self, registry: RegistryClient, layer: Layer, reporter: Reporter) -> None:
-        digest = f"sha256:{layer.written.digest}"
-        if registry.has_blob(digest):
-            reporter.log(f"{layer.title}: there already")
-            return
-        registry.upload(
-            digest, layer.written.size, partial(self._read, layer), reporter, layer.title
-        )
-        reporter.log(f"{layer.title}: pushed {_megabytes(layer.written.size)}")
-
-    def _read(self, layer: Layer, offset: int = 0) -> Iterator[bytes]:
-        """A layer from the cache, after seeing that it is what it was. Raises ImageError."""
-        if offset == 0 and not self.cache.is_sound(layer.written):
-            raise ImageError(
-                f"the layer of {layer.title} is damaged on this disk",
-                why="its content does not have its digest; it has been removed",
-                do="run it again: the layer is made anew",
-            )
-        with self.cache.blob(layer.written.digest).open("rb") as file:
-            file.seek(offset)
-            while chunk := file.read(CHUNK):
-                yield chunk
 
     def _kept(self, tag: str) -> Path:
         return self.cache.folder / "images" / f"{tag}.json"
@@ -347,27 +297,6 @@ def refuse_what_needs_docker(spec: Spec) -> BuildSpec:
     return spec
 
 
-def _send_base(
-    registry: RegistryClient, source: RegistryClient, layer: BaseLayer, reporter: Reporter
-) -> None:
-    """A layer of the base image, from registry to registry without touching the disk."""
-    title = _base_title(layer)
-    if registry.has_blob(layer.digest):
-        reporter.log(f"{title}: there already")
-        return
-    if source.host == registry.host and registry.mount(layer.digest, source.name):
-        reporter.log(f"{title}: mounted")
-        return
-    registry.upload(
-        layer.digest,
-        layer.size,
-        lambda offset: source.read(layer.digest, offset),
-        reporter,
-        title,
-    )
-    reporter.log(f"{title}: copied {_megabytes(layer.size)}")
-
-
 @contextmanager
 def _on_disk(folder: Path) -> Iterator[None]:
     """Turn "no space left on device" into an ImageError that names the folder."""
@@ -383,18 +312,3 @@ def _on_disk(folder: Path) -> Iterator[None]:
             do="free some room (what is in that folder may be removed), or set XDG_CACHE_HOME to a"
             " larger disk, then run it again: what is made stays",
         ) from None
-
-
-def _base_title(layer: BaseLayer) -> str:
-    return f"base image {layer.digest[7:19]}"
-
-
-def _send_config(registry: RegistryClient, config: bytes, reporter: Reporter) -> None:
-    digest = digest_of(config)
-    if not registry.has_blob(digest):
-        registry.upload(digest, len(config), lambda offset: iter((config[offset:],)), reporter,
-                        "configuration")  # fmt: skip
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.1f} kB"

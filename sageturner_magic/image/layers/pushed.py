@@ -27,17 +27,25 @@ class PushedLayers:
 
     def read(self) -> frozenset[str]:
         """Their digests; none where nothing is noted."""
-        try:
-            return frozenset(map(str, json.loads(self._path.read_text())))
-        except (OSError, ValueError, TypeError):
-            return frozenset()
+        return _noted(self._path).get(self.repository, frozenset())
+
+    def elsewhere(self) -> dict[str, str]:
+        """Digest -> another repository of the same registry that has the layer."""
+        host = self.repository.partition("/")[0]
+        found: dict[str, str] = {}
+        for path in self.folder.glob("*.json"):
+            for repository, digests in _noted(path).items():
+                place, _, name = repository.partition("/")
+                if place == host and repository != self.repository:
+                    found.update(dict.fromkeys(digests, name))
+        return found
 
     def write(self, digests: Iterable[str]) -> None:
         """Note them. What cannot be noted is asked for next time."""
         with contextlib.suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile("w", dir=self.folder, delete=False) as file:
-                json.dump(sorted(set(digests)), file)
+                json.dump({self.repository: sorted(set(digests))}, file)
             Path(file.name).replace(self._path)
 
     def forget(self) -> None:
@@ -47,3 +55,12 @@ class PushedLayers:
     @property
     def _path(self) -> Path:
         return self.folder / f"{hashlib.sha256(self.repository.encode()).hexdigest()}.json"
+
+
+def _noted(path: Path) -> dict[str, frozenset[str]]:
+    """Repository -> digests, as a file has them; nothing where it cannot be read."""
+    try:
+        read = json.loads(path.read_text())
+        return {str(name): frozenset(map(str, digests)) for name, digests in read.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return {}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         split_reference,
         stored_credentials,
     )
-    from .client import DOCKER_MANIFEST, RegistryClient
+    from .client import DOCKER_MANIFEST, Read, RegistryClient
     from .contents import read_file
 else:
     __getattr__, __dir__ = face(__name__)

@@ -15,13 +15,14 @@ import pytest
 from botocore import xform_name
 
 from sageturner_magic import aws
-from sageturner_magic.aws.account.policies import GRANTS, PERMISSION_SETS, Scope
+from sageturner_magic.aws.account.policies import GRANTS, PERMISSION_SETS
 from sageturner_magic.aws.account.policy_documents import (
     MOST_CHARACTERS,
     caller_policies,
     caller_policy,
     characters,
 )
+from sageturner_magic.aws.account.resources import Scope
 from sageturner_magic.aws.account.role_documents import Extras, execution_policy
 from sageturner_magic.aws.names import Names
 from sageturner_magic.aws.permissions import actions
@@ -50,7 +51,6 @@ SERVICES = {
 INDIRECT = {
     "iam:PassRole",  # CreateModel
     "iam:TagRole",  # CreateRole with tags
-    "ecr:TagResource",  # CreateRepository with tags
     "iam:CreateServiceLinkedRole",  # RegisterScalableTarget, the first time
     "cloudwatch:DescribeAlarms",
     "cloudwatch:PutMetricAlarm",
@@ -169,12 +169,15 @@ def test_the_role_may_be_passed_to_sagemaker_alone(ours: Names) -> None:
 
 
 def test_what_can_be_limited_to_a_resource_is(ours: Names) -> None:
-    # The service authorization reference names no resource for these, and each only reads.
-    assert {a for g in GRANTS for a in g.actions if g.resources.__name__ == "_any"} == {
+    # The service authorization reference names no resource for these, and all but the registry's
+    # setting only read.
+    assert {a for g in GRANTS for a in g.actions if g.resources.__name__ == "anything"} == {
         "application-autoscaling:DescribeScalableTargets",
         "application-autoscaling:DescribeScalingPolicies",
         "cloudwatch:GetMetricData",
+        "ecr:GetAccountSetting",
         "ecr:GetAuthorizationToken",
+        "ecr:PutAccountSetting",
         "logs:DescribeLogGroups",
         "pricing:GetProducts",
         "sagemaker:ListEndpointConfigs",
