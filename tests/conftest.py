@@ -5,6 +5,7 @@ import importlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -69,6 +70,10 @@ def _required() -> set[str]:
 def pytest_configure() -> None:
     if unknown := _required() - PARTS.keys():
         raise pytest.UsageError(f"SAGETURNER_REQUIRE names unknown parts: {sorted(unknown)}")
+    # A shell without job control lets what it starts with `&` ignore SIGINT, and all that is
+    # started from there: the commands that tests stop with Ctrl-C would never end.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _marks(file: Path) -> frozenset[str]:

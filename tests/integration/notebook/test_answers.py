@@ -106,7 +106,7 @@ def test_the_command_writes_pieces_as_they_come_and_stops_with_ctrl_c(chat):
     assert process.stdout is not None
     assert os.read(process.stdout.fileno(), 5) == b"word "
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=90)
+    _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert b"was stopped" in said and b"Traceback" not in said
     wait_until(chat.exists, what="the generator's clean-up")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -136,14 +139,17 @@ def test_a_worker_that_is_busy_for_longer_than_silence_is_allowed_is_left_alone(
     assert server.invoke(0).json == before
 
 
-def frozen(server: Server, seconds: float) -> None:
-    """Stop the front and all workers for `seconds`, as `docker pause` does."""
+@contextlib.contextmanager
+def frozen(server: Server) -> Iterator[None]:
+    """Stop the front and all workers during the body, as `docker pause` does."""
     everyone = [psutil.Process(server.process.pid), *server.workers()]
     for process in everyone:
         process.suspend()
-    time.sleep(seconds)
-    for process in everyone:
-        process.resume()
+    try:
+        yield
+    finally:
+        for process in everyone:
+            process.resume()
 
 
 def post(connection: http.client.HTTPConnection, body: str) -> Any:
@@ -156,40 +162,46 @@ def post(connection: http.client.HTTPConnection, body: str) -> Any:
 def test_after_a_freeze_every_connection_is_answered_and_no_worker_was_replaced(
     start: Start, kind: str
 ) -> None:
-    server = start(SOURCES[kind], serving={"timeout_s": 2}).ready()
+    # Both limits, for requests and for silence, are shorter than the freeze.
+    server = start(SOURCES[kind], serving={"timeout_s": 8}).ready()
     connections = [
         http.client.HTTPConnection("127.0.0.1", server.port, timeout=20) for _ in range(5)
     ]
     before = {post(each, '""') for each in connections}
     time.sleep(1.5)  # A question to the worker may be under way.
-    frozen(server, 14)
+    with frozen(server):
+        time.sleep(14)
     assert {post(each, '""') for each in connections} == before
     time.sleep(1.5)
     assert {post(each, '""') for each in connections} == before
     assert "killed" not in server.log()
 
 
-def test_a_request_that_runs_or_arrives_during_a_freeze_is_answered(start: Start) -> None:
-    source = """
-        import time
+def test_a_request_that_runs_or_arrives_during_a_freeze_is_answered(
+    start: Start, tmp_path: Path
+) -> None:
+    begun, done = tmp_path / "begun", tmp_path / "done"
+    source = f"""
+        import pathlib, time
         def load(): return None
         def predict(model, request):
-            end = time.process_time() + request
-            while time.process_time() < end: pass
+            if request == "wait":
+                pathlib.Path({str(begun)!r}).touch()
+                while not pathlib.Path({str(done)!r}).exists(): time.sleep(0.01)
             return "done"
     """
-    server = start(source, serving={"timeout_s": 4}).ready()
-    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    server = start(source, serving={"timeout_s": 6}).ready()
+    kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     assert post(kept, "0")[0] == 200
     with ThreadPoolExecutor() as threads:
-        runs = threads.submit(server.invoke, 2)
-        time.sleep(0.5)
-        freeze = threads.submit(frozen, server, 8)
-        time.sleep(1)
-        arrives = threads.submit(post, kept, "0")
-        half = server.connect()
-        half.sendall(b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n")
-        freeze.result()
+        runs = threads.submit(server.invoke, "wait")
+        wait_for(begun.exists, "the beginning of predict")
+        with frozen(server):
+            arrives = threads.submit(post, kept, "0")
+            half = server.connect()
+            half.sendall(b"POST /invocations HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n")
+            time.sleep(8)
+        done.touch()
         half.sendall(b"content-type: application/json\r\n\r\n0")
         assert half.recv(1000).startswith(b"HTTP/1.1 200")
         assert runs.result().status == 200

@@ -1,6 +1,8 @@
 """The command: what goes to standard output, and how it ends."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -91,3 +93,28 @@ def test_the_form_is_for_notebooks(command):
 def test_a_request_needs_a_payload(command):
     code, _, err = command("invoke", "digits")
     assert code == 2 and "There is no payload" in err
+
+
+INTERRUPTED = """
+import sys
+
+class Interrupts:
+    def find_spec(self, name, path, target=None):
+        if name == "{module}":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupts())
+from sageturner_magic.cli import main
+sys.exit(main(["list"]))
+"""
+
+
+@pytest.mark.parametrize(
+    "module", ["sageturner_magic.deployment", "sageturner_magic.cli.commands", "importlib.metadata"]
+)
+def test_ctrl_c_while_the_command_is_imported_is_no_traceback(module):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED.format(module=module)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (130, "")
+    assert "`sageturner list` was stopped" in done.stderr and "Traceback" not in done.stderr
