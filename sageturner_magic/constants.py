@@ -21,6 +21,9 @@ ENDPOINT_NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
 """Pattern of an endpoint's name, and so of a capture's: a suffix of 13 characters leaves it
 within SageMaker's 63 for models and endpoint configs."""
 
+TAG_CHARACTERS = r"\w .:/=+@-"
+"""What keys and values of AWS tags are made of, as the inside of a pattern's brackets (Tag)."""
+
 THIS_PYTHON = ".".join(map(str, sys.version_info[:2]))
 """Version of this process's Python, in the form of the configuration's `python_version`."""
 
@@ -29,6 +32,9 @@ MODEL_DIR = "/opt/ml/model"
 
 FOLDERS_DEEP = 200
 """Folders inside each other at most: a path has 4,096 bytes, and trees are walked by recursion."""
+
+KEEPER = "sageturner_magic.endpoints.container.keeper"
+"""The module that holds a local endpoint's container, by which its process is known."""
 
 CHUNK = 1 << 20
 """Bytes read at a time wherever a file is hashed, copied or uploaded."""

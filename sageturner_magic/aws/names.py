@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from sageturner_magic.config import TAG_CHARACTERS, Overrides
-from sageturner_magic.constants import ENDPOINT_NAME
+from sageturner_magic.constants import ENDPOINT_NAME, TAG_CHARACTERS
 
 if TYPE_CHECKING:
     from sageturner_magic.aws.session import AwsSession
+    from sageturner_magic.config import Overrides
 
 ROLE_NAME = "sageturner-role-sagemaker"
 REPOSITORY_NAME = "sageturner-sagemaker"
@@ -80,6 +80,8 @@ def names_in(session: AwsSession, overrides: Overrides | None = None) -> Names:
     Needs no permission (sts:GetCallerIdentity is always allowed). Raises AwsError when the
     credentials do not work.
     """
+    from sageturner_magic.config import Overrides
+
     overrides = overrides or Overrides()
     role, path = overrides.role_name or ROLE_NAME, overrides.role_path or "/"
     if overrides.role_arn:

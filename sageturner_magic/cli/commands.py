@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from sageturner_magic.rendering import json_of, registered, text_of
 from sageturner_magic.verbs import Verb, bound, is_name
 
 if TYPE_CHECKING:
-    from sageturner_magic.deployment import Deployment, DeploymentHandle, TrialHandle
+    from sageturner_magic.deployment import Deployment, DeploymentHandle, Listener, TrialHandle
     from sageturner_magic.endpoints import Listing, Prediction, PredictionStream
     from sageturner_magic.endpoints.measured import LoadRun, LoadTest
     from sageturner_magic.verbs import Changes, PlannedRemoval
@@ -40,15 +41,13 @@ def run_verb(verb: Verb, values: SimpleNamespace) -> None:
     Raises:
         SageturnerError: What went wrong.
     """
-    from sageturner_magic.rendering import PlainLines
-
     if getattr(values, "no_wait", False):
         raise UsageError(
             "`--no-wait` gives a handle, which a shell cannot hold",
             do="run the command in the background of your shell, or leave the flag out",
         )
     # Without lines, work is drawn in the terminal.
-    values.lines = None if _is_drawn(values) else PlainLines()
+    values.lines = None if _is_drawn(values) else _lines_of_events()
     payload = _payload(verb, values) if verb.takes_payload else {}
     work = bound(verb, values, listener=values.lines, **payload)()
     follow = registered(FOLLOW, work)
@@ -57,6 +56,18 @@ def run_verb(verb: Verb, values: SimpleNamespace) -> None:
         result = _lines(result, values)
     if result is not None:
         (registered(WRITE, result) or _write)(result, values)
+
+
+def _lines_of_events() -> Listener:
+    """Write events as lines. Most verbs have none, so what does that is imported with the first."""
+
+    @cache
+    def lines() -> Listener:
+        from sageturner_magic.rendering import PlainLines
+
+        return PlainLines()
+
+    return lambda event: lines()(event)
 
 
 def _is_drawn(values: SimpleNamespace) -> bool:

@@ -15,7 +15,7 @@ from typing import Annotated
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from sageturner_magic.constants import ENDPOINT_NAME, nearest_endpoint_name
+from sageturner_magic.constants import ENDPOINT_NAME, TAG_CHARACTERS, nearest_endpoint_name
 
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 """MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""
@@ -25,9 +25,6 @@ OWN_TAGS = 6
 
 MOST_TAGS = 50 - OWN_TAGS
 """Tags of the user's; AWS takes 50 on a resource (AddTags)."""
-
-TAG_CHARACTERS = r"\w .:/=+@-"
-"""What keys and values of tags are made of, as the inside of a pattern's brackets (Tag)."""
 
 MOST_VARIABLES = 100
 """Variables of a container (CreateModel, ContainerDefinition)."""

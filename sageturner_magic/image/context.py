@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.utils.build import exclude_paths
-
 from sageturner_magic import tarball
 from sageturner_magic.errors import ImageError
 from sageturner_magic.image import dockerfile
@@ -110,6 +108,9 @@ def _wheels(requirements: Requirements, files: FileStore, reporter: Reporter) ->
 
 def provided(spec: ProvidedSpec) -> BuildContext:
     """The user's own folder, less what its .dockerignore names. Raises ImageError."""
+    # Takes half a second, and most contexts are made without it.
+    from docker.utils.build import exclude_paths
+
     if not (spec.folder / "Dockerfile").is_file():
         raise ImageError(
             f"{spec.folder} has no Dockerfile",

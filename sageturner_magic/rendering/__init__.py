@@ -28,18 +28,12 @@ if TYPE_CHECKING:
     )
     from .endpoints import ENDPOINT_HEAD, endpoint_row, endpoints_text, endpoints_total
     from .load_tests import load_progress, load_test_facts, throttled_remedy
+    from .output import say, write_stream
     from .plans import plan_facts, plan_text
     from .prices import price_text
     from .registry import json_of, registered, text_of
     from .responses import as_json, piece_text, prediction_summary, prediction_text, value_text
-    from .terminal import (
-        PlainLines,
-        follow_deployment,
-        follow_load_test,
-        print_error,
-        say,
-        write_stream,
-    )
+    from .terminal import PlainLines, follow_deployment, follow_load_test, print_error
     from .trials import tried_summary, tried_text
 else:
     __getattr__, __dir__ = face(__name__)

@@ -57,18 +57,26 @@ def test_a_face_imports_only_what_is_asked_for() -> None:
     assert shown.stdout == "['sageturner_magic.image.spec']\n"
 
 
-def test_to_invoke_an_endpoint_loads_nothing_that_builds_images(tmp_path: Path) -> None:
+FUNCTION = (
+    "try: sageturner_magic.invoke('nothing', 1)\nexcept sageturner_magic.SageturnerError: pass\n"
+)
+COMMAND = "from sageturner_magic import cli\nassert cli.main(['invoke', 'nothing', '1']) == 2\n"
+
+
+@pytest.mark.parametrize("invoke", [FUNCTION, COMMAND], ids=["function", "command"])
+def test_to_invoke_an_endpoint_loads_nothing_that_builds_images(
+    invoke: str, tmp_path: Path
+) -> None:
     code = (
-        "import sys, sageturner_magic\n"
-        "try: sageturner_magic.invoke('nothing', 1)\n"
-        "except sageturner_magic.SageturnerError: pass\n"
+        f"import sys, sageturner_magic\n{invoke}"
         "rooms = ('image.', 'packages.', 'capture.', 'deployment.', 'gpu.')\n"
         "wanted = tuple('sageturner_magic.' + room for room in rooms)\n"
-        "loaded = [m for m in sys.modules if m.startswith(wanted)]\n"
+        "loaded = [m for m in sys.modules if m.startswith(wanted) or m == 'docker']\n"
         "print([m for m in loaded if not hasattr(sys.modules[m], '__path__')])"
     )
     nowhere = {**os.environ, "SAGETURNER_STATE_DIR": str(tmp_path), "AWS_PROFILE": "nobody"}
     shown = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=nowhere
     )
-    assert shown.stdout == "[]\n"
+    # A command that is told to end has to end.
+    assert shown.stdout in ("[]\n", "['sageturner_magic.deployment.termination']\n")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sageturner_magic.aws.errors import unless
 from sageturner_magic.aws.names import VARIANT
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.config import Autoscaling
+
+if TYPE_CHECKING:
+    from sageturner_magic.config import Autoscaling
 
 POLICY = "sageturner-invocations"
 _DIMENSION: Final = "sagemaker:variant:DesiredInstanceCount"
@@ -41,6 +43,8 @@ def describe(session: AwsSession, name: str) -> Autoscaling | None:
         "invocations_per_instance": goals[0] if goals else 0,
     }
     # Set by hand on AWS, these may be outside the configuration's limits.
+    from sageturner_magic.config import Autoscaling
+
     return Autoscaling.model_construct(**found)
 
 

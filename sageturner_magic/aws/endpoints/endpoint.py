@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sageturner_magic.aws.endpoints import autoscaling, logs
 from sageturner_magic.aws.errors import is_aws, message, refusals, unless
@@ -17,8 +17,10 @@ from sageturner_magic.aws.names import (
     tag_map,
 )
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.config import Serverless
 from sageturner_magic.errors import EndpointError, Finding
+
+if TYPE_CHECKING:
+    from sageturner_magic.config import Serverless
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -286,6 +288,8 @@ def _variant(described: Mapping[str, Any]) -> VariantState:
 
 def serverless_of(config: Mapping[str, Any]) -> Serverless:
     """A ServerlessConfig as compute. What AWS has is a fact: it is not validated."""
+    from sageturner_magic.config import Serverless
+
     return Serverless.model_construct(
         memory=config["MemorySizeInMB"],
         max_concurrency=config["MaxConcurrency"],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .kept import KEEPER, Kept, cut, end, forget, keep, ping, read_spec, read_state, wait_ready
+    from .kept import Kept, cut, end, forget, keep, ping, read_spec, read_state, wait_ready
     from .runner import (
         ContainerSpec,
         exit_reason,

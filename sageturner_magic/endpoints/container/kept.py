@@ -16,6 +16,7 @@ import psutil
 import urllib3
 
 from sageturner_magic import scratch
+from sageturner_magic.constants import KEEPER
 from sageturner_magic.endpoints import children
 from sageturner_magic.endpoints.container import libraries
 from sageturner_magic.endpoints.container.runner import (
@@ -28,9 +29,6 @@ from sageturner_magic.endpoints.container.runner import (
 from sageturner_magic.endpoints.server_log import POLL_SECONDS
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.values import Reporter
-
-KEEPER = "sageturner_magic.endpoints.container.keeper"
-"""The module that a keeper runs, by which its process is known."""
 
 SECRETS = "SAGETURNER_KEPT_SECRETS"
 """What a keeper is told in its environment, because its files may be read later."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from sageturner_magic.constants import KEEPER
 from sageturner_magic.endpoints import container
 
 
@@ -89,7 +90,7 @@ def _home(environment: Mapping[str, str]) -> Path | None:
 def _serves(process: psutil.Process) -> bool:
     # Its workers have the same environment.
     try:
-        return process.cmdline()[-1:] in (["serve"], [container.KEEPER])
+        return process.cmdline()[-1:] in (["serve"], [KEEPER])
     except psutil.Error:
         return False
 
