@@ -2,7 +2,8 @@
 
 MkDocs calls the functions `on_…` (see `hooks` in mkdocs.yml), mkdocstrings `ArgumentsOfVerbs`.
 Generated are the Python functions (from the table of verbs and the docstrings), the IAM policies,
-the error codes, the example notebooks with their outputs, the benchmarks' results, and llms.txt.
+the error codes, the JSON output, the example notebooks with their outputs, the benchmarks'
+results, and llms.txt.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ import base64
 import inspect
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import griffe
 import nbformat
@@ -29,6 +31,7 @@ from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.error_codes import KINDS
 from sageturner_magic.image.docker.errors import PROBLEMS
 from sageturner_magic.packages.uv_errors import CAUSES
+from sageturner_magic.rendering import ERROR, FINDING, SCHEMAS, VARIANTS
 from sageturner_magic.verbs import PERMITTED, VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -52,7 +55,7 @@ CODES = """\
 # Error codes
 
 Each error message ends with a code, such as `[ST12]`. A code keeps its meaning in all versions. In
-Python, `error.findings[0].code` has it. With `--json`, so have the findings of `plan` and `try`.
+Python, `error.findings[0].code` has it, and with [`--json`](json.md) the field `code`.
 
 """
 AWS_ERRORS = {
@@ -81,6 +84,24 @@ TYPES = (
 FUNCTIONS = ("invoke_stream", "start_deployment", "follow_logs", "read_config")
 """Public functions beside those of the verbs."""
 
+JSON_SCHEMAS = "json-schemas.json"
+JSON = f"""\
+# JSON output
+
+With `--json` a verb prints one JSON document to standard output. Progress and messages for people
+go to standard error. [`{JSON_SCHEMAS}`]({JSON_SCHEMAS}) has a JSON schema for each
+verb, and one for failures under `error`. Later versions add fields and remove none.
+
+A command that fails prints one object in one line, and keeps its [exit code](../cli.md). If the
+command printed results before it failed (`logs --follow`, `invoke --stream`, a local endpoint that
+the command serves), the object is the last line.
+
+```console
+$ sageturner status digits -e local --json
+{{"severity": "error", "code": "ST81", "headline": "There is no local endpoint `digits`", …}}
+```
+
+"""
 PYTHON = """\
 # Python functions
 
@@ -152,6 +173,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         "reference/permissions.md": permissions_page(),
         "reference/error-codes.md": codes_page(),
         "reference/errors.md": errors_page(),
+        "reference/json.md": json_page(),
+        f"reference/{JSON_SCHEMAS}": json.dumps({"error": ERROR, **SCHEMAS}, indent=2),
     }
     for notebook in sorted(NOTEBOOKS.glob("*.ipynb")):
         pages |= notebook_pages(notebook)
@@ -259,6 +282,39 @@ def codes_page() -> str:
         f"```text\n{kind.example}\n```\n\n{kind.remedy}\n\n"
         for code, kind in KINDS.items()
     )
+
+
+def json_page() -> str:
+    """Return the page of what `--json` prints, from its schemas."""
+    parts = [JSON, _json_section("A failure", ERROR), _json_section("A finding", FINDING)]
+    for verb, schema in SCHEMAS.items():
+        parts.append(_json_section(f"`{verb}`", schema))
+        parts += [
+            f"With `{flag}`: {text}\n\n" for (of, flag), text in VARIANTS.items() if of == verb
+        ]
+    return "".join(parts)
+
+
+def _json_section(title: str, schema: dict[str, Any]) -> str:
+    rows = "".join(
+        f"| `{path}` | {_cell(kind)} | {_cell(about)} |\n" for path, kind, about in _fields(schema)
+    )
+    about = schema["description"]
+    table = f"| Field | Type | Meaning |\n|---|---|---|\n{rows}\n" if rows else ""
+    return f"## {title}\n\n{about[0].upper()}{about[1:]}.\n\n{table}"
+
+
+def _fields(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str, str]]:
+    """The path, the type and the meaning of all fields below a schema."""
+    for name, field in schema.get("properties", {}).items():
+        kind = field.get("type", "any")
+        kind = kind if isinstance(kind, str) else " or ".join(kind)
+        values = " (" + ", ".join(f"`{each}`" for each in field.get("enum", ()) if each) + ")"
+        yield f"{path}{name}", kind, field["description"] + (values if "enum" in field else "")
+        if name not in ("findings", "problems"):
+            yield from _fields(field, f"{path}{name}.")
+    if "items" in schema:
+        yield from _fields(schema["items"], f"{path.removesuffix('.')}[].")
 
 
 def errors_page() -> str:

@@ -1,7 +1,8 @@
 """The `sageturner` command: the verbs of the magics for shells and CI/CD.
 
-Results go to standard output, progress and errors to standard error. Exit codes: 0 done, 2 an
-error that says what to do, 130 stopped by the user, 143 stopped by SIGTERM.
+Results go to standard output, progress and errors to standard error; with `--json` an error goes
+to standard output too, as an object. Exit codes: 0 done, 2 an error that says what to do, 130
+stopped by the user, 143 stopped by SIGTERM.
 """
 
 from __future__ import annotations

@@ -234,18 +234,33 @@ def _write_prediction(prediction: Prediction, values: SimpleNamespace) -> None:
 def _write_load_test(test: LoadTest, values: SimpleNamespace) -> None:
     from sageturner_magic import rendering
 
-    _write(test, values)
+    error = _load_test_error(test)
+    if error and values.json:
+        # One object has both: the result, and why the command fails.
+        whole = {**rendering.data_of(test), **rendering.error_data(error)}
+        print(json.dumps(whole, indent=2, ensure_ascii=False))
+        error.shown = True
+    else:
+        _write(test, values)
+    if error:
+        raise error
+
+
+def _load_test_error(test: LoadTest) -> SageturnerError | None:
+    from sageturner_magic import rendering
+
     if test.stopped:
-        raise InvocationCancelled(f"The load test was stopped after {test.sent:,} requests")
-    if test.failed:
-        raise InvocationError(
-            f"{test.failed:,} of {test.sent:,} requests failed",
-            where=f"endpoint {test.endpoint}",
-            do=rendering.throttled_remedy(test)
-            if test.throttled == test.failed
-            else f"see `{PROG} logs {test.endpoint}`",
-            code="ST96",
-        )
+        return InvocationCancelled(f"The load test was stopped after {test.sent:,} requests")
+    if not test.failed:
+        return None
+    return InvocationError(
+        f"{test.failed:,} of {test.sent:,} requests failed",
+        where=f"endpoint {test.endpoint}",
+        do=rendering.throttled_remedy(test)
+        if test.throttled == test.failed
+        else f"run `{PROG} logs {test.endpoint}`",
+        code="ST96",
+    )
 
 
 WRITE: dict[str, Callable[[Any, SimpleNamespace], None]] = {

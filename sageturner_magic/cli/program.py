@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Sequence
 
 from sageturner_magic._version import __version__
 from sageturner_magic.cli.commands import PROG, run_verb
@@ -32,9 +34,9 @@ def _run(words: list[str]) -> int:
     except HelpShown:
         return 0
     except SageturnerError as error:
-        return _fail(error)
+        return _fail(error, rest)
     except KeyboardInterrupt:
-        return _fail(DeploymentCancelled(f"`{PROG} {verb}` was stopped"))
+        return _fail(DeploymentCancelled(f"`{PROG} {verb}` was stopped"), rest)
     except BrokenPipeError:
         # The reader of a pipe has left (`sageturner logs … | head`): nothing is wrong.
         sys.stderr.close()
@@ -42,11 +44,16 @@ def _run(words: list[str]) -> int:
     except Exception as error:
         from sageturner_magic.deployment import unexpected
 
-        return _fail(unexpected(error))
+        return _fail(unexpected(error), rest)
     return 0
 
 
-def _fail(error: SageturnerError) -> int:
+def _fail(error: SageturnerError, words: Sequence[str]) -> int:
+    # The words, because what failed may be reading them.
+    if "--json" in words and not error.shown:
+        from sageturner_magic.rendering import error_data
+
+        print(json.dumps(error_data(error), ensure_ascii=False))
     report = f"{PROG}: {error.report()}"
     if sys.stderr.isatty():
         from sageturner_magic.rendering import print_error

@@ -97,6 +97,7 @@ class Deployment(UsesEndpoint):
         outline: What predict() reads of a request, as JSON to be filled in; empty if not known.
         price: What it costs; None for a local endpoint, and where AWS does not tell.
         region, profile: Of SageMaker; empty for a local endpoint or the default profile.
+        findings: Warnings and notes of its plan.
     """
 
     name: str
@@ -113,6 +114,7 @@ class Deployment(UsesEndpoint):
     region: str = ""
     profile: str = ""
     header_file: str = ""
+    findings: tuple[Finding, ...] = field(default=(), repr=False)
 
     @cached_property
     def endpoint(self) -> Endpoint:

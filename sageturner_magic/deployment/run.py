@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Literal
@@ -125,7 +126,7 @@ def execute(
             tell(Found(plan.findings))
             with plan.lock():
                 run.steps(plan.steps)
-                deployment = plan.result()
+                deployment = replace(plan.result(), findings=plan.findings)
             return plan
     except SageturnerError as raised:
         error = raised

@@ -68,4 +68,5 @@ def report_data(report: Report) -> dict[str, Any]:
     return {
         **{label.lower(): state for label, state in report.parts},
         "frameworks": [dict(zip(head[0], row, strict=True)) for row in rows],
+        "wrong": [label.lower() for label in report.wrong],
     }

@@ -9,6 +9,7 @@ from typing import Any
 from sageturner_magic.endpoints import Usage
 from sageturner_magic.endpoints.measured import Dashboard, cost_of, cost_so_far
 from sageturner_magic.rendering.endpoints import FREE, UNKNOWN, money
+from sageturner_magic.rendering.findings import findings_data
 from sageturner_magic.rendering.load_tests import blocks
 from sageturner_magic.text import duration, milliseconds, nearby
 
@@ -110,4 +111,4 @@ def dashboard_text(shown: Dashboard) -> str:
 
 def dashboard_data(shown: Dashboard) -> list[dict[str, Any]]:
     """The same for programs: a list of one, as `list` once had it."""
-    return [shown.to_dict()]
+    return [{**shown.to_dict(), "findings": findings_data(shown.notes)}]

@@ -16,6 +16,7 @@ from sageturner_magic.endpoints import (
     client_snippets,
     curl_command,
 )
+from sageturner_magic.rendering.findings import findings_data
 from sageturner_magic.rendering.prices import price_text
 from sageturner_magic.rendering.responses import python_text
 from sageturner_magic.text import duration, nearby, size
@@ -169,7 +170,7 @@ def deployment_data(deployment: Deployment) -> dict[str, object]:
     """As plain data. The token stays in its file, because output is saved and shared."""
     data = asdict(deployment)
     del data["token"]
-    return data
+    return {**data, "findings": findings_data(deployment.findings)}
 
 
 def deployment_text(progress: Progress) -> str:

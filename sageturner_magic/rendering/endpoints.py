@@ -8,6 +8,7 @@ from typing import Any
 
 from sageturner_magic.endpoints import EndpointDescription, Listing
 from sageturner_magic.endpoints.measured import Cost, Total, cost_of, total_of
+from sageturner_magic.rendering.findings import findings_data
 from sageturner_magic.text import columns, duration, nearby
 
 ENDPOINT_HEAD = ("Name", "Type", "Status", "Version", "Age", "Cost", "So far", "Code", "")
@@ -103,4 +104,5 @@ def listing_data(listing: Listing) -> dict[str, Any]:
             "billed_by_use": total.by_use,
             "price_unknown": total.unknown,
         },
+        "findings": findings_data(listing.notes),
     }

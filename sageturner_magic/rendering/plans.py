@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from sageturner_magic.deployment import Plan
-from sageturner_magic.errors import Finding
 from sageturner_magic.image.layers import LayerPlace, PlannedLayer
+from sageturner_magic.rendering.findings import findings_data
 from sageturner_magic.text import duration, size
 
 PLACES: dict[LayerPlace, str] = {
@@ -70,10 +70,3 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         "steps": [step.key for step in plan.steps],
         "findings": findings_data(plan.findings),
     }
-
-
-def findings_data(findings: Sequence[Finding]) -> list[dict[str, str]]:
-    """Findings for programs."""
-    return [
-        {"severity": each.severity, "message": str(each), "code": each.code} for each in findings
-    ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sageturner_magic.deployment import Tried, trial_figures
-from sageturner_magic.rendering.plans import findings_data
+from sageturner_magic.rendering.findings import findings_data
 from sageturner_magic.rendering.responses import answer_text
 from sageturner_magic.text import nearby
 

@@ -60,13 +60,20 @@ def test_streaming_load_and_status_on_sagemaker(stand: Stand, tmp_path: Path) ->
         broken = project.run(
             *("load-test", "--requests", "2", "--json", "asked", '{"fail": "no"}'), fails=True
         )
-        assert json.loads(broken.out)["errors"] == {"HTTP 500 of the model": 2}
+        data = json.loads(broken.out)
+        assert data["errors"] == {"HTTP 500 of the model": 2}
+        # One object has the measurement and the reason for the exit code.
+        assert (data["code"], data["headline"]) == ("ST96", "2 of 2 requests failed")
+        failed = project.failure("invoke", "asked", '{"fail": "no"}')
+        assert (failed["code"], failed["exit_code"]) == ("ST91", 2)
+        missing = project.failure("status", "no-such-endpoint")
+        assert missing["code"] == "ST81" and "sageturner list" in missing["remedy"]
 
         policy = json.loads(project.run("setup", "--show-policy", "--for", "status").out)
         onlooker = Project(stand, tmp_path, "asked", stand.create_user("onlooker", policy))
         (status,) = onlooker.json("status", "asked")
         assert status["usage"]["requests"] >= 1 + 12 + 5 + 2
-        assert status["usage"]["server_errors"] == 2
+        assert status["usage"]["server_errors"] == 3
         assert status["usage"]["mean_ms"] > 0 and status["cost_so_far"] > 0
         for statement in policy["Statement"]:
             statement["Action"] = [a for a in statement["Action"] if "GetMetricData" not in a]

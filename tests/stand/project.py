@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from sageturner_magic.cli import main
+from tests.parts.json_output import failure_of, result_of
 from tests.stand import Keys, Stand
 
 CODE = """\
@@ -119,13 +120,17 @@ class Project:
         return ended
 
     def json(self, *words: str) -> Any:
-        return json.loads(self.run(*words, "--json").out)
+        return result_of(words[0], self.run(*words, "--json").out)
 
     def deploy(self, endpoint_type: str = "serverless", *words: str) -> Any:
         return self.json("deploy", "-e", endpoint_type, *words)
 
     def invoke(self, payload: Any) -> Any:
         return self.json("invoke", self.name, json.dumps(payload))["value"]
+
+    def failure(self, *words: str) -> Any:
+        """What the command prints for programs when it fails."""
+        return failure_of(self.run(*words, "--json", fails=True).out)
 
     def refused(self, *words: str) -> str:
         """What the command says that is refused."""

@@ -25,6 +25,7 @@ from sageturner_magic.errors import (
 )
 from sageturner_magic.verbs.deploying import start_deployment
 from tests.integration.conftest import servers_of, wait_until
+from tests.parts.json_output import failure_of, result_of
 
 ECHO = """
     def load(model_dir):
@@ -32,6 +33,16 @@ ECHO = """
 
     def predict(model, request):
         return {{"version": model, "request": request}}
+"""
+
+RAISES = """
+    def load():
+        return None
+
+    def predict(model, request):
+        if request == "raise":
+            raise ValueError("no")
+        return {"request": request, "folder": "/opt/ml/model"}
 """
 
 
@@ -526,6 +537,50 @@ def test_the_command_deploys_detached_calls_and_deletes(project, state, tmp_path
     assert json.loads(command("list", "--json").stdout)["endpoints"][0]["status"] == "InService"
     assert "InService" in command("status", "echo").stdout
     assert command("delete", "echo").returncode == 0
+    assert servers_of(state) == []
+
+
+def test_programs_get_documented_json_from_every_verb_and_of_every_failure(project, state):
+    config = project(RAISES)
+
+    def shown(verb, *words):
+        done = command(verb, *words, "--json")
+        assert done.returncode == 0, done.stderr
+        return result_of(verb, done.stdout)
+
+    def failed(*words):
+        done = command(*words, "--json")
+        assert done.returncode == 2
+        data = failure_of(done.stdout)
+        # A person who watches reads the same.
+        assert data["message"] in done.stderr
+        return data
+
+    assert failed("invoke", "echo", "1")["code"] == "ST81"
+    plan = shown("plan", "-c", config)
+    assert "/opt/ml/model" in plan["findings"][0]["headline"]
+    assert shown("deploy", "-c", config, "--detach")["findings"] == plan["findings"]
+    try:
+        assert shown("invoke", "echo", "1")["value"]["request"] == 1
+        (status,) = shown("status", "echo")
+        assert status["usage"]["requests"] == 1
+        notes = shown("list")["findings"]
+        assert all(note["headline"] and note["why"] for note in notes)
+        assert shown("load-test", "echo", "1", "--requests", "4")["requests"] == 4
+        assert isinstance(shown("logs", "echo"), list)
+        assert shown("try", "1", "-c", config)["value"]["request"] == 1
+        error = failed("invoke", "echo", '"raise"')
+        assert (error["code"], error["severity"]) == ("ST91", "error")
+        assert "ValueError: no" in error["details"] + error["message"]
+        stopped = command("load-test", "echo", '"raise"', "--requests", "3", "--json")
+        assert stopped.returncode == 2
+        both = json.loads(stopped.stdout)
+        assert (both["failed"], both["code"]) == (3, "ST96")
+        lines = command("invoke", "--stream", "echo", '"raise"', "--json").stdout.splitlines()
+        assert json.loads(lines[-1])["code"] == "ST91"
+        assert failed("deploy", "-e", "server", "-c", "none.yaml")["code"] == "ST22"
+    finally:
+        assert shown("delete", "echo")["deleted"] == ["endpoint echo"]
     assert servers_of(state) == []
 
 

@@ -28,6 +28,7 @@ def test_a_report_is_an_object_for_programs():
         "sageturner": "1.0",
         "aws": "no credentials",
         "frameworks": [],
+        "wrong": [],
     }
     assert data_of(Report(PARTS, FRAMEWORKS))["frameworks"] == [
         {"instances": "c5 m5", "remark": "none"},

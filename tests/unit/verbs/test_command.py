@@ -1,13 +1,14 @@
 """The command: what goes to standard output, and how it ends."""
 
-import json
 import subprocess
 import sys
 
 import pytest
 
 from sageturner_magic.cli import main
-from sageturner_magic.verbs import account, endpoints
+from sageturner_magic.rendering import SCHEMAS
+from sageturner_magic.verbs import VERBS, account, endpoints
+from tests.parts.json_output import failure_of, result_of
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def test_what_a_verb_wrote_is_said_in_a_line_or_as_json(command, tmp_path):
     first, second = str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml")
     assert command("init", first) == (0, f"wrote {first}\n", "")
     code, out, _ = command("init", second, "--json")
-    assert (code, json.loads(out)) == (0, {"wrote": second})
+    assert (code, result_of("init", out)) == (0, {"wrote": second})
 
 
 def test_code_is_written_as_it_is(command, tmp_path, monkeypatch):
@@ -37,7 +38,7 @@ def test_code_is_written_as_it_is(command, tmp_path, monkeypatch):
         "name: x\ncontainer: {generate_container: {code_dir: ./code}}\n"
     )
     assert command("code") == (0, source, "")
-    assert json.loads(command("code", "--json")[1]) == {"text": source}
+    assert result_of("code", command("code", "--json")[1]) == {"text": source}
     assert command("code", "--left-out") == (0, "Nothing is left out.\n", "")
 
 
@@ -46,7 +47,7 @@ def test_lines_of_logs_are_a_list_and_followed_ones_come_one_by_one(command, mon
     monkeypatch.setattr(endpoints, "logs", lambda name, last=None: iter(lines))
     monkeypatch.setattr(endpoints, "follow_logs", lambda name: iter(lines))
     assert command("logs", "digits")[1] == "first\nöther\n"
-    assert json.loads(command("logs", "digits", "--json")[1]) == lines
+    assert result_of("logs", command("logs", "digits", "--json")[1]) == lines
     assert command("logs", "-f", "digits", "--json")[1] == '"first"\n"öther"\n'
 
 
@@ -77,7 +78,8 @@ def test_what_was_removed_is_said_and_listed(command, removed):
     assert command("teardown", "--yes") == (0, "removed the bucket\n", "")
     assert command("delete", "x", "--yes") == (0, "it is gone\n", "removed the bucket\n")
     code, out, err = command("teardown", "--yes", "--json")
-    assert (code, json.loads(out), err) == (0, {"deleted": ["bucket"]}, "removed the bucket\n")
+    assert (code, result_of("teardown", out)) == (0, {"deleted": ["bucket"]})
+    assert err == "removed the bucket\n"
 
 
 def test_a_handle_cannot_be_had_in_a_shell(command):
@@ -118,3 +120,46 @@ def test_ctrl_c_while_the_command_is_imported_is_no_traceback(module):
     )
     assert (done.returncode, done.stdout) == (130, "")
     assert "`sageturner list` was stopped" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["no-such-verb", "--json"], "ST10"),
+        (["status", "--json", "--hours"], "ST10"),
+        (["invoke", "digits", "--json"], "ST11"),
+        (["invoke", "digits", "{'x'", "--json"], "ST12"),
+        (["plan", "--json", "-c", "none.yaml"], "ST22"),
+        (["code", "--json"], "ST23"),
+        (["export", "folder", "--json", "-c", "none.yaml"], "ST22"),
+        (["teardown", "--json"], "ST13"),
+    ],
+)
+def test_a_failure_is_an_object_for_programs(command, removed, words, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exit_code, out, err = command(*words)
+    problem = failure_of(out)
+    assert (exit_code, problem["exit_code"], problem["code"]) == (2, 2, code)
+    assert problem["headline"] in problem["message"] and problem["message"] in err
+
+
+def test_all_problems_of_a_configuration_are_listed(command, tmp_path):
+    config = tmp_path / "sageturner.yaml"
+    config.write_text("name: UPPER\ncompute: {serverless: {memory: 1}}\n")
+    problem = failure_of(command("plan", "--json", "-c", str(config))[1])
+    assert len(problem["problems"]) >= 2
+    assert all(each["where"].startswith(str(config)) for each in problem["problems"])
+    assert problem["headline"] == problem["problems"][0]["headline"]
+
+
+def test_without_json_a_failure_leaves_standard_output_empty(command):
+    assert command("no-such-verb")[1] == ""
+
+
+def test_every_verb_with_json_has_a_schema():
+    with_json = {
+        name
+        for name, verb in VERBS.items()
+        if any(each.name == "--json" for each in verb.arguments)
+    }
+    assert with_json == set(SCHEMAS)
