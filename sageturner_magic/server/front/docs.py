@@ -23,7 +23,7 @@ def openapi(
         name: The title.
         example: An example request, or None.
         token: Whether requests need a token.
-        contract: What predict's signature says (see `worker/contract`), if anything.
+        contract: What predict's signature says (see `codec/contract`), if anything.
     """
     contract = contract or {"request": None, "answer": None, "schemas": {}}
     request: dict[str, Any] = {"title": "Request", "examples": [{} if example is None else example]}

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import frames
+from ..codec import formats
 from ..logs import Log
 from ..problems import Problem
 from ..settings import UNTYPED, Serving
-from . import cuda, formats, request_ids
+from . import cuda, request_ids
 from .context import Context
 from .program import Program, user_traceback
 

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import frames, home, masking, settings
+from ..codec.formats import find_orjson
 from ..logs import Log
 from ..shared_page import Page
 from . import prefork, sequential, user_logging
 from .batching import BatchRule
-from .formats import find_orjson
 from .handler import Work, describe
 from .program import ProgramError, import_program, user_traceback
 

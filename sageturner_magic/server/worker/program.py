@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .contract import FREE, Contract, contract_of
+from ..codec.contract import FREE, Contract, contract_of
 
 Kind = Literal["plain", "async", "batch"]
 

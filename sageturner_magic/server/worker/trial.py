@@ -43,9 +43,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .. import confinement, home, settings
+from ..codec import formats
 from ..logs import Log
 from ..masking import masked
-from . import formats, user_logging
+from . import user_logging
 from .context import Context
 from .handler import describe, is_raw
 from .main import end_with_the_front, set_secrets

@@ -70,8 +70,8 @@ def respond(fuzzed: Fuzzed) -> int:
 
     Raises whatever is not foreseen.
     """
+    from sageturner_magic.server.codec.formats import AnswerError, decode, encode
     from sageturner_magic.server.problems import Problem
-    from sageturner_magic.server.worker.formats import AnswerError, decode, encode
 
     kind, accept, body = fuzzed
     try:
@@ -119,7 +119,7 @@ def _child(corpus: str, runs: str) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["sageturner_magic.server"]):
-        import sageturner_magic.server.worker.formats  # noqa: F401
+        import sageturner_magic.server.codec.formats  # noqa: F401
 
     def one(data: bytes) -> None:
         respond(unpacked(data))

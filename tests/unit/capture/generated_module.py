@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sageturner_magic.capture.artefact import prepare_artefact
-from sageturner_magic.server.worker.formats.values import to_json
+from sageturner_magic.server.codec.formats.values import to_json
 from sageturner_magic.values import LiveModel, Shipped
 
 from .helpers import Session

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.server.worker.contract import contract_of
+from sageturner_magic.server.codec.contract import contract_of
 
 from .helpers import Session
 

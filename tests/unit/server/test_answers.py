@@ -22,8 +22,8 @@ import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sageturner_magic.server.codec.formats import answers, fastjson, values
 from sageturner_magic.server.problems import Problem
-from sageturner_magic.server.worker.formats import answers, fastjson, values
 
 
 @pytest.fixture(params=["orjson", "the standard library"], autouse=True)

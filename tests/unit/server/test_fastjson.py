@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sageturner_magic.server.worker.formats import fastjson
+from sageturner_magic.server.codec.formats import fastjson
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 

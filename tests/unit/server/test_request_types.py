@@ -18,7 +18,7 @@ import numpy as np
 import pydantic
 import pytest
 
-from sageturner_magic.server.worker.contract import Contract, Invalid, contract_of
+from sageturner_magic.server.codec.contract import Contract, Invalid, contract_of
 
 
 class Colour(enum.Enum):

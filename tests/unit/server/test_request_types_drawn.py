@@ -13,7 +13,7 @@ import jsonschema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sageturner_magic.server.worker.contract import Contract, Invalid, contract_of
+from sageturner_magic.server.codec.contract import Contract, Invalid, contract_of
 
 Is = Callable[[Any], bool]
 """Whether a value is of a type, written beside the type and not by our code."""

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from sageturner_magic.endpoints.stream_pieces import pieces
 from sageturner_magic.errors import InvocationError
+from sageturner_magic.server.codec.formats import AnswerError, ChunkEncoder
+from sageturner_magic.server.codec.formats.tables import to_csv
 from sageturner_magic.server.problems import Problem
-from sageturner_magic.server.worker.formats import AnswerError, ChunkEncoder
-from sageturner_magic.server.worker.formats.tables import to_csv
 
 SSE = "text/event-stream"
 

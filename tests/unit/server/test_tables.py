@@ -16,12 +16,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from sageturner_magic.server.codec.formats import decode, fastjson
+from sageturner_magic.server.codec.formats.answers import encode
+from sageturner_magic.server.codec.formats.tables import Table, read_csv
+from sageturner_magic.server.codec.formats.values import AnswerError
 from sageturner_magic.server.problems import Problem
 from sageturner_magic.server.settings import Csv, Serving
-from sageturner_magic.server.worker.formats import decode, fastjson
-from sageturner_magic.server.worker.formats.answers import encode
-from sageturner_magic.server.worker.formats.tables import Table, read_csv
-from sageturner_magic.server.worker.formats.values import AnswerError
 
 
 @pytest.fixture(params=["orjson", "the standard library"])
