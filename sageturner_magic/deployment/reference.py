@@ -109,15 +109,15 @@ class _NotCompared(Exception):
 
 def _made(found: InKernel, sample: Request | None, nan: str) -> Reference:
     # The server's own: a second one would read types and write tables in another form.
-    from sageturner_magic.server.worker import contract, formats
+    from sageturner_magic.server import codec
 
     request = sample or _example(found)
     if media_type(request.content_type) != JSON:
         raise _NotCompared("the request is not JSON")
     with _failures_of("predict()"):
-        promised = contract.contract_of(found.predict or found.answer, found.predict_batch)
+        promised = codec.contract_of(found.predict or found.answer, found.predict_batch)
         value = found.answer(promised.request(json.loads(request.body)))
-        content_type, body = formats.encode(value, "*/*", nan)
+        content_type, body = codec.encode(value, "*/*", nan)
     if media_type(content_type) != JSON:
         raise _NotCompared("what predict() returns is not JSON")
     return Reference(request, json.loads(body), gpu=_uses_gpu())

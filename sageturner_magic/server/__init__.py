@@ -10,8 +10,9 @@ GIL cannot stall /ping, a time limit can end a worker, a crash costs only the re
 ran, and the socket answers from the first moment.
 
 `front` is the first, `worker` the second. Between them: `frames` on a socket pair, and
-`shared_page`. Both use `settings`, `logs`, `masking` and `problems`; `aws` reads secrets. Each
-module's first line says its job.
+`shared_page`. `codec` reads requests and writes responses: other rooms may import it, and it
+alone. All use `settings`, `logs`, `masking` and `problems`; `aws` reads secrets. Each module's
+first line says its job.
 
 Environment:
     SAGETURNER_PROGRAM_DIR  folder of sageturner.py; the worker's working directory and first on
