@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         find_repository,
         list_images,
         registry_login,
+        repository_arn_of,
     )
     from .errors import explain_model, refusals, refused
     from .names import (

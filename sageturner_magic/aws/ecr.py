@@ -45,7 +45,7 @@ LIFECYCLE: dict[str, Any] = {
 _NO_REPOSITORY = r"^RepositoryNotFoundException"
 _RENEW_EARLY_S = 600
 _REGISTRY = re.compile(
-    r"\d{12}\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\."
+    r"(?P<account>\d{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\."
     r"(amazonaws\.com(\.cn)?|on\.aws|on\.amazonwebservices\.com\.cn)"
 )
 """Hosts of private registries (ECR user guide, "Amazon ECR service endpoints")."""
@@ -130,8 +130,22 @@ class EcrCredentials:
 
 def ecr_region(host: str) -> str:
     """The region of a registry of ECR, whoever's account it is; empty for other registries."""
+    _, region = _place(host)
+    return region
+
+
+def repository_arn_of(reference: str, partition: str) -> str:
+    """The ARN of the ECR repository that an image's name points to; empty for other registries."""
+    host, _, rest = reference.partition("/")
+    account, region = _place(host)
+    name = re.split("[:@]", rest, maxsplit=1)[0]
+    return f"arn:{partition}:ecr:{region}:{account}:repository/{name}" if region else ""
+
+
+def _place(host: str) -> tuple[str, str]:
+    """Account and region of a registry of ECR; empty for other registries."""
     found = _REGISTRY.fullmatch(host)
-    return found["region"] if found else ""
+    return (found["account"], found["region"]) if found else ("", "")
 
 
 def registry_login(session: AwsSession, host: str) -> Credentials:

@@ -17,6 +17,7 @@ from sageturner_magic.aws import (
     ensure_repository,
     names_in,
     put_secret,
+    repository_arn_of,
     suggests_sharing,
 )
 from sageturner_magic.aws import account as aws_account
@@ -177,6 +178,7 @@ def show_policy(
         kms_key=(given and given.kms_key) or "",
         bucket_key=key,
         secrets=_secrets(given),
+        base=repository_arn_of(_base_image(given), names.partition),
     )
     documents = caller_policies(scope, permissions)
     if permissions is None:
@@ -188,6 +190,10 @@ def show_policy(
 
 def _secrets(config: Config | None) -> tuple[str, ...]:
     return tuple(config.secrets.values()) if config else ()
+
+
+def _base_image(config: Config | None) -> str:
+    return (config and config.container.generate_container.base_image) or ""
 
 
 def _role_arn(found: Account, config: Config | None) -> str:

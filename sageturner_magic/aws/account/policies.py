@@ -169,7 +169,9 @@ GRANTS: tuple[Grant, ...] = (
         ("ecr:GetAccountSetting", "ecr:PutAccountSetting"),
         on.anything,
     ),
-    Grant("SignInToRegistry", _on("deploy"), ("ecr:GetAuthorizationToken",), on.anything),
+    # Without Docker, a plan reads the base image and looks which layers are there.
+    Grant("SignInToRegistry", _on("plan", "deploy"), ("ecr:GetAuthorizationToken",), on.anything),
+    Grant("SeeLayers", _on("plan"), ("ecr:BatchCheckLayerAvailability",), on.repository),
     Grant(
         "PushImages",
         _on("deploy"),
@@ -183,6 +185,12 @@ GRANTS: tuple[Grant, ...] = (
             "ecr:UploadLayerPart",
         ),
         on.repository,
+    ),
+    Grant(
+        "PullBaseImage",
+        _on("plan", "deploy"),
+        ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+        on.base_repository,
     ),
     Grant("DeleteImages", _on("delete"), ("ecr:BatchDeleteImage",), on.repository),
     Grant("DeleteRepository", _on("teardown"), ("ecr:DeleteRepository",), on.repository),

@@ -19,6 +19,7 @@ class Scope:
         kms_key: The configuration's, which encrypts the disks of instances.
         bucket_key: The KMS key that encrypts the bucket.
         secrets: The references of the configuration's `secrets`.
+        base: ARN of the ECR repository that has the base image; empty where it is elsewhere.
     """
 
     names: Names
@@ -27,6 +28,7 @@ class Scope:
     kms_key: str = ""
     bucket_key: str = ""
     secrets: tuple[str, ...] = ()
+    base: str = ""
 
 
 def anything(scope: Scope) -> list[str]:
@@ -55,6 +57,10 @@ def objects(scope: Scope) -> list[str]:
 
 def repository(scope: Scope) -> list[str]:
     return [scope.names.arn("ecr", f"repository/{scope.names.repository}")]
+
+
+def base_repository(scope: Scope) -> list[str]:
+    return [scope.base] if scope.base else []
 
 
 def endpoint(scope: Scope) -> list[str]:

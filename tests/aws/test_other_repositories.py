@@ -1,4 +1,4 @@
-"""ECR's setting by which the repositories of a region share image layers."""
+"""Other ECR repositories of an account: base images in them, and layers shared with them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sageturner_magic.aws import ecr
 from sageturner_magic.aws.names import TAG_MOUNTING
 from sageturner_magic.image import Destination
 from sageturner_magic.image.registry import RegistryClient
@@ -73,30 +75,30 @@ def test_setup_asks_in_a_terminal(
 
 def test_what_somebody_else_switched_on_stays(project: Project) -> None:
     stand = project.stand
-    ecr = stand.client("ecr")
-    ecr.put_account_setting(name="BLOB_MOUNTING", value="ENABLED")
+    client = stand.client("ecr")
+    client.put_account_setting(name="BLOB_MOUNTING", value="ENABLED")
     try:
         assert "--share-layers" not in project.run("setup").out
         assert "BLOB_MOUNTING" not in project.run("setup", "--share-layers").out
         project.run("teardown", "--yes")
         assert setting(stand) == "ENABLED"
     finally:
-        ecr.put_account_setting(name="BLOB_MOUNTING", value="DISABLED")
+        client.put_account_setting(name="BLOB_MOUNTING", value="DISABLED")
 
 
 def test_a_repository_of_your_own_is_not_tagged(project: Project) -> None:
     stand = project.stand
-    ecr = stand.client("ecr")
-    arn = ecr.create_repository(repositoryName="our-images")["repository"]["repositoryArn"]
+    client = stand.client("ecr")
+    arn = client.create_repository(repositoryName="our-images")["repository"]["repositoryArn"]
     project.configure(overrides={"repository_name": "our-images"})
     try:
         assert "teardown leaves it" in project.run("setup", "--share-layers").out
-        assert ecr.list_tags_for_resource(resourceArn=arn)["tags"] == []
+        assert client.list_tags_for_resource(resourceArn=arn)["tags"] == []
         project.run("teardown", "--yes")
         assert setting(stand) == "ENABLED"
     finally:
-        ecr.put_account_setting(name="BLOB_MOUNTING", value="DISABLED")
-        ecr.delete_repository(repositoryName="our-images")
+        client.put_account_setting(name="BLOB_MOUNTING", value="DISABLED")
+        client.delete_repository(repositoryName="our-images")
 
 
 def test_a_setup_that_was_stopped_half_way_is_finished_and_undone(project: Project) -> None:
@@ -141,8 +143,8 @@ def docker_login(stand: Stand, folder: Path, keys: Keys | None = None) -> Path:
 @pytest.fixture
 def base_in_ecr(stand: Stand, tmp_path: Path) -> Iterator[str]:
     """A base image in another repository of the account; its reference."""
-    ecr = stand.client("ecr")
-    ecr.create_repository(repositoryName="team-bases")
+    client = stand.client("ecr")
+    client.create_repository(repositoryName="team-bases")
     try:
         with registry(tmp_path / "elsewhere") as served:
             there = base_image.push(PYTHON, served)
@@ -150,7 +152,7 @@ def base_in_ecr(stand: Stand, tmp_path: Path) -> Iterator[str]:
             copy_image(served, name, tag, stand, "team-bases")
         yield f"{stand.registry_host}/team-bases:{tag}"
     finally:
-        ecr.delete_repository(repositoryName="team-bases", force=True)
+        client.delete_repository(repositoryName="team-bases", force=True)
 
 
 def copy_image(served: Registry, name: str, tag: str, stand: Stand, target: str) -> None:
@@ -213,3 +215,41 @@ def test_layers_of_other_repositories_are_mounted_once_they_are_shared(
     for repository in ("second-sagemaker", "first-sagemaker"):
         project.configure(overrides={"repository_name": repository})
         project.run("teardown", "--yes")
+
+
+@pytest.mark.docker
+def test_a_base_image_in_ecr_is_pulled_by_whoever_has_the_printed_policy(
+    project: Project, base_in_ecr: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand = project.stand
+    ours = (stand.account, stand.region)
+    monkeypatch.setattr(
+        ecr, "_place", lambda host: ours if host == stand.registry_host else ("", "")
+    )
+    project.variables |= {
+        "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock",
+        "DOCKER_CONFIG": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    project.write_code()
+    made = {"code_dir": "./code", "python_version": PYTHON, "builder": "layers"}
+
+    def policies(*words: str) -> list[dict[str, Any]]:
+        shown = project.json("setup", "--show-policy", *words)
+        return [shown] if "Statement" in shown else [shown["deploy"]]
+
+    project.configure(container={"generate_container": made})
+    without = policies()
+    project.configure(container={"generate_container": {**made, "base_image": base_in_ecr}})
+    project.run("setup")
+    other = f"arn:aws:ecr:{stand.region}:{stand.account}:repository/team-bases"
+    assert other not in str(without) and other in str(policies())
+    assert other in str(policies("--for", "deploy"))
+    stranger = replace(project, keys=stand.create_user("no-base", *without))
+    assert "ecr:BatchGetImage" in stranger.refused("deploy", "-e", "serverless")
+    planner = replace(project, keys=stand.create_user("plans", *policies("--for", "plan")))
+    assert "base image" in planner.run("plan", "-e", "serverless").out
+    user = replace(project, keys=stand.create_user("deploys", *policies()))
+    user.run("deploy", "-e", "serverless", "--no-smoke-test")
+    assert user.invoke({"x": 21}) == {"answer": 42}
+    user.run("delete", user.name, "--yes")
