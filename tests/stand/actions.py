@@ -304,6 +304,16 @@ def _ssm(call: Call) -> list[Need]:
     return [Need(f"ssm:{call.operation}", name if name.startswith("arn:") else whole)]
 
 
+def _scheduler(call: Call) -> list[Need]:
+    """A schedule's ARN holds its group; whoever names a role passes it to the scheduler."""
+    name, group = call.params.get("Name", "*"), call.params.get("GroupName", "default")
+    arn = f"arn:aws:scheduler:{call.region}:{ACCOUNT}:schedule/{group}/{name}"
+    found = [Need(f"scheduler:{call.operation}", arn)]
+    if role := call.params.get("Target", {}).get("RoleArn"):
+        found.append(Need("iam:PassRole", role, {"iam:PassedToService": "scheduler.amazonaws.com"}))
+    return found
+
+
 _BY_SERVICE = {
     "application-autoscaling": _scaling,
     "cloudwatch": _cloudwatch,
@@ -311,6 +321,7 @@ _BY_SERVICE = {
     "iam": _iam,
     "logs": _logs,
     "s3": _s3,
+    "scheduler": _scheduler,
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _runtime,
     "secretsmanager": _secretsmanager,

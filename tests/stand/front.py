@@ -25,6 +25,7 @@ from tests.stand.iam import Iam, Principal, bucket_owner
 from tests.stand.quotas import Quotas
 from tests.stand.sagemaker.api import SageMaker
 from tests.stand.sagemaker.runtime import Runtime
+from tests.stand.scheduler import Scheduler
 from tests.stand.wire import AwsFault, Call, error_answer, json_answer
 
 CONTROL = "/_stand/faults"
@@ -36,6 +37,13 @@ SIGNING_NAMES = {
 """Signing name -> botocore's name, where they differ."""
 SCOPE = re.compile(r"(?P<key>[^/=,\s]+)/\d{8}/(?P<region>[\w-]+)/(?P<service>[\w-]+)/aws4_request")
 INVOCATION = re.compile(r"/endpoints/(?P<name>[^/]+)/(?P<kind>[\w-]+)")
+SCHEDULE = re.compile(r"/schedules(?:/(?P<name>[^/]+))?")
+ON_SCHEDULES = {
+    "POST": "CreateSchedule",
+    "PUT": "UpdateSchedule",
+    "GET": "GetSchedule",
+    "DELETE": "DeleteSchedule",
+}
 INVOCATIONS = {
     "invocations": "InvokeEndpoint",
     "invocations-response-stream": "InvokeEndpointWithResponseStream",
@@ -55,6 +63,7 @@ class Front:
         sagemaker: SageMaker,
         runtime: Runtime,
         quotas: Quotas,
+        scheduler: Scheduler,
         faults: Faults,
     ) -> None:
         self._iam = iam
@@ -62,6 +71,7 @@ class Front:
         self._sagemaker = sagemaker
         self._runtime = runtime
         self._quotas = quotas
+        self._scheduler = scheduler
         self._faults = faults
         self._deleted: dict[str, float] = {}
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -107,6 +117,8 @@ class Front:
                 return respond(self._quotas.handle(call))
             case "ecr":
                 return self._ecr.handle(call, principal, moto) or moto()
+            case "scheduler":
+                return self._scheduler.handle(call, moto)
             case "s3":
                 self._check_s3(call, environ)
         return moto()
@@ -187,6 +199,15 @@ def _operation(environ: dict[str, Any], service: str, body: bytes) -> tuple[str,
         if match is None or match["kind"] not in INVOCATIONS:
             raise unknown
         return INVOCATIONS[match["kind"]], {"EndpointName": match["name"]}
+    if service == "scheduler":
+        match = SCHEDULE.fullmatch(environ["PATH_INFO"])
+        if match is None:
+            raise unknown
+        name = match["name"]
+        operation = ON_SCHEDULES[environ["REQUEST_METHOD"]] if name else "ListSchedules"
+        given = json.loads(body or b"{}")
+        group = dict(parse_qsl(environ.get("QUERY_STRING", ""))).get("groupName")
+        return operation, {**({"GroupName": group} if group else {}), **given, "Name": name or "*"}
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         try:
             return target.rpartition(".")[2], json.loads(body or b"{}")

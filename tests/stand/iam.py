@@ -175,24 +175,28 @@ class Iam:
         The guide documents what SageMaker sends as aws:SourceArn; that it sends aws:SourceAccount,
         too, is likely and unproven, see `Faults.source_account`.
         """
-        role = self.role(arn)
         context: dict[str, str | list[str]] = {
             "aws:SourceArn": f"arn:aws:sagemaker:{region}:{ACCOUNT}:*"
         }
         if self._faults.source_account:
             context["aws:SourceAccount"] = ACCOUNT
-        if role is not None and _age(role) >= self._faults.role_delay_s:
-            trust = policies.statements(role.assume_role_policy_document)
-            about = [item for item in trust if policies.names_principal(item, SAGEMAKER)]
-            if policies.decide(about, "sts:AssumeRole", arn, context) == "allow":
-                if self._faults.take("late_policies"):
-                    return Principal(arn, ())
-                return self._role_principal(arn, role)
+        if found := self.assumed(arn, SAGEMAKER, context):
+            return Principal(arn, ()) if self._faults.take("late_policies") else found
         raise AwsFault(
             "ValidationException",
             f"Could not assume role {arn}. Please ensure that the role exists and allows "
             f"principal '{SAGEMAKER}' to assume the role.",
         )
+
+    def assumed(self, arn: str, service: str, context: Context) -> Principal | None:
+        """The role as an AWS service gets it; None where the service may not assume it."""
+        role = self.role(arn)
+        if role is None or _age(role) < self._faults.role_delay_s:
+            return None
+        trust = policies.statements(role.assume_role_policy_document)
+        about = [item for item in trust if policies.names_principal(item, service)]
+        allowed = policies.decide(about, "sts:AssumeRole", arn, context) == "allow"
+        return self._role_principal(arn, role) if allowed else None
 
     def variables_of(self, role: Principal, region: str) -> dict[str, str]:
         """The role's credentials, as environment variables of a container."""

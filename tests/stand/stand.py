@@ -32,6 +32,7 @@ from tests.stand.sagemaker.containers import Containers
 from tests.stand.sagemaker.images import Limits
 from tests.stand.sagemaker.runtime import Runtime
 from tests.stand.sagemaker.transitions import Timing, Transitions
+from tests.stand.scheduler import Scheduler
 from tests.stand.wire import ACCOUNT
 
 STRANGER = "999999999999"
@@ -104,8 +105,16 @@ class Stand:
             stack.callback(transitions.close)
             self.sagemaker = SageMaker(transitions, self.quotas, self.ecr, self.iam, self.faults)
             runtime = Runtime(self.sagemaker, self.faults, self.limits)
+            self.scheduler = Scheduler(self.iam, self.sagemaker, self.faults)
+            stack.callback(self.scheduler.close)
             front = Front(
-                self.iam, self.ecr, self.sagemaker, runtime, self.quotas, self.faults
+                self.iam,
+                self.ecr,
+                self.sagemaker,
+                runtime,
+                self.quotas,
+                self.scheduler,
+                self.faults,
             ).handle
 
             @cache
@@ -199,7 +208,8 @@ class Stand:
         self.ecr.expire_tokens()
 
     def let_pass(self, seconds: float) -> None:
-        """Everything that is there is older by `seconds`."""
+        """Everything that is there is older by `seconds`, and schedules are that much nearer."""
+        self.scheduler.advance(seconds)
         store = self.sagemaker.store(self.region)
         with store.lock:
             for item in (*store.models.values(), *store.configs.values()):
@@ -243,6 +253,7 @@ class Stand:
         targets = scaling.describe_scalable_targets(ServiceNamespace="sagemaker")
         groups = self.client("logs", **place).describe_log_groups()["logGroups"]
         roles = self.client("iam").list_roles()["Roles"]
+        schedules = self.client("scheduler", **place).list_schedules()["Schedules"]
         found = {
             "models": list(store.models),
             "endpoint configurations": list(store.configs),
@@ -272,6 +283,7 @@ class Stand:
                 item["RoleName"] for item in roles if "/aws-service-role/" not in item["Arn"]
             ],
             "scalable targets": [item["ResourceId"] for item in targets["ScalableTargets"]],
+            "schedules": [item["Name"] for item in schedules],
             "log groups": [item["logGroupName"] for item in groups],
         }
         return {kind: sorted(items) for kind, items in found.items() if items}
