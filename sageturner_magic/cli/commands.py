@@ -158,8 +158,8 @@ FOLLOW: dict[str, Callable[[Any, SimpleNamespace], Any]] = {
     "sageturner_magic.deployment.run:Handle": _follow,
     "sageturner_magic.endpoints.measured.load_run:LoadRun": _follow_load_test,
     "sageturner_magic.endpoints.prediction:PredictionStream": _follow_stream,
-    "sageturner_magic.verbs.account:Changes": _offer,
-    "sageturner_magic.verbs.account:PlannedRemoval": _remove,
+    "sageturner_magic.verbs.account.offers:Changes": _offer,
+    "sageturner_magic.verbs.account.removing:PlannedRemoval": _remove,
 }
 """Path of a type -> what a shell does with it until it has ended; returns the result."""
 

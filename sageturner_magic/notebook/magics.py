@@ -362,7 +362,7 @@ FOLLOW: dict[str, Callable[[SageturnerMagics, Any, SimpleNamespace], Any]] = {
     "sageturner_magic.endpoints.measured.load_run:LoadRun": SageturnerMagics._load_test,
     "sageturner_magic.endpoints.prediction:PredictionStream": SageturnerMagics._stream,
     "sageturner_magic.endpoints.endpoint:Listing": SageturnerMagics._listing,
-    "sageturner_magic.verbs.account:PlannedRemoval": SageturnerMagics._remove,
+    "sageturner_magic.verbs.account.removing:PlannedRemoval": SageturnerMagics._remove,
 }
 """Path of a type -> what a notebook does with it until it has ended, and then shows."""
 

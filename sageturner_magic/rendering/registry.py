@@ -43,13 +43,13 @@ RENDERERS = {
     "sageturner_magic.endpoints.measured.load_result:LoadTest": Renderer(
         f"{_HERE}.load_tests:load_test_text", f"{_HERE}.load_tests:load_test_data"
     ),
-    "sageturner_magic.verbs.account:Changes": Renderer(
+    "sageturner_magic.verbs.account.offers:Changes": Renderer(
         f"{_HERE}.account:changes_text", f"{_HERE}.account:changes_data"
     ),
-    "sageturner_magic.verbs.account:Policies": Renderer(
+    "sageturner_magic.verbs.account.printed_policies:Policies": Renderer(
         f"{_HERE}.account:policies_text", f"{_HERE}.account:policies_data"
     ),
-    "sageturner_magic.verbs.account:PlannedRemoval": Renderer(
+    "sageturner_magic.verbs.account.removing:PlannedRemoval": Renderer(
         f"{_HERE}.account:removal_text", f"{_HERE}.account:removal_data"
     ),
     "sageturner_magic.verbs.diagnosis:Report": Renderer(

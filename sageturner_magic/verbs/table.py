@@ -61,12 +61,12 @@ _TABLE = (
     Verb(
         "setup",
         "create or repair the IAM role, the S3 bucket and the ECR repository",
-        f"{_ACCOUNT}:setup",
-        f"{_ACCOUNT}:Changes",
+        f"{_ACCOUNT}.setting_up:setup",
+        f"{_ACCOUNT}.offers:Changes",
         (
             switch(
                 "--show-policy",
-                runs=f"{_ACCOUNT}:show_policy",
+                runs=f"{_ACCOUNT}.printed_policies:show_policy",
                 help="print the least IAM policies for setting up, for deploying and for the role",
             ),
             flag(
@@ -264,8 +264,8 @@ _TABLE = (
     Verb(
         "delete",
         "delete an endpoint and everything that was created for it",
-        f"{_ACCOUNT}:delete",
-        f"{_ACCOUNT}:PlannedRemoval",
+        f"{_ACCOUNT}.removing:delete",
+        f"{_ACCOUNT}.removing:PlannedRemoval",
         (
             at("NAME", "the endpoint"),
             switch("--orphans", help="instead of an endpoint: yours, unused, older than a day"),
@@ -275,16 +275,16 @@ _TABLE = (
             CONFIG,
             *ON_ENDPOINT,
         ),
-        work=f"{_ACCOUNT}:plan_removal",
+        work=f"{_ACCOUNT}.removing:plan_removal",
         permissions=("delete",),
     ),
     Verb(
         "teardown",
         "remove role, bucket, repository and logs from AWS",
-        f"{_ACCOUNT}:teardown",
-        f"{_ACCOUNT}:PlannedRemoval",
+        f"{_ACCOUNT}.removing:teardown",
+        f"{_ACCOUNT}.removing:PlannedRemoval",
         (YES, CONFIG, *ON_AWS),
-        work=f"{_ACCOUNT}:plan_teardown",
+        work=f"{_ACCOUNT}.removing:plan_teardown",
         permissions=("teardown",),
     ),
     Verb(
@@ -324,8 +324,8 @@ _TABLE = (
     Verb(
         "secret",
         "store the value of a secret for `secrets:`; it is asked for without showing it",
-        f"{_ACCOUNT}:secret",
-        f"{_ACCOUNT}:Changes",
+        f"{_ACCOUNT}.secrets:secret",
+        f"{_ACCOUNT}.offers:Changes",
         (
             at("ACTION", "`put`", required=True),
             at("NAME", "the variable under `secrets:`, or a secret's name", required=True),
@@ -349,7 +349,7 @@ _TABLE = (
         (
             switch(
                 "--aws",
-                runs="sageturner_magic.verbs.real_account:check_account",
+                runs="sageturner_magic.verbs.account.real_account:check_account",
                 help="deploy, call and remove two small endpoints, and report what AWS does"
                 " differently from what this package expects (costs less than $0.25)",
             ),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.verbs.real_account import NAME, REPORT
+from sageturner_magic.verbs.account.real_account import NAME, REPORT
 from tests.parts.waiting import wait_for
 from tests.stand import Stand
 from tests.stand.project import Project

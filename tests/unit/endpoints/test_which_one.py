@@ -16,7 +16,7 @@ from sageturner_magic.endpoints import elsewhere
 from sageturner_magic.endpoints.endpoint import Endpoint, is_local, no_endpoint
 from sageturner_magic.endpoints.local.state import LocalRecord, LocalState
 from sageturner_magic.errors import AwsError, EndpointError, UsageError
-from sageturner_magic.verbs.account import plan_removal
+from sageturner_magic.verbs.account.removing import plan_removal
 from tests.unit.aws.fake import FakeSageMaker
 
 ROLE = "arn:aws:iam::123456789012:role/sageturner-role-sagemaker"

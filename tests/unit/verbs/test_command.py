@@ -7,7 +7,8 @@ import pytest
 
 from sageturner_magic.cli import main
 from sageturner_magic.rendering import SCHEMAS
-from sageturner_magic.verbs import VERBS, account, endpoints
+from sageturner_magic.verbs import VERBS, endpoints
+from sageturner_magic.verbs.account import removing
 from tests.parts.json_output import failure_of, result_of
 
 
@@ -61,10 +62,10 @@ def removed(monkeypatch):
             found.append("bucket")
             say("removed the bucket")
 
-        return lambda: account.PlannedRemoval(("bucket",), run, done)
+        return lambda: removing.PlannedRemoval(("bucket",), run, done)
 
-    monkeypatch.setattr(account, "plan_teardown", planned(""))
-    monkeypatch.setattr(account, "plan_removal", planned("it is gone"))
+    monkeypatch.setattr(removing, "plan_teardown", planned(""))
+    monkeypatch.setattr(removing, "plan_removal", planned("it is gone"))
     return found
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sageturner_magic.errors import AwsError, DeploymentCancelled
-from sageturner_magic.verbs import real_account
+from sageturner_magic.verbs.account import real_account
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import UsageError
-from sageturner_magic.verbs import account as module
+from sageturner_magic.verbs.account import secrets as module
 
 
 @pytest.fixture

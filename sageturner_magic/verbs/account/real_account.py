@@ -22,7 +22,8 @@ from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints import Endpoint
 from sageturner_magic.errors import Cancelled, InvocationError, SageturnerError, UsageError
 from sageturner_magic.scratch import scratch_folder
-from sageturner_magic.verbs.account import delete, setup, teardown
+from sageturner_magic.verbs.account.removing import delete, teardown
+from sageturner_magic.verbs.account.setting_up import setup
 from sageturner_magic.verbs.deploying import start_deployment
 from sageturner_magic.verbs.diagnosis import Report
 from sageturner_magic.verbs.verb import finish
