@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import sys
@@ -12,13 +13,16 @@ from typing import Any
 
 from ..logs import Log
 from .request_ids import follow_threads, requests
+from .written import WRITTEN, watch
 
 
 class UserLog(logging.Handler):
     """The root logger's handler.
 
     A record that a handler of the user's writes to stdout or stderr is left to that one, so that
-    no line comes twice. `logging.basicConfig` does nothing where the root logger has a handler.
+    no line comes twice. Which one does is known from its streams, or seen: a handler with a stream
+    may wait for others in its thread, and one without writes before this handler's turn.
+    `logging.basicConfig` does nothing where the root logger has a handler.
 
     Args:
         log: The worker's log. It is replaced after a fork.
@@ -31,7 +35,7 @@ class UserLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record. An error in it is reported as `logging` does it."""
         try:
-            if not self._is_written(record):
+            if not (self._is_written(record) or _was_seen(record)):
                 self.log.write(record.levelname.lower(), record.getMessage(), **_fields(record))
         except Exception:
             self.handleError(record)
@@ -47,6 +51,14 @@ class UserLog(logging.Handler):
         return False
 
 
+class _OursLast(list[logging.Handler]):
+    """The root logger's handlers, of which `UserLog` has the last turn."""
+
+    def __iter__(self) -> Iterator[logging.Handler]:
+        handlers = list(super().__iter__())
+        return iter(sorted(handlers, key=lambda each: isinstance(each, UserLog)))
+
+
 def install(log: Log, level: str) -> UserLog:
     """Give the root logger its handler, and the level `serving.log_level`.
 
@@ -55,9 +67,21 @@ def install(log: Log, level: str) -> UserLog:
     follow_threads()
     handler = UserLog(log)
     root = logging.getLogger()
-    root.addHandler(handler)
+    root.handlers = _OursLast([*root.handlers, handler])
+    watch()
     root.setLevel(level.upper())
     return handler
+
+
+def _was_seen(record: logging.LogRecord) -> bool:
+    # A microsecond, since the two clocks may be rounded differently.
+    said = WRITTEN.since(record.created - 1e-6)
+    if not said:
+        return False
+    line = record.getMessage().strip().partition("\n")[0][:200]
+    # As it is, and as it reads in JSON.
+    forms = (line, json.dumps(line)[1:-1], json.dumps(line, ensure_ascii=False)[1:-1])
+    return any(form in said for form in forms)
 
 
 def _writes_to_the_log(handler: logging.Handler) -> bool:

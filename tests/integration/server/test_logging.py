@@ -90,6 +90,43 @@ def test_a_handler_of_the_users_writes_in_place_of_ours(start: Start, configure:
     assert not [line for line in server.lines() if line.get("logger") == "model"]
 
 
+PRINTS = """
+    class Prints(logging.Handler):
+        def emit(self, record): {emit}
+    {logger}.addHandler(Prints())
+"""
+
+
+@pytest.mark.parametrize("logger", ["log", "logging.getLogger()"])
+@pytest.mark.parametrize(
+    "emit",
+    [
+        "print(self.format(record))",
+        "print('at', record.created, record.getMessage(), file=sys.stderr)",
+        "import json; sys.stderr.write(json.dumps({'text': record.getMessage()}) + '\\n')",
+        "writes(self.format(record) + '\\n')",
+    ],
+)
+def test_a_handler_without_a_stream_writes_in_place_of_ours(
+    start: Start, emit: str, logger: str
+) -> None:
+    configure = "writes = sys.stderr.write" + PRINTS.format(emit=emit, logger=logger)
+    server = start(PROGRAM.format(define="def", configure=configure)).ready()
+    for request in ("first", 'a "quoted" é', "first"):
+        assert server.invoke(request).status == 200
+    wait_for(lambda: server.log().count("got first") == 2, "both lines")
+    assert server.log().count("got a ") == 1
+    assert not [line for line in server.lines() if line.get("logger") == "model"]
+
+
+def test_a_handler_that_prints_something_else_takes_nothing_from_the_log(start: Start) -> None:
+    configure = PRINTS.format(emit="print('.')", logger="log")
+    server = start(PROGRAM.format(define="def", configure=configure)).ready()
+    server.invoke("x")
+    wait_for(lambda: "got x" in server.log(), "the line")
+    assert [line["message"] for line in server.lines() if "got x" in line["message"]] == ["got x"]
+
+
 def test_a_record_that_a_handler_filters_out_is_written_by_us(start: Start) -> None:
     """Two handlers, below and from `warning`, are what many programs configure."""
     configure = """
