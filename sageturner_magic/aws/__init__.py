@@ -13,19 +13,16 @@ from sageturner_magic.faces import face
 if TYPE_CHECKING:
     from .blob_mounting import share_layers, stop_sharing_layers, suggests_sharing
     from .ecr import (
-        EcrCredentials,
         Repository,
         StoredImage,
         delete_images,
         delete_repository,
-        ecr_region,
         ensure_repository,
         find_image,
         find_repository,
         list_images,
-        registry_login,
-        repository_arn_of,
     )
+    from .ecr_login import EcrCredentials, ecr_region, registry_login, repository_arn_of
     from .errors import explain_model, refusals, refused
     from .names import (
         TAG_CREATED_BY,

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 from botocore.stub import Stubber
 
-from sageturner_magic.aws.ecr import EcrCredentials, ecr_region, registry_login
+from sageturner_magic.aws.ecr_login import EcrCredentials, ecr_region, registry_login
 from sageturner_magic.aws.session import AwsSession
 
 Stub = Callable[[object], Stubber]
