@@ -78,6 +78,9 @@ def test_the_quickstart_notebook_deploys(stand: Stand, away: NoEngine, tmp_path:
     notebook = nbformat.read(QUICKSTART, as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     for cell in cells:
+        if "invoke digits test_images" in cell.source:
+            # The name is then SageMaker's alone.
+            cell.source += "\n%sageturner delete digits"
         if "deploy --endpoint-type local" in cell.source:
             cell.source = cell.source.replace("local", "serverless") + (
                 f'\ncontainer: {{generate_container: {{base_image: "{away.base}"}}}}'

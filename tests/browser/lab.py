@@ -62,7 +62,12 @@ class Lab:
 
 @contextlib.contextmanager
 def jupyter(
-    root: Path, home: Path, *, app: App = "lab", kernel: Sequence[str] = ()
+    root: Path,
+    home: Path,
+    *,
+    app: App = "lab",
+    kernel: Sequence[str] = (),
+    options: Sequence[str] = (),
 ) -> Iterator[Lab]:
     """A server over the notebooks in `root`, untouched by the user's own settings.
 
@@ -72,6 +77,7 @@ def jupyter(
         app: JupyterLab or Notebook 7.
         kernel: The command that starts a kernel, but for its connection file; this interpreter's
             by default.
+        options: Further ones of the server's command line.
     """
     port = free_port()
     environment = os.environ | {
@@ -84,11 +90,7 @@ def jupyter(
         # The kernel's own environment is not where the one that is written here stands.
         "JUPYTER_PREFER_ENV_PATH": "0",
     }
-    launch = [*(kernel or kernel_command(NEWEST)), "-f", "{connection_file}"]
-    spec = {"argv": launch, "display_name": "Python 3", "language": "python"}
-    kernels = home / "data/kernels/python3"
-    kernels.mkdir(parents=True)
-    (kernels / "kernel.json").write_text(json.dumps(spec))
+    add_kernel(home, "python3", kernel or kernel_command(NEWEST))
     settings = home / "config/lab/user-settings/@jupyterlab/apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
@@ -103,7 +105,7 @@ def jupyter(
                 *("--ip=127.0.0.1", f"--port={port}", "--ServerApp.port_retries=0"),
                 *("--IdentityProvider.token=", "--ServerApp.password="),
                 *("--ServerApp.disable_check_xsrf=True", f"--ServerApp.root_dir={root}"),
-                EXPOSE[app],
+                *(EXPOSE[app], *options),
             ],
             env=environment,
             stdout=log,
@@ -127,6 +129,18 @@ def jupyter(
             # Its kernels have ended; JupyterLab may wait for what it asks the network.
             server.kill()
             server.wait()
+
+
+def add_kernel(home: Path, name: str, command: Sequence[str]) -> None:
+    """Make notebooks find a kernel; `command` starts it, but for its connection file."""
+    spec = {
+        "argv": [*command, "-f", "{connection_file}"],
+        "display_name": name,
+        "language": "python",
+    }
+    kernels = home / "data/kernels" / name
+    kernels.mkdir(parents=True)
+    (kernels / "kernel.json").write_text(json.dumps(spec))
 
 
 @contextlib.contextmanager
@@ -156,11 +170,11 @@ def open_notebook(page: Page, lab: Lab, name: str, *, kernel: bool) -> None:
         )
 
 
-def write(path: Path, *sources: str) -> None:
+def write(path: Path, *sources: str, kernel: str = "python3") -> None:
     """Write a notebook of these cells."""
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel}
     nbformat.write(notebook, path)
 
 
@@ -185,14 +199,14 @@ def run_all(page: Page, seconds: float = CELL_SECONDS) -> None:
     save(page)
 
 
-def run_each(page: Page) -> None:
+def run_each(page: Page, seconds: float = CELL_SECONDS) -> None:
     """Run the cells one after another, each when the one before has ended, and save."""
     count = page.evaluate(f"{NOTEBOOK}.widgets.length")
     for place in range(count):
         kind = page.evaluate(f"{NOTEBOOK}.widgets[{place}].model.type")
         page.evaluate(f"{NOTEBOOK}.activeCellIndex = {place}")
         if kind == "code":
-            run_active(page)
+            run_active(page, seconds)
     save(page)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sageturner_magic.capture.generated.code import Setting, example_code, filled, plain
+from sageturner_magic.capture.generated.code import Setting, example_code, filled, plain, zeros
 from sageturner_magic.capture.generated.inputs import BAD_REQUEST, Input
 
 _BATCH = '''
@@ -39,7 +39,8 @@ def batch_input(
     bad = filled(BAD_REQUEST, names)
     text = filled(_BATCH, names, shape=repr(shape), bad_request=bad, made=made)
     example = example_code(setting.model.example, setting, plain)
-    return Input(imports, text, f"{names['batch_of']}(request)", example)
+    sample = "" if example or None in shape else zeros([size or 0 for size in shape])
+    return Input(imports, text, f"{names['batch_of']}(request)", example, sample)
 
 
 def sizes(shape: Any) -> tuple[int | None, ...]:

@@ -115,10 +115,29 @@ def example_code(example: object, setting: Setting, shape: Callable[[Any], objec
     text = literal(request)
     if not text and isinstance(request, list) and len(request) > 1:
         text = literal(request[:1])
-    text = text or _zeros(request)
-    return (
-        f"\n\ndef example_request():\n    return {indent(text, '    ').lstrip()}\n" if text else ""
-    )
+    text = text or _shortened(request)
+    return example_function(text) if text else ""
+
+
+def example_function(expression: str) -> str:
+    """The function example_request()."""
+    return f"\n\ndef example_request():\n    return {indent(expression, '    ').lstrip()}\n"
+
+
+def _shortened(request: object) -> str:
+    """Source of a request of the same form: zeros for its numbers, the first of its records.
+
+    Empty where it holds a text that is too long: only the whole is valid.
+    """
+    if isinstance(request, dict):
+        parts = {key: _shortened(value) for key, value in request.items()}
+        lines = "".join(f"    {key!r}: {part},\n" for key, part in parts.items())
+        return f"{{\n{lines}}}" if all(parts.values()) else ""
+    text = _zeros(request) or literal(request)
+    if not text and isinstance(request, list) and request:
+        first = _shortened(request[0])
+        text = f"[{first}]" if first else ""
+    return text
 
 
 def _zeros(request: object) -> str:
@@ -129,7 +148,12 @@ def _zeros(request: object) -> str:
         request = request[0]
     if not sizes or not isinstance(request, (int, float)):
         return ""
-    text = "0" if isinstance(request, int) else "0.0"
+    return zeros(sizes, "0" if isinstance(request, int) else "0.0")
+
+
+def zeros(sizes: Sequence[int], zero: str = "0.0") -> str:
+    """Source of nested lists of these lengths, the outermost first."""
+    text = zero
     for number, size in enumerate(reversed(sizes)):
         text = f"[{text}] * {size}" if not number else f"[{text} for _ in range({size})]"
     return text

@@ -14,6 +14,7 @@ from sageturner_magic.capture.generated.inputs import (
     table_input,
     texts_input,
 )
+from sageturner_magic.capture.generated.samples import with_sample
 from sageturner_magic.errors import CaptureError
 
 _READS_OBJECTS = ("Encoder", "ColumnTransformer", "FunctionTransformer", "FeatureUnion")
@@ -163,10 +164,11 @@ def _predict(setting: Setting, taken: Input) -> str:
         lines = ['"values": model.transform(rows),']
     answer = "\n".join(f"        {line}" for line in lines)
     imports = "\n".join(f"import {name}" for name in taken.imports)
-    return (
+    source = (
         f"{imports}\n{taken.code}\n\ndef predict(model, request):\n"
         f"    rows = {taken.call}\n    return {{\n{answer}\n    }}\n{taken.example}"
     )
+    return with_sample(setting, source, taken)
 
 
 def _has_classes(model: Any) -> bool:

@@ -28,12 +28,14 @@ class Input(NamedTuple):
         code: Constants and the function that reads a request.
         call: The expression of what the model gets.
         example: The function example_request(), or nothing.
+        sample: Where there is no example, the source of a request of the form that is read.
     """
 
     imports: tuple[str, ...]
     code: str
     call: str
     example: str
+    sample: str = ""
 
 
 BAD_REQUEST = '''
@@ -89,7 +91,8 @@ def table_input(setting: Setting, columns: Sequence[str]) -> Input:
         bad_request=filled(BAD_REQUEST, names),
     )
     example = example_code(given, setting, lambda each: _records(each, columns))
-    return Input(("pandas",), text, f"{names['table_of']}(request)", example)
+    sample = "" if example else f"dict.fromkeys({names['COLUMNS']}, 0.0)"
+    return Input(("pandas",), text, f"{names['table_of']}(request)", example, sample)
 
 
 def _as_sent(example: Any) -> Any:
@@ -164,7 +167,8 @@ def rows_input(setting: Setting, count: int, dtype: str = "float") -> Input:
     bad = filled(BAD_REQUEST, names)
     text = filled(_ROWS, names, count=str(count), bad_request=bad, dtype=dtype)
     example = example_code(setting.model.example, setting, plain)
-    return Input(("numpy",), text, f"{names['rows_of']}(request)", example)
+    sample = "" if example else f"[0.0] * {count}"
+    return Input(("numpy",), text, f"{names['rows_of']}(request)", example, sample)
 
 
 _TEXTS = '''
@@ -192,7 +196,8 @@ def texts_input(setting: Setting) -> Input:
     names = setting.names("BadRequest", "texts_of")
     text = filled(_TEXTS, names, bad_request=filled(BAD_REQUEST, names))
     example = example_code(setting.model.example, setting, _texts)
-    return Input((), text, f"{names['texts_of']}(request)", example)
+    sample = "" if example else '"a text"'
+    return Input((), text, f"{names['texts_of']}(request)", example, sample)
 
 
 def _texts(example: Any) -> object:

@@ -12,6 +12,7 @@ from typing import Any
 from sageturner_magic.capture.generated.batches import batch_input, sizes
 from sageturner_magic.capture.generated.code import Generated, Setting
 from sageturner_magic.capture.generated.inputs import Input
+from sageturner_magic.capture.generated.samples import with_sample
 from sageturner_magic.errors import CaptureError
 
 
@@ -191,7 +192,7 @@ def keras_model(setting: Setting) -> Generated:
         f"import numpy\n{taken.code}\n\ndef predict(model, request):\n"
         f'    return {{"predictions": model.predict_on_batch({taken.call})}}\n{taken.example}'
     )
-    return Generated(load, predict, file, model)
+    return Generated(load, with_sample(setting, predict, taken), file, model)
 
 
 _ONNX_TYPES = {"tensor(float)": "float32", "tensor(double)": "float64", "tensor(int64)": "int64"}
@@ -221,4 +222,4 @@ def onnx_session(setting: Setting) -> Generated:
         f"    return dict(zip({[each.name for each in session.get_outputs()]!r}, outputs))\n"
         f"{taken.example}"
     )
-    return Generated(load, predict, file, Path(path).read_bytes())
+    return Generated(load, with_sample(setting, predict, taken), file, Path(path).read_bytes())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sageturner_magic.capture.generated.code import Generated, Setting, example_code, plain
 from sageturner_magic.capture.generated.inputs import texts_input
+from sageturner_magic.capture.generated.samples import with_sample
 from sageturner_magic.errors import CaptureError
 
 _PREDICT = """def predict(model, request):
@@ -37,7 +38,8 @@ def sentences(setting: Setting) -> Generated:
         f"{taken.code}\n\ndef predict(model, request):\n"
         f'    return {{"embeddings": model.encode({taken.call})}}\n{taken.example}'
     )
-    return Generated(load, predict.lstrip("\n"), folder, setting.value)
+    predict = with_sample(setting, predict.lstrip("\n"), taken)
+    return Generated(load, predict, folder, setting.value)
 
 
 def lone_model(setting: Setting) -> Generated:

@@ -389,3 +389,43 @@ def test_an_example_that_json_cannot_hold_is_refused(session: Session):
     session.run("def score(x): return x")
     with pytest.raises(CaptureError, match=r"`--example` \(object\)"):
         source_of(session, "score", object())
+
+
+def test_without_an_example_the_request_to_copy_is_one_that_the_model_answers(
+    session: Session, serve: Serve
+):
+    pytest.importorskip("sklearn")
+    session.run(TABLE)
+    session.run(TEXTS)
+    session.run(ROWS)
+    session.run("""
+        from sklearn.linear_model import LinearRegression
+        numbers = LinearRegression().fit(X[["age"]].assign(income=1.0), [1, 2, 3, 4])
+    """)
+    for variable, expected in [
+        ("forest", [0.0, 0.0]),
+        ("spam", "a text"),
+        ("numbers", {"age": 0.0, "income": 0.0}),
+    ]:
+        ask: Any = serve(variable)
+        assert ask.module.example_request() == expected
+        assert len(ask(expected)["predictions"]) == 1
+    # Its encoder knows two cities, and 0.0 is neither.
+    ask = serve("classifier")
+    assert not hasattr(ask.module, "example_request")
+
+
+def test_a_long_example_becomes_a_shorter_request_of_the_same_form(session: Session):
+    session.run("def score(x): return x")
+    wide = {f"column {number}": number / 7 for number in range(400)}
+    pixels = [[number / 7] * 30 for number in range(60)]
+    for example, expected in [
+        ([wide, wide], [wide]),
+        ({"pixels": pixels, "name": "a"}, {"pixels": [[0.0] * 30] * 60, "name": "a"}),
+    ]:
+        made: dict[str, Any] = {}
+        exec(source_of(session, "score", example), made)
+        assert made["example_request"]() == expected
+    # A part of a picture is no picture.
+    picture = {"image": "QUJD" * 2000}
+    assert "example_request" not in source_of(session, "score", picture)
