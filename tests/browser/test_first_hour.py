@@ -172,8 +172,8 @@ def alone(
     An engine that starts a container changes the machine's network, where the stand is.
     """
     project = Project(stand, tmp_path_factory.mktemp("account"), "first-hour")
-    project.run("setup")
     before = stand.inventory()
+    project.run("setup")
     with ExitStack() as closing:
         enter: list[str] = []
         if network.possible():
@@ -181,8 +181,8 @@ def alone(
             enter = ["nsenter", f"--net=/proc/{os.getpid()}/fd/{machine.fileno()}"]
             closing.enter_context(network.own_network())
         yield enter
-    assert stand.inventory() == before
     project.run("teardown", "--yes")
+    assert stand.inventory() == before
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from sageturner_magic.deployment.builders import builder_to_run
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.local_secrets import missing_here, values_of
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
-from sageturner_magic.deployment.plans.image_checks import image_findings
+from sageturner_magic.deployment.plans.image_checks import image_findings, with_system_packages
 from sageturner_magic.deployment.plans.images import WantedImage, local_image, packages_text
 from sageturner_magic.deployment.plans.local import LocalWork
 from sageturner_magic.deployment.request import Collector, DeployRequest
@@ -41,6 +41,8 @@ def plan_container(request: DeployRequest, reporter: Reporter, workspace: Path) 
         found.attempt(lambda: ingredients.check_imports(reporter))
         image = found.attempt(lambda: _image(ingredients, chosen, reporter))
         if image and chosen:
+            image = with_system_packages(image, chosen)
+            found.add(image.findings)
             found.add(image_findings(image.spec, chosen, reporter))
     findings = found.finish()
     assert chosen and ingredients and image

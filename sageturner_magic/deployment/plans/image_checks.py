@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
+from sageturner_magic.deployment.plans.images import WantedImage
 from sageturner_magic.errors import Finding
-from sageturner_magic.image import BuildSpec, ChosenBuilder, Spec
+from sageturner_magic.image import BuildSpec, ChosenBuilder, Spec, image_tag
 from sageturner_magic.packages import FileStore, default_folder, unprovided
 from sageturner_magic.packages.libraries import (
     MissingLibraries,
@@ -33,6 +35,40 @@ _INSTEAD = {
     "opencv-contrib-python": "opencv-contrib-python-headless",
 }
 """Package -> one that does the same without a screen and its libraries."""
+
+
+_INSTALLED = {"lightgbm": ("libgomp.so.1", "libgomp1")}
+"""Package -> a library that none of its wheels brings, and the Debian package that has it.
+
+Its documentation names it among what has to be installed first.
+"""
+
+
+def with_system_packages(wanted: WantedImage, chosen: ChosenBuilder) -> WantedImage:
+    """Let an engine install what a package is known to need beside its wheel, and say so."""
+    spec = wanted.spec
+    if not isinstance(spec, BuildSpec) or not chosen.builder.needs_engine:
+        return wanted
+    if not _SLIM.search(spec.base):
+        return wanted
+    listed = {text.partition("=")[0] for text in spec.system_packages}
+    installed, notes = [], []
+    for package in spec.requirements.packages:
+        library, debian = _INSTALLED.get(package.name, ("", ""))
+        if debian and debian not in listed:
+            installed.append(debian)
+            notes.append(
+                Finding(
+                    f"The image gets the system package `{debian}`",
+                    why=f"`{package.name}` needs {library}, which the base image does not have",
+                    severity="note",
+                )
+            )
+    if not installed:
+        return wanted
+    spec = replace(spec, system_packages=(*spec.system_packages, *installed))
+    found = (*wanted.findings, *notes)
+    return replace(wanted, spec=spec, tag=image_tag(spec), findings=found)
 
 
 def image_findings(spec: Spec, chosen: ChosenBuilder, reporter: Reporter) -> Iterator[Finding]:

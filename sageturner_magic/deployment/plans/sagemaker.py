@@ -25,7 +25,7 @@ from sageturner_magic.deployment.builders import builder_to_push, untried
 from sageturner_magic.deployment.ingredients import gather_for_image
 from sageturner_magic.deployment.local_secrets import missing_here
 from sageturner_magic.deployment.plan import Fact, Plan
-from sageturner_magic.deployment.plans.image_checks import image_findings
+from sageturner_magic.deployment.plans.image_checks import image_findings, with_system_packages
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
 from sageturner_magic.deployment.plans.instance import smallest_server
 from sageturner_magic.deployment.plans.sagemaker_steps import Work
@@ -65,9 +65,11 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         instance_type = compute.instance_type if isinstance(compute, Server) else ""
         wanted = found.attempt(lambda: sagemaker_image(ingredients, instance_type, reporter))
     if wanted:
-        found.add(wanted.findings)
-        chosen = found.attempt(lambda: builder_to_push(request, wanted.spec, reporter))
+        spec = wanted.spec
+        chosen = found.attempt(lambda: builder_to_push(request, spec, reporter))
         cannot_try = untried(chosen) if chosen and request.smoke_test else ()
+        wanted = with_system_packages(wanted, chosen) if chosen else wanted
+        found.add(wanted.findings)
         if chosen:
             found.add(image_findings(wanted.spec, chosen, reporter))
         found.add(cannot_try)

@@ -7,7 +7,8 @@ import pytest
 
 from sageturner_magic.config import Origin, parse_config
 from sageturner_magic.deployment.plans import image_checks
-from sageturner_magic.deployment.plans.image_checks import image_findings
+from sageturner_magic.deployment.plans.image_checks import image_findings, with_system_packages
+from sageturner_magic.deployment.plans.images import WantedImage
 from sageturner_magic.image.builders import choose
 from sageturner_magic.image.spec import ProvidedSpec
 from sageturner_magic.values import CapturedModule, SourceFile
@@ -55,6 +56,21 @@ def test_without_docker_a_base_image_that_has_them_is_named(needing):
     assert f"write `base_image: {full}`, which has libgomp1" in found.do
     assert "where a Docker engine answers, as `builder: layers` installs none" in found.do
     assert findings(replace(made, base_image=full), "layers") == []
+
+
+def test_an_engine_installs_what_lightgbm_is_linked_to(needing):
+    made = needing("lightgbm", "libgomp.so.1")
+    wanted = WantedImage(made, "digits-0")
+    installs = with_system_packages(wanted, choose("docker", made))
+    assert installs.spec.system_packages == ("libgomp1",) and installs.tag != wanted.tag
+    (note,) = installs.findings
+    assert note.severity == "note" and "libgomp.so.1" in note.why
+    assert findings(installs.spec, "docker") == []
+    # What is installed, or installs nothing, stays as it is.
+    assert with_system_packages(installs, choose("docker", made)) == installs
+    assert with_system_packages(wanted, choose("layers", made)) == wanted
+    own = replace(wanted, spec=replace(made, base_image="registry.example.org/mine:1"))
+    assert with_system_packages(own, choose("docker", made)) == own
 
 
 def test_opencv_has_a_twin_that_needs_no_screen(needing):
