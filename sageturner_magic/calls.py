@@ -8,6 +8,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, Protocol, TypeVar, Union
@@ -21,6 +22,9 @@ Outcome = TypeVar("Outcome", covariant=True)
 
 POLL_S = 0.05
 """Between two looks at work that runs in threads."""
+
+PLACES = ("profile", "region")
+"""What a function with `aws` also takes by itself."""
 
 WORDS: dict[object, str] = {
     int: "a whole number",
@@ -38,7 +42,8 @@ WORDS: dict[object, str] = {
 def checked(function: Callable[P, Result], name: str = "") -> Callable[P, Result]:
     """Let a public function refuse arguments of a wrong type before it does anything.
 
-    The values reach the function as they were given.
+    The values reach the function as they were given. A function with `aws` also takes `profile` and
+    `region`, which replace those of its `aws`.
 
     Args:
         name: What users call the function, where that is not its own name.
@@ -52,9 +57,40 @@ def checked(function: Callable[P, Result], name: str = "") -> Callable[P, Result
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:
         _check(function, f"{known_as}()", args, kwargs)
-        return function(*args, **kwargs)
+        return function(*args, **_placed(function, kwargs))
 
+    call.__signature__ = _signature(function)  # type: ignore[attr-defined]
     return call
+
+
+@cache
+def _signature(function: Callable[..., object]) -> inspect.Signature:
+    """The signature of `function`, with `profile` and `region` where it has `aws`."""
+    signature = inspect.signature(function)
+    parameters = dict(signature.parameters)
+    if "aws" in parameters:
+        for name in PLACES:
+            parameters[name] = inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation="str | None"
+            )
+    return signature.replace(parameters=[*parameters.values()])
+
+
+def _placed(function: Callable[..., object], kwargs: Mapping[str, object]) -> dict[str, Any]:
+    """`kwargs` with what names a place in AWS put into `aws`."""
+    signature = inspect.signature(function).parameters
+    if "aws" not in signature:
+        return dict(kwargs)
+    passed: dict[str, Any] = {key: value for key, value in kwargs.items() if key not in PLACES}
+    given: dict[str, Any] = {key: kwargs[key] for key in PLACES if kwargs.get(key) is not None}
+    if given:
+        passed["aws"] = replace(passed.get("aws", signature["aws"].default), **given)
+    return passed
+
+
+def unknown_argument(kind: type, kwargs: Mapping[str, object]) -> UsageError:
+    """The error for a keyword argument that objects of `kind` are not made with."""
+    return _misfit(f"{kind.__name__}()", inspect.signature(kind.__init__), kwargs, "")
 
 
 def _check(
@@ -64,7 +100,7 @@ def _check(
     kwargs: Mapping[str, object],
 ) -> None:
     """Raise UsageError where the arguments do not fit the function's annotations."""
-    signature = inspect.signature(function)
+    signature = _signature(function)
     try:
         given = signature.bind(*args, **kwargs).arguments
     except TypeError as error:
@@ -95,7 +131,8 @@ def _model(function: Callable[..., object]) -> Any:
 @cache
 def _hints(function: Callable[..., object]) -> dict[str, Any]:
     hints = typing.get_type_hints(function)
-    return {name: hints[name] for name in inspect.signature(function).parameters if name in hints}
+    hints |= dict.fromkeys(PLACES, str | None) if "aws" in hints else {}
+    return {name: hints[name] for name in _signature(function).parameters if name in hints}
 
 
 def _misfit(
@@ -104,11 +141,6 @@ def _misfit(
     """The error for arguments that the function does not have, or that are missing."""
     takes = {name: each for name, each in signature.parameters.items() if name != "self"}
     unknown = next((name for name in kwargs if name not in takes), "")
-    if unknown in ("region", "profile") and "aws" in takes:
-        return UsageError(
-            f"`{called}` has no argument `{unknown}`",
-            do=f"write `aws=sageturner_magic.AwsOptions({unknown}={kwargs[unknown]!r})`",
-        )
     if unknown:
         near = difflib.get_close_matches(unknown, takes, n=1)
         return UsageError(

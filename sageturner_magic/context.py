@@ -103,6 +103,17 @@ class AwsOptions:
     region: str | None = None
     endpoint_type: EndpointType | None = None
 
+    if not TYPE_CHECKING:
+
+        def __new__(cls, *_args, **kwargs):
+            """Raise UsageError where an argument is misspelt."""
+            if kwargs.keys() - cls.__dataclass_fields__.keys():
+                # Commands start without what this imports.
+                from sageturner_magic.calls import unknown_argument
+
+                raise unknown_argument(cls, kwargs)
+            return super().__new__(cls)
+
     @property
     def includes_local(self) -> bool:
         """Whether a name may mean a local endpoint: nothing was given that names SageMaker's."""

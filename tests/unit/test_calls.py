@@ -8,6 +8,7 @@ import pytest
 
 import sageturner_magic
 from sageturner_magic.calls import checked, followed, in_thread
+from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.errors import DeploymentCancelled, UsageError
 
 FUNCTIONS = [
@@ -51,10 +52,10 @@ def test_no_argument_of_a_wrong_type_gets_further(name):
             "`deploy()` has no argument `memroy`",
         ),
         (
-            lambda s: s.status("digits", region="eu-west-1"),
+            lambda s: s.AwsOptions(regoin="eu-west-1"),
             (
-                "`status()` has no argument `region`. Do: write "
-                "`aws=sageturner_magic.AwsOptions(region='eu-west-1')`"
+                "`AwsOptions()` has no argument `regoin`: it takes `profile`, `region`, "
+                "`endpoint_type`. Do: write `region=`"
             ),
         ),
         (
@@ -96,6 +97,20 @@ def test_all_wrong_arguments_are_told_at_once():
         "pass a dict",
         "pass sageturner_magic.AwsOptions(…)",
     ]
+
+
+def test_a_function_of_aws_takes_profile_and_region_too():
+    @checked
+    def where(*, aws: AwsOptions = DEFAULT_AWS) -> AwsOptions:
+        return aws
+
+    assert where() is DEFAULT_AWS
+    assert where(region="eu-west-1") == AwsOptions(region="eu-west-1")
+    there = AwsOptions(profile="team", endpoint_type="server")
+    assert where(aws=there, region="eu-west-1") == AwsOptions("team", "eu-west-1", "server")
+    for name in FUNCTIONS:
+        takes = inspect.signature(getattr(sageturner_magic, name)).parameters
+        assert "aws" not in takes or {"profile", "region"} <= takes.keys()
 
 
 def test_values_reach_the_function_as_they_were_given():
