@@ -90,7 +90,7 @@ def _placed(function: Callable[..., object], kwargs: Mapping[str, object]) -> di
 
 def unknown_argument(kind: type, kwargs: Mapping[str, object]) -> UsageError:
     """The error for a keyword argument that objects of `kind` are not made with."""
-    return _misfit(f"{kind.__name__}()", inspect.signature(kind.__init__), kwargs, "")
+    return _misfit(f"{kind.__name__}()", inspect.signature(kind.__init__), kwargs, "")  # type: ignore[misc]
 
 
 def _check(
