@@ -20,7 +20,7 @@ from sageturner_magic.aws.endpoints import (
 )
 from sageturner_magic.config import Server, Serverless
 from sageturner_magic.endpoints import elsewhere
-from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
+from sageturner_magic.endpoints.kind import EndpointDescription, EndpointKind, Price, Send
 from sageturner_magic.endpoints.payload import JSON
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.endpoints.usage import POINTS, Usage, of_series
@@ -31,7 +31,7 @@ LOG_LINES = 1000
 """Lines that `logs` reads back, over all instances."""
 
 
-class SageMakerEndpoints:
+class SageMakerEndpoints(EndpointKind):
     """Endpoints that sageturner made in one account and region (see `endpoint.Target`)."""
 
     def __init__(self, session: AwsSession) -> None:

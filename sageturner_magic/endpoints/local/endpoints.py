@@ -16,7 +16,7 @@ import urllib3
 
 from sageturner_magic.aws import explain_model
 from sageturner_magic.endpoints import container, server_log
-from sageturner_magic.endpoints.kind import EndpointDescription, Price, Send
+from sageturner_magic.endpoints.kind import EndpointDescription, EndpointKind, Price, Send
 from sageturner_magic.endpoints.local import serving
 from sageturner_magic.endpoints.local.record import LocalRecord
 from sageturner_magic.endpoints.local.state import LocalState
@@ -66,7 +66,7 @@ def _problem(answer: urllib3.HTTPResponse) -> tuple[str, str, list[str]]:
     return error.get("type", ""), message, error.get("traceback") or []
 
 
-class LocalEndpoints:
+class LocalEndpoints(EndpointKind):
     """Model servers on this machine, of this user (see `endpoint.Target`)."""
 
     def __init__(self, state: LocalState | None = None) -> None:
