@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from .verbs import adeploy as adeploy
     from .verbs import adoctor as adoctor
     from .verbs import aexport as aexport
+    from .verbs import aextend as aextend
     from .verbs import ainvoke as ainvoke
     from .verbs import ainvoke_stream as ainvoke_stream
+    from .verbs import akeep as akeep
     from .verbs import alist as alist
     from .verbs import aload_test as aload_test
     from .verbs import alogs as alogs
@@ -54,11 +56,13 @@ if TYPE_CHECKING:
     from .verbs import deploy as deploy
     from .verbs import doctor as doctor
     from .verbs import export as export
+    from .verbs import extend as extend
     from .verbs import follow_logs as follow_logs
     from .verbs import form as form
     from .verbs import init as init
     from .verbs import invoke as invoke
     from .verbs import invoke_stream as invoke_stream
+    from .verbs import keep as keep
     from .verbs import list_endpoints as list
     from .verbs import load_test as load_test
     from .verbs import logs as logs

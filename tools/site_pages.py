@@ -25,7 +25,13 @@ from mkdocs.structure.pages import Page
 
 import sageturner_magic
 from sageturner_magic.aws import symptoms
-from sageturner_magic.aws.account import Extras, Scope, caller_policies, execution_policy
+from sageturner_magic.aws.account import (
+    Extras,
+    Scope,
+    caller_policies,
+    execution_policy,
+    lease_policy,
+)
 from sageturner_magic.aws.names import names_in
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.error_codes import KINDS
@@ -161,7 +167,9 @@ in; `--for VERB,…` prints the least policy for some verbs. The documents below
 account `111122223333` in `eu-west-1`. Each fits into a managed policy.
 
 An administrator with the policy `setup` runs `sageturner setup` once. Everybody else needs
-`deploy`, or less. `role` is what `setup` gives the execution role.
+`deploy`, or less. `role` is what `setup` gives the execution role, and `lease-role` what it gives
+the role that ends [leases](../how-to/costs.md). Statements about leases and schedules are printed
+where the configuration has `lease`.
 
 """
 
@@ -266,7 +274,11 @@ def permissions_page() -> str:
     """Return the page of the IAM policies."""
     where = SimpleNamespace(account="111122223333", region="eu-west-1", partition="aws")
     names = names_in(cast(AwsSession, where))
-    documents = {**caller_policies(Scope(names)), "role": execution_policy(names, Extras())}
+    documents = {
+        **caller_policies(Scope(names, leases=True)),
+        "role": execution_policy(names, Extras()),
+        "lease-role": lease_policy(names),
+    }
     sections = (
         f"## {name}\n\n```json\n{json.dumps(document, indent=2)}\n```\n\n"
         for name, document in documents.items()

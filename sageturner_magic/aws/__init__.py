@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .errors import explain_model, refusals, refused
     from .names import (
         TAG_CREATED_BY,
+        TAG_LEASE,
         Names,
         console_url,
         log_group,

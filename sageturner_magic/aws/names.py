@@ -29,6 +29,9 @@ TAG_PREVIOUS = "sageturner:previous"
 TAG_MOUNTING = "sageturner:blob-mounting"
 """On setup's repository: the region where setup let repositories share layers."""
 
+TAG_LEASE = "sageturner:lease"
+"""How long an endpoint stays; only an endpoint that has this tag can be ended by a schedule."""
+
 _VERSIONED = re.compile(rf"(?P<name>{ENDPOINT_NAME})-(?P<version>[0-9a-f]{{12}})")
 _NOT_IN_TAGS = re.compile(rf"[^{TAG_CHARACTERS}]")
 
@@ -59,6 +62,15 @@ class Names:
     def role_arn(self) -> str:
         """The ARN of the role that setup creates; one that exists may have another path."""
         return f"arn:{self.partition}:iam::{self.account}:role{self.role_path}{self.role}"
+
+    @property
+    def lease_role(self) -> str:
+        """The name of the role that ends leases; IAM takes 64 characters."""
+        return f"{self.role[:58]}-lease"
+
+    @property
+    def lease_role_arn(self) -> str:
+        return f"arn:{self.partition}:iam::{self.account}:role{self.role_path}{self.lease_role}"
 
     @property
     def has_default_bucket(self) -> bool:
@@ -106,6 +118,11 @@ def _default_bucket(account: str, region: str) -> str:
 def log_group(endpoint: str) -> str:
     """The CloudWatch log group that SageMaker writes an endpoint's output to."""
     return f"/aws/sagemaker/Endpoints/{endpoint}"
+
+
+def schedule_name(endpoint: str) -> str:
+    """The EventBridge schedule that ends the lease of an endpoint."""
+    return f"sageturner-lease-{endpoint}"
 
 
 def versioned(name: str, version: str) -> str:

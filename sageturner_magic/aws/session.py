@@ -162,6 +162,10 @@ class AwsSession:
         return self.client("secretsmanager")
 
     @property
+    def scheduler(self) -> Any:
+        return self.client("scheduler")
+
+    @property
     def ssm(self) -> Any:
         return self.client("ssm")
 

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from .places import Origin
     from .reading import parse_config, read_config
     from .rendering import commented_example, configuration_table
-    from .rules import IMAGE_REFERENCE, SERVERLESS_MEMORY, SYSTEM_PACKAGE
+    from .rules import (
+        IMAGE_REFERENCE,
+        SERVERLESS_MEMORY,
+        SYSTEM_PACKAGE,
+        lease_length,
+        lease_seconds,
+    )
     from .schema import Autoscaling, Network, Overrides, Server, Serverless
     from .secret_reference import SecretReference, given_to_server, read_by_server
     from .sources import ConfigSource, config_from, yaml_of

@@ -22,11 +22,13 @@ from sageturner_magic.config.rules import (
     EnvironmentKey,
     EnvironmentValue,
     KmsKey,
+    LeaseLength,
     TagKey,
     TagValue,
     Variable,
     environment_bytes,
     environment_fits,
+    lease_seconds,
 )
 from sageturner_magic.config.schema import (
     Compute,
@@ -114,6 +116,14 @@ class Config(Section):
         description="Keys of `environment` and `tags` whose values look like secrets and are none.",
         examples=[["CACHE_KEY"]],
     )
+    lease: LeaseLength | None = Field(
+        None,
+        description="How long an endpoint on SageMaker stays after the last deployment, such as "
+        "`30m`, `8h` or `2d`: then AWS deletes it, whether your machine runs or not. `none` ends a "
+        "lease, and the endpoint stays. Left out: a lease stays as it is, and a new endpoint has "
+        "none.",
+        examples=["8h"],
+    )
     tags: dict[TagKey, TagValue] = Field(
         {},
         max_length=MOST_TAGS,
@@ -188,6 +198,11 @@ class Config(Section):
         """The `s3://…` address of an artefact that is there already."""
         is_s3 = isinstance(self.artefact, str) and self.artefact.startswith("s3://")
         return str(self.artefact) if is_s3 else None
+
+    @property
+    def lease_s(self) -> int:
+        """The seconds of the lease; 0 where `lease` is left out or `none`."""
+        return lease_seconds(self.lease or "none")
 
     @property
     def artefact_variables(self) -> Mapping[str, str]:
@@ -295,6 +310,16 @@ class Config(Section):
                 f"with them it has {len(variables)} variables of {size} bytes in all, and "
                 f"SageMaker takes at most {MOST_VARIABLES} of {MOST_ENVIRONMENT_BYTES} bytes",
                 "ship some of the values as files of the artefact",
+            )
+        if self.lease not in (None, "none") and endpoint_type == "local":
+            findings.append(
+                Finding(
+                    "`lease` does not apply here",
+                    why="a local endpoint costs nothing, and no schedule ends it",
+                    where=self.where("lease"),
+                    key="lease",
+                    severity="note",
+                )
             )
         if self.overrides.role_name and self.overrides.role_arn:
             found(

@@ -20,7 +20,7 @@ from sageturner_magic.constants import ENDPOINT_NAME, TAG_CHARACTERS, nearest_en
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 """MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""
 
-OWN_TAGS = 6
+OWN_TAGS = 7
 """Tags that this package puts on an endpoint itself (`TAG_…` in aws/names.py)."""
 
 MOST_TAGS = 50 - OWN_TAGS
@@ -44,6 +44,12 @@ SYSTEM_PACKAGE = r"[a-z0-9][a-z0-9+.\-]+(:[a-z0-9\-]+)?(=[A-Za-z0-9.+\-:~]+)?"
 
 IMAGE_REFERENCE = r"[a-z0-9][A-Za-z0-9._/:@-]*"
 """Pattern of an image reference: its grammar, without the finer points."""
+
+LEASE = r"[1-9][0-9]{0,5}[mhd]"
+"""Pattern of the length of a lease."""
+
+LEASE_MINUTES = (15, 365 * 24 * 60)
+"""The shortest and the longest lease."""
 
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 # Bucket names: Amazon S3 user guide, "General purpose bucket naming rules".
@@ -182,6 +188,26 @@ def environment_fits(environment: dict[str, str]) -> dict[str, str]:
     return environment
 
 
+def lease_length(text: str) -> str:
+    """Check the length of a lease. Raises what pydantic shows as a rule."""
+    if text == "none":
+        return text
+    if not re.fullmatch(LEASE, text):
+        raise rule("expected a time such as `30m`, `8h` or `2d`, or `none`", "write `8h`")
+    if not LEASE_MINUTES[0] <= lease_seconds(text) / 60 <= LEASE_MINUTES[1]:
+        raise rule(
+            "a lease has from 15 minutes to 365 days: an endpoint takes minutes to start",
+            "write `15m` or more, `365d` or less, or `none`",
+        )
+    return text
+
+
+def lease_seconds(text: str) -> int:
+    """The seconds of a lease such as `8h`; 0 for `none`."""
+    units = {"m": 60, "h": 3600, "d": 86400}
+    return 0 if text == "none" else int(text[:-1]) * units[text[-1]]
+
+
 def _tag_key(text: str) -> str:
     # AWS reserves `aws:`; `sageturner:` tells what this tool created.
     if not re.fullmatch(rf"(?!(?i:aws:|sageturner:))[{TAG_CHARACTERS}]{{1,128}}", text):
@@ -192,6 +218,7 @@ def _tag_key(text: str) -> str:
     return text
 
 
+LeaseLength = Annotated[str, AfterValidator(lease_length), _shown_as(f"none|{LEASE}")]
 EndpointName = Annotated[str, AfterValidator(_name), _shown_as(ENDPOINT_NAME)]
 PathText = Annotated[str, AfterValidator(_path)]
 ArtefactPath = Annotated[str, AfterValidator(_artefact_path)]

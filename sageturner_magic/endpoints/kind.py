@@ -42,6 +42,8 @@ class EndpointDescription:
         origin: The cells or directory its code came from; empty where that is not known.
         url: Address for HTTP clients; empty for SageMaker.
         cost_per_hour: US dollars while nobody calls it; None where it is not known.
+        ends: When its lease ends, in seconds since the epoch; None where it has none, or where
+            its end cannot be read.
         detail: One line on what is special (why it failed, whose process it ends with).
     """
 
@@ -54,6 +56,7 @@ class EndpointDescription:
     url: str
     cost_per_hour: float | None
     detail: str = ""
+    ends: float | None = None
 
 
 class EndpointKind(Protocol):

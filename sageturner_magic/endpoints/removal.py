@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from sageturner_magic import aws
 from sageturner_magic.aws import (
     TAG_CREATED_BY,
+    TAG_LEASE,
     AwsSession,
     Names,
     StoredImage,
@@ -31,6 +32,7 @@ from sageturner_magic.aws.endpoints import (
     list_versions,
     ours,
     release_endpoint,
+    remove_schedule,
     wait_until_gone,
 )
 from sageturner_magic.aws.storage import StoredArtefact, bucket_region, delete_bucket
@@ -61,6 +63,7 @@ class Removal:
         local: On this machine's Docker engine, by name.
         young: What nothing uses and is too young to be removed, a line for each kind.
         notes: What could not be looked up, and therefore stays.
+        leased: The endpoint has a lease, whose schedule goes first.
     """
 
     names: Names
@@ -71,6 +74,7 @@ class Removal:
     local: tuple[str, ...] = ()
     young: tuple[str, ...] = ()
     notes: tuple[Finding, ...] = ()
+    leased: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.endpoint or self.versions or self.images or self.artefacts or self.local)
@@ -150,6 +154,7 @@ def removal_of_endpoint(session: AwsSession, names: Names, name: str) -> Removal
         artefacts,
         local=tuple(reference for reference, owner in built.items() if owner == name),
         notes=tuple(notes),
+        leased=endpoint is not None and TAG_LEASE in endpoint.tags,
     )
 
 
@@ -241,12 +246,19 @@ def remove(session: AwsSession, removal: Removal, say: Say) -> tuple[Finding, ..
         AwsError: A call failed, and not because it was refused.
     """
     notes = [*removal.notes]
+    if removal.leased:
+        with refusals(notes):
+            remove_schedule(session, removal.endpoint)
     if removal.endpoint:
         delete_endpoint(session, removal.endpoint)
         notes += release_endpoint(session, removal.endpoint)
         wait_until_gone(session, removal.endpoint)
         elsewhere.forget_on_sagemaker(removal.endpoint)
         say(f"deleted endpoint {removal.endpoint}")
+    else:
+        # What deleted the endpoint, such as the end of its lease, has left its autoscaling.
+        for name in sorted({version.name for version in removal.versions}):
+            notes += release_endpoint(session, name)
     for version in removal.versions:
         with refusals(notes):
             delete_version(session, version)
@@ -331,6 +343,7 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
     repository = aws.find_repository(session, names)
     goes = repository if not share.uses_repository(names) else None
     local = pushed_images(goes.uri) if goes else ()
+    lease_role = "" if share.others else aws_account.our_lease_role(session, names)
     sharing = bool(goes and goes.shares)
     places = {
         f"bucket {names.bucket} with everything in it": share.uses_bucket(names),
@@ -339,6 +352,7 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
     return Teardown(
         (
             *([share.line] if share.line else []),
+            *([f"role {lease_role}"] if lease_role else []),
             *(line for line, used in places.items() if not used),
             *([f"ECR's setting BLOB_MOUNTING in {names.region}"] if sharing else []),
             *(f"model and endpoint config {version.resource}" for version in versions),
@@ -367,6 +381,8 @@ def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -
         lines += aws.delete_repository(session, names)
     if not share.uses_bucket(names):
         lines += delete_bucket(session, names)
+    if not share.others:
+        lines += aws_account.release_lease_role(session, names)
     for line in (*lines, *aws_account.release_role(session, names)):
         say(line)
     _remove_local(teardown.local, say)

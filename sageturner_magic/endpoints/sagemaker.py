@@ -7,13 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from sageturner_magic.aws import AwsSession, log_group, names_in
+from sageturner_magic.aws import TAG_LEASE, AwsSession, log_group, names_in
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws import (
     endpoints as aws_endpoints,
 )
 from sageturner_magic.aws.endpoints import (
     EndpointState,
+    find_lease,
     list_endpoints,
     our_endpoint,
     running_on,
@@ -25,6 +26,7 @@ from sageturner_magic.endpoints.payload import JSON
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.endpoints.usage import POINTS, Usage, of_series
 from sageturner_magic.errors import AwsError
+from sageturner_magic.text import moment
 from sageturner_magic.values import Request
 
 LOG_LINES = 1000
@@ -46,6 +48,7 @@ class SageMakerEndpoints(EndpointKind):
     def _describe(self, endpoint: EndpointState) -> EndpointDescription:
         elsewhere.note_on_sagemaker(endpoint.name)
         computes = running_on(self.session, endpoint)
+        ends, lease = self._lease(endpoint)
         return EndpointDescription(
             name=endpoint.name,
             endpoint_type="server" if _is_server(endpoint, computes) else "serverless",
@@ -55,8 +58,26 @@ class SageMakerEndpoints(EndpointKind):
             origin="",
             url="",
             cost_per_hour=self._cost(computes),
-            detail="; ".join(filter(None, (_foreign(endpoint), _runs_on(endpoint, computes)))),
+            detail="; ".join(
+                filter(None, (_foreign(endpoint), _runs_on(endpoint, computes), lease))
+            ),
+            ends=ends,
         )
+
+    def _lease(self, endpoint: EndpointState) -> tuple[float | None, str]:
+        """When the endpoint ends, and that in words; (None, "") without a lease."""
+        if TAG_LEASE not in endpoint.tags:
+            return None, ""
+        try:
+            lease = find_lease(self.session, endpoint.name)
+        except AwsError:
+            return None, f"lease of {endpoint.tags[TAG_LEASE]}, whose end you may not read"
+        if lease is None or lease.end <= time.time():
+            if endpoint.status == "Deleting":
+                return None, "its lease has ended"
+            do = f"run `sageturner delete {endpoint.name}`"
+            return None, f"its lease has ended, and it is still there: {do}"
+        return lease.end, f"ends at {moment(lease.end)}"
 
     def _cost(self, computes: Sequence[Serverless | Server]) -> float | None:
         each = [aws_account.hourly(self.session, compute) for compute in computes]

@@ -91,6 +91,7 @@ _ENDPOINT = {
     "url": _text("address for HTTP clients; empty on SageMaker"),
     "cost_per_hour": _maybe("number", "US dollars while nobody sends requests"),
     "detail": _text("what is special, such as why it failed; may be empty"),
+    "ends": _maybe("number", "when its lease ends, in seconds since 1970"),
     "cost_so_far": _SO_FAR,
 }
 _REQUESTS = {
@@ -265,6 +266,8 @@ SCHEMAS: dict[str, Schema] = {
         },
     ),
     "rollback": _DEPLOYMENT,
+    "extend": _CHANGED,
+    "keep": _CHANGED,
     "delete": _REMOVED,
     "teardown": _REMOVED,
     "export": _list(_text("a path"), "the files that were written"),

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         status,
     )
     from .instances import InstanceChoice, imported_distributions, instance_choices
+    from .leases import aextend, akeep, extend, keep
     from .reading import overview, parse, verb_of
     from .requested import DEFAULT_CONFIG, Expression
     from .sources import Source, aexport, code, export, init

@@ -48,7 +48,7 @@ GROUPS = {
     "First steps": ("try", "deploy", "invoke", "list", "logs", "delete"),
     "Before a deployment": ("form", "plan", "init", "doctor", "schema"),
     "The code": ("code", "export"),
-    "Running endpoints": ("status", "load-test", "rollback"),
+    "Running endpoints": ("status", "load-test", "rollback", "extend", "keep"),
     "The AWS account": ("setup", "secret", "teardown"),
 }
 """Title -> verbs, in the order in which help shows them."""
@@ -68,6 +68,8 @@ EXAMPLES = {
     "load-test": ("load-test digits --requests 500 --concurrency 16",),
     "status": ("status digits --hours 24",),
     "rollback": ("rollback digits",),
+    "extend": ("extend digits 2d",),
+    "keep": ("keep digits",),
     "export": ("export digits ./digits-to-deploy",),
     "code": ("code digits", "code digits --diff"),
     "setup": ("setup", "setup --show-policy --for deploy,invoke"),

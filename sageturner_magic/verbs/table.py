@@ -262,6 +262,22 @@ _TABLE = (
         permissions=("rollback",),
     ),
     Verb(
+        "extend",
+        "let an endpoint with a lease end later",
+        "sageturner_magic.verbs.leases:extend",
+        f"{_ACCOUNT}.offers:Changes",
+        (NAME, at("LENGTH", "from now, such as 30m, 8h or 2d", required=True), *ON_ENDPOINT),
+        permissions=("lease",),
+    ),
+    Verb(
+        "keep",
+        "end the lease of an endpoint, so that it stays",
+        "sageturner_magic.verbs.leases:keep",
+        f"{_ACCOUNT}.offers:Changes",
+        (NAME, *ON_ENDPOINT),
+        permissions=("lease",),
+    ),
+    Verb(
         "delete",
         "delete an endpoint and everything that was created for it",
         f"{_ACCOUNT}.removing:delete",

@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from sageturner_magic.aws import ecr
-from sageturner_magic.aws.account import pricing, quotas, role_setup, roles
+from sageturner_magic.aws.account import lease_role, pricing, quotas, role_setup, roles
 from sageturner_magic.aws.account.policies import PERMISSION_SETS, PermissionSet
 from sageturner_magic.aws.account.policy_documents import caller_policy
 from sageturner_magic.aws.account.resources import Scope
@@ -29,6 +29,9 @@ from sageturner_magic.aws.endpoints import (
 )
 from sageturner_magic.aws.endpoints import (
     endpoint as sagemaker,
+)
+from sageturner_magic.aws.endpoints import (
+    lease as leases,
 )
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
 from sageturner_magic.aws.names import Names, log_group, names_in
@@ -72,7 +75,11 @@ SELDOM: dict[str, set[str]] = {
         "ecr:PutImageScanningConfiguration",  # drift
         "ecr:PutImageTagMutability",  # drift
     },
-    "plan": {"iam:GetPolicy", "iam:GetPolicyVersion"},  # a role with managed policies
+    "plan": {
+        "iam:GetPolicy",  # a role with managed policies
+        "iam:GetPolicyVersion",
+        "iam:PassRole",
+    },
     "deploy": {
         *REGISTRY,
         "ecr:GetAuthorizationToken",
@@ -121,6 +128,7 @@ SELDOM: dict[str, set[str]] = {
         "s3:AbortMultipartUpload",
     },
     "secret": set(),
+    "lease": {"iam:PassRole", "sagemaker:DescribeEndpointConfig", "sagemaker:DescribeModel"},
 }
 
 
@@ -143,7 +151,8 @@ class Recorder:
     """A user with the policy of one verb, and the actions that their calls have used."""
 
     def __init__(self, stand: Any, ours: Names, verb: PermissionSet) -> None:
-        self.session = session_of(stand, caller_policy(Scope(ours, secrets=SECRETS), [verb]))
+        scope = Scope(ours, secrets=SECRETS, leases=True)
+        self.session = session_of(stand, caller_policy(scope, [verb]))
         self.used: set[str] = set()
         self.session._boto.events.register("before-call", self._record)
 
@@ -198,15 +207,18 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     stand: Any, ours: Names, clean: None, push: Push, model_image: str, tmp_path: Path
 ) -> None:
     users = {verb: Recorder(stand, ours, verb) for verb in PERMISSION_SETS}
-    setup, plan, deployer, invoker, reader, lister, roller, deleter, breaker, storer = (
+    setup, plan, deployer, invoker, reader, lister, roller, deleter, breaker, storer, leaser = (
         users[verb].session for verb in PERMISSION_SETS
     )
     before = stand.inventory()
 
     role_setup.ensure_role(setup, ours)
+    lease_role.ensure_lease_role(setup, ours)
     ensure_bucket(setup, ours)
     ecr.ensure_repository(setup, ours)
 
+    assert lease_role.lease_role_findings(plan, ours) == ()
+    leases.check_leases(plan, "digits", ours.lease_role_arn)
     role = roles.resolve_role(plan, ours)
     assert role and roles.role_findings(role, ours) == ()
     assert bucket_findings(plan, ours) == ()
@@ -252,6 +264,17 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     second = dataclasses.replace(spec, environment={"COLOUR": "red"}, artefact_uri=prefix)
     assert deploy(deployer, second) == "updated"
     assert logs.tail_log(deployer, log_group("digits"))
+    day = 24 * 3600.0
+    leased = sagemaker.find_endpoint(deployer, "digits")
+    assert leased and leases.find_lease(deployer, "digits") is None
+    for days in (1, 2):
+        leases.put_lease(deployer, "digits", time.time() + days * day, ours.lease_role_arn)
+    leases.mark_leased(deployer, leased, "2d")
+    leases.end_lease(deployer, leased)
+    leases.extend_lease(leaser, ours, "digits", "1d", day, time.time())
+    leases.extend_lease(leaser, ours, "digits", "2d", 2 * day, time.time())
+    assert leases.find_lease(lister, "digits")
+    assert leases.keep_endpoint(leaser, "digits")
 
     ask = Request(b'{"do": "file", "name": "w.txt"}')
     assert runtime.invoke(invoker, "digits", ask).body == b"42"
@@ -282,6 +305,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     rollout.settle(roller, last.endpoint, target.resource, 1)
 
     for _ in range(2):
+        leases.remove_schedule(deleter, "digits")
         sagemaker.delete_endpoint(deleter, "digits")
         assert sagemaker.release_endpoint(deleter, "digits") == ()
         rollout.wait_until_gone(deleter, "digits")
@@ -301,6 +325,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
             logs.delete_log_group(breaker, group)
         delete_bucket(breaker, ours)
         ecr.delete_repository(breaker, ours)
+        lease_role.release_lease_role(breaker, ours)
         role_setup.release_role(breaker, ours)
 
     after = stand.inventory()
@@ -311,7 +336,7 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     for verb, user in users.items():
         allowed = {
             a
-            for s in caller_policy(Scope(ours, secrets=SECRETS), [verb])["Statement"]
+            for s in caller_policy(Scope(ours, secrets=SECRETS, leases=True), [verb])["Statement"]
             for a in s["Action"]
         }
         idle[verb] = allowed - user.used

@@ -58,6 +58,7 @@ def on_the_stand(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     yield
     running.faults.clear()
     running.quotas.reset()
+    running.scheduler.reset()
     for current, default in ((running.timing, _timing()), (running.limits, Limits())):
         vars(current).update(vars(default))
 

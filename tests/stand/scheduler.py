@@ -70,6 +70,12 @@ class Scheduler:
             self._carry_out()
             self._changed.notify_all()
 
+    def reset(self) -> None:
+        """The clock shows the real time again, and no call waits for a retry."""
+        with self._changed:
+            self._ahead = 0.0
+            self._events.clear()
+
     def close(self) -> None:
         with self._changed:
             self._closing = True
@@ -83,11 +89,12 @@ class Scheduler:
                 self._check(call)
             answer = moto()
             if call.operation == "UpdateSchedule" and answer.status_code == 200:
-                # What UpdateSchedule leaves out gets its default; moto keeps it.
+                # What UpdateSchedule leaves out gets its default; moto keeps or empties it.
                 found = _backend(call.region).get_schedule(
                     call.params.get("GroupName"), call.params["Name"]
                 )
                 found.action_after_completion = call.params.get("ActionAfterCompletion", "NONE")
+                found.state = call.params.get("State", "ENABLED")
             self._changed.notify_all()
             return answer
 

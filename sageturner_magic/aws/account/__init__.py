@@ -10,6 +10,13 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .evaluation import statements
+    from .lease_role import (
+        ensure_lease_role,
+        lease_policy,
+        lease_role_findings,
+        our_lease_role,
+        release_lease_role,
+    )
     from .policies import PERMISSION_SETS, PermissionSet
     from .policy_documents import caller_policies
     from .pricing import HostedInstance, hosted_instances, hourly, serverless_second

@@ -14,10 +14,21 @@ from typing import Any, Literal, get_args
 
 from sageturner_magic.aws.account import resources as on
 from sageturner_magic.aws.account.evaluation import SERVICE
+from sageturner_magic.aws.account.lease_role import SCHEDULER
 from sageturner_magic.aws.account.resources import Scope
 
 PermissionSet = Literal[
-    "setup", "plan", "deploy", "invoke", "logs", "list", "rollback", "delete", "teardown", "secret"
+    "setup",
+    "plan",
+    "deploy",
+    "invoke",
+    "logs",
+    "list",
+    "rollback",
+    "delete",
+    "teardown",
+    "secret",
+    "lease",
 ]
 PERMISSION_SETS: tuple[PermissionSet, ...] = get_args(PermissionSet)
 """What can be allowed separately; `verbs.table` says which verb takes which."""
@@ -208,7 +219,7 @@ GRANTS: tuple[Grant, ...] = (
     ),
     Grant(
         "SeeEndpoints",
-        _on("plan", "deploy", "list", "rollback", "delete", "teardown"),
+        _on("plan", "deploy", "list", "rollback", "delete", "teardown", "lease"),
         (
             "sagemaker:DescribeEndpoint",
             "sagemaker:DescribeEndpointConfig",
@@ -226,7 +237,10 @@ GRANTS: tuple[Grant, ...] = (
     Grant("CreateEndpoint", _on("deploy"), ("sagemaker:CreateEndpoint",), on.serve),
     Grant("UpdateEndpoint", _on("deploy", "rollback"), ("sagemaker:UpdateEndpoint",), on.serve),
     Grant(
-        "TagEndpoints", _on("deploy", "rollback"), ("sagemaker:AddTags",), on.endpoint_and_versions
+        "TagEndpoints",
+        _on("deploy", "rollback", "lease"),
+        ("sagemaker:AddTags",),
+        on.endpoint_and_versions,
     ),
     # deploy replaces an endpoint that has failed.
     Grant("DeleteEndpoint", _on("deploy", "delete"), ("sagemaker:DeleteEndpoint",), on.endpoint),
@@ -308,6 +322,46 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "StoreParameters", _on("secret"), ("ssm:GetParameter", "ssm:PutParameter"), on.parameters
     ),
+    Grant(
+        "SeeLeaseRole", _on("setup", "plan", "deploy", "teardown"), ("iam:GetRole",), on.lease_role
+    ),
+    Grant(
+        "MakeLeaseRole",
+        _on("setup"),
+        (
+            "iam:CreateRole",
+            "iam:GetRolePolicy",
+            "iam:PutRolePolicy",
+            "iam:TagRole",
+            "iam:UpdateAssumeRolePolicy",
+        ),
+        on.lease_role,
+    ),
+    Grant(
+        "DeleteLeaseRole",
+        _on("teardown"),
+        ("iam:DeleteRole", "iam:DeleteRolePolicy"),
+        on.lease_role,
+    ),
+    Grant(
+        "PassLeaseRole",
+        _on("plan", "deploy", "lease"),
+        ("iam:PassRole",),
+        on.lease_role,
+        {"StringEquals": {"iam:PassedToService": SCHEDULER}},
+    ),
+    Grant("CheckLeases", _on("plan"), ("scheduler:CreateSchedule",), on.schedules),
+    Grant(
+        "SetLeases",
+        _on("deploy", "lease"),
+        ("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule"),
+        on.schedules,
+    ),
+    Grant("SeeLeases", _on("list"), ("scheduler:GetSchedule",), on.schedules),
+    Grant(
+        "EndLeases", _on("deploy", "delete", "lease"), ("scheduler:DeleteSchedule",), on.schedules
+    ),
+    Grant("UnmarkLeases", _on("deploy", "lease"), ("sagemaker:DeleteTags",), on.leased),
     Grant("SeeMetrics", _on("list"), ("cloudwatch:GetMetricData",), on.anything),
     Grant("SeePrices", _on("plan", "deploy", "list"), ("pricing:GetProducts",), on.anything),
     Grant("SeeQuotas", _on("plan", "deploy"), ("servicequotas:ListServiceQuotas",), on.anything),

@@ -34,7 +34,8 @@ def caller_policies(
     Returns:
         Policy documents by name; a name is numbered where one document cannot hold it all.
     """
-    unused = _SETTING_UP if scope.secrets else (*_SETTING_UP, "secret")
+    unasked = {"secret": not scope.secrets, "lease": not scope.leases}
+    unused = (*_SETTING_UP, *(name for name, unused in unasked.items() if unused))
     using = [each for each in PERMISSION_SETS if each not in unused]
     groups = {"setup": _SETTING_UP, "deploy": using} if sets is None else {"policy": sets}
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sageturner_magic.aws.names import VARIANT, Names
+from sageturner_magic.aws.names import VARIANT, Names, schedule_name
 from sageturner_magic.aws.secrets import secret_grants
 
 
@@ -19,6 +19,7 @@ class Scope:
         kms_key: The configuration's, which encrypts the disks of instances.
         bucket_key: The KMS key that encrypts the bucket.
         secrets: The references of the configuration's `secrets`.
+        leases: Endpoints may have a lease.
         base: ARN of the ECR repository that has the base image; empty where it is elsewhere.
     """
 
@@ -29,6 +30,7 @@ class Scope:
     bucket_key: str = ""
     secrets: tuple[str, ...] = ()
     base: str = ""
+    leases: bool = False
 
 
 def anything(scope: Scope) -> list[str]:
@@ -37,6 +39,19 @@ def anything(scope: Scope) -> list[str]:
 
 def role(scope: Scope) -> list[str]:
     return [scope.role_arn or scope.names.role_arn]
+
+
+def lease_role(scope: Scope) -> list[str]:
+    return [scope.names.lease_role_arn] if scope.leases else []
+
+
+def schedules(scope: Scope) -> list[str]:
+    name = f"schedule/default/{schedule_name(scope.endpoint)}"
+    return [scope.names.arn("scheduler", name)] if scope.leases else []
+
+
+def leased(scope: Scope) -> list[str]:
+    return endpoint(scope) if scope.leases else []
 
 
 def policies(scope: Scope) -> list[str]:

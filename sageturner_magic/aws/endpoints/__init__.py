@@ -21,6 +21,16 @@ if TYPE_CHECKING:
         ours,
         release_endpoint,
     )
+    from .lease import (
+        check_leases,
+        end_lease,
+        extend_lease,
+        find_lease,
+        keep_endpoint,
+        mark_leased,
+        put_lease,
+        remove_schedule,
+    )
     from .limits import (
         SERVERLESS_IMAGE_BYTES,
         disk_findings,

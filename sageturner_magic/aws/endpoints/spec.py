@@ -8,7 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sageturner_magic.aws.names import TAG_ENDPOINT, TAG_VERSION, VARIANT, tag_list, versioned
+from sageturner_magic.aws.names import (
+    TAG_ENDPOINT,
+    TAG_LEASE,
+    TAG_VERSION,
+    VARIANT,
+    tag_list,
+    versioned,
+)
 from sageturner_magic.config import Network, Server, Serverless
 
 
@@ -28,6 +35,8 @@ class EndpointSpec:
         network: VPC and isolation.
         kms_key: Encrypts the instances' volumes.
         tags: The user's own.
+        lease: How long a new endpoint stays, such as `8h`; empty without a lease. Its schedule
+            exists already.
     """
 
     name: str
@@ -40,6 +49,7 @@ class EndpointSpec:
     network: Network = field(default_factory=Network)
     kms_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    lease: str = ""
 
     @property
     def version(self) -> str:
@@ -107,7 +117,9 @@ def endpoint_request(spec: EndpointSpec, tags: Mapping[str, str]) -> dict[str, A
     return {
         "EndpointName": spec.name,
         "EndpointConfigName": spec.resource,
-        "Tags": tag_list(all_tags(spec, tags)),
+        "Tags": tag_list(
+            all_tags(spec, tags) | ({TAG_LEASE: spec.lease} if spec.lease else {}),
+        ),
     }
 
 

@@ -13,6 +13,7 @@ from sageturner_magic.aws import (
 from sageturner_magic.aws.endpoints import (
     EndpointState,
     busy,
+    check_leases,
     disk_findings,
     find_endpoint,
     find_version,
@@ -136,6 +137,9 @@ def _account(
     """The role's ARN and the endpoint that is there; what is wrong with either is found."""
     config = request.config
     role_arn = _role(request, session, where, found, sends_files=sends_files)
+    if config.lease_s:
+        found.collect(lambda: aws_account.lease_role_findings(session, where))
+        found.attempt(lambda: check_leases(session, config.name, where.lease_role_arn))
     present = found.attempt(lambda: find_endpoint(session, config.name))
     if present and found.attempt(lambda: ours(present)):
         found.collect(lambda: undone(session, present, compute))
@@ -224,4 +228,5 @@ def _facts(work: Work) -> tuple[Fact, ...]:
         Fact("Artefact", model),
         Fact("Role", work.role_arn),
         Fact("Cost", cost),
+        *([Fact("Lease", work.lease_text)] if work.lease_text else []),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sageturner_magic import aws
-from sageturner_magic.aws import AwsSession, Names, storage
+from sageturner_magic.aws import TAG_LEASE, AwsSession, Names, storage
 from sageturner_magic.aws import endpoints as aws_endpoints
 from sageturner_magic.aws.endpoints import SERVERLESS_IMAGE_BYTES, EndpointSpec, EndpointState
 from sageturner_magic.config import Config, Server, Serverless, given_to_server
@@ -22,7 +22,7 @@ from sageturner_magic.endpoints.container import ContainerSpec, smoke_test
 from sageturner_magic.errors import AwsError, DeploymentCancelled, ImageError
 from sageturner_magic.image import BuiltImage, ChosenBuilder, Destination
 from sageturner_magic.image.layers import PlannedLayer
-from sageturner_magic.text import duration, size
+from sageturner_magic.text import duration, moment, size
 from sageturner_magic.values import Credentials, ImageRef, Reporter
 
 _LATE_S = 10.0
@@ -133,10 +133,14 @@ class Work:
 
     def apply(self, reporter: Reporter) -> Done:
         self.endpoint = self.endpoint_spec()
+        self._before_endpoint(reporter)
         self.deed = aws_endpoints.apply_spec(
             self.session, self.endpoint, pause=pausing(reporter), say=reporter.log
         )
         note_on_sagemaker(self.endpoint.name)
+        if self.endpoint.lease and self.deed != "created":
+            present = aws_endpoints.our_endpoint(self.session, self.endpoint.name)
+            aws_endpoints.mark_leased(self.session, present, self.endpoint.lease)
         return Done(f"{self.deed}, version {self.endpoint.version}", self.deed == "unchanged")
 
     def wait(self, reporter: Reporter) -> Done:
@@ -148,6 +152,36 @@ class Work:
             pausing(reporter)(_LATE_S)
             self.apply(reporter)
         return wait_until_settled(self.session, name, wanted, self.begin, reporter)
+
+    @property
+    def lease_text(self) -> str:
+        """What becomes of the endpoint's lease; empty where it has none."""
+        config = self.ingredients.config
+        if config.lease_s:
+            return f"{config.lease} from the deployment on; then AWS deletes the endpoint"
+        if self._former_lease:
+            return "removed: the endpoint stays" if config.lease else f"stays {self._former_lease}"
+        return ""
+
+    @property
+    def _former_lease(self) -> str:
+        return self.present.tags.get(TAG_LEASE, "") if self.present else ""
+
+    def _before_endpoint(self, reporter: Reporter) -> None:
+        """Schedule the end of the lease, so that no endpoint has its tag without a schedule."""
+        config, name = self.ingredients.config, self.ingredients.config.name
+        if config.lease_s:
+            end = time.time() + config.lease_s
+            lease = aws_endpoints.find_lease(self.session, name)
+            if lease and self._former_lease == config.lease:
+                # `extend` has moved it further.
+                end = max(end, lease.end)
+            role, pause = self.names.lease_role_arn, pausing(reporter)
+            aws_endpoints.put_lease(self.session, name, end, role, pause=pause, say=reporter.log)
+            reporter.log(f"the lease ends at {moment(end)}")
+        elif config.lease and self.present and self._former_lease:
+            aws_endpoints.end_lease(self.session, self.present)
+            reporter.log("removed the lease: the endpoint stays")
 
     def scale(self, reporter: Reporter) -> Done:
         assert isinstance(self.compute, Server)
@@ -320,4 +354,5 @@ def make_endpoint_spec(
         network=config.network,
         kms_key=config.kms_key,
         tags=config.tags,
+        lease=(config.lease or "") if config.lease_s else "",
     )

@@ -14,6 +14,7 @@ from sageturner_magic.aws.account import (
     Scope,
     caller_policies,
     execution_policy,
+    lease_policy,
 )
 from sageturner_magic.aws.storage import bucket_key
 from sageturner_magic.config import Config, ConfigSource
@@ -41,7 +42,7 @@ def show_policy(
 
     Each fits into a managed policy. Without `permissions` they are `setup` (which may create and
     remove roles), `deploy` (everything else), and `role`, which is what setup gives the execution
-    role.
+    role. With `lease` in the configuration, `lease-role` is what the role for leases gets.
 
     Raises:
         AwsError: There are no credentials, or no region.
@@ -57,12 +58,15 @@ def show_policy(
         bucket_key=key,
         secrets=secrets_of(given),
         base=repository_arn_of(_base_image(given), names.partition),
+        leases=bool(given and given.lease_s) or "lease" in (permissions or ()),
     )
     documents = caller_policies(scope, permissions)
     if permissions is None:
         network = bool(given and given.network.subnets)
         extras = Extras(network, key, secrets_of(given))
         documents["role"] = execution_policy(names, extras)
+        if scope.leases:
+            documents["lease-role"] = lease_policy(names)
     return Policies(documents)
 
 

@@ -49,6 +49,8 @@ def setup(
         secrets=secrets_of(given),
     )
     boundary = overrides.permissions_boundary if overrides else None
+    if given and given.lease_s:
+        changed += aws_account.ensure_lease_role(found.session, names, boundary=boundary)
     changed += aws_account.ensure_role(found.session, names, extras, boundary=boundary)[1]
     repository, noted = ensure_repository(found.session, names)
     changes = Changes([*changed, *noted])

