@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         own_tags,
         split_versioned,
     )
-    from .secrets import put_secret, secret_findings
+    from .secrets import put_secret, secret_findings, secret_keys
     from .session import AwsSession, open_session
 else:
     __getattr__, __dir__ = face(__name__)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sageturner_magic.aws.errors import refused, unless
 from sageturner_magic.aws.names import Names
@@ -71,7 +72,7 @@ def _finding(session: AwsSession, name: str, text: str) -> Finding | None:
     there = session.in_region(reference.region or session.region)
     try:
         with there.call(f"look up the secret {name}", where):
-            if _exists(there, reference):
+            if _described(there, reference) is not None:
                 return None
     except AwsError as error:
         if not refused(error):
@@ -92,16 +93,43 @@ def _finding(session: AwsSession, name: str, text: str) -> Finding | None:
     )
 
 
-def _exists(session: AwsSession, reference: SecretReference) -> bool:
+def secret_keys(session: AwsSession, references: Iterable[str]) -> tuple[str, ...]:
+    """ARNs of the KMS keys of one's own that encrypt secrets; those of AWS need no permission.
+
+    A secret that is not there, or that the caller may not look up, has none.
+
+    Permissions: secretsmanager:DescribeSecret, ssm:DescribeParameters. Raises AwsError.
+    """
+    found: dict[str, None] = {}
+    for text in references:
+        reference = SecretReference.parse(text)
+        there = session.in_region(reference.region or session.region)
+        try:
+            with there.call(f"look up the key of {reference.name}", f"secret {reference.name}"):
+                described = _described(there, reference) or {}
+        except AwsError as error:
+            if not refused(error):
+                raise
+            continue
+        key = str(described.get("KmsKeyId") or described.get("KeyId") or "")
+        if key and not key.rpartition(":")[2].startswith("alias/aws/"):
+            place = f"arn:{session.partition}:kms:{there.region}:{session.account}:"
+            kind = "" if key.startswith(("alias/", "key/")) else "key/"
+            found[key if key.startswith("arn:") else f"{place}{kind}{key}"] = None
+    return tuple(found)
+
+
+def _described(session: AwsSession, reference: SecretReference) -> Mapping[str, Any] | None:
+    """What the service tells of a secret without its value; None where there is none."""
     if reference.service == "ssm":
         name = reference.name.rpartition(":parameter")[2] or reference.name
         chosen = {"Key": "Name", "Option": "Equals", "Values": [name]}
         answer = session.ssm.describe_parameters(ParameterFilters=[chosen])
-        return bool(answer["Parameters"])
+        return next(iter(answer["Parameters"]), None)
     described = unless(
         _MISSING, lambda: session.secretsmanager.describe_secret(SecretId=reference.name)
     )
-    return described is not None and "DeletedDate" not in described
+    return None if described is None or "DeletedDate" in described else described
 
 
 def put_secret(session: AwsSession, text: str, value: str) -> str:

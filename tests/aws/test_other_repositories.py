@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from sageturner_magic.aws import ecr
+from sageturner_magic.aws import ecr_login
 from sageturner_magic.aws.names import TAG_MOUNTING
 from sageturner_magic.image import Destination
 from sageturner_magic.image.registry import RegistryClient
@@ -224,7 +224,7 @@ def test_a_base_image_in_ecr_is_pulled_by_whoever_has_the_printed_policy(
     stand = project.stand
     ours = (stand.account, stand.region)
     monkeypatch.setattr(
-        ecr, "_place", lambda host: ours if host == stand.registry_host else ("", "")
+        ecr_login, "_place", lambda host: ours if host == stand.registry_host else ("", "")
     )
     project.variables |= {
         "DOCKER_HOST": f"unix://{tmp_path}/no-engine.sock",

@@ -183,3 +183,38 @@ def test_secret_put_stores_what_is_typed(project: Project, monkeypatch: pytest.M
     assert (stored["Value"], stored["Type"]) == (PARAMETER, "SecureString")
     secrets.delete_secret(SecretId="team/all", ForceDeleteWithoutRecovery=True)
     parameters.delete_parameter(Name="/team/key")
+
+
+OWN_KEY = "arn:aws:kms:eu-west-1:123456789012:key/77aa88bb-12ab-34cd-56ef-1234567890ab"
+
+
+def test_secrets_with_a_key_of_your_own_are_read(
+    project: Project, stored: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.run("setup")
+    iam = project.stand.client("iam")
+    before = iam.get_role_policy(
+        RoleName="sageturner-role-sagemaker", PolicyName="sageturner-eu-west-1"
+    )
+    assert "kms:" not in json.dumps(before["PolicyDocument"])
+    # Somebody gives the secrets keys of the account's own afterwards.
+    secrets, parameters = project.stand.client("secretsmanager"), project.stand.client("ssm")
+    secrets.update_secret(SecretId="team/all", KmsKeyId=OWN_KEY)
+    parameters.put_parameter(
+        Name="/team/key", Value=PARAMETER, Type="SecureString", KeyId="alias/team", Overwrite=True
+    )
+    said = project.refused("plan", "-e", "serverless")
+    assert f"does not allow kms:Decrypt on {OWN_KEY}" in said and "sageturner setup" in said
+    documents = json.loads(project.run("setup", "--show-policy").out)
+    assert OWN_KEY in json.dumps(documents["role"]) and OWN_KEY in json.dumps(documents["deploy"])
+    project.run("setup")
+    project.run("deploy", "-e", "serverless", "--no-smoke-test")
+    assert project.invoke({"x": 1}) == {"lengths": [len(CANARY), len(PARAMETER)]}
+    # Whoever may store secrets may use their keys.
+    monkeypatch.setattr("getpass.getpass", lambda prompt: CANARY)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    shown = json.loads(project.run("setup", "--show-policy", "--for", "secret").out)
+    keys = project.stand.create_user("writes-secrets", shown)
+    writer = Project(project.stand, project.folder, project.name, keys)
+    writer.run("secret", "put", "HF_TOKEN")
+    writer.run("secret", "put", "API_KEY")

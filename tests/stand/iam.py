@@ -15,6 +15,8 @@ from typing import Any
 
 from moto.iam.models import Group, IAMBackend, ManagedPolicy, Role, User, iam_backends
 from moto.s3.models import s3_backends
+from moto.secretsmanager.models import secretsmanager_backends
+from moto.ssm.models import ssm_backends
 from moto.sts.models import sts_backends
 
 from tests.stand import policies
@@ -32,6 +34,18 @@ S3_KEY_ACTIONS = {
     "UploadPart": ("Decrypt", "GenerateDataKey"),
 }
 """What S3 asks of KMS in the caller's name, for a bucket with a key of one's own."""
+SECRET_KEY_ACTIONS = {
+    "CreateSecret": ("Decrypt", "GenerateDataKey"),
+    "GetParameter": ("Decrypt",),
+    "GetSecretValue": ("Decrypt",),
+    "PutParameter": ("Encrypt",),
+    "PutSecretValue": ("Decrypt", "GenerateDataKey"),
+}
+"""What Secrets Manager and Parameter Store (standard tier) ask of KMS in the caller's name.
+
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html and
+https://docs.aws.amazon.com/kms/latest/developerguide/services-parameter-store.html
+"""
 
 
 @dataclass(frozen=True)
@@ -232,6 +246,10 @@ class Iam:
         if call.service == "s3" and (key := bucket_key(call.params.get("Bucket", ""))):
             actions = S3_KEY_ACTIONS.get(call.operation, ())
             return [key_need(action, key, call.region) for action in actions]
+        if call.service in ("secretsmanager", "ssm"):
+            key = _secret_key(call)
+            actions = SECRET_KEY_ACTIONS.get(call.operation, ()) if key else ()
+            return [key_need(action, key, call.region) for action in actions]
         return []
 
     def _user(self, user: User) -> Principal:
@@ -361,3 +379,17 @@ def _unknown_key(service: str) -> AwsFault:
     if service in ("iam", "sts"):
         return AwsFault("InvalidClientTokenId", message, 403)
     return AwsFault("UnrecognizedClientException", message, 400)
+
+
+def _secret_key(call: Call) -> str:
+    """The key of one's own of a secret or parameter; empty for AWS's."""
+    params = call.params
+    if call.service == "ssm":
+        kept = ssm_backends[ACCOUNT][call.region].get_parameter(params.get("Name", ""))
+        key = params.get("KeyId") or (kept.keyid if kept else "")
+    else:
+        wanted = params.get("SecretId", "")
+        secrets = secretsmanager_backends[ACCOUNT][call.region].secrets.values()
+        known = (each.kms_key_id for each in secrets if wanted in (each.name, each.arn))
+        key = params.get("KmsKeyId") or next(known, "")
+    return "" if not key or "alias/aws/" in key else str(key)

@@ -311,8 +311,15 @@ GRANTS: tuple[Grant, ...] = (
         on.scaling_role,
         {"StringLike": {"iam:AWSServiceName": "sagemaker.application-autoscaling.amazonaws.com"}},
     ),
-    Grant("SeeSecrets", _on("plan", "deploy"), ("secretsmanager:DescribeSecret",), on.secrets),
-    Grant("SeeParameters", _on("plan", "deploy"), ("ssm:DescribeParameters",), on.every_parameter),
+    Grant(
+        "SeeSecrets", _on("setup", "plan", "deploy"), ("secretsmanager:DescribeSecret",), on.secrets
+    ),
+    Grant(
+        "SeeParameters",
+        _on("setup", "plan", "deploy"),
+        ("ssm:DescribeParameters",),
+        on.every_parameter,
+    ),
     Grant(
         "StoreSecrets",
         _on("secret"),

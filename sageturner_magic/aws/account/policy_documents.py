@@ -18,6 +18,9 @@ from sageturner_magic.aws.account.role_documents import key_statement
 MOST_CHARACTERS = 6144
 """Of a managed policy; white space does not count (IAM user guide, "IAM and STS quotas")."""
 
+_STORES = ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
+"""What Secrets Manager and (kms:Encrypt) Parameter Store ask of KMS in the caller's name."""
+
 _SETTING_UP: tuple[PermissionSet, ...] = ("setup", "teardown")
 
 
@@ -74,6 +77,10 @@ def caller_policy(scope: Scope, sets: Iterable[PermissionSet] = PERMISSION_SETS)
         # A rollback updates the endpoint, too.
         ("UseKey", {"deploy", "rollback"}, ["kms:CreateGrant", "kms:DescribeKey"], scope.kms_key),
         ("EncryptArtefacts", {"deploy"}, ["kms:Decrypt", "kms:GenerateDataKey"], scope.bucket_key),
+        *(
+            (f"EncryptSecrets{number or ''}", {"secret"}, list(_STORES), key)
+            for number, key in enumerate(scope.secret_keys)
+        ),
     )
     return {
         "Version": "2012-10-17",

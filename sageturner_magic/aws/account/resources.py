@@ -20,6 +20,7 @@ class Scope:
         bucket_key: The KMS key that encrypts the bucket.
         secrets: The references of the configuration's `secrets`.
         leases: Endpoints may have a lease.
+        secret_keys: ARNs of the KMS keys of one's own that encrypt these secrets.
         base: ARN of the ECR repository that has the base image; empty where it is elsewhere.
     """
 
@@ -29,6 +30,7 @@ class Scope:
     kms_key: str = ""
     bucket_key: str = ""
     secrets: tuple[str, ...] = ()
+    secret_keys: tuple[str, ...] = ()
     base: str = ""
     leases: bool = False
 

@@ -37,11 +37,13 @@ class Extras:
         network: They run in a VPC of the user's own.
         bucket_key: Id, ARN or alias of the KMS key that encrypts the bucket; empty for AWS's own.
         secrets: References of `secrets`.
+        secret_keys: ARNs of the KMS keys of one's own that encrypt these secrets.
     """
 
     network: bool = False
     bucket_key: str = ""
     secrets: tuple[str, ...] = ()
+    secret_keys: tuple[str, ...] = ()
 
 
 NOTHING = Extras()
@@ -93,8 +95,10 @@ def execution_policy(names: Names, extras: Extras = NOTHING) -> Document:
         found.append(key_statement(f"DecryptArtefacts{mark}", decrypt, extras.bucket_key, names))
     # A statement for each, so that those of other configurations stay.
     for each in secret_grants(extras.secrets, names):
-        sid = f"ReadSecret{hashlib.sha256(each.arn.encode()).hexdigest()[:8]}{mark}"
-        found.append(_allow(sid, [each.action], each.arn))
+        found.append(_allow(f"ReadSecret{_short(each.arn)}{mark}", [each.action], each.arn))
+    for key in extras.secret_keys:
+        sid = f"DecryptSecret{_short(key)}{mark}"
+        found.append(key_statement(sid, ["kms:Decrypt"], key, names))
     if extras.network:
         found += network_statements(names)
     return _document(*found)
@@ -151,18 +155,22 @@ def key_statement(sid: str, actions: list[str], key: str, names: Names) -> Docum
     return _allow(sid, actions, f"{place}:key/{named.removeprefix('key/')}")
 
 
-def role_needs(names: Names, config: Config | None = None) -> tuple[tuple[str, str], ...]:
+def role_needs(
+    names: Names, config: Config | None = None, secret_keys: Iterable[str] = ()
+) -> tuple[tuple[str, str], ...]:
     """The (action, ARN) that the role must be allowed, or an endpoint cannot start.
 
     Args:
         names: Bucket and repository.
         config: Where the artefact is, and whether there is a network; any endpoint without one.
+        secret_keys: ARNs of KMS keys. Which key an alias means only KMS knows: it is passed over.
     """
     needs = [(action, _repository(names)) for action in _PULL]
     if config is None or (config.named_artefact and not config.s3_artefact):
         needs.append(("s3:GetObject", f"{names.bucket_arn}/artefacts/*"))
     if config:
         needs += [(each.action, each.arn) for each in secret_grants(config.secrets.values(), names)]
+    needs += [("kms:Decrypt", key) for key in secret_keys if ":alias/" not in key]
     if config and config.network.subnets:
         needs += [
             (action, _listed(statement["Resource"])[0])
@@ -227,7 +235,11 @@ def _bucket_of(statement: Document) -> bool:
 
 
 def _mark(names: Names) -> str:
-    return hashlib.sha256(f"{names.bucket} {names.repository}".encode()).hexdigest()[:8]
+    return _short(f"{names.bucket} {names.repository}")
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _repository(names: Names) -> str:

@@ -13,6 +13,7 @@ from sageturner_magic.aws.account.evaluation import Document, Permitted, allows,
 from sageturner_magic.aws.account.role_documents import role_needs, trust_policy
 from sageturner_magic.aws.errors import code, is_aws, refused, statement_for, unless
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, tag_map
+from sageturner_magic.aws.secrets import secret_keys
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, Finding, Severity
 
@@ -171,12 +172,14 @@ def endpoint_findings(
     A role that setup did not create may be allowed in ways that its policies do not show, such as
     by the repository's own policy: what it is not allowed is a warning.
 
-    Permissions: those of `role_policies`; where they are missing the answer is a note.
+    Permissions: those of `role_policies`; where they are missing the answer is a note; those of
+    `secret_keys`.
     """
+    keys = secret_keys(session, config.secrets.values()) if config else ()
     found = access_findings(
         session,
         role,
-        role_needs(names, config),
+        role_needs(names, config, keys),
         f"role {role.name}",
         do=f"run `sageturner setup --region {names.region}`, which adds it to the role",
     )

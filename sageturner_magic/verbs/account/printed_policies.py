@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sageturner_magic.aws import account as aws_account
-from sageturner_magic.aws import repository_arn_of
+from sageturner_magic.aws import repository_arn_of, secret_keys
 from sageturner_magic.aws.account import (
     Extras,
     PermissionSet,
@@ -51,19 +51,21 @@ def show_policy(
     found = opened(given, aws)
     session, names = found.session, found.names
     key = _where_allowed(lambda: bucket_key(session, names)) or ""
+    keys = _where_allowed(lambda: secret_keys(session, secrets_of(given))) or ()
     scope = Scope(
         names,
         role_arn=_role_arn(found, given),
         kms_key=(given and given.kms_key) or "",
         bucket_key=key,
         secrets=secrets_of(given),
+        secret_keys=keys,
         base=repository_arn_of(_base_image(given), names.partition),
         leases=bool(given and given.lease_s) or "lease" in (permissions or ()),
     )
     documents = caller_policies(scope, permissions)
     if permissions is None:
         network = bool(given and given.network.subnets)
-        extras = Extras(network, key, secrets_of(given))
+        extras = Extras(network, key, secrets_of(given), keys)
         documents["role"] = execution_policy(names, extras)
         if scope.leases:
             documents["lease-role"] = lease_policy(names)

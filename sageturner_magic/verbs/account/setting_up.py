@@ -5,6 +5,7 @@ from __future__ import annotations
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws import (
     ensure_repository,
+    secret_keys,
     suggests_sharing,
 )
 from sageturner_magic.aws import share_layers as begin_sharing
@@ -47,6 +48,7 @@ def setup(
         network=bool(given and given.network.subnets),
         bucket_key=bucket_key(found.session, names),
         secrets=secrets_of(given),
+        secret_keys=secret_keys(found.session, secrets_of(given)),
     )
     boundary = overrides.permissions_boundary if overrides else None
     if given and given.lease_s:
