@@ -32,24 +32,32 @@ class InKernel:
     example: Callable[[], Any] | None
     touched: tuple[float, ...]
 
-    def answer(self, request: object) -> object:
-        """The response to one request."""
+    def answer(self, request: object, context: object) -> object:
+        """What predict() returns for one request: a value, an awaitable or an iterator."""
         if self.predict_batch is not None:
             (response,) = self.predict_batch(self.model, [request])
             return response
         assert self.predict is not None
-        return self.predict(self.model, request)
+        takes_context = len(inspect.signature(self.predict).parameters) > 2
+        return self.predict(self.model, request, *([context] if takes_context else []))
 
 
-class _Model(NamedTuple):
+class Model(NamedTuple):
+    """A model of the notebook, and the variable that holds it."""
+
     variable: str
     value: object
 
 
-def in_kernel(history: History, namespace: Mapping[str, Any]) -> InKernel | str:
+def in_kernel(
+    history: History, namespace: Mapping[str, Any], served: Model | None = None
+) -> InKernel | str:
     """The captured functions in the notebook; why they cannot be called there, in words.
 
     load() is never called: its model is known if a cell keeps it (`model = load()`).
+
+    Args:
+        served: The model for which load() is generated.
     """
     own = {
         name: step
@@ -63,9 +71,14 @@ def in_kernel(history: History, namespace: Mapping[str, Any]) -> InKernel | str:
     if role not in own or "load" not in own:
         return "the notebook has other functions by these names now"
     function = namespace[role]
-    if reason := _not_callable(role, function) or _side_effect(own[role], history, namespace):
+    if not inspect.isfunction(function):
+        return f"{role}() is not a plain function"
+    if reason := _side_effect(own[role], history, namespace):
         return reason
-    model = _model(own["load"], history, namespace)
+    if served is not None and getattr(served.value, "training", None) is True:
+        name = served.variable
+        return f"`{name}` is in training mode, unlike what load() returns; `{name}.eval()` ends it"
+    model = served or _model(own["load"], history, namespace)
     if model is None:
         return "no cell keeps what load() returns; `model = load()` in a cell does"
     return InKernel(
@@ -73,21 +86,9 @@ def in_kernel(history: History, namespace: Mapping[str, Any]) -> InKernel | str:
         namespace["predict_batch"] if "predict_batch" in own else None,
         model.value,
         namespace["example_request"] if "example_request" in own else None,
-        _touched(model.variable, own, history, namespace),
+        # Any cell may have trained the model again.
+        (len(history.steps),) if served else _touched(model.variable, own, history, namespace),
     )
-
-
-def _not_callable(role: str, function: Any) -> str:
-    """Why `function` cannot be called with a model and a request alone; empty if it can."""
-    if not inspect.isfunction(function):
-        return f"{role}() is not a plain function"
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        return f"{role}() is async"
-    if inspect.isgeneratorfunction(function):
-        return f"{role}() is a generator"
-    if role == "predict" and len(inspect.signature(function).parameters) != 2:
-        return "predict() takes the context of a request"
-    return ""
 
 
 def _side_effect(predict: RunStatement, history: History, namespace: Mapping[str, Any]) -> str:
@@ -117,7 +118,7 @@ def _touched(
     )
 
 
-def _model(load: RunStatement, history: History, namespace: Mapping[str, Any]) -> _Model | None:
+def _model(load: RunStatement, history: History, namespace: Mapping[str, Any]) -> Model | None:
     """What load() has returned, or what its only statement returns whenever it is called."""
     for step in reversed(history.steps):
         if step.index <= load.index:
@@ -129,17 +130,17 @@ def _model(load: RunStatement, history: History, namespace: Mapping[str, Any]) -
         if not is_load or not isinstance(target, ast.Name) or len(step.node.targets) > 1:
             continue
         if target.id in namespace and history.is_final(target.id, step):
-            return _Model(target.id, namespace[target.id])
+            return Model(target.id, namespace[target.id])
     assert isinstance(load.node, FUNCTIONS)
     body = [each for each in load.node.body if not _is_docstring(each)]
     if len(body) != 1 or not isinstance(body[0], (ast.Return, ast.Pass)):
         return None
     returned = getattr(body[0], "value", None)
     if returned is None or isinstance(returned, ast.Constant):
-        return _Model("load", returned.value if returned else None)
+        return Model("load", returned.value if returned else None)
     if isinstance(returned, ast.Name) and returned.id in namespace:
         parameters = inspect.signature(namespace["load"]).parameters
-        return None if returned.id in parameters else _Model(returned.id, namespace[returned.id])
+        return None if returned.id in parameters else Model(returned.id, namespace[returned.id])
     return None
 
 

@@ -207,13 +207,24 @@ class Notebook:
             code="ST32",
         )
 
-    def in_kernel(self, name: str) -> InKernel | str:
-        """The functions of endpoint `name` as the notebook has them, or why it has none."""
-        from sageturner_magic.capture.history import History
-        from sageturner_magic.capture.in_kernel import in_kernel
+    def in_kernel(self, name: str, model: LiveModel | None, shipped: Shipped) -> InKernel | str:
+        """The functions of endpoint `name` as the notebook has them, or why it has none.
 
-        halves = self.captures[self.captures.name_for(name)]
-        return in_kernel(History(self._runs(halves)), self._namespace)
+        Args:
+            model, shipped: As for `module_and_notes`.
+        """
+        from sageturner_magic.capture.history import History
+        from sageturner_magic.capture.in_kernel import Model, in_kernel
+
+        if model is None:
+            halves = self.captures[self.captures.name_for(name)]
+            return in_kernel(History(self._runs(halves)), self._namespace)
+        from sageturner_magic.capture.generated import generated_pair
+
+        halves = self._beside_model(name, model)
+        made = generated_pair(model, halves, self._namespace, shipped, self.cells)
+        runs = self._runs({**halves, **made.cells}, made.cells.values())
+        return in_kernel(History(runs), made.namespace, Model(model.name, made.served))
 
     def _runs(self, own: Mapping[Role, Cell], generated: Iterable[Cell] = ()) -> list[Run]:
         from sageturner_magic.capture.history import Run, RunOrigin

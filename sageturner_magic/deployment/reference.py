@@ -6,13 +6,17 @@ deployment does. The deployed code runs in a trial or in the new server.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import hashlib
+import inspect
 import io
 import json
+import math
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +25,7 @@ from sageturner_magic.capture import InKernel
 from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.request import DeployRequest, NotebookCode, Reference
 from sageturner_magic.deployment.trial import Trial, difference
-from sageturner_magic.endpoints import JSON, OCTETS, decode, encode, media_type
+from sageturner_magic.endpoints import JSON, NPY, OCTETS, encode, media_type
 from sageturner_magic.errors import CaptureError, DeploymentCancelled, Finding, SageturnerError
 from sageturner_magic.values import CapturedModule, Request
 
@@ -45,8 +49,6 @@ def with_reference(
     """
     if not isinstance(asked.code, NotebookCode):
         return asked
-    if asked.code.model is not None:
-        return replace(asked, reference=Reference(why_not="`--model` generates the code"))
     if not asked.smoke_test and (asked.endpoint_type, asked.local_mode) != ("local", "process"):
         return replace(asked, reference=Reference(why_not="`--no-smoke-test` was given"))
     try:
@@ -75,7 +77,7 @@ def _reference(
     if threading.current_thread() is not threading.main_thread():
         return Reference(why_not="this is not the notebook's main thread")
     known = code.notebook.answers
-    found = code.notebook.in_kernel(code.name)
+    found = code.notebook.in_kernel(code.name, code.model, code.shipped)
     if isinstance(found, str):
         return Reference(why_not=found)
     before = known.get(code.name)
@@ -112,29 +114,97 @@ def _made(found: InKernel, sample: Request | None, nan: str) -> Reference:
     from sageturner_magic.server import codec
 
     request = sample or _example(found)
-    if media_type(request.content_type) != JSON:
-        raise _NotCompared("the request is not JSON")
+    media = media_type(request.content_type)
+    if media == "text/csv":
+        # How its columns are read is configured for the server.
+        raise _NotCompared("the request is CSV")
+    context = codec.Context(headers={"content-type": request.content_type})
     with _failures_of("predict()"):
         promised = codec.contract_of(found.predict or found.answer, found.predict_batch)
-        value = found.answer(promised.request(json.loads(request.body)))
-        content_type, body = codec.encode(value, "*/*", nan)
-    if media_type(content_type) != JSON:
-        raise _NotCompared("what predict() returns is not JSON")
-    return Reference(request, json.loads(body), gpu=_uses_gpu())
+        given = promised.request(codec.decode(request.body, request.content_type).value)
+        value, is_stream = _finished(_all_of(found.answer(given, context)))
+        if is_stream:
+            encoder = codec.ChunkEncoder(value[0] if value else "", "*/*", nan)
+            content_type, body = encoder.content_type, b"".join(map(encoder.encode, value))
+        else:
+            content_type, body = codec.encode(value, "*/*", nan)
+    return Reference(request, _read(body, content_type), gpu=_uses_gpu())
+
+
+async def _all_of(given: Any) -> tuple[Any, bool]:
+    """What predict() gives in the end, and whether it is a list of the pieces of a stream."""
+    value = await given if inspect.isawaitable(given) else given
+    if isinstance(value, AsyncIterator):
+        return [each async for each in value], True
+    return (list(value), True) if isinstance(value, Iterator) else (value, False)
+
+
+def _finished(work: Coroutine[Any, Any, tuple[Any, bool]]) -> tuple[Any, bool]:
+    """The result of `work`, on this thread, also where a kernel's event loop waits for the cell.
+
+    Raises:
+        _NotCompared: It waits for something that only the loop can bring.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    try:
+        # None is what `asyncio.sleep(0)` waits for: its turn.
+        while work.send(None) is None:
+            pass
+    except StopIteration as end:
+        result: tuple[Any, bool] = end.value
+        return result
+    work.close()
+    raise _NotCompared("predict() is async and waits for something")
+
+
+def _read(body: bytes, content_type: str) -> Any:
+    """A response as values that JSON has, for the comparison.
+
+    Raises:
+        _NotCompared: Nobody here reads this type.
+    """
+    from sageturner_magic.server import codec
+
+    try:
+        return _plain(codec.decode(body, content_type).value)
+    except Exception:
+        media = media_type(content_type)
+        raise _NotCompared(f"the response is {media}, which is not read here") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return f"{len(value)} bytes with the SHA-256 {hashlib.sha256(value).hexdigest()}"
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, Mapping):
+        return {key: _plain(value[key]) for key in value}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    # A NaN is not equal to another one.
+    return "NaN" if isinstance(value, float) and math.isnan(value) else value
 
 
 def _example(found: InKernel) -> Request:
     assert found.example is not None
     with _failures_of("example_request()"):
         made = found.example()
-        is_raw = isinstance(made, bytes) or type(made).__module__ == "numpy"
-        return Request(b"", OCTETS) if is_raw else encode(made)
+        if isinstance(made, bytes):
+            return Request(made, OCTETS)
+        if type(made).__module__ == "numpy":
+            return encode(made, NPY)
+        return encode(made)
 
 
 @contextlib.contextmanager
 def _failures_of(function: str) -> Iterator[None]:
     try:
         yield
+    except _NotCompared:
+        raise
     except Exception as error:
         reason = f"{function} raises {type(error).__name__} in the notebook"
         raise _NotCompared(reason) from None
@@ -167,22 +237,25 @@ def _uses_gpu() -> bool:
 
 @dataclass(frozen=True)
 class Said:
-    """A response of the deployed code.
+    """A response of the deployed code."""
 
-    Attributes:
-        request: The request, as JSON.
-    """
-
-    request: str
+    request: Request
     body: bytes
     content_type: str
 
 
 def said_in(trial: Trial, sample: Request | None = None) -> Said | None:
-    """The response of `trial` to `sample` or the example; None if the request was not JSON."""
-    is_json = sample is not None and media_type(sample.content_type) == JSON
-    asked = sample.body.decode() if sample and is_json else trial.example
-    return Said(asked, trial.body, trial.content_type) if asked else None
+    """The response of `trial` to `sample` or the example; None if the request is not known."""
+    example = Request(trial.example.encode(), JSON) if trial.example else None
+    request = sample or example
+    return Said(request, trial.body, trial.content_type) if request else None
+
+
+def _is_same(one: Request, other: Request) -> bool:
+    """Whether two requests are the same to predict()."""
+    if {media_type(one.content_type), media_type(other.content_type)} == {JSON}:
+        return not difference(json.loads(one.body), json.loads(other.body))
+    return (one.body, one.content_type) == (other.body, other.content_type)
 
 
 @dataclass(frozen=True)
@@ -213,18 +286,19 @@ def compare(request: DeployRequest, said: Said | None, ask: Ask) -> Compared:
     reference = request.reference
     if reference is None or reference.request is None:
         return Compared("")
-    if said is None or difference(json.loads(reference.request.body), json.loads(said.request)):
+    if said is None or not _is_same(reference.request, said.request):
         if reference.agrees:
             return Compared("as in the notebook")
         trial = _trial(ask, reference.request, 0, "")
         if isinstance(trial, Compared):
             return trial
-        said = Said("", trial.body, trial.content_type)
-    if media_type(said.content_type) != JSON:
-        return Compared("not compared: the response is not JSON")
-    found = _differs(reference, said.body)
-    if found:
-        return _confirmed(found, reference, reference.request, said.body, ask)
+        said = Said(reference.request, trial.body, trial.content_type)
+    try:
+        found = _differs(reference, said.body, said.content_type)
+        if found:
+            return _confirmed(found, reference, said, ask)
+    except _NotCompared as reason:
+        return Compared(f"not compared: {reason}")
     _remember(request, reference)
     return Compared("as in the notebook")
 
@@ -238,17 +312,17 @@ def _remember(request: DeployRequest, reference: Reference) -> None:
         known[name] = key, replace(reference, agrees=True)
 
 
-def _confirmed(
-    found: str, reference: Reference, request: Request, first: bytes, ask: Ask
-) -> Compared:
+def _confirmed(found: str, reference: Reference, said: Said, ask: Ask) -> Compared:
     """The difference `found`, if the deployed code gives the same response each time."""
     chance = Compared("not compared: predict() returns another response each time")
+    first = _read(said.body, said.content_type)
     for seed in _SEEDS:
-        trial = _trial(ask, request, REPEATS, seed)
+        trial = _trial(ask, said.request, REPEATS, seed)
         if isinstance(trial, Compared):
             return trial
         for body in (trial.body, trial.again):
-            if difference(json.loads(first), json.loads(body)) or not _differs(reference, body):
+            again = _read(body, trial.content_type)
+            if difference(first, again) or not _differs(reference, body, trial.content_type):
                 return chance
     return Compared("", found)
 
@@ -267,8 +341,8 @@ REPEATS = 8
 """Further requests to see whether a response repeats; a trial spreads them over a second."""
 
 
-def _differs(reference: Reference, body: bytes) -> str:
-    return difference(reference.value, decode(body, JSON), gpu=reference.gpu)
+def _differs(reference: Reference, body: bytes, content_type: str) -> str:
+    return difference(reference.value, _read(body, content_type), gpu=reference.gpu)
 
 
 def differs(found: str, module: CapturedModule, severity: Any = "error") -> Finding:

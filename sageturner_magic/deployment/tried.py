@@ -387,7 +387,7 @@ def _identity_of_response(request: DeployRequest) -> object:
     reference = request.reference
     if reference is None or reference.request is None:
         return None
-    return reference.request.body.decode(), reference.value
+    return reference.request.body.hex(), reference.request.content_type, reference.value
 
 
 def trial_figures(trial: Trial) -> str:

@@ -46,6 +46,7 @@ class GeneratedPair:
         shipped: How objects are shipped, the model among them.
         objects: The model's file.
         names: The model, for people.
+        served: What load() gives to predict(), as the notebook has it.
     """
 
     cells: Mapping[Role, Cell]
@@ -53,6 +54,7 @@ class GeneratedPair:
     shipped: Shipped
     objects: tuple[LiveObject, ...]
     names: tuple[str, ...]
+    served: object = field(repr=False)
 
     def clashes(self, statements: tuple[Statement, ...]) -> Iterator[Finding]:
         """Names of the server's functions that code of the notebook uses for its own."""
@@ -108,7 +110,9 @@ def generated_pair(
             names[variable] = made.value
             files.setdefault(variable, made.file)
     shipped = Shipped(files, shipped.path, shipped.is_beside_code)
-    return GeneratedPair(cells, {**namespace, **names}, shipped, objects, (f"`{model.name}`",))
+    served = made.value if made.file and made.of_model == "{}" else model.value
+    called = (f"`{model.name}`",)
+    return GeneratedPair(cells, {**namespace, **names}, shipped, objects, called, served)
 
 
 def editable(

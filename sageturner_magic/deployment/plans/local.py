@@ -18,6 +18,7 @@ from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.reference import Said, refuse
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.tried import check_response, has_container_path
+from sageturner_magic.endpoints import JSON
 from sageturner_magic.endpoints.local import (
     LocalDeployer,
     LocalEndpoints,
@@ -28,7 +29,7 @@ from sageturner_magic.endpoints.local import (
 )
 from sageturner_magic.errors import EndpointError, Finding
 from sageturner_magic.text import artefact_text, nearby
-from sageturner_magic.values import Reporter
+from sageturner_magic.values import Reporter, Request
 
 
 def plan_local(request: DeployRequest, reporter: Reporter, workspace: Path) -> Plan:
@@ -199,7 +200,9 @@ class _ProcessWork(LocalWork[ProcessDeployer], ProcessSteps):
     def load(self, reporter: Reporter) -> Done:
         done, warmed = self._load(reporter), self.deployer.warmed
         said = warmed and Said(
-            json.dumps(warmed["example"]), warmed["body"].encode(), warmed["content_type"]
+            Request(json.dumps(warmed["example"]).encode(), JSON),
+            warmed["body"].encode(),
+            warmed["content_type"],
         )
         checked = check_response(self.ingredients, said or None, reporter)
         if checked.difference:

@@ -10,11 +10,11 @@ from typing import Any
 
 from .. import frames
 from ..codec import formats
+from ..codec.context import Context
 from ..logs import Log
 from ..problems import Problem
 from ..settings import UNTYPED, Serving
 from . import cuda, request_ids
-from .context import Context
 from .program import Program, user_traceback
 
 KEPT_BYTES = 32_000

@@ -14,11 +14,11 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .. import frames
+from ..codec.context import Context
 from ..codec.formats import ChunkEncoder
 from ..shared_page import Page
 from . import cuda, prefork, request_ids
 from .batching import BatchRule
-from .context import Context
 from .handler import Work
 
 RECEIVE = 1 << 18

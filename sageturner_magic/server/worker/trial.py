@@ -44,10 +44,10 @@ from typing import Any
 
 from .. import confinement, home, settings
 from ..codec import formats
+from ..codec.context import Context
 from ..logs import Log
 from ..masking import masked
 from . import user_logging
-from .context import Context
 from .handler import describe, is_raw
 from .main import end_with_the_front, set_secrets
 from .program import Program, import_program

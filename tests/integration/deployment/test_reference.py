@@ -1,5 +1,6 @@
 """The notebook's own response is the reference for the deployed code's."""
 
+import asyncio
 import os
 import sys
 import threading
@@ -174,8 +175,6 @@ def test_the_model_is_what_load_returned_and_load_is_not_run(session, made):
             "",
             "there is no example_request(), and no request was tried",
         ),
-        ("    return 3", "def example_request():\n    return b'x'\n", "the request is not JSON"),
-        ("    yield 1", EXAMPLE, "predict() is a generator"),
         ("    LOG.append(1)\n    return LOG", EXAMPLE, "predict() changes `LOG`"),
         ("    model['n'] += 1\n    return 1", EXAMPLE, "predict() changes its `model`"),
         ("    return 1 / 0", EXAMPLE, "predict() raises ZeroDivisionError in the notebook"),
@@ -189,10 +188,70 @@ def test_what_is_not_compared_is_said(session, body, example, why):
     assert notes(sageturner.plan(config_of(None, "sum"))) == f"not compared: {why}"
 
 
-def test_generated_code_is_not_compared(session):
+MODE = "    import os\n    mode = b'k' if 'REFERENCE_' + 'MODE' in os.environ else b'm'\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "body", "example"),
+    [
+        ("def predict(model, request)", "    yield 'a'\n    yield mode.decode()", "[1, 2]"),
+        ("def predict(model, request)", "    yield {'a': 1}\n    yield mode.decode()", "[1, 2]"),
+        ("async def predict(model, request)", "    return [sum(request), str(mode)]", "[1, 2]"),
+        ("async def predict(model, request)", "    yield 'a'\n    yield mode.decode()", "[1, 2]"),
+        ("def predict(model, request, context)", "    return str(mode), context.accept", "[1, 2]"),
+        ("def predict(model, request)", "    return request + mode", "b'x'"),
+        ("def predict(model, request)", "    return np.array([float(mode == b'k')])", "[1]"),
+    ],
+)
+def test_streamed_raw_and_async_responses_are_compared(
+    session, monkeypatch, tmp_path, head, body, example
+):
+    session.run("import numpy as np")
+    session.load("def load():\n    return None\n", "sum")
+    end = f"\ndef example_request():\n    return {example}\n"
+    session.predict(f"{head}:\n{MODE}{body}{end}", "sum")
+    assert trial_note(tmp_path).endswith("as in the notebook")
+    session.predict(f"{head}:\n{MODE}{body}{end}    # in another environment", "sum")
+    monkeypatch.setenv("REFERENCE_MODE", "1")
+    with pytest.raises(CaptureError, match="something else than in the notebook"):
+        trial_note(tmp_path)
+
+
+def test_an_async_predict_runs_beside_the_loop_of_a_kernel(session, tmp_path):
+    session.load("def load():\n    return None\n", "sum")
+    for body, end in {
+        "await asyncio.sleep(0)": "as in the notebook",
+        "await asyncio.sleep(0.01)": "",
+    }.items():
+        session.predict(
+            f"import asyncio\nasync def predict(model, request):\n    {body}\n"
+            f"    return sum(request)\n{EXAMPLE}",
+            "sum",
+        )
+
+        async def cell():
+            return trial_note(tmp_path)
+
+        assert asyncio.run(cell()).endswith(end or "MB")
+    planned = notes(sageturner.plan(config_of(None, "sum")))
+    assert planned == "not compared: predict() is async and waits for something"
+
+
+def test_generated_code_is_compared_with_the_object(session, tmp_path):
     session.run("def double(value):\n    return 2 * value\n")
-    planned = sageturner.plan(name="sum", model=session.namespace["double"])
-    assert notes(planned) == "not compared: `--model` generates the code"
+    model = {"name": "sum", "model": session.namespace["double"]}
+    planned = sageturner.plan(**model, example=[1, 2])
+    assert notes(planned) == "compared with it"
+    assert "no example_request()" in notes(sageturner.plan(**model))
+    session.run(
+        "class Scale:\n    by = 2\n    def __call__(self, x):\n        return self.by * x\n"
+    )
+    session.run("class Twice(Scale):\n    pass\nscale = Twice()")
+    scale = {"name": "sum", "model": session.namespace["scale"], "example": 3}
+    assert sageturner.deploy(**scale).name == "sum"
+    type(session.namespace["scale"]).__getstate__ = lambda self: {"by": 5}
+    with pytest.raises(CaptureError, match="6 and 15"):
+        sageturner.deploy(**scale)
 
 
 def test_a_request_that_was_tried_is_the_reference_without_an_example(session, made):

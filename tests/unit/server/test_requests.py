@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sageturner_magic.server.codec import Context
 from sageturner_magic.server.codec.formats import decode, fastjson
 from sageturner_magic.server.problems import Problem
-from sageturner_magic.server.worker.context import Context
 
 
 @pytest.fixture(params=["orjson", "the standard library"], autouse=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from ..codec.formats import Table
+from .formats import Table
 
 
 @dataclass
