@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.capture.captures import CapturedCell, Captures
 from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.shipped import Watched
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.values import (
     AS_MODEL_FILES,
@@ -31,6 +32,7 @@ class Notebook:
     Attributes:
         captures: The cells that are captured, and the endpoints that they serve.
         answers: Endpoint -> for which code predict() ran in the notebook, and its response.
+        watched: The objects that this notebook's endpoints serve.
     """
 
     def __init__(self, namespace: Mapping[str, object]) -> None:
@@ -41,6 +43,7 @@ class Notebook:
         self.captures = Captures()
         self._models: dict[str, tuple[LiveModel, bool]] = {}
         self.answers: dict[str, tuple[object, Any]] = {}
+        self.watched = Watched()
 
     def record(self, cell: Cell) -> None:
         """Remember a cell that ran without error. It is looked into only when a module is made."""

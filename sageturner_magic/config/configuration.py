@@ -75,6 +75,13 @@ class Config(Section):
         "`artifact`.",
         examples=["./model"],
     )
+    artefact_limit: int = Field(
+        200,
+        ge=1,
+        description="MB of model files that objects of the notebook may become unasked. Above it "
+        "`artefact` has to name the objects.",
+        examples=[500],
+    )
     container: Container = Field(Container(), description="What the endpoint runs.")
     compute: Compute = Field(
         Compute(), description="Where it runs; the endpoint type of a deployment picks the section."

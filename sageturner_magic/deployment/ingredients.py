@@ -176,6 +176,7 @@ def gather(
         place = config.resolve(".")
         found.add(artefact_remarks(config.named_artefact, place, request.namespace, files))
         found.add(_shipped(each, files.folder / each.file) for each in module.objects)
+        found.add(_too_large(ingredients, files.folder))
     found.collect(lambda: _saved_by_another_version(ingredients))
     return ingredients
 
@@ -208,9 +209,36 @@ def _module(request: DeployRequest, found: Collector) -> CapturedModule | None:
     return module
 
 
-def _shipped(each: LiveObject, path: Path) -> Finding:
+def _bytes_at(path: Path) -> int:
     files = path.rglob("*") if path.is_dir() else [path]
-    shipped = size(sum(file.stat().st_size for file in files if file.is_file()))
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _too_large(ingredients: Ingredients, folder: Path) -> Iterator[Finding]:
+    """Objects that nobody has named and that together are more than `artefact_limit`."""
+    code, limit = ingredients.request.code, ingredients.config.artefact_limit
+    named = {*ingredients.config.artefact_variables.values()}
+    if isinstance(code, NotebookCode) and code.model:
+        named.add(code.model.name)
+    unasked = [each for each in ingredients.module.objects if each.variable not in named]
+    sizes = [_bytes_at(folder / each.file) for each in unasked]
+    if sum(sizes) <= limit * 1_000_000:
+        return
+    pairs = zip(unasked, sizes, strict=True)
+    shown = ", ".join(f"{each.named} ({size(count)})" for each, count in pairs)
+    files = ", ".join(f"{each.file}: {each.variable}" for each in unasked if not each.members)
+    keep = f"name them with `artefact: {{{files}}}`, or " if files else ""
+    yield Finding(
+        f"{size(sum(sizes))} of objects of the notebook would be shipped: {shown}",
+        where="artefact_limit",
+        why=f"the code uses them, and more than {limit} MB are not shipped unasked",
+        do=f"{keep}raise the limit with `artefact_limit: {-(-sum(sizes) // 1_000_000)}`",
+        code="ST38",
+    )
+
+
+def _shipped(each: LiveObject, path: Path) -> Finding:
+    shipped = size(_bytes_at(path))
     why = f"the code uses this {type(each.value).__name__} ({shipped})"
     if each.members:
         why = f"the code uses them, and they share parts ({shipped})"

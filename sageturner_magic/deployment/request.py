@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -16,6 +16,7 @@ from sageturner_magic.values import (
     AS_MODEL_FILES,
     CapturedModule,
     LiveModel,
+    LiveObject,
     Request,
     Shipped,
     SourceFile,
@@ -30,8 +31,8 @@ class CodeSource(Protocol):
     def module(self) -> tuple[CapturedModule, list[Finding]]:
         """The module, and notes on what was left out. Raises CaptureError."""
 
-    def deployed(self, endpoint: str) -> None:
-        """Told when endpoint `endpoint` runs this code."""
+    def deployed(self, endpoint: str, objects: Sequence[LiveObject]) -> None:
+        """Told when endpoint `endpoint` runs this code with `objects` of the notebook."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class NotebookCode:
     def module(self) -> tuple[CapturedModule, list[Finding]]:
         return self.notebook.module_and_notes(self.name, self.shipped, self.model)
 
-    def deployed(self, endpoint: str) -> None:
+    def deployed(self, endpoint: str, objects: Sequence[LiveObject]) -> None:
         self.notebook.captures.deployed(self.name, endpoint)
+        self.notebook.watched.deployed(endpoint, objects)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class FolderCode:
     def module(self) -> tuple[CapturedModule, list[Finding]]:
         return from_folder(self.folder)
 
-    def deployed(self, endpoint: str) -> None:
+    def deployed(self, endpoint: str, objects: Sequence[LiveObject]) -> None:
         pass
 
 
@@ -85,7 +87,7 @@ class ProvidedCode:
         dockerfile = SourceFile("Dockerfile", self.folder / "Dockerfile")
         return CapturedModule(str(self.folder), (dockerfile,)), []
 
-    def deployed(self, endpoint: str) -> None:
+    def deployed(self, endpoint: str, objects: Sequence[LiveObject]) -> None:
         pass
 
 

@@ -191,6 +191,11 @@ class NotebookSession:
         ran = _Ran(result.execution_count, source, self._cell_id, failed, line)
         if "notebook" in self.__dict__:
             _tell(self.notebook, ran)
+            for endpoint, name in self.notebook.watched.changed(source, self.namespace):
+                print(
+                    f"endpoint `{endpoint}` still serves the former `{name}`: deploy it again to"
+                    " serve this one"
+                )
         else:
             self._ran.append(ran)
 
@@ -243,6 +248,7 @@ class NotebookSession:
         self.endpoints.discard(endpoint)
         if "notebook" in self.__dict__:
             self.notebook.captures.ended(endpoint)
+            self.notebook.watched.ended(endpoint)
 
 
 def _tell(notebook: Notebook, ran: _Ran) -> None:

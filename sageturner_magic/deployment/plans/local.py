@@ -141,7 +141,8 @@ class LocalWork(LocalSteps[Deployer]):
 
     def result(self) -> Deployment:
         deployment = super().result()
-        self.ingredients.request.code.deployed(deployment.name)
+        code, module = self.ingredients.request.code, self.ingredients.module
+        code.deployed(deployment.name, module.objects)
         return replace(deployment, outline=self.ingredients.outline)
 
     def plan(

@@ -223,7 +223,7 @@ class Work:
         assert self.endpoint is not None
         request, module = self.ingredients.request, self.ingredients.module
         name = self.endpoint.name
-        request.code.deployed(name)
+        request.code.deployed(name, module.objects)
         remember(name, self.endpoint.version, module)
         return Deployment(
             name=name,

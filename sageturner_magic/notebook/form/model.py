@@ -64,6 +64,7 @@ CAPACITY: Mapping[EndpointType, tuple[KeyPath, ...]] = {
 
 ADVANCED: Mapping[str, tuple[KeyPath, ...]] = {
     "Image": (("container", "generate_container"), ("container", "provide_container")),
+    "Model files": (("artefact_limit",),),
     "Instances and local start": (SERVER, ("compute", "local")),
     "Serving": (("serving",),),
     "Secrets": (("secrets",), ("not_secret",)),

@@ -10,6 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from sageturner_magic.errors import CaptureError
 from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.notebook.settings import Settings
+from sageturner_magic.values import LiveObject
 
 Run = Callable[[str], None]
 
@@ -81,3 +82,14 @@ def test_what_runs_below_a_magic_runs_once(session, run):
     run("LABELS = []")
     run("%%capture\nLABELS.append('cat')")
     assert source_of(session, "LABELS").count("append") == 1
+
+
+def test_a_cell_that_trains_a_deployed_object_again_says_what_is_still_served(session, run, capsys):
+    run("weights = [1]")
+    weights = LiveObject("weights.pickle", "weights", session.namespace["weights"])
+    session.notebook.watched.deployed("digits", [weights])
+    run("len(weights)")
+    assert "still serves" not in capsys.readouterr().out
+    run("weights.append(2)")
+    said = "endpoint `digits` still serves the former `weights`: deploy it again to serve this one"
+    assert said in capsys.readouterr().out
