@@ -94,6 +94,7 @@ _TABLE = (
         (
             *FILE,
             *MODEL,
+            COMPARE,
             CONFIG,
             JSON,
             at("NAME", "the model (default: the configuration's)"),

@@ -7,7 +7,13 @@ from enum import Enum
 from sageturner_magic.calls import followed
 from sageturner_magic.config import ConfigSource
 from sageturner_magic.constants import EndpointType
-from sageturner_magic.deployment import Listener, TrialHandle, Tried, with_reference
+from sageturner_magic.deployment import (
+    Listener,
+    TrialHandle,
+    Tried,
+    with_reference,
+    without_reference,
+)
 from sageturner_magic.endpoints import encode
 from sageturner_magic.verbs.requested import config_of, live_model, request_for
 from sageturner_magic.verbs.verb import after, finish
@@ -30,6 +36,7 @@ def start_trial(
     content_type: str | None = None,
     model: object = None,
     example: object = None,
+    compare: bool = True,
     listener: Listener | None = None,
 ) -> TrialHandle:
     """Begin what `try_` does in a thread of its own, which tells how far it is.
@@ -39,6 +46,7 @@ def start_trial(
         name: The captured name, where there is no configuration.
         content_type: Media type of the request; JSON unless the payload is bytes.
         model, example: As for `deploy`.
+        compare: Call predict() in the notebook too, and warn of another response.
         listener: Called with each event, on the trial's thread.
 
     Raises:
@@ -49,7 +57,7 @@ def start_trial(
     compute = found.compute
     kind: EndpointType = "serverless" if compute.serverless and not compute.server else "local"
     asked = request_for(found, kind, "generate", model=live_model(model, example))
-    asked = with_reference(asked, sample)
+    asked = with_reference(asked, sample) if compare else without_reference(asked)
     return TrialHandle(asked, sample, listener)
 
 

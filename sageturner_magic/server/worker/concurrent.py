@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .. import frames
-from ..codec.context import Context
+from ..codec import Context
 from ..codec.formats import ChunkEncoder
 from ..shared_page import Page
 from . import prefork

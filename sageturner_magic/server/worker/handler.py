@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .. import frames
-from ..codec import formats
-from ..codec.context import Context
+from ..codec import Context, formats
 from ..logs import Log
 from ..problems import Problem
 from ..settings import UNTYPED, Serving

@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from .. import frames
-from ..codec.context import Context
+from ..codec import Context
 from ..codec.formats import ChunkEncoder
 from ..shared_page import Page
 from . import cuda, prefork, request_ids

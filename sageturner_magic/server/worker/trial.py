@@ -43,8 +43,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from .. import confinement, home, settings
-from ..codec import formats
-from ..codec.context import Context
+from ..codec import Context, formats
 from ..logs import Log
 from ..masking import masked
 from . import user_logging

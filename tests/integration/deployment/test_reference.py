@@ -125,6 +125,12 @@ def test_another_response_stops_the_deployment_and_names_the_place(session):
         del os.environ["REFERENCE_MODE"]
 
 
+def test_a_trial_compares_nothing_when_it_is_told_so(session, made):
+    captured(session, f"{COUNTING}    return sum(request)")
+    assert sageturner.try_(config=config_of(None, "sum"), compare=False).value == 3
+    assert made == []
+
+
 def test_chance_is_said_and_stops_nothing(session):
     captured(session, "    import random\n    return random.random()")
     assert sageturner.deploy(config_of(None, "sum")).name == "sum"
