@@ -47,7 +47,7 @@ NOTEBOOK_S = 300
 TEXT = 20_000
 """Characters of a value's representation that are compared."""
 
-PREDICT = "def predict(model, request):\n    return {expression}\n"
+PREDICT = "def predict(loaded_model, request):\n    return {expression}\n"
 
 
 # --- notebooks out of source distributions ------------------------------------------------

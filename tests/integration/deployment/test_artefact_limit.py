@@ -13,7 +13,8 @@ LIMITED = {"name": "sum", "artefact_limit": 1, "compute": {"local": {}}}
 
 
 def test_what_nobody_named_is_asked_for_above_the_limit(session):
-    captured(session, "    return len(TABLE)", cells=["TABLE = list(map(str, range(300_000)))"])
+    cells = ["def build():\n    return list(map(str, range(300_000)))\nTABLE = build()"]
+    captured(session, "    return len(TABLE)", cells=cells)
     with pytest.raises(SageturnerError, match=r"`TABLE` \(.* MB\).*artefact_limit") as raised:
         sageturner.plan(LIMITED)
     said = str(raised.value)
