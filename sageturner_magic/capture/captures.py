@@ -139,7 +139,8 @@ class Captures:
         if not names:
             return CaptureError(
                 "No cells are captured",
-                do=remedy + " and run them, or give `code_dir`",
+                do=f"name a model of this notebook (`--model VARIABLE`), or {remedy} and run them,"
+                " or give `code_dir`",
                 code="ST31",
             )
         import difflib

@@ -38,7 +38,7 @@ def parse(
     verb = verb_of(name)
     if not {*HELP.flags}.isdisjoint(argv):
         print(help_text(verb.arguments, f"{prog} {name}", verb.sentence))
-        if examples := EXAMPLES.get(name):
+        if examples := _examples(name, prog):
             print("", "Examples:", *(f"  {prog} {each}" for each in examples), sep="\n")
         raise HelpShown
     return read(verb.arguments, argv, f"{prog} {name}", defaults)
@@ -78,11 +78,24 @@ EXAMPLES = {
 """Verb -> lines that hold in a notebook and in a shell."""
 
 
+_IN_NOTEBOOKS = {
+    "deploy": "deploy digits --model classifier --example X_test[:3]",
+    "invoke": "invoke digits X_test[:3]",
+}
+"""Verb -> a line with variables, which a shell does not have."""
+
+
+def _examples(name: str, prog: str) -> tuple[str, ...]:
+    """The lines that hold in a notebook (`%sageturner`) or in a shell, the first one first."""
+    first = _IN_NOTEBOOKS.get(name) if prog.startswith("%") else None
+    return (*([first] if first else []), *EXAMPLES.get(name, ()))
+
+
 def overview(prog: str) -> str:
     """The verbs by group, a line each, and examples of those that come first."""
     width = max(map(len, VERBS))
     lines = [f"{prog} VERB", ""]
     for title, names in GROUPS.items():
         lines += [f"{title}:", *(f"  {name:<{width}}  {VERBS[name].summary}" for name in names), ""]
-    examples = [f"  {prog} {EXAMPLES[name][0]}" for name in GROUPS["First steps"]]
+    examples = [f"  {prog} {_examples(name, prog)[0]}" for name in GROUPS["First steps"]]
     return "\n".join([*lines, "Examples:", *examples, "", f"`{prog} VERB --help` says more."])

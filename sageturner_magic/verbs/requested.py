@@ -162,8 +162,8 @@ def _no_config(why: str) -> ConfigError:
     return ConfigError(
         "There is no configuration",
         why=why,
-        do="name the endpoint (`deploy NAME`), write the YAML below `%%sageturner deploy`, pass"
-        " `-c PATH`, or run `sageturner init`",
+        do="name the endpoint and a model of the notebook (`deploy NAME --model VARIABLE`), write"
+        " the YAML below `%%sageturner deploy`, pass `-c PATH`, or run `sageturner init`",
         code="ST23",
     )
 

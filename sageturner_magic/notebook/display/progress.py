@@ -66,7 +66,10 @@ class Output(Protocol):
 
 def in_cell(widget: ipywidgets.Widget) -> Output:
     """Show a widget as the output of the cell that runs."""
-    shown: Output = display(widget, display_id=True)  # type: ignore[no-untyped-call]
+    bundle = dict(widget._repr_mimebundle_())
+    # What a front end without widgets shows until the result is there.
+    bundle["text/plain"] = "In progress: the result follows here."
+    shown: Output = display(bundle, raw=True, display_id=True)  # type: ignore[no-untyped-call]
     return shown
 
 

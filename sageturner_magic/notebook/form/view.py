@@ -67,7 +67,10 @@ from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.verbs import InstanceChoice, imported_distributions, instance_choices
 
 INSTANCE_TYPE = (*SERVER, "instance_type")
-NO_WIDGETS = "The form is shown where JupyterLab or Notebook 7 has ipywidgets (jupyterlab_widgets)."
+NO_WIDGETS = (
+    "The form is shown where JupyterLab or Notebook 7 has ipywidgets (jupyterlab_widgets)."
+    " `%sageturner deploy --help` and `%sageturner invoke --help` show the lines that do the same."
+)
 
 
 class DeployForm:

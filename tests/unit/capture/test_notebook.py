@@ -126,8 +126,11 @@ def test_a_name_that_is_nearly_captured_is_proposed():
 
 
 def test_nothing_captured_says_how_to_capture():
-    with pytest.raises(CaptureError, match="begin the cells with `%%sageturner_load digits`"):
+    with pytest.raises(
+        CaptureError, match="begin the cells with `%%sageturner_load digits`"
+    ) as raised:
         Notebook({}).module("digits")
+    assert "name a model of this notebook (`--model VARIABLE`)" in str(raised.value)
 
 
 def test_an_unnamed_pair_serves_one_endpoint():

@@ -9,6 +9,7 @@ from sageturner_magic.cli import main
 from sageturner_magic.rendering import SCHEMAS
 from sageturner_magic.verbs import VERBS, endpoints
 from sageturner_magic.verbs.account import removing
+from sageturner_magic.verbs.reading import overview
 from tests.parts.json_output import failure_of, result_of
 
 
@@ -164,3 +165,10 @@ def test_every_verb_with_json_has_a_schema():
         if any(each.name == "--json" for each in verb.arguments)
     }
     assert with_json == set(SCHEMAS)
+
+
+def test_help_in_a_notebook_begins_with_its_variables():
+    for_notebooks, for_shells = overview("%sageturner"), overview("sageturner")
+    assert "%sageturner deploy digits --model classifier" in for_notebooks
+    assert "%sageturner invoke digits X_test" in for_notebooks
+    assert "X_test" not in for_shells and "\n  sageturner deploy digits\n" in for_shells

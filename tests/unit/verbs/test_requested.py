@@ -26,8 +26,9 @@ class Notebook:
 
     @property
     def notebook(self):
+        names = [SimpleNamespace(name=name) for name in self.captured]
         return SimpleNamespace(
-            names=lambda: [SimpleNamespace(name=name) for name in self.captured],
+            captures=SimpleNamespace(names=lambda: names),
             model_for=lambda name, given: given,
         )
 
