@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sageturner_magic.deployment.builders import builder_to_run
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.local_secrets import missing_here, values_of
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
+from sageturner_magic.deployment.plans.builders import builder_to_run
 from sageturner_magic.deployment.plans.image_checks import image_findings, with_system_packages
 from sageturner_magic.deployment.plans.images import WantedImage, local_image, packages_text
 from sageturner_magic.deployment.plans.local import LocalWork

@@ -22,10 +22,10 @@ from sageturner_magic.aws.endpoints import (
 )
 from sageturner_magic.aws.storage import bucket_findings
 from sageturner_magic.config import Server, Serverless
-from sageturner_magic.deployment.builders import builder_to_push, untried
 from sageturner_magic.deployment.ingredients import gather_for_image
 from sageturner_magic.deployment.local_secrets import missing_here
 from sageturner_magic.deployment.plan import Fact, Plan
+from sageturner_magic.deployment.plans.builders import builder_to_push, untried
 from sageturner_magic.deployment.plans.image_checks import image_findings, with_system_packages
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
 from sageturner_magic.deployment.plans.instance import smallest_server

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from sageturner_magic.config import Origin, parse_config
-from sageturner_magic.deployment import builders
-from sageturner_magic.deployment.builders import base_credentials, builder_to_run, untried
+from sageturner_magic.deployment.plans import builders
+from sageturner_magic.deployment.plans.builders import base_credentials, builder_to_run, untried
 from sageturner_magic.deployment.request import DeployRequest, FolderCode
 from sageturner_magic.endpoints.container import sandbox
 from sageturner_magic.errors import AwsError, EndpointError

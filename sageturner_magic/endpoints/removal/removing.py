@@ -37,7 +37,7 @@ from sageturner_magic.aws.endpoints import (
 )
 from sageturner_magic.aws.storage import StoredArtefact, bucket_region, delete_bucket
 from sageturner_magic.endpoints import container, elsewhere
-from sageturner_magic.endpoints.engine_images import engine_images, pushed_images
+from sageturner_magic.endpoints.removal.engine_images import engine_images, pushed_images
 from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.text import size
 
