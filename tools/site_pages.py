@@ -60,8 +60,8 @@ cells, and [the model server](../server.md#requests-and-answers) those of reques
 CODES = """\
 # Error codes
 
-Each error message ends with a code, such as `[ST12]`. A code keeps its meaning in all versions. In
-Python, `error.findings[0].code` has it, and with [`--json`](json.md) the field `code`.
+Each error and each warning ends with a code, such as `[ST12]`. A code keeps its meaning in all
+versions. In Python, `error.findings[0].code` has it, and with [`--json`](json.md) the field `code`.
 
 """
 AWS_ERRORS = {
@@ -162,16 +162,31 @@ thread, which nothing can interrupt: cancelling ends the wait, and the call runs
 PERMISSIONS = """\
 # IAM policies
 
-`sageturner setup --show-policy` prints these policies with your account, region and names filled
-in; `--for VERB,…` prints the least policy for some verbs. The documents below are the same for the
-account `111122223333` in `eu-west-1`. Each fits into a managed policy.
+This page shows the policies for the account `111122223333` in `eu-west-1`. To print them for your
+account, region and names:
 
-An administrator with the policy `setup` runs `sageturner setup` once. Everybody else needs
-`deploy`, or less. `role` is what `setup` gives the execution role, and `lease-role` what it gives
-the role that ends [leases](../how-to/costs.md). Statements about leases and schedules are printed
-where the configuration has `lease`.
+```console
+$ sageturner setup --show-policy
+```
+
+To print the smallest policy for some verbs only:
+
+```console
+$ sageturner setup --show-policy --for invoke,logs
+```
+
+Verbs that have such a policy: {verbs}. Each document fits into a managed policy.
 
 """
+POLICIES = {
+    "setup": "For an administrator, who runs `sageturner setup` once in an account and region, and"
+    " `teardown` to remove what it created.",
+    "deploy": "For everybody who deploys, sends requests and deletes endpoints.",
+    "role": "For the execution role, which SageMaker uses to run endpoints. `setup` attaches it.",
+    "lease-role": "For the role that ends [leases](../how-to/costs.md). `setup` attaches it."
+    " Statements about leases and schedules are printed where the configuration has `lease`.",
+}
+"""What each policy is for, by its document's name."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -280,11 +295,11 @@ def permissions_page() -> str:
         "lease-role": lease_policy(names),
     }
     sections = (
-        f"## {name}\n\n```json\n{json.dumps(document, indent=2)}\n```\n\n"
+        f"## {name}\n\n{POLICIES[name]}\n\n```json\n{json.dumps(document, indent=2)}\n```\n\n"
         for name, document in documents.items()
     )
     verbs = ", ".join(f"`{verb}`" for verb in PERMITTED)
-    return f"{PERMISSIONS}{''.join(sections)}Verbs with a policy of their own: {verbs}.\n"
+    return PERMISSIONS.replace("{verbs}", verbs) + "".join(sections)
 
 
 def codes_page() -> str:

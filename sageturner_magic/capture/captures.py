@@ -165,7 +165,7 @@ class Captures:
             shared = [role for role in ROLES if served.get(role) is pair[role]]
             if endpoint != name and shared:
                 raise CaptureError(
-                    f"It is not plain which cells are meant by `{name}`",
+                    f"It is unclear which cells `{name}` means",
                     where=where,
                     why=f"{' and '.join(shared)} of the unnamed cells serve `{endpoint}`",
                     do=f"name the cells of this model: {remedy} above its own code",
@@ -180,7 +180,7 @@ class Captures:
         if moved:
             old = ", ".join(f"{role} in In[{before[role].number}]" for role in moved)
             raise CaptureError(
-                f"It is not plain which cells are meant by `{name}`",
+                f"It is unclear which cells `{name}` means",
                 where=where,
                 why=f"`{name}` was deployed from other cells ({old}),"
                 " and unnamed cells were captured elsewhere since",

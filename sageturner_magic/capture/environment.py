@@ -155,4 +155,5 @@ def _finding(variables: Mapping[str, str], cells: Sequence[Cell], *, is_read: bo
         why="the code reads them" if is_read else "libraries may read them",
         do=", and ".join(remedies),
         severity="warning" if is_read else "note",
+        code="ST25",
     )

@@ -111,6 +111,7 @@ def file_findings(path: Path) -> list[Finding]:
             why="whoever can read the image or the model files can read it",
             do=f"take it out of the file, then {keep_out()}",
             severity="warning",
+            code="ST42",
         )
         for number, what in _on_lines(text, [*_in_constants(text), *settings])
     ]

@@ -215,7 +215,7 @@ def _serve(name: str) -> None:
 def _write_listing(listing: Listing, values: SimpleNamespace) -> None:
     _write(listing, values)
     for note in listing.notes:
-        print(f"{note.severity}: {note}", file=sys.stderr)
+        print(f"{note.severity}: {note.coded()}", file=sys.stderr)
 
 
 def _write_prediction(prediction: Prediction, values: SimpleNamespace) -> None:

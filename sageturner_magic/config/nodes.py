@@ -173,7 +173,7 @@ class _Tree:
             mark = self.node(written, depth).mark
             if not isinstance(written, yaml.ScalarNode):
                 raise ConfigError(
-                    "A list or a mapping stands where a key is expected",
+                    "There is a list or a mapping where a key is expected",
                     where=self._origin.place(mark),
                     why="`{{ }}` is a template's placeholder, which nothing fills in here"
                     if isinstance(written, yaml.MappingNode)
@@ -235,7 +235,7 @@ def _too_deep(where: str) -> ConfigError:
 _SYNTAX = (
     (
         "mapping values are not allowed",
-        "A colon stands where no key can be",
+        "A colon is where no key can be",
         "put a value that contains `: ` in quotes, and indent the keys of one section alike",
     ),
     (

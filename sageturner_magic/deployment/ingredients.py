@@ -293,6 +293,7 @@ def _saved_by_another_version(ingredients: Ingredients) -> Iterator[Finding]:
                 why=f"scikit-learn{wanted} will load it, and another version may predict otherwise",
                 do=f"write `scikit-learn=={saved}` in `python_packages`, or save the model again",
                 severity="warning",
+                code="ST61",
             )
 
 

@@ -288,7 +288,9 @@ class DeploymentHandle(Handle):
         if self._error:
             raise self._error
         if self.progress.deployment is None:
-            raise SageturnerError("The deployment still runs", do="wait() for it", code="ST16")
+            raise SageturnerError(
+                "The deployment still runs", do="call `wait()` on the handle first", code="ST16"
+            )
         return self.progress.deployment
 
     def __await__(self) -> Generator[object, None, Deployment]:

@@ -52,7 +52,9 @@ class TrialHandle(Handle):
         if self._error:
             raise self._error
         if self._tried is None:
-            raise SageturnerError("The trial still runs", do="watch() it", code="ST16")
+            raise SageturnerError(
+                "The trial still runs", do="call `watch()` on the handle first", code="ST16"
+            )
         return self._tried
 
     def _work(self) -> None:

@@ -193,6 +193,7 @@ def findings_of(trial: Trial, ingredients: Ingredients) -> list[Finding]:
                 if wanted
                 else "deploy with `-e server`",
                 severity="warning",
+                code="ST82",
             )
         )
     started = trial.import_s + trial.load_s
@@ -203,6 +204,7 @@ def findings_of(trial: Trial, ingredients: Ingredients) -> list[Finding]:
                 why=f"a serverless endpoint has {SERVERLESS_STARTUP_S:g} s",
                 do="make load() faster, or deploy with `-e server`",
                 severity="warning",
+                code="ST82",
             )
         )
     if trial.unconfined:

@@ -104,5 +104,5 @@ def _failed(said: str) -> InvocationError:
         why = f"{error.get('type', '')}: {error.get('message', '')}".strip(": ")
         frames = "\n".join(map(str, error.get("traceback") or ()))
     return InvocationError(
-        "The answer broke off", why=why, do="see the endpoint's log", details=frames, code="ST93"
+        "The response broke off", why=why, do="see the endpoint's log", details=frames, code="ST93"
     )

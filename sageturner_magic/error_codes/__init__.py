@@ -1,4 +1,4 @@
-"""The kinds of errors: code (`ST12`) to title, cause, example and remedy.
+"""The kinds of errors and warnings: code (`ST12`) to title, cause, example and remedy.
 
 A code never changes its meaning and is never used again. The site's page of error codes is
 generated from this table; results in a notebook show the title beside the code.

@@ -273,7 +273,7 @@ KINDS = {
     "ST93": Kind(
         "The response broke off",
         "The connection closed before the whole response arrived.",
-        "The answer broke off",
+        "The response broke off",
         "Run `sageturner logs NAME` to see why the worker stopped.",
     ),
     "ST94": Kind(
@@ -293,6 +293,14 @@ KINDS = {
         "Some requests received an error or were throttled.",
         "12 of 500 requests failed",
         "Run `sageturner logs NAME`, or lower `--concurrency`.",
+    ),
+    "ST97": Kind(
+        "Deploying replaces something that may be wanted",
+        "The endpoint was changed by hand, has another number of instances, or becomes a type "
+        "that cannot be changed back. This is a warning.",
+        "digits is serverless, and deploying moves it to instances for good",
+        "Deploy under another `name`, or change the configuration as the message says, to keep "
+        "what is there.",
     ),
     "ST98": Kind(
         "Stopped by you",

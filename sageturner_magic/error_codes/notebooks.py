@@ -57,6 +57,21 @@ KINDS = {
         "sageturner.yaml exists already",
         "Name another path, or move the existing file away.",
     ),
+    "ST18": Kind(
+        "A package needs a library of the system",
+        "A compiled file of a package is linked to a library that the base image does not have. "
+        "This is a warning: the library may be loaded only by a part that you do not use.",
+        "`lightgbm` needs libgomp.so.1, which the base image does not have",
+        "Add the Debian package that the message names under `system_packages`.",
+    ),
+    "ST19": Kind(
+        "This machine differs from where the model will run",
+        "A path or a Python version is not the same on this machine and in the image. This is a "
+        "warning.",
+        "The code has /opt/ml/model written in it",
+        "Use the argument of `load(model_dir)`. Install the Python version that the message "
+        "names to verify packages.",
+    ),
     "ST20": Kind(
         "A key or value of the configuration is wrong",
         "A key does not exist, a value has the wrong type or is outside its limits, or two "
@@ -90,6 +105,14 @@ KINDS = {
         "No instance type is named, and none can be chosen",
         "Add `--instance-type ml.m5.xlarge`, or `ml.g5.xlarge` for a GPU.",
     ),
+    "ST25": Kind(
+        "Environment variables stay in the notebook",
+        "A cell set an environment variable that the deployed code reads. This is a warning: an "
+        "endpoint gets only the variables that the configuration names.",
+        "The deployed code will not have environment variables that this notebook set: `MODE`",
+        "Add the line that the message shows under `environment`, or under `secrets` if the "
+        "value is secret.",
+    ),
     "ST26": Kind(
         "A value cannot be written into a Dockerfile",
         "A system package, a base image or a variable has a name or value that the "
@@ -103,6 +126,20 @@ KINDS = {
         "The secret `HF_TOKEN` has no value on this machine (sageturner.yaml:2:11)",
         "Set the environment variable of that name for a local endpoint. For SageMaker run "
         "`sageturner secret put NAME`.",
+    ),
+    "ST28": Kind(
+        "A statement is not part of the deployed code",
+        "The statement changes something that the code uses, and depends on this notebook. This "
+        "is a warning: the endpoint runs without the statement.",
+        "`warnings.filterwarnings(mode)` is not part of the deployed code (In[3], line 1)",
+        "Call it in `load()` with values written out, if predictions depend on it.",
+    ),
+    "ST29": Kind(
+        "The code gives another result in each process",
+        "The code uses `hash()` of a text, or the order of a set. Python changes both from "
+        "process to process. This is a warning.",
+        "`list(set(words))` is read in another order in each process if it contains text",
+        "Write what the message shows, such as `sorted(set(words))`.",
     ),
     "ST30": Kind(
         "The code cannot become a module",
@@ -121,7 +158,7 @@ KINDS = {
     "ST32": Kind(
         "Two sources of code",
         "The cells, `--model` and `code_dir` name more than one model for the same endpoint.",
-        "It is not plain which cells are meant by `digits`",
+        "It is unclear which cells `digits` means",
         "Put the name into the captured cells (`%%sageturner_load digits`), or leave one "
         "source out.",
     ),
@@ -228,7 +265,7 @@ KINDS = {
         "A request or response cannot be converted",
         "The payload cannot be decoded, `load()` returns `None`, or `predict()` returns a "
         "value that JSON cannot hold.",
-        "What predict() returns cannot be sent as an answer",
+        "The value that predict() returns cannot be sent as a response",
         "Return plain values: `float(x)`, `x.tolist()`, `vars(x)`.",
     ),
     "ST49": Kind(

@@ -55,6 +55,7 @@ def unused_settings(machine: Machine, target: ComputeTarget) -> list[Finding]:
                 f"set {_CUDA_KEY} to true, or choose an instance type without a GPU",
                 _INSTANCE_KEY,
                 "warning",
+                code="ST78",
             )
         )
     elif target.install_cuda:
@@ -108,6 +109,7 @@ def gpu_only(machine: Machine, package: ResolvedPackage) -> Finding:
         f"leave it out of {_PACKAGES_KEY}, or use a GPU instance with install_cuda: true",
         _PACKAGES_KEY,
         "warning",
+        code="ST78",
     )
 
 
@@ -119,6 +121,7 @@ def pinned_to_cuda(machine: Machine, package: ResolvedPackage, size: int) -> Fin
         f"{_unpin(package)}: the CPU build is then chosen",
         _PACKAGES_KEY,
         "warning",
+        code="ST78",
     )
 
 
@@ -234,10 +237,17 @@ def configured_ami(machine: Machine, gpu: facts.Family, target: ComputeTarget) -
         ]
     if ami not in facts.AMIS:
         why = "its driver is assumed to run what the image needs"
-        return [Finding(f"{ami} is not known", why, do, _AMI_KEY, "warning")]
+        return [Finding(f"{ami} is not known", why, do, _AMI_KEY, "warning", code="ST78")]
     what = f"{ami} is not known to start on {machine.family} instances"
     return [
-        Finding(what, "AWS may refuse it when the endpoint is created", do, _AMI_KEY, "warning")
+        Finding(
+            what,
+            "AWS may refuse it when the endpoint is created",
+            do,
+            _AMI_KEY,
+            "warning",
+            code="ST78",
+        )
     ]
 
 
@@ -248,7 +258,7 @@ def doubts(machine: Machine, target: ComputeTarget, chosen: ChosenBuilds) -> lis
     if machine.assumed:
         what = f"The instance family {machine.family} is not known"
         why = f"it is assumed that {machine.assumed}"
-        found.append(Finding(what, why, watch, _INSTANCE_KEY, "warning"))
+        found.append(Finding(what, why, watch, _INSTANCE_KEY, "warning", code="ST78"))
     for name in () if target.ami in facts.OTHER_AMIS else chosen.doubts:
         found.append(
             Finding(
@@ -257,13 +267,14 @@ def doubts(machine: Machine, target: ComputeTarget, chosen: ChosenBuilds) -> lis
                 f"{watch}: the server checks the driver before it loads the model",
                 _INSTANCE_KEY,
                 "warning",
+                code="ST78",
             )
         )
     for option in chosen.options.values():
         if option.assumed:
             what = f"{option.need.framework} is not known"
             why = f"it is assumed that {option.assumed}"
-            found.append(Finding(what, why, watch, _PACKAGES_KEY, "warning"))
+            found.append(Finding(what, why, watch, _PACKAGES_KEY, "warning", code="ST78"))
     return found
 
 
@@ -277,6 +288,7 @@ def idle_gpu(world: Resolution, machine: Machine, chosen: ChosenBuilds) -> list[
                 "choose an instance type without a GPU",
                 _INSTANCE_KEY,
                 "warning",
+                code="ST78",
             )
         ]
     found = []
@@ -290,7 +302,7 @@ def idle_gpu(world: Resolution, machine: Machine, chosen: ChosenBuilds) -> list[
             why = f"it is a CPU build: {option.need.evidence}"
             do = f"use {_GPU_PACKAGES.get(name, f'a version of {name} with CUDA')} instead"
         what = f"{option.need.framework} will not use the GPU of {machine.name}"
-        found.append(Finding(what, why, do, _PACKAGES_KEY, "warning"))
+        found.append(Finding(what, why, do, _PACKAGES_KEY, "warning", code="ST78"))
     return found
 
 
@@ -316,6 +328,7 @@ def memory(machine: Machine, gpu: facts.Family, target: ComputeTarget) -> list[F
             do,
             _INSTANCE_KEY,
             "warning",
+            code="ST78",
         )
     ]
 

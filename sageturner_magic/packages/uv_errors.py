@@ -62,7 +62,7 @@ CAUSES = (
     _Cause(
         r"No solution found|unsatisfiable",
         "the packages contradict each other",
-        "loosen or drop one of the versions that are asked for",
+        "loosen or remove one of the versions that you list",
     ),
 )
 

@@ -105,7 +105,7 @@ def dashboard_text(shown: Dashboard) -> str:
             chart = blocks([value or 0 for value in plot.values])
             lines.append(f"  {plot.label:<12} {chart}  {plot.said}")
         lines.append(f"  {'':<12} {time_range(shown.usage)}")
-    lines += [f"{note.severity}: {note}" for note in shown.notes]
+    lines += [f"{note.severity}: {note.coded()}" for note in shown.notes]
     return "\n".join(lines)
 
 

@@ -180,7 +180,7 @@ def deployment_text(progress: Progress) -> str:
         took = duration(step.seconds()) if step.started is not None else ""
         line = f"  {STATE_SIGN[state(step)]} {step.title:<24} {took:>10}  {remark(step)}"
         lines.append(line.rstrip())
-    lines += [f"{finding.severity}: {finding}" for finding in progress.findings]
+    lines += [f"{finding.severity}: {finding.coded()}" for finding in progress.findings]
     if progress.error:
         lines.append(progress.error.report())
     elif progress.deployment:

@@ -24,7 +24,7 @@ def write_stream(stream: PredictionStream, *, as_json: bool = False) -> Predicti
         as_json: Each piece as a line of JSON; otherwise text and bytes as they are.
 
     Raises:
-        InvocationError: The answer broke off.
+        InvocationError: The response broke off.
         KeyboardInterrupt: It was stopped; the rest is given up.
     """
     last = "\n"

@@ -54,7 +54,7 @@ def plan_text(plan: Plan) -> str:
     return "\n".join(
         [
             *(f"{label:<10} {value}" for label, value in plan_facts(plan)),
-            *(f"{finding.severity}: {finding}" for finding in plan.findings),
+            *(f"{finding.severity}: {finding.coded()}" for finding in plan.findings),
         ]
     )
 

@@ -91,7 +91,7 @@ class PlainLines:
                 self._titles |= {step.key: step.title for step in steps}
             case Found(findings):
                 for finding in findings:
-                    self._line(f"{finding.severity}: {finding}")
+                    self._line(f"{finding.severity}: {finding.coded()}")
             case StepStarted(step, at):
                 self._started[step] = at
                 self._line(f"{self._titles[step]} …")

@@ -25,7 +25,7 @@ def tried_text(tried: Tried) -> str:
     """The answer, what it took, and what will not do where the model runs."""
     lines = [answer_text(tried.value, tried.trial.content_type)] if tried.trial.asked else []
     lines += [tried_summary(tried), f"code: {nearby(tried.origin)}"]
-    lines += [f"{finding.severity}: {finding}" for finding in tried.findings]
+    lines += [f"{finding.severity}: {finding.coded()}" for finding in tried.findings]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Every error has a code, and every code its entry in the table that the site shows."""
+"""Every error and warning has a code, and every code its entry in the table that the site shows."""
 
 from __future__ import annotations
 
@@ -52,10 +52,11 @@ def has_code(name: str, call: ast.Call) -> bool:
     if name != "Finding":
         return bool(CLASSES[name].code)
     severity = argument(call, "severity", 4)
-    warns = severity is not None and '"error"' not in ast.unparse(severity).replace("'", '"')
+    # Notes need no looking up.
+    notes = severity is not None and ast.unparse(severity) == "'note'"
     # A finding without words lends its cause and its remedy to another one.
     what = argument(call, "what", 0)
-    return warns or (isinstance(what, ast.Constant) and what.value == "")
+    return notes or (isinstance(what, ast.Constant) and what.value == "")
 
 
 def uncoded(tree: ast.AST) -> list[int]:
@@ -76,7 +77,13 @@ def test_every_error_that_the_code_raises_has_a_code():
 
 def test_an_error_without_a_code_would_be_found():
     head = "from sageturner_magic.errors import Finding, SageturnerError, UsageError\n"
-    for bad in ("Finding('a', do='b')", "SageturnerError('a')", "Finding('a', severity='error')"):
+    warning = "Finding('a', severity='warning')"
+    for bad in (
+        warning,
+        "Finding('a', do='b')",
+        "SageturnerError('a')",
+        "Finding('a', severity='error')",
+    ):
         assert uncoded(ast.parse(head + bad)) == [2]
     for good in ("Finding('a', code='ST20')", "UsageError('a')", "Finding('a', severity='note')"):
         assert not uncoded(ast.parse(head + good))

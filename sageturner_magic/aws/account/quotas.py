@@ -170,6 +170,7 @@ def _instances(
                 else f"autoscaling may want {most}",
                 do=f"ask for more at {page}",
                 severity="warning",
+                code="ST76",
             ),
         )
     return ()

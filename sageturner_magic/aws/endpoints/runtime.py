@@ -214,7 +214,7 @@ def _broken(
 ) -> InvocationError:
     said = str(failure.get("Message", ""))
     return InvocationError(
-        "The answer broke off",
+        "The response broke off",
         why=said or kind,
         do=f"see the log below (`sageturner logs {name}` shows more)",
         where=f"endpoint {name}",

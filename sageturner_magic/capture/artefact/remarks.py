@@ -32,6 +32,7 @@ def artefact_remarks(
                 why="whoever can read the model files can read it",
                 do=f"take it out of `{variable}`, then {keep_out()}",
                 severity="warning",
+                code="ST42",
             )
     shipped = sorted(paths_below(artefact.folder, ""))
     for path in shipped:
@@ -56,4 +57,5 @@ def artefact_remarks(
             why="whoever can read the model files can read them",
             do="pack it without them, if load() does not need them",
             severity="warning",
+            code="ST42",
         )

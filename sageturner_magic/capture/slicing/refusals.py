@@ -198,30 +198,24 @@ def left_out(root: str, step: RunStatement) -> Finding:
         why=f"it changes `{root}`, which the code uses, and depends on this notebook",
         do="call it in load(), with values written out, if predictions depend on it",
         severity="warning",
+        code="ST28",
     )
 
 
 def differs(node: ast.expr, where: CellLine, *, is_hash: bool) -> Finding:
     """`hash()` of text, or the order of a set, in a function."""
     code = ast.unparse(node)
+    what = f"`{code}` is read in another order in each process if it contains text"
+    why = "Python hashes text with a random seed"
+    do = f"write `sorted({code})`"
     if is_hash:
         called = node.func if isinstance(node, ast.Call) else node
         given = [*getattr(node, "args", ()), getattr(called, "value", called)]
-        argument = ast.unparse(given[0])
-        return Finding(
-            f"`{code}` gives another number in each process if its argument contains text",
-            where=str(where),
-            why="Python hashes text with a random seed",
-            do=f"write `zlib.crc32(repr({argument}).encode())`, which is always the same",
-            severity="warning",
-        )
-    return Finding(
-        f"`{code}` is read in another order in each process if it contains text",
-        where=str(where),
-        why="Python hashes text with a random seed, and a set has the order of its hashes",
-        do=f"write `sorted({code})`",
-        severity="warning",
-    )
+        what = f"`{code}` gives another number in each process if its argument contains text"
+        do = f"write `zlib.crc32(repr({ast.unparse(given[0])}).encode())`, which is always the same"
+    else:
+        why += ", and a set has the order of its hashes"
+    return Finding(what, why, do, str(where), severity="warning", code="ST29")
 
 
 def elsewhere(name: str, step: RunStatement) -> Finding:

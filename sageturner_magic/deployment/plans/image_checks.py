@@ -113,6 +113,7 @@ def _libraries(spec: BuildSpec, chosen: ChosenBuilder, reporter: Reporter) -> It
             where="container.generate_container.system_packages",
             do=_remedy(each, packages, unknown, spec, chosen),
             severity="warning",
+            code="ST18",
         )
 
 

@@ -237,6 +237,7 @@ def _other_builds(
             why=problem.findings[0].what,
             do="name an index that has them under `python_packages`",
             severity="warning",
+            code="ST61",
         ),
     )
 

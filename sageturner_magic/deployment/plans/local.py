@@ -230,6 +230,7 @@ def _remarks(ingredients: Ingredients) -> list[Finding]:
                 do="use the argument of load(model_dir), or os.environ['SM_MODEL_DIR']",
                 where=ingredients.module.origin,
                 severity="warning",
+                code="ST19",
             )
         )
     config = ingredients.config

@@ -38,6 +38,7 @@ def _undone(
             " either",
             do="to keep it, deploy with `-e serverless`, or choose another `name`",
             severity="warning",
+            code="ST97",
         )
     if present.config and not present.version:
         runs = " and ".join(map(compute_text, running)) or "its settings are not known"
@@ -48,6 +49,7 @@ def _undone(
             " create",
             do="to keep it, choose another `name`",
             severity="warning",
+            code="ST97",
         )
     if isinstance(now, Server) and isinstance(wanted, Server) and wanted.autoscaling is None:
         count = present.instances[1]
@@ -58,4 +60,5 @@ def _undone(
                 why="the configuration has no `autoscaling`, so `initial_instance_count` holds",
                 do=f"to keep them, set `initial_instance_count: {count}`",
                 severity="warning",
+                code="ST97",
             )

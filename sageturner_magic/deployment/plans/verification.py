@@ -38,6 +38,7 @@ def verified(plan: Plan, reporter: Reporter) -> Plan:
                 why=f"there is no Python {wanted} on this machine",
                 do=f"install Python {wanted} and verify again",
                 severity="warning",
+                code="ST19",
             )
         )
         wanted = THIS_PYTHON

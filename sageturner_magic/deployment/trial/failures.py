@@ -177,7 +177,7 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
         returns = list(_returns(function)) if function else []
         line = returns[-1].lineno if returns else function.lineno if function else 0
         return CaptureError(
-            "What predict() returns cannot be sent as an answer",
+            "The value that predict() returns cannot be sent as a response",
             where=_place("sageturner.py", line, module) if line else module.origin,
             why=failure.message,
             do="return plain values: `float(x)`, `x.tolist()`, `vars(x)`",

@@ -178,10 +178,11 @@ class _Test:
             self._findings.append(
                 Finding(
                     "/ping is not answered within 2 s while a prediction runs",
-                    why="SageMaker takes such a container for dead and replaces it",
+                    why="SageMaker treats such a container as dead and replaces it",
                     do="answer /ping from a thread or process of its own",
                     where=self._spec.image,
                     severity="warning",
+                    code="ST88",
                 )
             )
         if status >= 400:
@@ -235,6 +236,7 @@ class _Test:
                     do='handle SIGTERM; use the exec form, ENTRYPOINT ["…"], so that it arrives',
                     where=self._spec.image,
                     severity="warning",
+                    code="ST88",
                 )
             )
         return time.monotonic() - begin

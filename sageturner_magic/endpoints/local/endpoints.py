@@ -94,7 +94,7 @@ class LocalEndpoints(EndpointKind):
             why="; ".join(filter(None, (here if names else "", elsewhere))),
             do=f"did you mean `{near[0]}`?"
             if near
-            else "`sageturner list` shows all endpoints; `sageturner deploy` makes one",
+            else "`sageturner list` shows all endpoints; `sageturner deploy` creates one",
             code="ST81",
         )
 
@@ -200,7 +200,7 @@ class LocalEndpoints(EndpointKind):
             ended = record.server() is None
             broken = isinstance(error, urllib3.exceptions.ProtocolError) and not ended
             raise InvocationError(
-                "The answer broke off" if broken else f"Endpoint `{name}` cannot be reached",
+                "The response broke off" if broken else f"Endpoint `{name}` cannot be reached",
                 why="its server has ended" if ended else str(error),
                 do="deploy it again" if ended else f"look at `sageturner logs {name}`",
                 where=record.url,

@@ -310,5 +310,5 @@ def _on_disk(folder: Path) -> Iterator[None]:
             where=str(folder),
             why="image layers are kept there, and there is no more room",
             do="free some room (what is in that folder may be removed), or set XDG_CACHE_HOME to a"
-            " larger disk, then run it again: what is made stays",
+            " larger disk, then run it again: finished parts stay",
         ) from None

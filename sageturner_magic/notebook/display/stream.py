@@ -51,7 +51,7 @@ def show_stream(
 
     Raises:
         InvocationCancelled: It was stopped; what had arrived stays in the output.
-        InvocationError: The answer broke off; likewise.
+        InvocationError: The response broke off; likewise.
     """
     if has_widgets(shell):
         whole = _show_in_place(stream)

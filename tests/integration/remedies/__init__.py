@@ -1,0 +1,1 @@
+"""Each error code: provoked, its remedy applied, and seen to work."""
