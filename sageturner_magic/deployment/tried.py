@@ -196,8 +196,7 @@ def findings_of(trial: Trial, ingredients: Ingredients) -> list[Finding]:
                 code="ST82",
             )
         )
-    started = trial.import_s + trial.load_s
-    if serverless is not None and started > SERVERLESS_STARTUP_S:
+    if serverless is not None and (started := trial.import_s + trial.load_s) > SERVERLESS_STARTUP_S:
         found.append(
             Finding(
                 f"The model was ready after {duration(started)}",
