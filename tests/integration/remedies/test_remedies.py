@@ -71,6 +71,7 @@ def person(tmp_path, monkeypatch, capsys, state, digits):
     yield person
     with suppress(SystemExit):
         main(["delete", "doubler", "-e", "local", "--yes", "--if-exists"])
+    person.shell.extension_manager.unload_extension("sageturner_magic")
 
 
 def test_every_code_is_run_or_says_why_not():
