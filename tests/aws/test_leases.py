@@ -268,6 +268,8 @@ def test_a_deployed_endpoint_ends_whatever_became_of_the_process_that_deployed_i
     stand.scheduler.advance(HOUR)
     gone(stand, project.name)
     assert project.json("list")["endpoints"] == []
+    ended = project.run("invoke", project.name, '{"x": 1}', "-e", "serverless", fails=True).err
+    assert "if it had a `lease`, that has ended" in ended and "nothing is built" in ended
     # What the end has left goes with delete, and the role with teardown.
     project.run("delete", project.name, "--yes", "-e", "serverless")
     assert "models" not in stand.inventory()

@@ -171,8 +171,9 @@ SERVICE: tuple[Row, ...] = (
     ),
     row(
         r"could not find endpoint|^ValidationError: endpoint \S+ of account \d+ not found",
-        "there is no such endpoint in {region}",
-        "see `sageturner list` for those that exist, and check `--region` and `--profile`",
+        "there is no such endpoint in {region}; if it had a `lease`, that has ended",
+        "deploy it again (its image exists, so nothing is built), or check `--region` and "
+        "`--profile`; `sageturner list` shows the endpoints that exist",
     ),
     row(
         r"ec2:\w+.*(subnet|network|vpc)|VPC.*(permission|not authorized)",
