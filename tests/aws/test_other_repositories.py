@@ -115,7 +115,7 @@ def test_a_setup_that_was_stopped_half_way_is_finished_and_undone(project: Proje
 
 def test_the_printed_policy_allows_it_and_nobody_else_is_offered_it(project: Project) -> None:
     stand = project.stand
-    documents = project.json("setup", "--show-policy")
+    documents = json.loads(project.run("setup", "--show-policy").out)
     assert "PutAccountSetting" not in str(documents["deploy"])
     setting_up = [each for name, each in documents.items() if name.startswith("setup")]
     keys = stand.create_user("sets-up", *setting_up)
@@ -235,7 +235,7 @@ def test_a_base_image_in_ecr_is_pulled_by_whoever_has_the_printed_policy(
     made = {"code_dir": "./code", "python_version": PYTHON, "builder": "layers"}
 
     def policies(*words: str) -> list[dict[str, Any]]:
-        shown = project.json("setup", "--show-policy", *words)
+        shown = json.loads(project.run("setup", "--show-policy", *words).out)
         return [shown] if "Statement" in shown else [shown["deploy"]]
 
     project.configure(container={"generate_container": made})
