@@ -13,12 +13,12 @@ from pathlib import Path
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.syntax import (
     CALLABLE,
-    FACTORY,
     FUNCTIONS,
+    NOTEBOOKS_OWN,
     RECORD,
     Statement,
     changed_by,
-    is_factory,
+    factory,
     statements_of,
     surely_binds,
     walk,
@@ -317,7 +317,7 @@ class History:
         if isinstance(node, ast.ClassDef):
             return RECORD if _is_record(node, self, step.index) else CALLABLE
         if isinstance(node, FUNCTIONS):
-            return FACTORY if is_factory(node) else CALLABLE
+            return factory(node)
         value = getattr(node, "value", None)
         if isinstance(value, ast.Lambda):
             return CALLABLE
@@ -336,7 +336,7 @@ class History:
         return ""
 
     def _is_callable(self, name: str, before: float) -> bool:
-        return self.qualified(name, before) in (CALLABLE, FACTORY)
+        return self.qualified(name, before) in NOTEBOOKS_OWN
 
 
 def files_run(cell: Cell) -> Iterator[Cell]:

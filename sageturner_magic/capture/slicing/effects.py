@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from sageturner_magic.capture.history import History, RunOrigin, RunStatement
@@ -19,7 +19,9 @@ from sageturner_magic.capture.syntax import (
     CHANGING_METHODS,
     FUNCTIONS,
     SETTINGS,
+    Function,
     Judge,
+    declared_in,
     listed,
 )
 
@@ -125,14 +127,31 @@ def _variable(acted: ast.expr, code: ast.expr) -> str:
     return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else "?"
 
 
-def _last_runs(steps: Sequence[RunStatement]) -> list[tuple[RunStatement, list[Effect]]]:
+def _called(step: RunStatement, history: History) -> Function | None:
+    """The function of the notebook that `step` calls for its effect alone: `setup()`."""
+    call = step.node.value if isinstance(step.node, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        return None
+    binder = history.binder(call.func.id, step.index)
+    return binder.node if binder and isinstance(binder.node, FUNCTIONS) else None
+
+
+def _inside(function: Function) -> Iterator[Effect]:
+    """What a call of `function` changes beside its own variables."""
+    own = declared_in([function.args, *function.body]).bound
+    for node in function.body:
+        yield from (each for each in effects_of(node) if each.root not in own)
+
+
+def _last_runs(history: History) -> list[tuple[RunStatement, list[Effect]]]:
     """The statements with an effect; of a cell that ran several times only the last run."""
     seen: set[str] = set()
     found = []
-    for step in reversed(steps):
+    for step in reversed(history.steps):
         if step.origin in (RunOrigin.FOREIGN, RunOrigin.FAILED):
             continue
-        effects = list(effects_of(step.node))
+        function = _called(step, history)
+        effects = [*effects_of(step.node), *(_inside(function) if function else ())]
         text = ast.unparse(step.node) if effects else ""
         if effects and text not in seen:
             seen.add(text)
@@ -159,7 +178,7 @@ class Effects:
         self._judge = judge
         self._kept = kept
         self._namespace = namespace
-        self.candidates = _last_runs(history.steps)
+        self.candidates = _last_runs(history)
         self.left_out: dict[float, tuple[str, RunStatement]] = {}
 
     def choose(self, packages: Collection[str]) -> list[tuple[RunStatement, str]]:
@@ -178,12 +197,21 @@ class Effects:
             )
             if not root:
                 continue
-            if repeats(step.node, self._judge(step)) and self._is_available(step, set()):
+            if self._repeats(step) and self._is_available(step, set()):
                 self.left_out.pop(step.index, None)
                 chosen.append((step, root))
             else:
                 self.left_out[step.index] = (root, step)
         return chosen
+
+    def _repeats(self, step: RunStatement) -> bool:
+        judge = self._judge(step)
+        function = _called(step, self._history)
+        if function is None:
+            return repeats(step.node, judge)
+        call = step.node.value if isinstance(step.node, ast.Expr) else None
+        given = [*call.args, *call.keywords] if isinstance(call, ast.Call) else []
+        return not given and all(_is_text(each) or repeats(each, judge) for each in function.body)
 
     def _on_used(
         self, effect: Effect, step: RunStatement, packages: Collection[str], text: str
@@ -244,6 +272,10 @@ def repeats(node: ast.stmt, judge: Judge) -> bool:
     if isinstance(node, ast.Assign) and _has_call(node.targets):
         return all(_reaches(each, judge) for each in node.targets) and judge.value(node.value)
     return judge.statement(node)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _has_call(targets: list[ast.expr]) -> bool:

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from .safety import (
         CALLABLE,
         CHANGING_METHODS,
-        FACTORY,
+        NOTEBOOKS_OWN,
         RECORD,
         SETTINGS,
         Judge,
-        is_factory,
+        factory,
         listed,
     )
     from .scope_stack import ScopeNames
     from .scopes import BUILTINS, names_of
     from .statements import Statement, statements_of, written
-    from .trees import FUNCTIONS, Function, is_guarded, walk
+    from .trees import FUNCTIONS, Function, declared_in, is_guarded, walk
 else:
     __getattr__, __dir__ = face(__name__)

@@ -24,6 +24,12 @@ CALLABLE = "()"
 FACTORY = "factory"
 """A function of the notebook's that does nothing but define a function and return it."""
 
+FACTORIES = "factory of factories"
+"""One that returns a factory: `scale(3)(f)`."""
+
+NOTEBOOKS_OWN = (CALLABLE, FACTORY, FACTORIES)
+"""What stands for functions and classes of the notebook's, which code may call."""
+
 RECORD = "class"
 """A class of the notebook's that only holds data: a dataclass, NamedTuple or Enum."""
 
@@ -296,8 +302,12 @@ class Judge:
             elif not listed(qualified, SAFE_CALLS):
                 return False
             return self._arguments(node, may_hold=qualified in _HOLDING)
-        if isinstance(func, ast.Name) and self._qualify(func.id) in (FACTORY, RECORD):
-            return self._arguments(node)
+        if isinstance(func, ast.Name) and self._qualify(func.id) in (FACTORY, FACTORIES, RECORD):
+            # What a factory is given it keeps for the function that it returns.
+            return self._arguments(node, may_hold=self._qualify(func.id) != RECORD)
+        made_by = func.func if isinstance(func, ast.Call) else None
+        if isinstance(made_by, ast.Name) and self._qualify(made_by.id) == FACTORIES:
+            return self.value(func) and self._arguments(node, may_hold=True)
         if isinstance(func, ast.Name):
             is_builtin = self._qualify(func.id) is None and func.id not in self._local
             is_holding = func.id in _HOLDING
@@ -316,14 +326,14 @@ class Judge:
         if isinstance(node, ast.Lambda):
             return self.value(node.body)
         return all(
-            self._qualify(child.id) not in (CALLABLE, FACTORY)
+            self._qualify(child.id) not in NOTEBOOKS_OWN
             for child in ast.walk(node)
             if isinstance(child, ast.Name) and child.id not in self._local
         )
 
     def calls_notebook(self, name: str) -> bool:
         """Whether `name` is a function or class of the notebook's."""
-        return self._qualify(name) in (CALLABLE, FACTORY)
+        return self._qualify(name) in NOTEBOOKS_OWN
 
     def qualified(self, node: ast.expr) -> str:
         """The dotted name that `node` has as an import, or an empty string."""
@@ -334,32 +344,41 @@ class Judge:
         if not isinstance(node, ast.Name) or node.id in self._local:
             return ""
         root = self._qualify(node.id)
-        if not root or root in (CALLABLE, FACTORY, RECORD):
+        if not root or root in (*NOTEBOOKS_OWN, RECORD):
             return ""
         return ".".join([root, *reversed(parts)])
 
 
-def is_factory(node: Function) -> bool:
-    """Whether a call of the function gives the same function for the same arguments.
+def factory(node: Function) -> str:
+    """FACTORY or FACTORIES if a call gives the same function for the same arguments, else CALLABLE.
 
-    It defines functions without decorators and returns one of them, or a lambda.
+    It defines functions, undecorated but for `functools.wraps`, and returns one or a lambda.
     """
     if node.decorator_list or isinstance(node, ast.AsyncFunctionDef):
-        return False
+        return CALLABLE
     *body, last = node.body
     plain = (ast.Constant, ast.Name)
     defines = [each for each in body if isinstance(each, ast.FunctionDef)]
     others = [each for each in body if not isinstance(each, ast.FunctionDef)]
-    return (
+    is_one = (
         isinstance(last, ast.Return)
         and isinstance(last.value, (ast.Name, ast.Lambda))
         and all(isinstance(each, ast.Expr) and isinstance(each.value, plain) for each in others)
         and all(
-            not each.decorator_list
+            all(map(_copies_names, each.decorator_list))
             and all(isinstance(it, plain) for it in default_values(each.args))
             for each in defines
         )
     )
+    if not is_one:
+        return CALLABLE
+    return FACTORIES if defines and all(factory(each) != CALLABLE for each in defines) else FACTORY
+
+
+def _copies_names(decorator: ast.expr) -> bool:
+    """Whether it is `@functools.wraps(f)`, which only gives the function another's name."""
+    called = decorator.func if isinstance(decorator, ast.Call) else None
+    return called is not None and ast.unparse(called) in ("wraps", "functools.wraps")
 
 
 def _expressions(node: ast.AST) -> list[ast.expr]:

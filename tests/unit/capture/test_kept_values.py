@@ -92,6 +92,11 @@ VALUES = [
     ("import itertools\nfor EPOCH in itertools.count():\n    if EPOCH > len(repr(object())): break", "EPOCH"),
     ("def pair(): return [1], 'x'\na, b = pair()", "(a, b)"),
     ("def make_adder(k):\n    def add(x): return x + k\n    return add\nadd5 = make_adder(5)", "add5(1)"),
+    ("def outer(a):\n    def mid(b):\n        def inner(x): return x + a + b\n        return inner\n    return mid\nf = outer(1)(2)", "f(1)"),
+    ("def compose(f, g):\n    return lambda x: f(g(x))\ninc = lambda x: x + 1\nh = compose(inc, compose(inc, inc))", "h(3)"),
+    ("def scale(k):\n    def deco(f):\n        def w(x): return k * f(x)\n        return w\n    return deco\ndef base(x): return x + 1\nfast = scale(3)(base)", "fast(2)"),
+    ("class M:\n    def go(self, x): return x + 1\ndef deco(f):\n    def w(self, x): return 2 * f(self, x)\n    return w\nM.go = deco(M.go)", "M().go(1)"),
+    ("import functools\ndef go(x): return x + 1\ndef deco(f):\n    @functools.wraps(f)\n    def w(x): return 2 * f(x)\n    return w\ngo = deco(go)", "(go(1), go.__name__)"),
     ("def show(x, verbose=False):\n    if verbose:\n        display(x)\n    return x", "show(1)"),
     ("if __name__ == '__main__':\n    N = 5\n    TEXT = '''a\n        b'''\n    def f(x):\n        return x + N, TEXT", "f(1)"),
     ("exec('K = [1]')\nFOUND = K + [2]", "FOUND"),
@@ -123,6 +128,21 @@ def test_files_that_run_executed_are_sources(tmp_path: Path, monkeypatch: pytest
     session.pair(predict="def predict(model, request):\n    return scale(request)\n")
     source = session.notebook.module("digits").source
     assert "RATE = 3\n\n\ndef scale(x):\n    return x * RATE\n" in source
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        "def make():\n    n = 0\n    def f(x):\n        nonlocal n\n        n += x\n        return n\n    return f\ncount = make()\ncount(1)",
+        "def make():\n    seen = []\n    def f(x):\n        seen.append(x)\n        return len(seen)\n    return f\ncount = make()",
+        "calls = []\ndef outer(a):\n    def mid(b):\n        calls.append(b)\n        return lambda x: x + a + b\n    return mid\ncount = outer(1)(2)",
+    ],
+)
+def test_a_function_with_a_state_of_its_own_is_not_made_again(session: Session, cells: str):
+    session.run(cells)
+    session.pair(predict="def predict(model, request):\n    return count(request)\n")
+    with pytest.raises(CaptureError, match="`count` is a function made by"):
+        session.notebook.module("digits")
 
 
 def test_a_factory_that_counts_is_not_called_again(session: Session):
