@@ -67,6 +67,7 @@ ADVANCED: Mapping[str, tuple[KeyPath, ...]] = {
     "Model files": (("artefact_limit",),),
     "Instances and local start": (SERVER, ("compute", "local")),
     "Serving": (("serving",),),
+    "Lease": (("lease",),),
     "Secrets": (("secrets",), ("not_secret",)),
     "Network and encryption": (("network",), ("kms_key",)),
     "Names of your own": (("overrides",),),
