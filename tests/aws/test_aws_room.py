@@ -60,6 +60,8 @@ REGISTRY = {
     "ecr:PutImage",
     "ecr:UploadLayerPart",
 }
+# See test_other_repositories.py.
+SHARED_LAYERS = {"ecr:GetAccountSetting", "ecr:PutAccountSetting"}
 SECRETS = ("room/hf#token", "ssm:/room/key#token")
 # What a verb needs only when something special happens, or what AWS asks for in its stead.
 SELDOM: dict[str, set[str]] = {
@@ -74,8 +76,13 @@ SELDOM: dict[str, set[str]] = {
         "ecr:TagResource",
         "ecr:PutImageScanningConfiguration",  # drift
         "ecr:PutImageTagMutability",  # drift
+        *SHARED_LAYERS,
+        "secretsmanager:DescribeSecret",  # a secret's own key, see test_secrets.py
+        "ssm:DescribeParameters",
     },
     "plan": {
+        "ecr:BatchCheckLayerAvailability",  # without Docker, see test_other_repositories.py
+        "ecr:GetAuthorizationToken",
         "iam:GetPolicy",  # a role with managed policies
         "iam:GetPolicyVersion",
         "iam:PassRole",
@@ -122,6 +129,7 @@ SELDOM: dict[str, set[str]] = {
         "s3:AbortMultipartUpload",
     },
     "teardown": {
+        *SHARED_LAYERS,
         "ecr:DescribeImages",
         "iam:DetachRolePolicy",  # a policy that somebody attached
         "iam:PutRolePolicy",  # another project of the region

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import translate
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -62,19 +62,18 @@ def spare(document: Mapping[str, Any], asked: Iterable[Asked]) -> list[str]:
     """
     policy, needed = statements(document), list(asked)
 
-    def suffices(shortened: list[Statement]) -> bool:
-        return all(
-            decide(shortened, need.action, need.resource, need.context) == "allow"
-            for need in needed
-        )
+    def refused(shortened: list[Statement]) -> Iterator[Asked]:
+        for need in needed:
+            if decide(shortened, need.action, need.resource, need.context) != "allow":
+                yield need
 
-    assert suffices(policy), "the policy does not allow what was asked"
+    assert not (missing := [*refused(policy)]), f"the policy does not allow {missing}"
     found = []
     for place, statement in enumerate(policy):
         actions = _listed(statement["Action"])
         for action in actions:
             rest = {**statement, "Action": [item for item in actions if item != action]}
-            if suffices([*policy[:place], rest, *policy[place + 1 :]]):
+            if not any(refused([*policy[:place], rest, *policy[place + 1 :]])):
                 found.append(f"{statement.get('Sid', place)}: {action}")
     return found
 

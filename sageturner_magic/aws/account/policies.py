@@ -329,9 +329,9 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "StoreParameters", _on("secret"), ("ssm:GetParameter", "ssm:PutParameter"), on.parameters
     ),
-    Grant(
-        "SeeLeaseRole", _on("setup", "plan", "deploy", "teardown"), ("iam:GetRole",), on.lease_role
-    ),
+    Grant("SeeLeaseRole", _on("setup", "plan", "deploy"), ("iam:GetRole",), on.lease_role),
+    # Another configuration may have made it.
+    Grant("FindLeaseRole", _on("teardown"), ("iam:GetRole",), on.any_lease_role),
     Grant(
         "MakeLeaseRole",
         _on("setup"),

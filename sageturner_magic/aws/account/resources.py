@@ -43,8 +43,12 @@ def role(scope: Scope) -> list[str]:
     return [scope.role_arn or scope.names.role_arn]
 
 
+def any_lease_role(scope: Scope) -> list[str]:
+    return [scope.names.lease_role_arn]
+
+
 def lease_role(scope: Scope) -> list[str]:
-    return [scope.names.lease_role_arn] if scope.leases else []
+    return any_lease_role(scope) if scope.leases else []
 
 
 def schedules(scope: Scope) -> list[str]:
