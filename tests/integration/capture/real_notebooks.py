@@ -251,6 +251,7 @@ def _captured(
     notebook: Any, namespace: dict[str, Any], expression: str, requests: list[Any]
 ) -> tuple[str, list[str], Any]:
     """The module that answers with `expression` and what the kernel answers; else why not."""
+    from sageturner_magic.capture.captures import Captures
     from sageturner_magic.capture.cells import Cell
     from sageturner_magic.errors import CaptureError
 
@@ -259,8 +260,9 @@ def _captured(
             return shown(eval(expression, namespace, {"request": copy.deepcopy(request)}))
 
     state = copy.copy(notebook)
-    for attribute in ("_ran", "_captured", "_failed"):
+    for attribute in ("_ran", "_failed"):
         setattr(state, attribute, copy.copy(getattr(notebook, attribute)))
+    state.captures = Captures()
     try:
         expected = [here(request) for request in requests]
         if expected != [here(request) for request in requests]:
