@@ -89,7 +89,9 @@ def choose(select, begin):
 def unfold(form, *titles):
     """Open the parts of the form that are called so."""
     for title in titles:
-        form.get_by_role("button", name=title).click()
+        button = form.get_by_role("button", name=title)
+        button.click()
+        expect(button).to_have_class(re.compile(r"\bmod-active\b"))
 
 
 def theme(page, name):
@@ -149,10 +151,11 @@ def test_letters_typed_in_the_form_are_no_commands_of_the_notebook(lab, page):
     cells = "window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"
     before = page.evaluate(cells)
     choose(form.get_by_label("Endpoint type"), "server:")
+    instance = form.get_by_label("Instance type")
+    # Until then everything below moves, also from under a click.
+    page.wait_for_selector(f"{FORM} >> text=instance types do not fit")
     unfold(form, "Serving", "Image", "Environment and tags", "Preview")
     form.get_by_role("button", name="Add tag").click()
-    instance = form.get_by_label("Instance type")
-    page.wait_for_selector(f"{FORM} >> text=instance types do not fit")
     kinds = {
         "list": instance,
         "search": form.get_by_label("Search", exact=True),
