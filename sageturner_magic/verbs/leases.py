@@ -8,11 +8,12 @@ from pydantic_core import PydanticCustomError
 
 from sageturner_magic.aws import AwsSession, names_in
 from sageturner_magic.aws import endpoints as aws_endpoints
+from sageturner_magic.aws.account import lease_role_findings
 from sageturner_magic.calls import in_thread
 from sageturner_magic.config import lease_length, lease_seconds
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
 from sageturner_magic.endpoints import is_local
-from sageturner_magic.errors import UsageError
+from sageturner_magic.errors import AwsError, UsageError
 from sageturner_magic.text import moment
 from sageturner_magic.verbs.account import Changes
 
@@ -28,9 +29,15 @@ def extend(name: str, length: str, *, aws: AwsOptions = DEFAULT_AWS) -> Changes:
     Raises:
         UsageError: The length makes no sense; the endpoint is local.
         EndpointError: It is not there, not ours, or its lease has ended.
+        AwsError: There is no role for leases, or a call failed.
     """
     seconds, session = _seconds(length), _leasing(name, aws)
-    end = aws_endpoints.extend_lease(session, names_in(session), name, length, seconds, time.time())
+    names = names_in(session)
+    if aws_endpoints.find_lease(session, name) is None and (
+        missing := lease_role_findings(session, names)
+    ):
+        raise AwsError.of(missing)
+    end = aws_endpoints.extend_lease(session, names, name, length, seconds, time.time())
     return Changes([f"{name} ends at {moment(end)}"])
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
+import sageturner_magic
 from sageturner_magic.aws.account.lease_role import ensure_lease_role
 from sageturner_magic.aws.endpoints import lease as leases
 from sageturner_magic.aws.endpoints.endpoint import find_endpoint
@@ -172,6 +173,16 @@ def test_whoever_may_not_create_schedules_hears_it_and_nothing_is_created(
     boto = boto3.Session(keys.access_key, keys.secret_key, region_name=stand.region)
     with pytest.raises(AwsError, match="scheduler:CreateSchedule"):
         leases.check_leases(AwsSession(None, stand.region, "aws", boto), "nothing", role)
+    assert names(stand) == []
+
+
+def test_without_the_role_for_leases_extend_names_what_creates_it(
+    stand: Stand, made: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stand.environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(AwsError, match=r"does not exist.*has `lease`, such as `lease: 8h`"):
+        sageturner_magic.extend(made.name, "8h")
     assert names(stand) == []
 
 

@@ -100,7 +100,7 @@ def lease_role_findings(session: AwsSession, names: Names) -> tuple[Finding, ...
             f"The role for leases {'has another trust policy' if role else 'does not exist'}",
             where="lease",
             why=f"EventBridge Scheduler deletes the endpoint with the role {names.lease_role}",
-            do="run `sageturner setup`, or remove `lease`",
+            do="run `sageturner setup` with a configuration that has `lease`, such as `lease: 8h`",
             code="ST73",
         ),
     )
