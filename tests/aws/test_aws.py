@@ -320,7 +320,7 @@ def test_one_run_shows_which_statements_of_a_policy_nothing_needs(account: Accou
     account.stand.client("s3", keys).put_object(Bucket=BUCKET, Key="private/a", Body=b"a")
     account.stand.client("sagemaker", keys).list_models()
     assert account.stand.spare("thrifty", wanted) == ["0: s3:GetObject", "2: s3:Put*"]
-    with pytest.raises(AssertionError, match="does not allow what was asked"):
+    with pytest.raises(AssertionError, match=r"does not allow .*s3:PutObject"):
         account.stand.spare("thrifty", policy(("sagemaker:*", "*")))
 
 

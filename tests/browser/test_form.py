@@ -128,7 +128,7 @@ def test_filled_in_with_the_keyboard_alone_a_model_is_saved_and_deployed(lab, pa
     saved = (lab.root / "sageturner.yaml").read_text()
     assert saved == "name: digits\nartefact:\n  digits.joblib: classifier\n"
     # The result is plain HTML: nothing of it needs a kernel when the notebook is opened again.
-    assert page.locator(FORM).count() == 0
+    expect(page.locator(FORM)).to_have_count(0)
     page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
     page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
     output = nbformat.read(lab.root / "form.ipynb", as_version=4).cells[-1].outputs[0]
@@ -225,7 +225,7 @@ def test_the_form_says_at_once_what_is_wrong_and_looks_right_everywhere(lab, pag
     # Beside the field, and said to those who do not see it.
     name.fill("Digits! " + "long" * 20)
     page.wait_for_selector(f"{FORM} [role=alert] >> text=expected 1 to 40 lower-case letters")
-    assert "1 problem" in form.inner_text()
+    expect(form).to_contain_text("1 problem")
     expect(said).to_have_text("1 problem: see name")
     assert serious_violations(page) == []
     name.fill("digits")
@@ -267,7 +267,7 @@ def test_the_form_says_at_once_what_is_wrong_and_looks_right_everywhere(lab, pag
     page.wait_for_selector(f"{FORM} >> text=instance types do not fit")
     choose(form.get_by_label("Instance type"), "ml.g5.xlarge")
     page.wait_for_selector(f"{FORM} pre >> text=instance_type: ml.g5.xlarge")
-    assert "A10G, 24 GB" in form.inner_text()
+    expect(form).to_contain_text("A10G, 24 GB")
     choose(endpoint_type, "local")
     page.wait_for_selector(f"{FORM} >> text=instance types do not fit", state="hidden")
 
@@ -346,8 +346,8 @@ def test_requests_are_edited_sent_and_kept(lab, page):
     form.get_by_role("button", name="Send").click()
     page.wait_for_selector(f"{FORM} [role=alert]")
     history = form.get_by_label("History")
-    assert history.locator("option").count() == 2
+    expect(history.locator("option")).to_have_count(2)
     history.select_option(index=1)
     page.wait_for_selector(f"{FORM} >> text=HTTP 200 >> visible=true")
-    assert re.match(r'\{\s*"pixels": \[\s*0\.0', request.input_value())
+    expect(request).to_have_value(re.compile(r'^\{\s*"pixels": \[\s*0\.0'))
     assert serious_violations(page) == []

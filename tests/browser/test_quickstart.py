@@ -43,7 +43,7 @@ def test_the_quickstart_runs_cell_by_cell_and_reads_well_when_opened_again(lab, 
     shutil.copy(NOTEBOOKS / "01_quickstart.ipynb", lab.root)
     open_notebook(page, lab, "01_quickstart.ipynb", kernel=True)
     run_each(page)
-    assert page.get_by_text("accuracy: 0.9").count() == 1
+    expect(page.get_by_text("accuracy: 0.9")).to_have_count(1)
 
     # A copy that nobody has trusted, without a kernel, shows what is in the file.
     saved = nbformat.read(lab.root / "01_quickstart.ipynb", as_version=4)
@@ -84,7 +84,7 @@ def test_progress_moves_and_the_stop_button_cancels(lab, page):
     page.get_by_text("press ■ to cancel").wait_for()
     page.click('[data-command="notebook:interrupt-kernel"]')
     page.wait_for_selector("text=The deployment was stopped")
-    assert page.locator(".sageturner-progress").count() == 0
+    expect(page.locator(".sageturner-progress")).to_have_count(0)
     wait_until(lambda: nothing_runs(lab), what="the end of the server")
 
 
@@ -122,7 +122,7 @@ def test_results_are_shown_live_saved_untrusted_and_as_html(lab, page):
     run_all(page)
     results = page.locator(".jp-OutputArea-output .sageturner")
     results.locator("svg").first.wait_for()
-    assert results.locator("svg").count() == 4
+    expect(results.locator("svg")).to_have_count(4)
     page.get_by_text("Send it from elsewhere").first.click()
     page.get_by_text("curl http://127.0.0.1:").nth(1).wait_for()
     assert page.get_by_text("<img src=x onerror=alert(1)>").count() > 0
