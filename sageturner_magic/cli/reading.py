@@ -20,23 +20,37 @@ def payload_of(values: SimpleNamespace) -> dict[str, Any]:
         raise UsageError(
             "There is more than one payload", do="leave PAYLOAD or --file out", code="ST11"
         )
+    if "-" in (values.file, text):
+        return _standard_input(content_type)
     if values.file:
         return _file(values.file, content_type)
     if text is None:
         return {}
-    if text == "-":
-        text = sys.stdin.read()
-    elif text.startswith("@"):
+    if text.startswith("@"):
         return _file(text[1:], content_type)
+    return _given(text.encode(), content_type)
+
+
+def _standard_input(content_type: str | None) -> dict[str, Any]:
+    """What is piped to the command: JSON, a picture or array by its signature, or what it says."""
+    from sageturner_magic.endpoints import OCTETS, guess_content_type
+
+    data = sys.stdin.buffer.read()
+    guessed = guess_content_type(data)
+    return _given(data, content_type or (None if guessed == OCTETS else guessed))
+
+
+def _given(data: bytes, content_type: str | None) -> dict[str, Any]:
     if content_type and content_type != "application/json":
-        return {"payload": text.encode(), "content_type": content_type}
+        return {"payload": data, "content_type": content_type}
     try:
-        return {"payload": json.loads(text), "content_type": content_type}
+        return {"payload": json.loads(data), "content_type": content_type}
     except ValueError as error:
         raise UsageError(
             "The payload is not JSON",
             why=str(error),
-            do="quote it for your shell: '{\"key\": 1}', or send a file with @FILE",
+            do="quote it for your shell: '{\"key\": 1}', send a file with @FILE, or name another"
+            " media type with --content-type",
             code="ST12",
         ) from None
 

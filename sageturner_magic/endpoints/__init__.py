@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from .elsewhere import note_on_sagemaker
     from .endpoint import Endpoint, Listing, UsesEndpoint, is_local, listing, no_endpoint
     from .kind import EndpointDescription, Price
-    from .payload import JSON, NPY, OCTETS, decode, encode, media_type, plain, read_payload
+    from .payload import (
+        JSON,
+        NPY,
+        OCTETS,
+        decode,
+        encode,
+        guess_content_type,
+        media_type,
+        plain,
+        read_payload,
+    )
     from .prediction import Prediction, PredictionStream, SentRequest
     from .removal import (
         Removal,

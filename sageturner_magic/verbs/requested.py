@@ -159,13 +159,14 @@ def find_config(config: ConfigSource | None) -> Config:
 
 
 def _no_config(why: str) -> ConfigError:
-    return ConfigError(
-        "There is no configuration",
-        why=why,
-        do="name the endpoint and a model of the notebook (`deploy NAME --model VARIABLE`), write"
-        " the YAML below `%%sageturner deploy`, pass `-c PATH`, or run `sageturner init`",
-        code="ST23",
-    )
+    if current_notebook():
+        do = (
+            "name the endpoint and a model of the notebook (`deploy NAME --model VARIABLE`), write"
+            " the YAML below `%%sageturner deploy`, pass `-c PATH`, or run `sageturner init`"
+        )
+    else:
+        do = "write one with `sageturner init`, or pass `-c PATH`"
+    return ConfigError("There is no configuration", why=why, do=do, code="ST23")
 
 
 def config_of(

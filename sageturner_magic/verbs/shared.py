@@ -49,7 +49,7 @@ AWS = (
 HELP = switch("-h", "--help", help="print this and do nothing")
 JSON = switch("--json", help="print JSON for programs")
 NAME = at("NAME", "the endpoint", required=True)
-YES = switch("--yes", help="do it without asking")
+YES = switch("-y", "--yes", help="do it without asking")
 ENDPOINT_TYPE = flag(
     "-e",
     "--endpoint-type",
@@ -127,7 +127,9 @@ COMPARE = switch(
     help="do not run predict in the notebook too, to compare its response with the deployed code's",
 )
 FILE = (
-    flag("--file", metavar="PATH", help="send this file as it is"),
+    flag(
+        "--file", metavar="PATH", help="send this file as it is; - is the standard input of a shell"
+    ),
     flag("--content-type", metavar="TYPE", help="media type of the request"),
 )
 REQUEST = (

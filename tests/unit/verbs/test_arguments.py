@@ -137,6 +137,7 @@ def test_try_takes_a_name_a_payload_or_both(line, words, payload):
         ("logs", ["--lines=5", "--", "-digits"], {"last": 5, "name": "-digits"}),
         ("invoke", ["digits", "--json", "-1"], {"payload": "-1", "json": True}),
         ("invoke", ["digits", "-"], {"payload": "-"}),
+        ("delete", ["digits", "-y"], {"yes": True}),
         ("invoke", ["digits", "--timeout", "2.5"], {"timeout_s": 2.5, "payload": None}),
         ("deploy", ["--no-wait", "--wait", "--no-smoke-test"],
          {"no_wait": False, "smoke_test": False}),
