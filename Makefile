@@ -12,7 +12,7 @@ AT_ONCE := $(MAKE) --jobs $(shell nproc 2>/dev/null || echo 2) $(if $(filter out
 SESSIONS = $$($(BIN)/nox --session unit lowest --list --json \
 	| $(BIN)/python -c 'import json, sys; print(*("session-" + each["session"] for each in json.load(sys.stdin)))')
 
-.PHONY: aws-check help demo demo-lab test check unit integration gpu screenshots proof soak docs docs-serve release-check bench-capture bench-server bench-build bench-models bench-gpu format clean
+.PHONY: aws-check help demo demo-lab test check unit integration gpu screenshots proof soak docs docs-serve release-check bench-capture bench-server bench-build bench-loop bench-models bench-gpu format clean
 
 help:
 	@echo "make demo      run the quickstart notebook and show what it printed"
@@ -32,6 +32,7 @@ help:
 	@echo "make bench-capture  measure what recording cells and making a module cost"
 	@echo "make bench-server  measure the model server beside its peers"
 	@echo "make bench-build  measure both builders side by side (needs an hour or so)"
+	@echo "make bench-loop  measure how soon a deployment follows a changed cell (needs the parts of tests/aws)"
 	@echo "make bench-models  measure the example notebooks' models beside a peer"
 	@echo "make bench-gpu  measure the model server beside its peers on an NVIDIA GPU"
 	@echo "make format    let ruff format and fix the code"
@@ -130,6 +131,9 @@ bench-server: $(VENV)/.dev
 
 bench-build: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.build
+
+bench-loop: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.loop
 
 bench-models: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.models
