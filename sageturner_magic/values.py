@@ -75,6 +75,7 @@ class LiveModel:
         name: What the notebook calls it, or a name made of the expression that gives it.
         example: A request that the model can answer, as the notebook has it; None for none.
         cell: The number of the cell that names it; 0 outside a notebook.
+        example_expression: What gives the example; empty where that is not known.
     """
 
     value: object = field(repr=False)
@@ -82,6 +83,7 @@ class LiveModel:
     example: object = field(default=None, repr=False)
     cell: int = 0
     expression: str = ""
+    example_expression: str = ""
 
     @property
     def where(self) -> str:

@@ -110,6 +110,16 @@ class Notebook:
         value = self._namespace.get(last.name, last.value) if is_variable else last.value
         return replace(last, value=value)
 
+    def forget_model(self, name: str) -> None:
+        """Let captured cells alone be the code of endpoint `name`."""
+        self._models.pop(name, None)
+
+    def models(self) -> list[str]:
+        """The variables that can be deployed without cells, the likeliest and newest first."""
+        from sageturner_magic.capture.generated import servable
+
+        return servable(self.cells, self._namespace)
+
     def module(self, name: str, shipped: Shipped = AS_MODEL_FILES) -> CapturedModule:
         """The module for an endpoint called `name`. Raises as `module_and_notes`."""
         return self.module_and_notes(name, shipped)[0]

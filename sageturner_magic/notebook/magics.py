@@ -194,16 +194,10 @@ class SageturnerMagics(Magics, Settings):
 
     def _expressions(self, values: SimpleNamespace, names: Mapping[str, object]) -> dict[str, Any]:
         """The objects of the notebook that a line names."""
-        from sageturner_magic.notebook.payload import expression_value
-        from sageturner_magic.verbs import Expression
+        from sageturner_magic.notebook.payload import expressions
 
         texts = {flag: getattr(values, flag, None) for flag in ("model", "example")}
-        number = self.session.number
-        return {
-            flag: Expression(text, expression_value(text, f"--{flag}", names), number)
-            for flag, text in texts.items()
-            if text
-        }
+        return {**expressions(texts, names, self.session.number)}
 
     def _with_example(self, names: Mapping[str, object], name: str) -> Mapping[str, object]:
         """`names` with the example_request() that is generated for endpoint `name`."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from sageturner_magic.errors import UsageError
+
+if TYPE_CHECKING:
+    from sageturner_magic.verbs import Expression
 
 
 def evaluate(text: str, namespace: Mapping[str, object]) -> object:
@@ -38,7 +42,28 @@ def evaluate(text: str, namespace: Mapping[str, object]) -> object:
         ) from None
 
 
-def expression_value(text: str, flag: str, namespace: Mapping[str, object]) -> object:
+def expressions(
+    texts: Mapping[str, str | None], namespace: Mapping[str, object], cell: int
+) -> dict[str, Expression]:
+    """The values of the arguments that name objects, for those that are given.
+
+    Args:
+        texts: `model` and `example` as written; None or empty where one is left out.
+        cell: The number of the cell that names them.
+
+    Raises:
+        UsageError: An expression has no value.
+    """
+    from sageturner_magic.verbs import Expression
+
+    return {
+        flag: Expression(text, _expression_value(text, f"--{flag}", namespace), cell)
+        for flag, text in texts.items()
+        if text
+    }
+
+
+def _expression_value(text: str, flag: str, namespace: Mapping[str, object]) -> object:
     """The value of `text`, which `flag` has, as a Python expression in the notebook.
 
     Raises:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from .instances import InstanceChoice, imported_distributions, instance_choices
     from .leases import aextend, akeep, extend, keep
     from .reading import overview, parse, verb_of
-    from .requested import DEFAULT_CONFIG, Expression
+    from .requested import DEFAULT_CONFIG, Expression, live_model
     from .sources import Source, aexport, code, export, init
     from .table import PERMITTED, PUBLIC, VERBS
     from .trying import atry, try_

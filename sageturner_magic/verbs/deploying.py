@@ -141,25 +141,30 @@ def dockerfile(
     *,
     endpoint_type: EndpointType = "serverless",
     container_mode: ContainerMode = "generate",
+    model: object = None,
+    example: object = None,
 ) -> str:
     """What an image would be built from. AWS is not asked.
 
     Raises:
         SageturnerError: The code, the artefact or the packages cannot be shipped.
     """
-    asked = request_for(config, endpoint_type, container_mode)
+    live = live_model(model, example)
+    asked = request_for(config, endpoint_type, container_mode, model=live)
     with scratch_folder() as workspace:
         return preview_dockerfile(asked, Silent(), workspace)
 
 
-def packages(config: ConfigSource | None = None) -> tuple[NeededPackage, ...]:
+def packages(
+    config: ConfigSource | None = None, *, model: object = None, example: object = None
+) -> tuple[NeededPackage, ...]:
     """What `python_packages: auto` takes, at the versions that are installed here.
 
     Raises:
         SageturnerError: The code or the artefact cannot be shipped, or something is needed that
             no installer can get.
     """
-    asked = request_for(config, "local", "generate")
+    asked = request_for(config, "local", "generate", model=live_model(model, example))
     with scratch_folder() as workspace:
         return automatic_packages(asked, Silent(), workspace)
 

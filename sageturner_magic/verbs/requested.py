@@ -124,7 +124,8 @@ def live_model(model: object, example: object = None) -> LiveModel | None:
             do="in a notebook write `%sageturner deploy NAME --model VARIABLE`; a shell has no"
             " objects, so there set `code_dir`",
         )
-    return LiveModel(given.value, _name(given), sample, given.cell, given.text)
+    sample_text = example.text if isinstance(example, Expression) else ""
+    return LiveModel(given.value, _name(given), sample, given.cell, given.text, sample_text)
 
 
 def _kind(value: object) -> str:

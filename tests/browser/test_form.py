@@ -139,6 +139,28 @@ def test_filled_in_with_the_keyboard_alone_a_model_is_saved_and_deployed(lab, pa
     assert "%%sageturner deploy -e local\nname: digits" in output.data["text/plain"]
 
 
+def test_a_model_of_the_notebook_is_deployed_with_nothing_but_the_form(lab, page):
+    trained = f"{MODEL}\nother = LogisticRegression().fit(data.data[:9], data.target[:9])"
+    write(lab.root / "model.ipynb", EXTENSION, trained, "%sageturner form")
+    open_notebook(page, lab, "model.ipynb", kernel=True)
+    run_all(page)
+    page.wait_for_selector(f"{FORM} >> text=Ready to deploy my-model.")
+    form, keys = page.locator(FORM), Keyboard(page)
+    variable = form.get_by_label("Variable", exact=True)
+    expect(variable.locator("option:checked")).to_have_text("other (LogisticRegression)")
+    form.get_by_label("Model", exact=True).focus()
+    keys.press("Tab")
+    expect(variable).to_be_focused()
+    keys.type("class")
+    expect(variable.locator("option:checked")).to_have_text("classifier (LogisticRegression)")
+    page.wait_for_selector(f"{FORM} >> text=Ready to deploy my-model.")
+    form.get_by_role("button", name="Deploy").focus()
+    keys.press("Enter")
+    page.wait_for_selector("text=my-model answers at http://127.0.0.1:")
+    folded = page.locator("details", has_text="The form as a cell")
+    expect(folded).to_contain_text("%%sageturner deploy -e local --model classifier")
+
+
 @pytest.mark.parametrize(
     "lab", [("lab", NEWEST), ("notebook", NEWEST)], indirect=True, ids=["lab", "notebook"]
 )
@@ -159,7 +181,7 @@ def test_letters_typed_in_the_form_are_no_commands_of_the_notebook(lab, page):
     kinds = {
         "list": instance,
         "search": form.get_by_label("Search", exact=True),
-        "dropdown": form.get_by_label("Artefact", exact=True),
+        "dropdown": form.get_by_label("Model", exact=True),
         "choice": form.get_by_label("Variable", exact=True),
         "text": form.get_by_label("Name", exact=True).first,
         "lines": form.get_by_label("System packages"),
@@ -180,7 +202,7 @@ def test_letters_typed_in_the_form_are_no_commands_of_the_notebook(lab, page):
         if held is not None:
             control.fill(held)
             control.blur()
-    choose(form.get_by_label("Artefact", exact=True), "live")
+    choose(form.get_by_label("Model", exact=True), "live")
 
     # Types are searched as one types, by what they have as well as by name.
     search = form.get_by_label("Search", exact=True)

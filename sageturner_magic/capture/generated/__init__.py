@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
+    from .candidates import servable
     from .cells import GeneratedLine, GeneratedPair, editable, generated_pair
 else:
     __getattr__, __dir__ = face(__name__)

@@ -32,6 +32,14 @@ a library shows that it is there.
 """
 
 
+def generator_of(value: object) -> Generator | None:
+    """What generates the code for objects of a known library; None for all others."""
+    for kind in type(value).__mro__:
+        if made := _KINDS.get(f"{package_of(kind)}.{kind.__qualname__}"):
+            return made
+    return None
+
+
 def generate(setting: Setting) -> Generated:
     """The cells that serve the object of `setting`.
 
@@ -39,10 +47,8 @@ def generate(setting: Setting) -> Generated:
         CaptureError: Nothing is known about such objects; with the cells to write.
     """
     value = setting.value
-    for kind in type(value).__mro__:
-        made = _KINDS.get(f"{package_of(kind)}.{kind.__qualname__}")
-        if made is not None:
-            return made(setting)
+    if made := generator_of(value):
+        return made(setting)
     if isinstance(value, (FunctionType, BuiltinFunctionType)):
         return functions.function(setting)
     is_own = type(value).__module__ == "__main__" and callable(getattr(value, "predict", None))

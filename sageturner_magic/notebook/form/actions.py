@@ -20,6 +20,7 @@ from sageturner_magic.notebook.display import (
 )
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import LABELLED, WIDE
+from sageturner_magic.notebook.form.live_model import code_of
 from sageturner_magic.notebook.form.model import Form
 from sageturner_magic.notebook.form.preview import Preview
 from sageturner_magic.notebook.form.saved_file import SavedFile
@@ -103,7 +104,11 @@ class Actions:
 
     def _on_save(self) -> None:
         try:
-            self._status.say(self._saved.save(self._save_as.value, self._form.yaml))
+            said = self._saved.save(self._save_as.value, self._form.yaml)
+            if self._form.model:
+                first, _, _ = self._form.cell.partition("\n")
+                said += f"; the model is none of it: {first[1:]} -c {self._save_as.value}"
+            self._status.say(said)
         except SageturnerError as error:
             self._status.error(error)
 
@@ -113,10 +118,15 @@ class Actions:
             self._status.problems(checked.findings)
             return
         config, folder = checked.config, self._export_to.value
+        try:
+            code = code_of(self._form, self._session)
+        except SageturnerError as error:
+            self._status.error(error)
+            return
         self._status.say("exporting …")
         self._background.start(
             "export",
-            lambda: verbs.export(folder, config),
+            lambda: verbs.export(folder, config, **code),
             lambda files: self._status.say(f"wrote {len(files)} files to {folder}"),
             self._status.error,
         )
@@ -132,6 +142,7 @@ class Actions:
                 endpoint_type=self._form.endpoint_type,
                 container_mode=self._form.container_mode,
                 aws=self._aws,
+                **code_of(self._form, self._session),
             )
         except SageturnerError as error:
             self._status.error(error)

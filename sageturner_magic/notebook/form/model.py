@@ -8,6 +8,7 @@ that the same YAML would not.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -203,7 +204,11 @@ class Checked:
 
 
 class Form:
-    """The values of a form."""
+    """The values of a form.
+
+    Attributes:
+        model, example: The expressions of `--model` and `--example`; empty for captured cells.
+    """
 
     def __init__(
         self, text: str, folder: Path, endpoint_type: EndpointType, container_mode: ContainerMode
@@ -218,6 +223,7 @@ class Form:
         self._begun: KeyPath | None = None
         self.endpoint_type: EndpointType = "local"
         self.container_mode: ContainerMode = container_mode
+        self.model = self.example = ""
         self.choose(endpoint_type)
 
     @property
@@ -230,6 +236,8 @@ class Form:
         """A notebook cell that deploys the same."""
         flags = f"-e {self.endpoint_type}"
         flags += "" if self.container_mode == "generate" else f" -m {self.container_mode}"
+        flags += f" --model {shlex.quote(self.model)}" if self.model else ""
+        flags += f" --example {shlex.quote(self.example)}" if self.model and self.example else ""
         return f"%%sageturner deploy {flags}\n{self.yaml}"
 
     def get(self, path: KeyPath) -> Value:
@@ -308,6 +316,19 @@ def first_text(
     found = {file: _holder(file, namespace, variables) for file in files_of(source)}
     document.set(("artefact",), {file: name for file, name in found.items() if name})
     return document.text
+
+
+def first_model(notebook: Notebook, form: Form, *, is_new: bool) -> tuple[str, str]:
+    """The expressions of the live model and its example that a form begins with; empty for none.
+
+    They are those of the last deployment of its name. A new form of a notebook that captured
+    nothing for it begins with the notebook's newest model.
+    """
+    name = str(form.get(("name",)) or "")
+    if last := notebook.model_for(name):
+        return last.expression or last.name, last.example_expression
+    found = [] if notebook.captures.halves_or_unnamed(name) or not is_new else notebook.models()
+    return (found[0] if found else "", "")
 
 
 def _holder(file: str, namespace: Mapping[str, object], variables: Sequence[str]) -> str:

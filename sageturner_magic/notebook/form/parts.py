@@ -17,6 +17,7 @@ from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.notebook.display import fill, fill_each
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import LABELLED, WIDE, PairsEditor, note_html
+from sageturner_magic.notebook.form.live_model import LiveModelField
 from sageturner_magic.notebook.form.model import CodeState
 from sageturner_magic.notebook.form.yaml_document import Value
 from sageturner_magic.rendering import price_text
@@ -52,26 +53,40 @@ def code_html(states: Sequence[CodeState]) -> Markup:
     return fill('<table class="sageturner-code"><tbody>{}</tbody></table>', rows)
 
 
+_MODEL_NOTES = {
+    True: "load() and predict() are generated for the object. An example, such as"
+    " `X_test.head(3)`, gives columns their types and becomes example_request(); torch needs one.",
+    False: "load(model_dir) finds these files below model_dir.",
+}
+
+
 class ArtefactEditor:
-    """Where the trained model comes from: live variables, a path, or nowhere."""
+    """Where the trained model comes from: a live object, files of captured cells, or nowhere."""
 
     def __init__(
-        self, value: Value, variables: Sequence[tuple[str, str]], changed: Callable[[Value], None]
+        self,
+        value: Value,
+        variables: Sequence[tuple[str, str]],
+        changed: Callable[[Value], None],
+        live: LiveModelField,
     ) -> None:
         """
         Args:
             variables: Label and name of what can be shipped.
         """
         self._changed = changed
+        self._live = live
         held = "variables" if isinstance(value, dict) else "path" if value else "none"
+        held = "model" if live.is_chosen else held
         self.control = ipywidgets.Dropdown(
             options=[
+                ("a model of this notebook", "model"),
                 ("none: load() needs no files", "none"),
                 ("live variables of this notebook", "variables"),
                 ("a file, folder or s3:// address", "path"),
             ],
             value=held,
-            description="Artefact",
+            description="Model",
             style=LABELLED,
             layout={**WIDE},
         )
@@ -102,24 +117,24 @@ class ArtefactEditor:
     def offer(self, variables: Sequence[tuple[str, str]]) -> None:
         """Take these as what can be shipped; what is chosen stays chosen."""
         self._pairs.offer(variables)
+        self._live.offer()
 
     def _on_kind(self, _: Any) -> None:
         self._draw()
         kind = self.control.value
         if kind == "variables" and not self._pairs.pairs():
             self._pairs.add("model.joblib")
-        self._changed(
-            {"none": None, "variables": self._pairs.pairs(), "path": self._path.value.strip()}[kind]
-        )
+        self._live.choose(kind == "model")
+        values = {"variables": self._pairs.pairs(), "path": self._path.value.strip()}
+        self._changed(values.get(kind))
 
     def _draw(self) -> None:
-        self._inner.children = {"none": (), "variables": (self._pairs,), "path": (self._path,)}[
-            self.control.value
-        ]
+        shown = {"model": self._live.widget, "variables": self._pairs, "path": self._path}
+        self._inner.children = tuple(filter(None, [shown.get(self.control.value)]))
 
     def show(self, problems: Sequence[Finding]) -> None:
         """Say what is wrong; what it is for where nothing is."""
-        note = note_html("load(model_dir) finds these files below model_dir.", problems)
+        note = note_html(_MODEL_NOTES[self.control.value == "model"], problems)
         if self._note.value != note:
             self._note.value = note
 

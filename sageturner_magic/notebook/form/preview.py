@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets
 from markupsafe import Markup
@@ -27,9 +28,19 @@ class Preview:
     """
 
     def __init__(
-        self, form: Form, aws: AwsOptions, background: Background, announcer: Announcer
+        self,
+        form: Form,
+        code: Callable[[], dict[str, Any]],
+        aws: AwsOptions,
+        background: Background,
+        announcer: Announcer,
     ) -> None:
+        """
+        Args:
+            code: Gives `model` and `example` for a verb; raises UsageError.
+        """
         self._form = form
+        self._code = code
         self._aws = aws
         self._background = background
         self._announcer = announcer
@@ -55,7 +66,8 @@ class Preview:
         """Show what the form would deploy now; what takes long is made after a pause."""
         kind = self._kind.value
         if kind == "YAML":
-            self._show_code(self._form.yaml)
+            # A live model is no part of the YAML.
+            self._show_code(self._form.cell if self._form.model else self._form.yaml)
             return
         checked = self._form.check()
         if checked.config is None:
@@ -63,9 +75,14 @@ class Preview:
             return
         config, endpoint_type = checked.config, self._form.endpoint_type
         mode, aws = self._form.container_mode, self._aws
+        try:
+            code = self._code()
+        except SageturnerError as error:
+            self._show_problems(error)
+            return
         if kind == "sageturner.py":
             self._background.start(
-                "preview", lambda: verbs.code(config), self._show_code, self._show_problems
+                "preview", lambda: verbs.code(config, **code), self._show_code, self._show_problems
             )
             return
         self._show('<p class="sageturner-note">checking everything …</p>')
@@ -73,7 +90,9 @@ class Preview:
         if kind == "Dockerfile":
             self._background.start(
                 "preview",
-                lambda: verbs.dockerfile(config, endpoint_type=endpoint_type, container_mode=mode),
+                lambda: verbs.dockerfile(
+                    config, endpoint_type=endpoint_type, container_mode=mode, **code
+                ),
                 self._made,
                 self._show_problems,
                 pause_s,
@@ -81,7 +100,9 @@ class Preview:
             return
         self._background.start(
             "preview",
-            lambda: verbs.plan(config, endpoint_type=endpoint_type, container_mode=mode, aws=aws),
+            lambda: verbs.plan(
+                config, endpoint_type=endpoint_type, container_mode=mode, aws=aws, **code
+            ),
             lambda plan: self._made_plan(plan_shown(plan)._repr_html_()),
             self._show_problems,
             pause_s,

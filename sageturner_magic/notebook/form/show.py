@@ -61,7 +61,7 @@ def _show_deploy_form(
     aws: AwsOptions,
 ) -> None:
     from sageturner_magic.notebook.completion import shippable
-    from sageturner_magic.notebook.form.model import Form, first_text
+    from sageturner_magic.notebook.form.model import Form, first_model, first_text
     from sageturner_magic.notebook.form.saved_file import SavedFile
     from sageturner_magic.notebook.form.view import DeployForm
 
@@ -79,4 +79,6 @@ def _show_deploy_form(
         namespace = session.namespace
         first = first_text(session.notebook, namespace, shippable(namespace), name)
     form = Form(first, file.absolute().parent, endpoint_type, container_mode)
+    is_new = text is None and written is None and container_mode == "generate"
+    form.model, form.example = first_model(session.notebook, form, is_new=is_new)
     DeployForm(shell, session, form, saved, aws).show()

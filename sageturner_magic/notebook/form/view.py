@@ -21,7 +21,7 @@ from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws.account import HostedInstance
 from sageturner_magic.constants import THIS_PYTHON
 from sageturner_magic.context import AwsOptions
-from sageturner_magic.errors import CaptureError, Finding
+from sageturner_magic.errors import CaptureError, Finding, SageturnerError
 from sageturner_magic.notebook.completion import shippable
 from sageturner_magic.notebook.display import fill, mime_bundle, preformatted
 from sageturner_magic.notebook.form.actions import Actions
@@ -34,6 +34,7 @@ from sageturner_magic.notebook.form.fields import (
     note_html,
     problem_text,
 )
+from sageturner_magic.notebook.form.live_model import LiveModelField, code_of
 from sageturner_magic.notebook.form.model import (
     CAPACITY,
     COMPUTE,
@@ -90,7 +91,8 @@ class DeployForm:
         self._aws = aws
         self._background = Background()
         self._status = Status()
-        self._preview = Preview(form, aws, self._background, self._status.announcer)
+        code = partial(code_of, form, session)
+        self._preview = Preview(form, code, aws, self._background, self._status.announcer)
         self._actions = Actions(
             form, session, saved, aws, self._background, self._status, self._preview, self._leave
         )
@@ -107,9 +109,11 @@ class DeployForm:
     def _build(self) -> None:
         """Name, model, where it runs with its price, and Deploy; everything else is folded."""
         self._code = ipywidgets.HTML()
-        self._artefact = ArtefactEditor(
-            self._form.get(("artefact",)), self._variables(), self._setter(("artefact",))
+        self._live = LiveModelField(
+            *(self._form, self._session, self._background), self._refresh, self._say_problems
         )
+        held, setter = self._form.get(("artefact",)), self._setter(("artefact",))
+        self._artefact = ArtefactEditor(held, self._variables(), setter, self._live)
         self._instance: InstanceField | None = None
         self._compute = ipywidgets.VBox()
         self._capacity = ipywidgets.VBox()
@@ -230,13 +234,14 @@ class DeployForm:
         packages = self._form.get(PACKAGES)
         name = str(self._form.get(("name",)) or "")
         install_cuda = self._form.get((*GENERATE, "install_cuda")) == "true"
-        notebook = self._session.notebook
+        notebook, live = self._session.notebook, self._live.served()
 
         def work() -> list[InstanceChoice]:
             wanted = packages if isinstance(packages, list) else []
             if not isinstance(packages, list):
                 try:
-                    wanted = imported_distributions(notebook.module(name).imports)
+                    module, _ = notebook.module_and_notes(name, model=live)
+                    wanted = imported_distributions(module.imports)
                 except CaptureError:
                     # What is wrong with the code is said beside the code.
                     wanted = []
@@ -268,14 +273,19 @@ class DeployForm:
         if checked.config is None or listed or self._form.container_mode == "provide":
             return
         config, folder = checked.config, self._form.get((*GENERATE, "code_dir"))
-        decides: object = folder, self._form.get(("artefact",)), self._source(config.name)
+        try:
+            code = code_of(self._form, self._session)
+        except SageturnerError:
+            return
+        live = (self._form.model, self._form.example) if code else self._source(config.name)
+        decides: object = folder, self._form.get(("artefact",)), live
         if decides == self._packages_of:
             return
         self._packages_of = decides
         field.waiting()
         self._background.start(
             "packages",
-            lambda: verbs.packages(config),
+            lambda: verbs.packages(config, **code),
             field.found,
             lambda error: field.not_found(problem_text(error.findings[0])),
             PAUSE_S,
@@ -288,32 +298,40 @@ class DeployForm:
         except CaptureError:
             return ""
 
-    def _refresh(self) -> None:
-        """Say what is wrong, at each field and in all, and show what would be deployed."""
+    def _refresh(self, *, again: bool = False) -> None:
+        """Say what is wrong, and show what would be deployed; `again` after a cell ran."""
+        config = self._form.check().config
+        self._live.check(config, again=again)
+        self._say_problems()
+        self._summarise()
+        if config is not None:
+            kind = self._form.endpoint_type
+            self._price.show(kind, config.compute.of(kind))
+        self._actions.offer_copy(self._form.cell)
+        self._preview.refresh()
+        self._find_packages()
+
+    def _say_problems(self) -> None:
+        """Say what is wrong, at each field and in all."""
         checked = self._form.check()
-        views: dict[str, Any] = {**self._views, "artefact": self._artefact}
+        views: dict[str, Any] = {**self._views}
         if self._instance is not None:
             views[".".join(INSTANCE_TYPE)] = self._instance
         elsewhere = list(checked.findings)
-        for key, view in views.items():
+        for key, view in [*views.items(), ("artefact", self._artefact)]:
             problems = checked.beside(key)
-            view.show(problems)
+            live = self._live.problems if view is self._artefact else ()
+            view.show([*problems, *live])
             elsewhere = [each for each in elsewhere if each not in problems]
         # A name that cannot be is nobody's code.
         code = () if checked.beside("name") else self._code_problems()
         self._code.value = code_html(self._states) + note_html("", code)
-        self._summarise()
-        if checked.config is not None:
-            kind = self._form.endpoint_type
-            self._price.show(kind, checked.config.compute.of(kind))
-        self._actions.offer_copy(self._form.cell)
+        code = (*code, *self._live.problems)
         if checked.findings or code:
             shown = [replace(each, where="") for each in elsewhere]
             self._status.problems((*code, *checked.findings), shown)
         elif not self._actions.deploying:
             self._status.say(f"Ready to deploy {self._form.get(('name',))}.")
-        self._preview.refresh()
-        self._find_packages()
 
     def _summarise(self) -> None:
         """Say beside the title of each folded part what is set in it."""
@@ -323,17 +341,19 @@ class DeployForm:
         self._capacity_part.say(self._form.summary(capacity))
         folder = self._form.get((*GENERATE, "code_dir"))
         states = [f"{STATE_WORDS[each.state]}, {each.cells}" for each in self._states]
-        self._code_part.say(str(folder or "; ".join(states) or "no cells are captured"))
+        made = self._form.model and f"generated for {self._form.model}"
+        self._code_part.say(str(folder or made or "; ".join(states) or "no cells are captured"))
 
     def _after_cell(self, _: object) -> None:
         """A cell ran: what is captured, whether it is stale, and the variables may differ."""
         self._states = code_states(self._session.notebook)
         self._artefact.offer(self._variables())
-        self._refresh()
+        self._refresh(again=True)
 
     def _code_problems(self) -> tuple[Finding, ...]:
         """Why the name that is filled in has no code, where it has none."""
-        if self._form.get((*GENERATE, "code_dir")) or self._form.container_mode == "provide":
+        is_elsewhere = self._form.model or self._form.get((*GENERATE, "code_dir"))
+        if is_elsewhere or self._form.container_mode == "provide":
             return ()
         try:
             self._session.notebook.captures.name_for(str(self._form.get(("name",)) or ""))

@@ -19,7 +19,7 @@ from sageturner_magic.notebook.extension import load, unload
 from sageturner_magic.notebook.form.background import Background
 from sageturner_magic.notebook.form.fields import FieldView, PairsEditor
 from sageturner_magic.notebook.form.invoke import first_request
-from sageturner_magic.notebook.form.model import CodeState, Form, field_at
+from sageturner_magic.notebook.form.model import CodeState, Form, field_at, first_model
 from sageturner_magic.notebook.form.packages import PackagesField
 from sageturner_magic.notebook.form.parts import ArtefactEditor, InstanceField, code_html
 from sageturner_magic.notebook.form.saved_file import SavedFile
@@ -47,15 +47,21 @@ def shell(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def form(shell):
+def bare_form(shell):
+    """A form where nothing is captured."""
     session = shell.magics_manager.registry["SageturnerMagics"].session
     values = Form("name: digits\n", Path.cwd(), "local", "generate")
     saved = SavedFile("sageturner.yaml", None)
-    shell.run_cell("%%sageturner_load\ndef load():\n    return 1")
-    shell.run_cell("%%sageturner_predict\ndef predict(model, request):\n    return request")
     made = DeployForm(shell, session, values, saved, AwsOptions())
     made.show()
     return made
+
+
+@pytest.fixture
+def form(shell, request):
+    shell.run_cell("%%sageturner_load\ndef load():\n    return 1")
+    shell.run_cell("%%sageturner_predict\ndef predict(model, request):\n    return request")
+    return request.getfixturevalue("bare_form")
 
 
 def widgets(root):
@@ -243,9 +249,9 @@ def test_what_changes_is_said_once_and_as_text():
     assert "<img" not in values[0] and "&lt;img src=x onerror=&#34;alert" in values[0]
 
 
-def test_an_artefact_is_live_variables_a_path_or_nothing():
+def test_an_artefact_is_live_variables_a_path_or_nothing(form):
     made = []
-    editor = ArtefactEditor(None, [("model (Model)", "model")], made.append)
+    editor = ArtefactEditor(None, [("model (Model)", "model")], made.append, form._live)
     editor.control.value = "variables"
     file, variable = next(
         each.children[:2] for each in widgets(editor.widget) if type(each).__name__ == "HBox"
@@ -258,8 +264,67 @@ def test_an_artefact_is_live_variables_a_path_or_nothing():
     assert made == [{"model.joblib": ""}, {"model.joblib": "model"}, "", "./m", None]
 
 
+CLASS = """\
+class Doubling:
+    by = 2
+    def predict(self, rows):
+        return [each * self.by for each in rows]
+    def __call__(self, request):
+        return self.predict(request["rows"])
+first = Doubling()
+second = Doubling()
+"""
+
+
+def test_a_model_of_the_notebook_is_deployed_as_the_line_with_model_does(bare_form, shell):
+    shell.run_cell(CLASS, store_history=True)
+    named(bare_form, "Name").value = "doubling"
+    named(bare_form, "Model").value = "model"
+    variable = named(bare_form, "Variable")
+    assert [name for _, name in variable.options] == ["second", "first"]
+    assert "%%sageturner deploy -e local --model second\nname: doubling" in shown(bare_form)
+    wait_until(lambda: "1 problem" not in shown(bare_form))
+    variable.value = "first"
+    named(bare_form, "Example").value = "{'rows': [1, 2]}"
+    assert "--model first --example" in shown(bare_form)
+    kinds = [each for each in widgets(bare_form.widget) if type(each).__name__ == "ToggleButtons"]
+    kinds[0].value = "sageturner.py"
+    wait_until(lambda: "Written by sageturner_magic for `first`" in shown(bare_form))
+    assert "generated for first" in shown(bare_form)
+    named(bare_form, "Save YAML").click()
+    assert "%sageturner deploy -e local --model first" in shown(bare_form)
+    named(bare_form, "Model").value = "none"
+    shell.run_cell("third = Doubling()", store_history=True)
+    assert "1 problem: see code" in shown(bare_form)
+    kinds[0].value = "YAML"
+    named(bare_form, "Save YAML").click()
+    assert "--model first" not in shown(bare_form)
+
+
+def test_an_object_that_cannot_be_served_is_refused_beside_the_field(bare_form, shell):
+    shell.run_cell("def count(rows):\n    return nobodys(rows)", store_history=True)
+    named(bare_form, "Name").value = "counting"
+    named(bare_form, "Model").value = "model"
+    wait_until(lambda: "1 problem: see model" in shown(bare_form))
+    shell.run_cell("def count(rows):\n    return len(rows)", store_history=True)
+    wait_until(lambda: "Ready to deploy counting" in shown(bare_form))
+
+
+def test_a_form_begins_with_the_newest_model_where_nothing_is_captured(shell):
+    session = shell.magics_manager.registry["SageturnerMagics"].session
+    values = Form("name: my-model\n", Path.cwd(), "local", "generate")
+    assert first_model(session.notebook, values, is_new=True) == ("", "")
+    shell.run_cell(CLASS, store_history=True)
+    assert first_model(session.notebook, values, is_new=True) == ("second", "")
+    assert first_model(session.notebook, values, is_new=False) == ("", "")
+    shell.run_line_magic("sageturner", "code my-model --model first --example 1")
+    assert first_model(session.notebook, values, is_new=False) == ("first", "1")
+    shell.run_cell("%%sageturner_load\ndef load():\n    return 1")
+    assert first_model(session.notebook, values, is_new=True) == ("", "")
+
+
 def test_a_variable_that_a_later_cell_makes_can_be_chosen(form, shell):
-    named(form, "Artefact").value = "variables"
+    named(form, "Model").value = "variables"
     shell.run_cell("regression = [1, 2]")
     variable = named(form, "Variable")
     assert ("regression (list)", "regression") in variable.options
