@@ -288,6 +288,17 @@ class Reporter(Protocol):
         """Raises DeploymentCancelled when the user has asked to stop."""
 
 
+def attribute_of(value: object, name: str, default: Any = None) -> Any:
+    """Return an attribute of an object of the user's, whose `__getattr__` may raise anything.
+
+    That of a dict whose keys are attributes raises KeyError.
+    """
+    try:
+        return getattr(value, name, default)
+    except Exception:
+        return default
+
+
 def package_of(kind: type) -> str:
     """Return the name of the package that `kind` comes from; "" if it does not say.
 

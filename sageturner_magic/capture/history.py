@@ -138,7 +138,7 @@ class History:
             for name in [*names.binds, *names.deletes, *changed_by(step.node, names)]:
                 self._of(name).doubts.append(step)
             return
-        if getattr(step.node, "decorator_list", None) or getattr(step.node, "bases", None):
+        if any(getattr(step.node, part, None) for part in ("decorator_list", "bases", "keywords")):
             self._definers.append(step)
         for name in names.binds:
             self._of(name).binds.append(step)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sageturner_magic.capture.history import History, RunOrigin, RunStatement
 from sageturner_magic.capture.slicing import definition_is
 from sageturner_magic.capture.syntax import FUNCTIONS, changed_by, names_of
+from sageturner_magic.values import attribute_of
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def in_kernel(
         return f"{role}() is not a plain function"
     if reason := _side_effect(own[role], history, namespace):
         return reason
-    if served is not None and getattr(served.value, "training", None) is True:
+    if served is not None and attribute_of(served.value, "training") is True:
         name = served.variable
         return f"`{name}` is in training mode, unlike what load() returns; `{name}.eval()` ends it"
     model = served or _model(own["load"], history, namespace)

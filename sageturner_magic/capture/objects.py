@@ -15,6 +15,7 @@ from typing import Any
 
 from sageturner_magic.capture.secrets import secret_in
 from sageturner_magic.capture.sharing import Call, Parts
+from sageturner_magic.values import attribute_of
 
 MODULE = "sageturner"
 """What the module that is made of the cells is imported as."""
@@ -57,7 +58,7 @@ def _bound(value: Any) -> Any:
 
 
 def _may_hold_text(array: Any) -> bool:
-    return getattr(getattr(array, "dtype", None), "kind", None) in _TEXT_KINDS
+    return attribute_of(attribute_of(array, "dtype"), "kind") in _TEXT_KINDS
 
 
 class _Nowhere:

@@ -139,7 +139,7 @@ def _run_at_once(node: ast.AST) -> Iterator[ast.AST]:
 def _has_set(nodes: Sequence[ast.AST]) -> bool:
     return any(
         isinstance(each, (ast.Set, ast.SetComp))
-        or (isinstance(each, ast.Name) and each.id in ("set", "frozenset"))
+        or (isinstance(each, ast.Name) and each.id in ("set", "frozenset", "hash"))
         or (isinstance(each, ast.Attribute) and each.attr in ("keys", "items"))
         for each in nodes
     )

@@ -8,7 +8,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from sageturner_magic.capture.generated import estimators, functions, networks, transformers
 from sageturner_magic.capture.generated.code import Generated, Setting
 from sageturner_magic.errors import CaptureError
-from sageturner_magic.values import package_of
+from sageturner_magic.values import attribute_of, package_of
 
 Generator = Callable[[Setting], Generated]
 
@@ -51,7 +51,7 @@ def generate(setting: Setting) -> Generated:
         return made(setting)
     if isinstance(value, (FunctionType, BuiltinFunctionType)):
         return functions.function(setting)
-    is_own = type(value).__module__ == "__main__" and callable(getattr(value, "predict", None))
+    is_own = type(value).__module__ == "__main__" and callable(attribute_of(value, "predict"))
     if not isinstance(value, (type, ModuleType)) and (
         callable(value) or is_own or isinstance(value, MethodType)
     ):

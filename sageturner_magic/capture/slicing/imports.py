@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any
 
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.history import History, Run, RunOrigin, RunStatement
 from sageturner_magic.capture.slicing import refusals
-from sageturner_magic.capture.slicing.liveness import importable
 from sageturner_magic.capture.slicing.staleness import imported_value
 from sageturner_magic.capture.syntax import KeptImport
 from sageturner_magic.errors import Finding
 from sageturner_magic.packages.needed import Import, ImportedName, imported_names
+from sageturner_magic.values import attribute_of
 
 
 class Imports:
@@ -119,7 +121,7 @@ def importable_in(history: History, name: str, live: object) -> Import | None:
     as_written = [
         str(each) for each in written if each.bound == name and imported_value(each) is live
     ]
-    found = as_written[0] if as_written else importable(name, live)
+    found = as_written[0] if as_written else _importable(name, live)
     return as_import(ast.parse(found).body[0]) if found else None
 
 
@@ -139,3 +141,24 @@ def _is_dotted(node: ast.expr) -> bool:
     while isinstance(node, ast.Attribute):
         node = node.value
     return isinstance(node, ast.Name)
+
+
+def _importable(name: str, live: Any) -> str:
+    """The import that gives `live` anywhere (`import numpy as np`), or an empty string."""
+    if isinstance(live, ModuleType):
+        known = sys.modules.get(live.__name__) is live and live.__name__ != "__main__"
+        if not known:
+            return ""
+        plain = "." not in live.__name__ and live.__name__ == name
+        return f"import {live.__name__}" + ("" if plain else f" as {name}")
+    module, qualified = attribute_of(live, "__module__"), attribute_of(live, "__qualname__")
+    if not isinstance(module, str) or not isinstance(qualified, str) or "." in qualified:
+        return ""
+    home = sys.modules.get(module)
+    if (
+        home is None
+        or module in ("__main__", "builtins")
+        or getattr(home, qualified, None) is not live
+    ):
+        return ""
+    return f"from {module} import {qualified}" + ("" if qualified == name else f" as {name}")

@@ -13,7 +13,7 @@ from sageturner_magic.capture.objects import OBJECTS, Probe
 from sageturner_magic.capture.sharing import Parts, clusters
 from sageturner_magic.capture.slicing.literals import Literal, NotPlainError
 from sageturner_magic.capture.slicing.liveness import is_iterator, kind
-from sageturner_magic.values import LiveObject, package_of
+from sageturner_magic.values import LiveObject, attribute_of, package_of
 
 ASKED_BYTES = 5_000_000
 """A frame or array above this is shipped when `artefact:` names it: it may be training data."""
@@ -109,7 +109,8 @@ def saved(variable: str, value: Any, file: str) -> Saved | None:
     Args:
         file: The name that `artefact:` gives it, or an empty string.
     """
-    if is_iterator(value) or isinstance(value, FunctionType) or hasattr(value, "fileno"):
+    is_open = attribute_of(value, "fileno") is not None
+    if is_iterator(value) or isinstance(value, FunctionType) or is_open:
         return None
     probe = Probe()
     try:

@@ -9,11 +9,10 @@ import inspect
 import itertools
 import math
 import reprlib
-import sys
 from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from functools import cache, lru_cache
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MemberDescriptorType, ModuleType
 from typing import Any
 
 from sageturner_magic.capture.syntax import FUNCTIONS, Function, Statement
@@ -201,7 +200,7 @@ def definition_is(
         apart: Attributes of a class that other statements set.
     """
     if isinstance(node, FUNCTIONS):
-        return _is_function(node, _compiled([node.name], node, cell, live), live)
+        return _is_function(node, _compiled([node], cell, live), live)
     if not isinstance(node, ast.ClassDef):
         return None
     if not isinstance(live, type):
@@ -212,15 +211,30 @@ def definition_is(
     if not made_elsewhere and _has_more(live, node, apart):
         return False
     verdicts: list[Verdict] = []
-    for each in node.body:
-        if isinstance(each, FUNCTIONS) and each.name not in apart:
-            if each.name not in vars(live):
-                return None if node.decorator_list else False
-            member = vars(live)[each.name]
-            codes = _compiled([node.name, each.name], node, cell, member)
-            verdicts.append(_is_function(each, codes, member))
+    methods = [each for each in node.body if isinstance(each, FUNCTIONS)]
+    last = {each.name: each for each in methods}
+    for each in methods:
+        if each.name in apart:
+            continue
+        if each.name not in vars(live):
+            return None if node.decorator_list else False
+        member = vars(live)[each.name]
+        if isinstance(member, property):
+            member = _accessor(each, member)
+        elif each is not last[each.name]:
+            continue
+        codes = _compiled([node, each], cell, member)
+        verdicts.append(_is_function(each, codes, member))
     # A hidden method says nothing against the others.
     return False not in verdicts
+
+
+def _accessor(method: Function, member: property) -> Any:
+    """The function of a property that `method` was given as."""
+    for each in method.decorator_list:
+        if isinstance(each, ast.Attribute) and each.attr in ("setter", "deleter"):
+            return member.fset if each.attr == "setter" else member.fdel
+    return member.fget
 
 
 def _has_more(live: type, node: ast.ClassDef, apart: Collection[str]) -> bool:
@@ -235,7 +249,12 @@ def _has_more(live: type, node: ast.ClassDef, apart: Collection[str]) -> bool:
         for each in ast.walk(node)
         if isinstance(each, (ast.Name, ast.ClassDef, *FUNCTIONS, ast.alias))
     }
-    own = {name for name in vars(live) if not (name.startswith("__") and name.endswith("__"))}
+    own = {
+        name
+        for name, value in vars(live).items()
+        if not (name.startswith("__") and name.endswith("__"))
+        and not isinstance(value, MemberDescriptorType)
+    }
     private = f"_{node.name.lstrip('_')}__"
     return any(not name.startswith(private) for name in own - bound - {*apart})
 
@@ -285,18 +304,19 @@ def _known_flags() -> int:
     return sum({int(feature.compiler_flag) for feature in features})
 
 
-def _compiled(path: list[str], node: ast.stmt, cell: ast.Module, live: Any) -> Iterator[CodeType]:
-    """The code that `path` (a name, or class and method) has, in each way it may be compiled.
+def _compiled(
+    path: list[Function | ast.ClassDef], cell: ast.Module, live: Any
+) -> Iterator[CodeType]:
+    """The code that the last of `path` (one, or class and method) has, in each way to compile it.
 
     IPython compiles statement by statement, a magic its whole cell at once; where the cell
     imports a name, Python compiles calls of the name's methods differently.
     """
     flags = _flags(live)
-    for part in (node, cell):
+    for part in (path[0], cell):
         code = _code(part, flags)
-        for depth, name in enumerate(path):
-            first = node.lineno if depth == 0 else 0
-            code = _code_called(code, name, first) if code is not None else None
+        for node in path:
+            code = _code_called(code, node.name, node.lineno) if code is not None else None
         if code is not None:
             yield code
 
@@ -313,10 +333,9 @@ def _code(part: ast.stmt | ast.Module, flags: int) -> CodeType | None:
 
 
 def _code_called(code: CodeType, name: str, line: int) -> CodeType | None:
-    """The code of the last definition of `name` in `code`; of that around `line` if not 0."""
+    """The code of the last definition of `name` in `code` that begins at `line` or above."""
     found = [each for each in _codes(code.co_consts) if each.co_name == name]
-    if line:
-        found = [each for each in found if each.co_firstlineno <= line]
+    found = [each for each in found if each.co_firstlineno <= line]
     if found:
         return found[-1]
     for each in _codes(code.co_consts):
@@ -340,27 +359,6 @@ def codes_of(statement: Statement, flags: int) -> Iterator[CodeType]:
 
 def _codes(constants: Sequence[Any]) -> list[CodeType]:
     return [each for each in constants if isinstance(each, CodeType)]
-
-
-def importable(name: str, live: Any) -> str:
-    """The import that gives `live` anywhere (`import numpy as np`), or an empty string."""
-    if isinstance(live, ModuleType):
-        known = sys.modules.get(live.__name__) is live and live.__name__ != "__main__"
-        if not known:
-            return ""
-        plain = "." not in live.__name__ and live.__name__ == name
-        return f"import {live.__name__}" + ("" if plain else f" as {name}")
-    module, qualified = getattr(live, "__module__", None), getattr(live, "__qualname__", None)
-    if not isinstance(module, str) or not isinstance(qualified, str) or "." in qualified:
-        return ""
-    home = sys.modules.get(module)
-    if (
-        home is None
-        or module in ("__main__", "builtins")
-        or getattr(home, qualified, None) is not live
-    ):
-        return ""
-    return f"from {module} import {qualified}" + ("" if qualified == name else f" as {name}")
 
 
 def short(value: Any) -> str:

@@ -13,7 +13,7 @@ from sageturner_magic.capture.slicing.kept import HANDLES, Saved, comes_from
 from sageturner_magic.capture.slicing.liveness import kind, short
 from sageturner_magic.capture.syntax import KeptImport
 from sageturner_magic.errors import Finding
-from sageturner_magic.values import CellLine, package_of
+from sageturner_magic.values import CellLine, attribute_of, package_of
 
 
 def _again(step: RunStatement) -> str:
@@ -124,7 +124,7 @@ def not_source(name: str, step: RunStatement, namespace: Mapping[str, Any]) -> F
         )
     live = namespace[name]
     package = package_of(type(live))
-    if package in HANDLES or hasattr(live, "fileno"):
+    if package in HANDLES or attribute_of(live, "fileno") is not None:
         return Finding(
             f"`{name}` is {HANDLES.get(package, 'an open file')}, made by `{code}`",
             where=where,

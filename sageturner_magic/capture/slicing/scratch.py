@@ -163,18 +163,26 @@ def _parts(node: ast.stmt, live: Any) -> Iterator[tuple[str, ast.expr, Any]]:
         yield from _defaults(node, live)
     elif isinstance(node, ast.ClassDef) and type(live) is type and not node.decorator_list:
         # A class that a decorator or metaclass made may hold its values in other ways.
+        worked_on = {name for each in node.body for name in _worked_on(each)}
         for each in node.body:
             if isinstance(each, FUNCTIONS):
                 yield from _defaults(each, vars(live).get(each.name))
             if not isinstance(each, (ast.Assign, ast.AnnAssign)) or each.value is None:
                 continue
             target = each.targets[0] if isinstance(each, ast.Assign) else each.target
-            if not isinstance(target, ast.Name) or target.id not in vars(live):
+            if not isinstance(target, ast.Name) or target.id not in vars(live).keys() - worked_on:
                 continue
             value = vars(live)[target.id]
             # The fields of a NamedTuple or of __slots__ have become something else.
             if not hasattr(type(value), "__get__"):
                 yield f"{node.name}.{target.id}", each.value, value
+
+
+def _worked_on(part: ast.stmt) -> Iterator[str]:
+    """Names of a class that a statement of its body works on, as a loop that fills one."""
+    if isinstance(part, (*FUNCTIONS, ast.ClassDef, ast.Assign, ast.AnnAssign)):
+        return
+    yield from (each.id for each in ast.walk(part) if isinstance(each, ast.Name))
 
 
 def _defaults(node: Function, live: Any) -> Iterator[tuple[str, ast.expr, Any]]:

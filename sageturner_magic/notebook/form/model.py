@@ -29,6 +29,7 @@ from sageturner_magic.constants import ContainerMode, EndpointType
 from sageturner_magic.errors import CaptureError, ConfigError, Finding
 from sageturner_magic.notebook.form.yaml_document import Document, Value
 from sageturner_magic.notebook.form.yaml_document import Path as KeyPath
+from sageturner_magic.values import attribute_of
 
 Kind = Literal["text", "number", "choice", "switch", "lines", "pairs"]
 
@@ -339,7 +340,9 @@ def _holder(file: str, namespace: Mapping[str, object], variables: Sequence[str]
     models = [
         name
         for name in variables
-        if any(hasattr(namespace[name], mark) for mark in ("predict", "state_dict"))
+        if any(
+            attribute_of(namespace[name], mark) is not None for mark in ("predict", "state_dict")
+        )
     ]
     return models[0] if len(models) == 1 else ""
 

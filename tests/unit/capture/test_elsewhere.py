@@ -18,6 +18,7 @@ SEEDS = ("11", "12", "13")
 
 KEPT = [
     ("W = sorted({'aa', 'bb', 'cc', 'dd'}, key=len)", "W"),
+    ("W = sorted('abcdefgh', key=hash)", "W"),
     ("C = {'labels': {'a', 'b', 'c', 'd'}}\nW = list(C['labels'])", "W"),
     ("class C:\n    L = {'a', 'b', 'c', 'd'}\nW = list(C.L)", "W"),
     ("C = {'l': {'a', 'b', 'c', 'd'}}\nW = [x for s in C.values() for x in s]", "W"),

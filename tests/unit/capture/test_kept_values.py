@@ -171,6 +171,7 @@ OBJECTS = [
     ("an own tokenizer", "from sklearn.feature_extraction.text import CountVectorizer\ndef tok(text): return text.lower().split()\nv = CountVectorizer(tokenizer=tok, token_pattern=None).fit(['a b'])", "v.transform(['B b']).toarray().tolist()"),
     ("a lambda in a pipeline", "import numpy as np\nfrom sklearn.preprocessing import FunctionTransformer\nf = FunctionTransformer(lambda a: np.log1p(a)).fit([[1.0]])", "f.transform([[1.0]]).tolist()"),
     ("an object of a class", "RATE = 3\nclass Net:\n    def __init__(self, k): self.k = k\n    def __call__(self, x): return self.k * x * RATE\nnet = Net(2)", "net(request)"),
+    ("a dict whose keys are attributes", "class Keys(dict):\n    __getattr__ = dict.__getitem__\n    __setattr__ = dict.__setitem__\nk = Keys(a=1)\nk.b = 2", "[k.a, k.b]"),
     ("a dataclass with a computed field", "from dataclasses import dataclass\n@dataclass\nclass Config:\n    names: list\ndef build(): return Config(['a'])\nconfig = build()", "config.names"),
     ("an object before the class that it is made of, in order", "class A:\n    def f(self): return helper()\nitems = list(map(lambda k: A(), [1]))\ndef helper(): return 5", "items[0].f()"),
 ]  # fmt: skip
