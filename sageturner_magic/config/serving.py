@@ -80,6 +80,12 @@ class Serving(Section):
         description="How a request without a Content-Type is read, which SageMaker passes on as "
         "application/octet-stream: as bytes, or as a type that you choose.",
     )
+    check_answers: Literal["auto", True, "sample", False] = Field(
+        "auto",
+        description="Whether responses are compared with the type that predict's signature names: "
+        "`true`, all, and a wrong one is an error 500; `sample`, one in a hundred, and a wrong one "
+        "is logged; `false`, none; `auto`, `true` on local endpoints and `sample` on SageMaker.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
         description="What the log has of the lines that your code and its packages write with "

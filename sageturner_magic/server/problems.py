@@ -22,6 +22,7 @@ class Problem(Exception):
         message: What is wrong and what to do.
         traceback: The user's frames, where there are any.
         headers: Lines of the response's head, each with CRLF.
+        more: What else a parsed body tells.
     """
 
     def __init__(
@@ -38,12 +39,17 @@ class Problem(Exception):
         self.message = message
         self.traceback = traceback
         self.headers = headers
+        self.more: dict[str, object] = {}
 
     @classmethod
     def parse(cls, status: int, body: bytes) -> Problem:
         """The problem whose `body` this is."""
         error = json.loads(body)["error"]
-        return cls(status, error["type"], error["message"], tuple(error.get("traceback", ())))
+        found = cls(
+            status, error.pop("type"), error.pop("message"), tuple(error.pop("traceback", ()))
+        )
+        found.more = error
+        return found
 
     def last_words(self, content_type: str) -> bytes:
         """What ends a stream of this type that has begun; empty where it has no form for errors."""
@@ -56,7 +62,7 @@ class Problem(Exception):
         error: dict[str, object] = {"type": self.kind, "message": masked(self.message)}
         if self.traceback:
             error["traceback"] = [masked(line) for line in self.traceback]
-        return error
+        return {**error, **self.more}
 
     def body(self) -> bytes:
         """The JSON body."""

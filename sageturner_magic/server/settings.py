@@ -64,6 +64,9 @@ class Serving:
         default_content_type: The type of a request that has none, or has the type that SageMaker
             gives to such a request (`UNTYPED`).
         csv: How text/csv is read.
+        check_answers: Whether responses are checked by the type that predict names: all (a wrong
+            one is an error), a `sample` (a wrong one is logged), or none. `auto`: all
+            on a local endpoint, else a sample.
         log_level: The least level of what user code logs that is written.
         allowed_hosts: Names beside this machine's own under which a local endpoint is addressed.
         metrics: Where metrics go besides /metrics: `prometheus` (nowhere) or `emf` (the log).
@@ -78,6 +81,7 @@ class Serving:
     default_content_type: str = UNTYPED
     csv: Csv = field(default_factory=Csv)
     metrics: str = "prometheus"
+    check_answers: bool | str = "auto"
     log_level: str = "info"
     allowed_hosts: Sequence[str] = ()
 
@@ -145,9 +149,9 @@ def _names(value: Any) -> str:
     return "" if right else "a list of names"
 
 
-def _one_of(*values: str) -> Callable[[Any], str]:
+def _one_of(*values: str | bool) -> Callable[[Any], str]:
     def check(value: Any) -> str:
-        return "" if value in values else " or ".join(f'"{each}"' for each in values)
+        return "" if value in values else " or ".join(json.dumps(each) for each in values)
 
     return check
 
@@ -161,6 +165,7 @@ _SERVING = {
     "default_content_type": _one_of(UNTYPED, "application/json", "text/csv", "text/plain"),
     "metrics": _one_of("prometheus", "emf"),
     "allowed_hosts": _names,
+    "check_answers": _one_of("auto", True, "sample", False),
     "log_level": _one_of("debug", "info", "warning", "error"),
 }
 _BATCH = {"max_size": _whole(1), "max_wait_ms": _number(0)}

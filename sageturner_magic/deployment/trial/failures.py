@@ -200,6 +200,14 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
             do=f"change {'example_request()' if example else 'the payload'}, or the annotation of"
             " predict()'s request",
         )
+    if failure.type == "InvalidAnswer" and not failure.frames:
+        return CaptureError(
+            "What predict() returns is not of the type that its signature names",
+            where=_where(failure, scene),
+            why=failure.message.replace("\n", "; "),
+            do="change what predict() returns, or the annotation after `->`; with `serving:"
+            " {check_answers: false}` nothing is compared",
+        )
     whats = {
         "import": "The module cannot be imported in a clean Python",
         "load": f"load() raises {failure.type} in a clean Python",

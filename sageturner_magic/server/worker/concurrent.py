@@ -117,10 +117,10 @@ class AsyncWorker(asyncio.Protocol):
             async for chunk in chunks:
                 if encoder is None:
                     encoder = ChunkEncoder(chunk, context.accept, self._work.nan)
-                    data = encoder.encode(chunk)
+                    data = self._work.chunk(encoder, chunk, context)
                     self._start(number, encoder, context)
                 else:
-                    data = encoder.encode(chunk)
+                    data = self._work.chunk(encoder, chunk, context)
                 self._send(frames.pack(frames.CHUNK, number, data))
                 stream.sent(len(data))
                 await stream.room.wait()

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import frames
 from ..codec import Context, formats
+from ..codec.contract import InvalidAnswer
 from ..logs import Log
 from ..problems import Problem
 from ..settings import UNTYPED, Serving
@@ -18,6 +19,9 @@ from .program import Program, user_traceback
 
 KEPT_BYTES = 32_000
 """Of the response to the example request, which the control socket says."""
+
+SAMPLE = 100
+"""With `check_answers: sample`, one response in so many is checked."""
 
 ATTRIBUTES_LENGTH = 1024
 """Characters of X-Amzn-SageMaker-Custom-Attributes at most (SageMaker's limit)."""
@@ -56,6 +60,7 @@ class Work:
         self.example: Any = None
         self.warmed: dict[str, str] | None = None
         self.lost = ""
+        self._answers = 0
 
     @contextlib.contextmanager
     def warm_up(self) -> Iterator[list[Any]]:
@@ -116,11 +121,30 @@ class Work:
     def answer(self, number: int, value: Any, context: Context) -> bytes:
         """The ANSWER frame for what predict returned."""
         try:
+            self._check(value, context)
             content_type, body = formats.encode(value, context.accept, self.nan)
             head = frames.AnswerHead(200, content_type, attributes(context))
         except Exception as error:
             return self.refusal(number, self.problem(error, context))
         return frames.pack_answer(frames.ANSWER, number, head, body)
+
+    def chunk(self, encoder: formats.ChunkEncoder, value: Any, context: Context) -> bytes:
+        """The bytes of one value of a stream. Raises AnswerError, InvalidAnswer."""
+        self._check(value, context, encoder.count)
+        return encoder.encode(value)
+
+    def _check(self, value: Any, context: Context, yielded: int | None = None) -> None:
+        wanted = self.serving.check_answers
+        self._answers += 1
+        if not wanted or (wanted == "sample" and self._answers % SAMPLE != 1):
+            return
+        try:
+            self.program.contract.check_answer(value, yielded)
+        except InvalidAnswer as error:
+            told = f"the response is not what predict's signature says: {error}"
+            self.log.error(told, request_id=context.request_id)
+            if wanted != "sample":
+                raise
 
     def refusal(self, number: int, problem: Problem) -> bytes:
         """The ANSWER frame for a request that failed."""

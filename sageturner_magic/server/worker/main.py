@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -73,7 +74,10 @@ def main(arguments: Sequence[str]) -> int:
         _tell_failure(channel, failure)
         return 1
     loaded = time.monotonic() - started
-    work = Work(code, model, config.program_dir, config.serving, log)
+    serving = config.serving
+    if serving.check_answers == "auto":
+        serving = dataclasses.replace(serving, check_answers=config.local or "sample")
+    work = Work(code, model, config.program_dir, serving, log)
     if code.contract.unread:
         log.warning(f"requests are not checked: the types of predict: {code.contract.unread}")
     batch = config.serving.batch

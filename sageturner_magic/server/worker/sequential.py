@@ -179,7 +179,7 @@ class PlainWorker:
             chunk = self._next(number, chunks)
             first = "" if chunk is _LAST else chunk
             encoder = ChunkEncoder(first, context.accept, self._work.nan)
-            data = b"" if chunk is _LAST else encoder.encode(chunk)
+            data = b"" if chunk is _LAST else self._work.chunk(encoder, chunk, context)
             head = self._work.head(encoder, context)
             self._send(frames.pack_answer(frames.STREAM, number, head))
             while chunk is not _LAST:
@@ -191,7 +191,7 @@ class PlainWorker:
                 if self._unwanted or not self._open:
                     raise Abandoned
                 chunk = self._next(number, chunks)
-                data = b"" if chunk is _LAST else encoder.encode(chunk)
+                data = b"" if chunk is _LAST else self._work.chunk(encoder, chunk, context)
             self._send(frames.pack(frames.END, number))
         except Abandoned:
             self._close(chunks, context)

@@ -31,6 +31,7 @@ import asyncio
 import base64
 import contextlib
 import copy
+import dataclasses
 import faulthandler
 import inspect
 import json
@@ -113,6 +114,9 @@ def _confine(given_home: str, folder: str, config: settings.Settings) -> str:
 
 def _run(program: Program, config: settings.Settings, report: _Report) -> dict[str, Any]:
     formats.find_orjson(config.packages)
+    if config.serving.check_answers is False:
+        unchecked = dataclasses.replace(program.contract, answers=None)
+        program = dataclasses.replace(program, contract=unchecked)
     with report.stage("load"):
         model = program.load(config.model_dir)
     if model is None:
@@ -181,22 +185,26 @@ async def _predict(
     program: Program, model: Any, request: Any, context: Context, nan: str
 ) -> tuple[str, bytes, int]:
     """Content-Type and body of the answer, and in how many chunks a stream came."""
+    check = program.contract.check_answer
     if program.predict_batch is not None:
         several = list(program.predict_batch(model, [request]))
         if len(several) != 1:
             raise formats.AnswerError(
                 f"predict_batch returned {len(several)} answers for 1 request"
             )
+        check(several[0])
         return *formats.encode(several[0], context.accept, nan), 0
     value = program.predict(model, request, context)
     if inspect.isawaitable(value):
         value = await value
     if not isinstance(value, Iterator | AsyncIterator):
+        check(value)
         return *formats.encode(value, context.accept, nan), 0
     encoder: formats.ChunkEncoder | None = None
     pieces = []
     async for chunk in value if isinstance(value, AsyncIterator) else _each(value):
         encoder = encoder or formats.ChunkEncoder(chunk, context.accept, nan)
+        check(chunk, encoder.count)
         pieces.append(encoder.encode(chunk))
     encoder = encoder or formats.ChunkEncoder("", context.accept, nan)
     return encoder.content_type, b"".join(pieces), len(pieces)

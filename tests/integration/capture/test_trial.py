@@ -262,6 +262,16 @@ def test_the_example_and_the_payload_are_of_the_type_that_predict_names():
     assert 'pixel: unknown; did you mean "pixels"?' in finding.why
 
 
+@pytest.mark.parametrize("kind", ["list[int]", "typing.Iterator[int]"])
+def test_what_predict_returns_is_of_the_type_that_it_names(kind):
+    give = "yield from request" if "Iterator" in kind else "return request"
+    source = f"import typing\ndef load(): ...\ndef predict(model, request) -> {kind}: {give}\n"
+    assert tried(source, request=asking([1, 2])).chunks == 2 * ("Iterator" in kind)
+    finding = refused(source, request=asking([1, "x"])).findings[0]
+    assert finding.what == "What predict() returns is not of the type that its signature names"
+    assert finding.why == 'answer[1]: expected a whole number, got "x"'
+
+
 def test_an_answer_that_json_cannot_hold_is_found_at_its_line():
     error = refused(
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import http.client
 import json
 from typing import Any
 
@@ -120,3 +121,66 @@ def test_types_that_cannot_be_read_are_a_warning(start: Start) -> None:
     ).ready()
     assert "name 'Missing' is not defined" in server.log()
     assert server.invoke({"a": [1]}).json == {"a": [1]}
+
+
+SCORES = """
+    import dataclasses, typing
+
+    @dataclasses.dataclass
+    class Scored:
+        scores: list[float]
+
+    def load(): return None
+"""
+SERVES = {
+    "plain": """
+    def predict(model, request) -> Scored: return {"scores": request}
+    """,
+    "async": """
+    async def predict(model, request) -> Scored: return Scored(request)
+    """,
+    "batch": """
+    def predict(model, request): ...
+    def predict_batch(model, requests) -> list[Scored]: return [*map(Scored, requests)]
+    """,
+}
+
+
+@pytest.mark.parametrize("case", SERVES)
+def test_a_wrong_response_of_a_local_endpoint_is_a_500_that_names_the_place(
+    start: Start, case: str
+) -> None:
+    server = start(SCORES + SERVES[case], SAGETURNER_LOCAL="1").ready()
+    assert server.invoke([1, 2]).json == {"scores": [1, 2]}
+    wrong = server.invoke([1, 2, 3, "x"])
+    fault = {"at": "answer.scores[3]", "message": 'expected a number, got "x"'}
+    assert wrong.status == 500
+    assert wrong.json == {"error": {"type": "InvalidAnswer", **fault, "faults": [fault]}}
+    assert "answer.scores[3]: expected a number" in server.log()
+
+
+@pytest.mark.parametrize("word", ["", "async "])
+def test_each_yield_of_a_stream_is_checked(start: Start, word: str) -> None:
+    source = f"""
+        import typing
+        def load(): return None
+        {word}def predict(model, request) -> typing.{word.strip().title()}Iterator[int]:
+            for each in request: yield each
+    """
+    server = start(source, serving={"check_answers": True}).ready()
+    assert server.invoke([1, 2]).body == b"1\n2\n"
+    assert server.invoke(["x"]).error["at"] == "answer[0]"
+    with pytest.raises(http.client.IncompleteRead) as broken:
+        server.invoke([1, "x"])
+    first, last = broken.value.partial.splitlines()
+    assert (first, json.loads(last)["error"]["at"]) == (b"1", "answer[1]")
+
+
+def test_by_default_a_sample_of_the_responses_is_checked_and_only_logged(start: Start) -> None:
+    server = start(SCORES + SERVES["plain"]).ready()
+    assert [server.invoke("x").status for _ in range(3)] == [200, 200, 200]
+    told = [line for line in server.lines() if "signature" in line["message"]]
+    assert len(told) == 1 and "answer.scores: expected a list" in told[0]["message"]
+    unchecked = start(SCORES + SERVES["plain"], serving={"check_answers": False}).ready()
+    assert unchecked.invoke("x").status == 200
+    assert "signature" not in unchecked.log()

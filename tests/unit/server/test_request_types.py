@@ -18,7 +18,8 @@ import numpy as np
 import pydantic
 import pytest
 
-from sageturner_magic.server.codec.contract import Contract, Invalid, contract_of
+from sageturner_magic.server.codec.contract import Contract, Invalid, InvalidAnswer, contract_of
+from sageturner_magic.server.codec.formats import to_json
 
 
 class Colour(enum.Enum):
@@ -317,3 +318,93 @@ def test_a_request_that_is_nested_too_deeply_is_refused() -> None:
     for _ in range(900):
         value = {"name": "a", "children": [value]}
     assert told(Tree, value) == ["the request is nested too deeply"]
+
+
+class Computed(pydantic.BaseModel):
+    size: int = pydantic.Field(alias="Size")
+
+    @pydantic.computed_field  # type: ignore[prop-decorator]
+    @property
+    def double(self) -> int:
+        return self.size * 2
+
+
+@dataclass
+class Scored:
+    label: str
+    scores: list[float]
+    when: datetime.datetime | None = None
+    made: int = field(default=3, init=False)
+
+
+def checked(kind: Any, value: Any, *yielded: int) -> list[str]:
+    def predict(model: Any, request: Any) -> Any: ...
+
+    predict.__annotations__ = {"return": kind}
+    try:
+        contract_of(predict, None).check_answer(value, *yielded)
+    except InvalidAnswer as error:
+        assert (error.status, error.kind) == (500, "InvalidAnswer")
+        return str(error).split("\n")
+    return []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (int, np.int64(3)),
+        (float, np.float32(0.5)),
+        (bool, np.bool_(True)),
+        (list[list[float]], np.zeros((2, 2))),
+        (tuple[int, str], (1, "a")),
+        (set[int], {1, 2}),
+        (dict[int, float], {1: 0.5}),
+        (dict[float, int], {0.5: 1}),
+        (dict[datetime.date, int], {datetime.date(2026, 1, 31): 1}),
+        (bytes, b"hi"),
+        (Colour, Colour.RED),
+        (Point, Point(1.0, 2.0)),
+        (decimal.Decimal, decimal.Decimal("1.25")),
+        (Scored, Scored("a", [1.0], datetime.datetime(2026, 1, 31))),
+        (Scored, {"label": "a", "scores": np.array([1, 2])}),
+        (Model, Model.model_validate_json('{"age": 3, "when": ["2026-01-31", "red"]}')),
+        (dict[str, Model], {"a": {"age": 3, "when": ("2026-01-31", "red")}}),
+        (list[Computed], [Computed(Size=3)]),
+        (Iterator[int], iter([])),
+        (Opaque, {"a": 1}),
+    ],
+)
+def test_a_response_is_of_its_type_if_its_json_is(kind: Any, value: Any) -> None:
+    assert checked(kind, value) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "faults"),
+    [
+        (int, "3", ['answer: expected a whole number, got "3"']),
+        (Scored, Scored("a", [1.0, "b"]), ['answer.scores[1]: expected a number, got "b"']),  # type: ignore[list-item]
+        (Scored, {"label": 1}, ["answer.label: expected a string, got 1",
+                                "answer.scores: missing: a list of numbers is expected"]),
+        (Options, {"top": None}, ["answer.top: expected a whole number, got null"]),
+        (list[Model], [{"age": -1, "when": ("2026-01-31", "red")}],
+         ["answer[0].age: Input should be greater than or equal to 0"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_response_names_the_place(kind: Any, value: Any, faults: list[str]) -> None:
+    assert checked(kind, value) == faults
+
+
+def test_each_value_of_a_stream_is_checked() -> None:
+    assert checked(Iterator[int], 3, 7) == []
+    assert checked(AsyncIterator[int], "a", 7) == ['answer[7]: expected a whole number, got "a"']
+
+
+def test_the_schema_of_a_response_has_what_json_has_of_it() -> None:
+    def predict(model: Any, request: Any) -> tuple[Scored, Computed]: ...
+
+    described = contract_of(predict, None).described
+    made = described["schemas"]["Scored"]["properties"]["made"]
+    assert made == {"type": "integer", "default": 3}
+    judge = jsonschema.Draft202012Validator(schema_of(described, "answer"))
+    value = (Scored("a", []), Computed(Size=3))
+    assert judge.is_valid(json.loads(to_json(value, "error")))

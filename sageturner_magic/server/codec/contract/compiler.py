@@ -88,6 +88,8 @@ class Compiler:
         forms = [self.form(each) if each is not ... else ANY for each in arguments]
         if kind in _MAPPINGS:
             key, item = forms or (SINGLE[str], ANY)
+            if self._mode == "serialization" and key.kinds != {"string"}:
+                key = ANY  # Keys are text in JSON, however numbers and dates are written.
             return containers.mapping(key, item)
         make = _MAKERS[kind]
         if kind is tuple and arguments and arguments[-1] is not ...:
@@ -104,7 +106,8 @@ class Compiler:
             members = choices.literal([*kind])
             return self._named(kind, kind.__qualname__, lambda: members) if members else ANY
         if records.is_record(kind):
-            return self._named(kind, kind.__qualname__, lambda: records.record(kind, self.form))
+            make = records.written if self._mode == "serialization" else records.record
+            return self._named(kind, kind.__qualname__, lambda: make(kind, self.form))
         return ANY
 
     def _named(self, key: Any, name: str, make: Callable[[], Form]) -> Form:

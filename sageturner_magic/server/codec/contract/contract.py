@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import collections.abc
 import inspect
+import json
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..formats import to_json
 from .compiler import Compiler
-from .faults import Fault, Faults, Full, Invalid
+from .faults import At, Fault, Faults, Full, Invalid, InvalidAnswer, written
 from .form import ANY, Form
 from .records import evaluated
 
@@ -28,12 +30,16 @@ class Contract:
 
     Attributes:
         form: Reads requests; None where the signature names no type that is known here.
+        answers: Reads responses, or what is yielded of one; None likewise.
+        streams: Whether predict yields its response in parts.
         described: `request` and `answer`, JSON schemas or None, and `schemas`, to which they
             refer, for /openapi.json; empty where the signature has neither.
         unread: Why the signature could not be read, if so.
     """
 
     form: Form | None = None
+    answers: Form | None = None
+    streams: bool = False
     described: dict[str, Any] = field(default_factory=dict)
     unread: str = ""
 
@@ -41,20 +47,50 @@ class Contract:
         """The request as predict gets it. Raises Invalid where it is not of its type."""
         if self.form is None:
             return value
-        faults = Faults({})
-        try:
-            read = self.form.read(value, None, faults)
-        except Full:
-            pass
-        except RecursionError:
-            raise Invalid([Fault("", "the request is nested too deeply")]) from None
+        read, faults = _read(self.form, value, None)
         if faults:
             raise Invalid(faults)
         return read
 
+    def check_answer(self, value: Any, yielded: int | None = None) -> None:
+        """Compare what predict returned with its type, as JSON, which is what callers get.
+
+        Args:
+            value: What was returned or yielded.
+            yielded: How many values the response yielded before this one, if it is a stream.
+
+        Raises:
+            InvalidAnswer: It is not of its type.
+            AnswerError: JSON has no form for it.
+        """
+        if self.answers is None or self.streams == (yielded is None):
+            return
+        at: At = (None, "answer")
+        if yielded is not None:
+            at = (at, yielded)
+        _, faults = _read(self.answers, json.loads(to_json(value, "null")), at)
+        if faults:
+            raise InvalidAnswer(faults)
+
 
 FREE = Contract()
 """Nothing is promised, nothing is checked."""
+
+
+def _read(form: Form, value: Any, at: At) -> tuple[Any, Faults]:
+    faults = Faults({})
+    try:
+        return form.read(value, at, faults), faults
+    except Full:
+        pass
+    except RecursionError:
+        faults.append(
+            Fault(
+                written(at),
+                "the request is nested too deeply" if at is None else "nested too deeply",
+            )
+        )
+    return None, faults
 
 
 def contract_of(predict: Callable[..., Any], predict_batch: Callable[..., Any] | None) -> Contract:
@@ -66,7 +102,8 @@ def contract_of(predict: Callable[..., Any], predict_batch: Callable[..., Any] |
         request, answer = _annotations(predict_batch or predict)
         if predict_batch is not None:
             request, answer = _item(request), _item(answer)
-        elif _origin(answer) in _STREAMS:
+        streams = predict_batch is None and _origin(answer) in _STREAMS
+        if streams:
             answer = _item(answer, _STREAMS)
         incoming = Compiler("validation")
         taken = incoming.form(request)
@@ -86,7 +123,9 @@ def contract_of(predict: Callable[..., Any], predict_batch: Callable[..., Any] |
     }
     if taken is ANY and given is ANY:
         return FREE
-    return Contract(None if taken is ANY else taken, described)
+    return Contract(
+        None if taken is ANY else taken, None if given is ANY else given, streams, described
+    )
 
 
 def _annotations(function: Any) -> tuple[Any, Any]:

@@ -73,8 +73,8 @@ class Invalid(Problem):
         faults: What is wrong, in the order of the type's fields; the first is the headline.
     """
 
-    def __init__(self, faults: list[Fault]) -> None:
-        super().__init__(422, "Invalid", faults[0].message)
+    def __init__(self, faults: list[Fault], status: int = 422, kind: str = "Invalid") -> None:
+        super().__init__(status, kind, faults[0].message)
         self.faults = faults
 
     def error(self) -> dict[str, object]:
@@ -83,6 +83,13 @@ class Invalid(Problem):
 
     def __str__(self) -> str:
         return "\n".join(f"{at}: {message}" if at else message for at, message in self.faults)
+
+
+class InvalidAnswer(Invalid):
+    """A response that is not what predict's signature says; answered with 500."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__(faults, 500, "InvalidAnswer")
 
 
 def written(at: At) -> str:

@@ -63,6 +63,11 @@ def model(
                 faults.add(place, each["msg"])
         return None
 
+    if mode == "serialization":
+        schema = _schema(adapter, mode, prefix, space, definitions)
+        same = _plain(adapter, "validation") == _plain(adapter, "serialization")
+        # What goes out in another form than it comes in, pydantic cannot read.
+        return Form(read if same else ANY.read, schema, "an object", "objects", ANY.kinds)
     noun = getattr(annotation, "__name__", "a value of another form")
     return Form(
         read, _schema(adapter, mode, prefix, space, definitions), noun, f"{noun}s", ANY.kinds
@@ -77,6 +82,15 @@ def _text(value: Any) -> str | bytes:
         return to_json(value, "null")
 
 
+def _plain(adapter: Any, mode: str) -> Any:
+    import pydantic
+
+    try:
+        return adapter.json_schema(mode=mode, by_alias=mode == "validation")
+    except pydantic.errors.PydanticInvalidForJsonSchema:
+        return mode
+
+
 def _schema(
     adapter: Any, mode: str, prefix: str, space: str, definitions: dict[str, Any]
 ) -> dict[str, Any]:
@@ -84,8 +98,11 @@ def _schema(
 
     while True:
         try:
+            # Responses have the names of the fields, as model_dump() writes them.
             schema: dict[str, Any] = adapter.json_schema(
-                mode=mode, ref_template=f"{prefix}{space}{{model}}"
+                mode=mode,
+                by_alias=mode == "validation",
+                ref_template=f"{prefix}{space}{{model}}",
             )
         except pydantic.errors.PydanticInvalidForJsonSchema:
             return {}

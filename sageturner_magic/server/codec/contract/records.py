@@ -66,6 +66,22 @@ def record(kind: type, form_of: Callable[[Any], Form]) -> Form:
     return dataclasses.replace(choices.union([named, listed]), noun=named.noun)
 
 
+def written(kind: type, form_of: Callable[[Any], Form]) -> Form:
+    """The form of what a response has of a class: a dataclass's fields, set by its init or not."""
+    if not dataclasses.is_dataclass(kind):
+        return record(kind, form_of)
+    hints = resolved(kind)
+    fields = {
+        each.name: Field(
+            form_of(hints.get(each.name, Any)),
+            each.default is each.default_factory is dataclasses.MISSING,
+            each.default,
+        )
+        for each in dataclasses.fields(kind)
+    }
+    return _named(kind.__name__, fields, dict)
+
+
 def resolved(kind: type) -> dict[str, Any]:
     """The annotations of a class, with what cannot be resolved as Any."""
     try:

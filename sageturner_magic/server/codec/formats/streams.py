@@ -31,11 +31,15 @@ class ChunkEncoder:
         accept: The Accept header.
         nan: See `answers.encode`.
 
+    Attributes:
+        count: Chunks that were encoded.
+
     Raises Problem (406) where chunks like the first cannot be sent as what is accepted.
     """
 
     def __init__(self, first: Any, accept: str, nan: str) -> None:
         self._nan = nan
+        self.count = 0
         wanted = choices(accept)
         found = [SSE] if SSE in wanted else [*_forms(accept, first)]
         if not found and first != "":
@@ -50,6 +54,7 @@ class ChunkEncoder:
 
     def encode(self, chunk: Any) -> bytes:
         """The bytes of one chunk. Raises AnswerError."""
+        self.count += 1
         if self.content_type == SSE:
             text = chunk if isinstance(chunk, str) else to_json(chunk, self._nan).decode()
             lines = _LINE_END.split(text)

@@ -118,7 +118,7 @@ def describe_status(status: int | None) -> str:
 
 def environment_of(workers: int) -> dict[str, str]:
     hidden = ("SAGETURNER_TOKEN", "SAGETURNER_LISTEN_FD", "SAGETURNER_LIFELINE_FD",
-              "SAGETURNER_CONTROL", "SAGETURNER_ACCEPT", "SAGETURNER_LOCAL")  # fmt: skip
+              "SAGETURNER_CONTROL", "SAGETURNER_ACCEPT")  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     # Threads of a library meet after each operation. One that spins until the others have come
     # keeps from the processor the thread that it waits for, wherever the front or anything else
