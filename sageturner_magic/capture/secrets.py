@@ -54,8 +54,7 @@ _PLACEHOLDER = re.compile(
 
 # `name: value` and `name=value` of settings files, whatever their format.
 _SETTING = re.compile(
-    r"""^[ \t]*(?:export[ \t]+|[-{,][ \t]*)?["']?([\w.-]+)["']?[ \t]*[:=][ \t]*["']?([^\s"',;]+)""",
-    re.MULTILINE,
+    r"""[ \t]*(?:export[ \t]+|[-{,][ \t]*)?["']?([\w.-]+)["']?[ \t]*[:=][ \t]*["']?([^\s"',;]+)"""
 )
 # Calls that give secrets: getpass, AWS, python-dotenv, keyring, Colab, Kaggle, Databricks.
 _GIVES_SECRETS = re.compile(
@@ -164,14 +163,15 @@ def masked(text: str) -> str:
 def _on_lines(source: str, named: Iterable[tuple[int, str, str]]) -> Iterator[tuple[int, str]]:
     """Each line of `source` that holds a secret, and which, unless a comment says otherwise."""
     found: dict[int, tuple[str, str]] = {}
+    lines = source.split("\n")
     for what, part, pattern in _PATTERNS:
         if part not in source:
             continue
-        for match in pattern.finditer(source):
-            found.setdefault(source.count("\n", 0, match.start()) + 1, (what, match[0]))
+        for number, line in enumerate(lines, start=1):
+            if part in line and (match := pattern.search(line)):
+                found.setdefault(number, (what, match[0]))
     for number, what, text in named:
         found.setdefault(number, (what, text))
-    lines = source.split("\n")
     for number, (what, text) in sorted(found.items()):
         if ALLOWED not in lines[number - 1]:
             yield number, f"{what}: `{masked(text)}`"
@@ -186,9 +186,11 @@ def _worth_a_look(source: str) -> bool:
 
 
 def _in_settings(text: str) -> Iterator[tuple[int, str, str]]:
-    for match in _SETTING.finditer(text):
+    # Each line by itself: a tokeniser's vocabulary has tens of thousands of them.
+    for line, setting in enumerate(text.split("\n"), start=1):
+        if not (match := _SETTING.match(setting)):
+            continue
         name, value = match[1], match[2]
-        line = text.count("\n", 0, match.start(1)) + 1
         if _NAMED.search(re.sub(r"[.-]", "_", name)) and _looks_real(value):
             yield line, f"a value for `{name}`", value
         elif _random(value):

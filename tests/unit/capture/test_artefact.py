@@ -250,6 +250,17 @@ def test_a_secret_in_an_object_that_artefact_names_is_a_warning(tmp_path, file):
     assert "e5f6" not in warning
 
 
+def test_a_secret_in_a_long_file_is_named_with_its_line(tmp_path):
+    (tmp_path / "m").mkdir()
+    vocabulary = [f'"word{number}": {number},' for number in range(30_000)]
+    vocabulary[20_000] = 'api_key: "a1b2c3d4' + 'e5f6"'
+    vocabulary[25_000] = "hf_" + 34 * "a"
+    (tmp_path / "m" / "vocabulary.txt").write_text("\n".join(vocabulary))
+    setting, token = remarks("m", tmp_path)
+    assert "a value for `api_key`" in setting and "vocabulary.txt:20001" in setting
+    assert "a Hugging Face token" in token and "vocabulary.txt:25001" in token
+
+
 def test_a_secret_in_a_text_among_the_model_files_is_a_warning(tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "config.json").write_text('{"hub": {"token": "hf_' + 34 * "a" + '"}}')
