@@ -70,6 +70,10 @@ class Ingredients:
         """The user's variables of a process on this machine, with the secrets that it has."""
         return {**self.config.environment, **given_to_server(values_of(self.config))}
 
+    def variables(self, region: str) -> dict[str, str]:
+        """The container's environment on SageMaker."""
+        return self.config.container_environment(self.request.container_mode, region)
+
     @property
     def python_version(self) -> str:
         """The image's Python: the configured one, in a notebook the kernel's."""

@@ -119,6 +119,7 @@ class DeployRequest:
         detach: A local endpoint outlives the process that deploys it.
         python: The interpreter that runs a local process endpoint.
         smoke_test: An image is tried on this machine's Docker engine before it is pushed.
+        fresh: Code and image are tried although the same passed before.
         reference: The notebook's own response; None for code that no notebook has.
     """
 
@@ -131,6 +132,7 @@ class DeployRequest:
     python: str
     aws: AwsOptions = DEFAULT_AWS
     smoke_test: bool = True
+    fresh: bool = False
     reference: Reference | None = None
 
     @property

@@ -184,6 +184,7 @@ def start_deployment(
     detach: bool = False,
     smoke_test: bool = True,
     compare: bool = True,
+    fresh: bool = False,
     aws: AwsOptions = DEFAULT_AWS,
     listener: Listener | None = None,
 ) -> DeploymentHandle:
@@ -203,6 +204,7 @@ def start_deployment(
         detach: A local endpoint outlives this process.
         smoke_test: An image for SageMaker is tried on this machine before it is pushed.
         compare: Call predict() in the notebook too; another response stops the deployment.
+        fresh: Try code and image again, although the same passed before.
         listener: Called with each event, on the deployment's threads, one at a time.
 
     Raises:
@@ -212,7 +214,7 @@ def start_deployment(
     flags = Flags(name, memory, instance_type, packages, environment)
     chosen = chosen_config(config, flags, endpoint_type)
     live = live_model(model, example)
-    asked = request_for(chosen, endpoint_type, container_mode, detach, aws, smoke_test, live)
+    asked = request_for(chosen, endpoint_type, container_mode, detach, aws, smoke_test, live, fresh)
     asked = with_reference(asked) if compare else without_reference(asked)
     return DeploymentHandle(
         asked.config.name,

@@ -246,6 +246,7 @@ def request_for(
     aws: AwsOptions = DEFAULT_AWS,
     smoke_test: bool = True,
     model: LiveModel | None = None,
+    fresh: bool = False,
 ) -> DeployRequest:
     notebook, found = current_notebook(), config_of(config)
     if notebook:
@@ -264,6 +265,7 @@ def request_for(
         python=sys.executable,
         aws=aws,
         smoke_test=smoke_test,
+        fresh=fresh,
     )
 
 

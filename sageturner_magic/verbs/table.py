@@ -172,6 +172,7 @@ _TABLE = (
                 sets=False,
                 help="build and push without trying code and image on this machine first",
             ),
+            switch("--fresh", help="try code and image again, although the same passed before"),
             COMPARE,
             JSON,
         ),

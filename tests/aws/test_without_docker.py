@@ -34,6 +34,17 @@ def predict(model, request):
     return request
 """
 
+PLAIN = """\
+def load():
+    return %(factor)s
+
+def predict(model, request):
+    return {"answer": request["x"] * model}
+
+def example_request():
+    return {"x": 1}
+"""
+
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -153,7 +164,7 @@ def test_the_command_deploys_and_a_change_of_code_sends_the_code_alone(
 ) -> None:
     before = stand.inventory()
     project = Project(stand, tmp_path, "aloft", variables=away.environment)
-    project.write_code(factor=2)
+    project.write_code(2, PLAIN)
     made = {"code_dir": "./code", "python_version": PYTHON, "base_image": away.base}
     project.configure(container={"generate_container": made})
     project.run("setup")
@@ -169,11 +180,14 @@ def test_the_command_deploys_and_a_change_of_code_sends_the_code_alone(
     assert "Try the image: done" in first.err
     assert project.invoke({"x": 21}) == {"answer": 42}
 
-    project.write_code(factor=3)
-    changed = project.json("plan", "-e", "serverless")["layers"]
+    project.write_code(3, PLAIN)
+    planned = project.json("plan", "-e", "serverless")
+    assert "only code changed since aloft-" in planned["facts"]["image start"]
+    changed = planned["layers"]
     assert [layer["title"] for layer in changed if layer["place"] != "registry"] == ["the program"]
     assert changed[-1]["size"] < 20_000
     again = project.run("deploy", "-e", "serverless")
+    assert "Try the code: done" in again.err and "Try the image" not in again.err
     pushed = [line for line in again.err.splitlines() if ": pushed" in line]
     assert len(pushed) == 1 and pushed[0].startswith("  | the program: pushed")
     assert project.invoke({"x": 2}) == {"answer": 6}

@@ -27,6 +27,7 @@ from sageturner_magic.deployment.local_secrets import missing_here
 from sageturner_magic.deployment.plan import Fact, Plan
 from sageturner_magic.deployment.plans.builders import builder_to_push, untried
 from sageturner_magic.deployment.plans.image_checks import image_findings, with_system_packages
+from sageturner_magic.deployment.plans.image_trials import image_trial
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
 from sageturner_magic.deployment.plans.instance import smallest_server
 from sageturner_magic.deployment.plans.sagemaker_steps import Work
@@ -92,6 +93,11 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         found.add(disk_findings(compute, ingredients.artefact.size))
     if session and isinstance(compute, Serverless) and (uri := config.s3_artefact):
         found.add(disk_findings(compute, storage.archive_bytes(session, uri)))
+    tried = None
+    if session and ingredients and wanted and chosen and not (cannot_try or missing):
+        memory = compute.memory if isinstance(compute, Serverless) else None
+        variables = ingredients.variables(session.region)
+        tried = found.attempt(lambda: image_trial(wanted, chosen, ingredients, variables, memory))
     findings = found.finish()
     # Whatever is missing here is a finding, so finish() has raised.
     assert session and where and compute and ingredients and wanted and chosen
@@ -105,7 +111,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         chosen=chosen,
         stored=stored,
         present=present,
-        try_image=request.smoke_test and not cannot_try and not missing,
+        image_trial=tried if request.smoke_test else None,
         price=price_of(session, compute),
     )
     return Plan(
@@ -224,6 +230,7 @@ def _facts(work: Work) -> tuple[Fact, ...]:
         Fact("Code", nearby(work.ingredients.module.origin)),
         Fact("Packages", packages_text(work.wanted.spec)),
         Fact("Image", image),
+        *([Fact("Image start", start)] if (start := work.start_text) else []),
         *([Fact("GPU", work.wanted.gpu)] if work.wanted.gpu else []),
         Fact("Artefact", model),
         Fact("Role", work.role_arn),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sageturner_magic import aws
@@ -15,6 +16,7 @@ from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.ingredients import Ingredients
 from sageturner_magic.deployment.local_secrets import values_of
 from sageturner_magic.deployment.plan import Done, Step
+from sageturner_magic.deployment.plans.image_trials import ImageTrial
 from sageturner_magic.deployment.plans.images import WantedImage
 from sageturner_magic.deployment.tried import trial_step
 from sageturner_magic.endpoints import Price, note_on_sagemaker, remember
@@ -36,7 +38,7 @@ class Work:
     Attributes:
         stored: The image, if the registry has it already.
         present: The endpoint, if it exists.
-        try_image: The image is run on this machine before it is pushed.
+        image_trial: The image's start on this machine before the push; None without one.
         price: What the endpoint will cost.
         image: The pushed image.
         deed: What `rollout.apply` did.
@@ -52,7 +54,7 @@ class Work:
     chosen: ChosenBuilder
     stored: ImageRef | None
     present: EndpointState | None
-    try_image: bool
+    image_trial: ImageTrial | None
     price: Price
     begin: float = field(default_factory=time.monotonic)
     built: BuiltImage | None = None
@@ -91,6 +93,9 @@ class Work:
         )
         for finding in report.findings:
             reporter.log(str(finding))
+        if self.image_trial and not report.findings:
+            with suppress(OSError):
+                self.image_trial.passed()
         answered = f", answered in {duration(report.answer_s)}" if report.answer else ""
         return Done(f"ready in {duration(report.ready_s)}{answered}")
 
@@ -154,6 +159,14 @@ class Work:
         return wait_until_settled(self.session, name, wanted, self.begin, reporter)
 
     @property
+    def start_text(self) -> str:
+        """Why the image is not started on this machine; empty where it is, or is not built."""
+        since = self.image_trial.since if self.image_trial and self.stored is None else ""
+        if since == self.wanted.tag:
+            return "not tried again: it started on this machine before"
+        return f"not tried again: only code changed since {since}" if since else ""
+
+    @property
     def lease_text(self) -> str:
         """What becomes of the endpoint's lease; empty where it has none."""
         config = self.ingredients.config
@@ -215,9 +228,7 @@ class Work:
         return "" if undecided else self.endpoint_spec().version
 
     def _environment(self) -> dict[str, str]:
-        return self.ingredients.request.config.container_environment(
-            self.ingredients.request.container_mode, self.names.region
-        )
+        return self.ingredients.variables(self.names.region)
 
     def result(self) -> Deployment:
         assert self.endpoint is not None
@@ -248,14 +259,16 @@ class Work:
             found.append(Step("trial", "Try the code", self.try_code))
             tried = ("trial",)
         if self.stored is None:
-            found.append(Step("build", "Build the image", self.build, tried))
-            ready = ("build",)
-            if self.try_image:
+            # Nothing that is made beside the trial of the code can be seen by others: no registry
+            # shows an image before the push, and nothing refers to an artefact before the endpoint.
+            found.append(Step("build", "Build the image", self.build))
+            ready = ("build", *tried)
+            if self.image_trial and not self.image_trial.since:
                 found.append(Step("try", "Try the image", self.try_out, ready))
                 ready = ("try",)
             found.append(Step("push", "Push the image", self.push, ready))
         if self.ingredients.artefact is not None:
-            found.append(Step("upload", "Upload the model", self.upload, tried))
+            found.append(Step("upload", "Upload the model", self.upload))
         before = tuple(step.key for step in found)
         done = self.present.status if self.present else ""
         verb = "Update" if done == "InService" else "Create"
