@@ -129,13 +129,12 @@ class AwsOptions:
     def open(self) -> AwsSession:
         """A session with them. Raises AwsError when there are no credentials or no region."""
         # Loading the extension must not import boto3.
-        from sageturner_magic.aws import open_session
+        from sageturner_magic.aws import kept_session, open_session
 
         notebook = current_notebook()
-        return open_session(
-            self.profile or (notebook.profile if notebook else None),
-            self.region or (notebook.region if notebook else None),
-        )
+        if notebook is None:
+            return open_session(self.profile, self.region)
+        return kept_session(self.profile or notebook.profile, self.region or notebook.region)
 
 
 DEFAULT_AWS = AwsOptions()

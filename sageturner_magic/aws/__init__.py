@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from .ecr_login import EcrCredentials, ecr_region, registry_login, repository_arn_of
     from .errors import explain_model, refusals, refused
+    from .kept_sessions import kept_session
     from .names import (
         TAG_CREATED_BY,
         TAG_LEASE,

@@ -21,7 +21,7 @@ import psutil
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion
 
-from sageturner_magic.config import SERVERLESS_MEMORY, Config
+from sageturner_magic.config import SERVERLESS_MEMORY
 from sageturner_magic.constants import MODEL_DIR, THIS_PYTHON
 from sageturner_magic.deployment.ingredients import Ingredients, gather
 from sageturner_magic.deployment.local_secrets import missing_here
@@ -181,13 +181,15 @@ def findings_of(trial: Trial, ingredients: Ingredients) -> list[Finding]:
     config = ingredients.config
     found: list[Finding] = []
     serverless = config.compute.serverless
-    wanted = serverless_memory(trial, config.serving.workers)
+    workers = config.serving.workers
+    has = "a worker has" if workers == 1 else f"each of {workers} workers has"
+    wanted = serverless_memory(trial, workers)
     if serverless is not None and (wanted is None or wanted > serverless.memory):
         found.append(
             Finding(
                 f"{serverless.memory} MB are too little for a serverless endpoint",
                 where=config.where("compute.serverless.memory"),
-                why=f"{_processes(config)} {size(trial.memory)} at most, and the server"
+                why=f"{has} {size(trial.memory)} at most, and the server"
                 f" needs {size(SERVER_BYTES)}",
                 do=f"set `memory: {wanted}`, or add `--memory {wanted}`"
                 if wanted
@@ -236,14 +238,6 @@ def serverless_memory(trial: Trial, workers: int) -> int | None:
     return next((size for size in SERVERLESS_MEMORY if size << 20 >= needed), None)
 
 
-def _processes(config: Config) -> str:
-    workers = config.serving.workers
-    return "a worker has" if workers == 1 else f"each of {workers} workers has"
-
-
-# --- the step of a deployment -------------------------------------------------------------
-
-
 def trial_step(ingredients: Ingredients, reporter: Reporter) -> tuple[Done, str]:
     """Try what is deployed, unless the same passed here before or cannot run here.
 
@@ -280,13 +274,17 @@ class _Passed:
     reused: bool = False
 
 
+def passed_before(ingredients: Ingredients) -> _Passed | None:
+    """What was written down when the same passed here before, unless all is to be tried again."""
+    if ingredients.request.fresh or not (written := _written(ingredients)).exists():
+        return None
+    return replace(_Passed(**json.loads(written.read_text(encoding="utf-8"))), reused=True)
+
+
 def _passed(ingredients: Ingredients, reporter: Reporter) -> _Passed:
     """Try the module, or take what was written down when the same passed here before."""
-    store = platformdirs.user_cache_path("sageturner-magic") / "trials"
-    written = store / _identity(ingredients)
-    if written.exists() and not ingredients.request.fresh:
-        known = _Passed(**json.loads(written.read_text(encoding="utf-8")))
-        return replace(known, reused=True)
+    if known := passed_before(ingredients):
+        return known
     trial = run_trial(ingredients, reporter)
     checked = check_response(ingredients, said_in(trial), reporter)
     if checked.difference:
@@ -297,7 +295,8 @@ def _passed(ingredients: Ingredients, reporter: Reporter) -> _Passed:
     note = ", ".join(filter(None, (trial_figures(trial), checked.note)))
     passed = _Passed(note, trial.example, trial.memory)
     if not any(finding.severity == "warning" for finding in found):
-        store.mkdir(parents=True, exist_ok=True)
+        written = _written(ingredients)
+        written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(json.dumps(asdict(passed)), encoding="utf-8")
     return passed
 
@@ -360,8 +359,8 @@ def _has_gpu() -> bool:
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
 
-def _identity(ingredients: Ingredients) -> str:
-    """The digest of all that decides how a trial ends, the installed packages among it."""
+def _written(ingredients: Ingredients) -> Path:
+    """Named by all that decides how a trial ends, the installed packages among it."""
     request, config, artefact = ingredients.request, ingredients.config, ingredients.artefact
     places = [Path(entry) for entry in sys.path if entry]
     parts = [
@@ -381,7 +380,8 @@ def _identity(ingredients: Ingredients) -> str:
         _identity_of_response(request),
         [[str(place), place.stat().st_mtime_ns] for place in places if place.is_dir()],
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return platformdirs.user_cache_path("sageturner-magic") / "trials" / digest
 
 
 def _identity_of_response(request: DeployRequest) -> object:

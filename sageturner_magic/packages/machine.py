@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -39,14 +40,40 @@ def pip_configuration() -> dict[str, str]:
     return {key: value for key, (_, value) in found.items()}
 
 
+_READ = re.compile(r"For variant '\w+', will try loading '(.+)'")
+_kept: dict[object, tuple[str, list[object]]] = {}
+"""What pip listed last, by command and environment, with the state of the files that it reads."""
+
+
 def _listed(pip: list[str]) -> str | None:
+    """What `pip config list` prints; pip runs again only if a file or variable has changed."""
+    given = (tuple(pip), frozenset(os.environ.items()))
+    listed, states = _kept.get(given, ("", []))
+    if states and states == _states(listed):
+        return listed
     try:
         done = subprocess.run(
-            [*pip, "config", "list"], capture_output=True, text=True, timeout=60, check=False
+            [*pip, "config", "list", "-v"], capture_output=True, text=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    if done.returncode:
+        return None
+    _kept.clear()
+    _kept[given] = (done.stdout, _states(done.stdout))
+    return done.stdout
+
+
+def _states(listed: str) -> list[object]:
+    """The state of each file that pip looked for: when it changed and its size, None without it."""
+    found: list[object] = []
+    for path in _READ.findall(listed):
+        try:
+            state = Path(path).stat()
+            found.append((state.st_mtime_ns, state.st_size))
+        except OSError:
+            found.append(None)
+    return found
 
 
 def with_machine_settings(

@@ -108,6 +108,7 @@ def quota_findings(
         wanted = rf"^{re.escape(compute.instance_type)} for endpoint usage$"
     known = quotas(session, wanted)
     if known is None:
+        quotas.cache_clear()
         return (
             Finding(
                 "The quotas could not be read",
@@ -118,8 +119,13 @@ def quota_findings(
             ),
         )
     if isinstance(compute, Server):
-        return _instances(session, compute, replaced, known)
-    return _serverless(session, compute, known)
+        found = _instances(session, compute, replaced, known)
+    else:
+        found = _serverless(session, compute, known)
+    if found:
+        # Whoever gets a higher quota now plans again with the same session.
+        quotas.cache_clear()
+    return found
 
 
 def types_with_quota(session: AwsSession) -> tuple[str, ...]:

@@ -33,6 +33,7 @@ from sageturner_magic.deployment.plans.instance import smallest_server
 from sageturner_magic.deployment.plans.sagemaker_steps import Work
 from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.deployment.request import Collector, DeployRequest
+from sageturner_magic.deployment.tried import passed_before
 from sageturner_magic.endpoints import price_of
 from sageturner_magic.errors import Finding
 from sageturner_magic.text import nearby, size
@@ -53,7 +54,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     missing = missing_here(config, "so the code and the image are not tried on this machine first")
     found.add(missing)
     ingredients = gather_for_image(request, workspace, reporter, found)
-    if ingredients and not missing:
+    if ingredients and not missing and not passed_before(ingredients):
         found.attempt(lambda: ingredients.check_imports(reporter))
     reporter.checkpoint()
     wanted = chosen = None

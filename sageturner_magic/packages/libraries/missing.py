@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from sageturner_magic.errors import ImageError
@@ -143,7 +144,7 @@ def _shared_objects(
     return found
 
 
-def _installed(package: Package, requirements: Requirements) -> dict[str, SharedObject] | None:
+def _installed(package: Package, requirements: Requirements) -> Mapping[str, SharedObject] | None:
     """The same version as this interpreter has it, if it is a wheel for the same platform."""
     same = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine())
     if sys.platform != "linux" or same != requirements.target.architecture:
@@ -154,6 +155,13 @@ def _installed(package: Package, requirements: Requirements) -> dict[str, Shared
         return None
     if distribution.version != package.version or by_conda(distribution):
         return None
+    return _libraries_of(package.name, distribution.read_text("RECORD"))
+
+
+@lru_cache(maxsize=500)
+def _libraries_of(name: str, record: str | None) -> Mapping[str, SharedObject]:
+    """The shared libraries of an installed distribution, which has these files."""
+    distribution = importlib.metadata.distribution(name)
     found: dict[str, SharedObject] = {}
     for path in distribution.files or ():
         if _is_library(str(path)):

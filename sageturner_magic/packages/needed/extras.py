@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -104,11 +105,25 @@ def _file(dotted: str) -> Path | None:
     return None
 
 
-def _imports(path: Path, dotted: str) -> Iterator[str]:
+def _imports(path: Path, dotted: str) -> tuple[str, ...]:
+    try:
+        state = path.stat()
+    except OSError:
+        return ()
+    return _read_imports(path, dotted, (state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=10 * FILES)
+def _read_imports(path: Path, dotted: str, state: tuple[int, int]) -> tuple[str, ...]:
+    """The imports of the file as it is in this `state`."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
-        return
+        return ()
+    return tuple(_imported(tree, path, dotted))
+
+
+def _imported(tree: ast.Module, path: Path, dotted: str) -> Iterator[str]:
     package = dotted if path.name == "__init__.py" else dotted.rpartition(".")[0]
     for node in _always(tree.body):
         if isinstance(node, ast.Import):

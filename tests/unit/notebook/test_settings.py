@@ -5,7 +5,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets import TraitError
 from traitlets.config import Config
 
-from sageturner_magic.aws import session
+from sageturner_magic.aws import kept_sessions, session
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.notebook.extension import load, unload
 from sageturner_magic.verbs.reading import parse
@@ -24,7 +24,8 @@ def shell(tmp_path, monkeypatch):
 def opened(monkeypatch):
     """Profile and region of the AWS sessions that were opened."""
     found = []
-    monkeypatch.setattr(session, "open_session", lambda *asked: found.append(asked))
+    for module, name in ((session, "open_session"), (kept_sessions, "kept_session")):
+        monkeypatch.setattr(module, name, lambda *asked: found.append(asked))
     return found
 
 
