@@ -4,39 +4,46 @@ from __future__ import annotations
 
 import importlib
 import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from sageturner_magic.capture.generated.batches import batch_input, sizes
+from sageturner_magic.capture.generated.batches import batch_input, batches_input, sizes
 from sageturner_magic.capture.generated.code import Generated, Setting
-from sageturner_magic.capture.generated.inputs import Input
 from sageturner_magic.capture.generated.samples import with_sample
+from sageturner_magic.capture.generated.torch_inputs import (
+    TorchInputs,
+    evaluating,
+    example_inputs,
+)
 from sageturner_magic.errors import CaptureError
 
 
 def torch_module(setting: Setting) -> Generated:
     """A torch module: its class and weights, else its exported graph, else its pickle."""
     torch, name = importlib.import_module("torch"), setting.model.name
-    batch = _batch(setting, torch)
-    dtype = str(batch.dtype)
-    shape = tuple(batch.shape[1:])
-    taken = batch_input(setting, shape, f"torch.as_tensor(request, dtype={dtype})", ("torch",))
-    predict = _torch_predict(taken)
+    given = example_inputs(setting, torch)
+    predict = _torch_predict(setting, given)
     if setting.construction and _constructs(setting, torch):
-        file = f"{name}.pt"
+        state = setting.value.state_dict()
+        is_safe = find_spec("safetensors") is not None and _are_plain(state, torch)
+        file = f"{name}.safetensors" if is_safe else f"{name}.pt"
+        read = (
+            "load_file($file)"
+            if is_safe
+            else 'torch.load($file, map_location="cpu", weights_only=True)'
+        )
         load = setting.load(
-            ("import torch",),
+            ("from safetensors.torch import load_file",) if is_safe else ("import torch",),
             file,
             "# The class comes from the notebook, the weights from a file.",
             f"model = {setting.construction}",
-            'weights = torch.load($file, map_location="cpu", weights_only=True)',
-            "model.load_state_dict(weights)",
+            f"model.load_state_dict({read})",
             "return model.eval()",
         )
-        return Generated(load, predict, file, setting.value.state_dict(), "{}.state_dict()")
-    if exported := _exported(setting, torch, batch):
+        return Generated(load, predict, file, state, "{}.state_dict()")
+    if exported := _exported(setting, torch, given):
         file = f"{name}.pt2"
         load = setting.load(
             ("import torch",),
@@ -55,68 +62,41 @@ def torch_module(setting: Setting) -> Generated:
     return Generated(load, predict, file, setting.value)
 
 
-def _torch_predict(taken: Input) -> str:
+def _torch_predict(setting: Setting, given: TorchInputs) -> str:
+    if given.is_single:
+        (batch,) = given.batches.values()
+        made = f"torch.as_tensor(request, dtype={batch.dtype})"
+        live = replace(setting.model, example=given.example)
+        shape = tuple(batch.shape[1:])
+        taken = batch_input(replace(setting, model=live), shape, made, ("torch",))
+        arguments = "batch"
+    else:
+        kinds = {
+            name: (tuple(batch.shape[1:]), f"{batch.dtype}")
+            for name, batch in given.batches.items()
+        }
+        taken = batches_input(setting, kinds, given.example)
+        arguments = "**batch" if given.by_name else "*batch.values()"
     return (
         f"import torch\n{taken.code}\n\ndef predict(model, request):\n"
         f"    batch = {taken.call}\n    with torch.inference_mode():\n"
-        f'        return {{"predictions": model(batch)}}\n{taken.example}'
+        f'        return {{"predictions": model({arguments})}}\n{taken.example}'
     )
 
 
-def _batch(setting: Setting, torch: Any) -> Any:
-    """The example as a batch that the module can answer."""
-    example, name = setting.model.example, setting.model.name
-    if example is None:
-        raise CaptureError(
-            f"`{name}` (torch) needs an example",
-            where=setting.model.where,
-            why="a module does not say what shape and type it takes",
-            do=f"add `--example` with a batch, such as `--model {name} --example X_test[:3]`",
-            code="ST45",
-        )
-    array = example.to_numpy() if hasattr(example, "to_numpy") else example
-    try:
-        tensor = torch.as_tensor(array).detach()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise CaptureError(
-            "`--example` is no tensor",
-            where=setting.model.where,
-            why=str(error),
-            do="give a tensor, an array or nested lists of numbers",
-            code="ST45",
-        ) from None
-    weight = next(iter(setting.value.parameters()), None)
-    if weight is not None:
-        tensor = tensor.to(weight.device)
-        tensor = tensor.to(weight.dtype) if tensor.is_floating_point() else tensor
-    failure: Exception | None = None
-    with _evaluating(setting.value), torch.no_grad():
-        for batch in [tensor] * (tensor.ndim > 1) + [tensor[None]]:
-            try:
-                setting.value(batch)
-            except Exception as error:
-                failure = failure or error
-            else:
-                return batch
-    raise CaptureError(
-        f"`{name}` cannot answer its example",
-        where=setting.model.where,
-        why=f"{type(failure).__name__}: {failure}",
-        do="give a batch of what the module takes",
-        code="ST45",
-    )
-
-
-@contextmanager
-def _evaluating(module: Any) -> Iterator[None]:
-    """Let `module` be in evaluation mode, and each part of it afterwards as it was."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, training in modes:
-            part.training = training
+def _are_plain(state: dict[str, Any], torch: Any) -> bool:
+    """Whether safetensors can hold them: tensors that share no memory, each in one piece."""
+    tensors = [*state.values()]
+    if not all(
+        isinstance(each, torch.Tensor)
+        and each.layout is torch.strided
+        and each.is_contiguous()
+        and not (each.is_complex() or each.is_quantized)
+        for each in tensors
+    ):
+        return False
+    places = [each.untyped_storage().data_ptr() for each in tensors if each.numel()]
+    return len(places) == len({*places})
 
 
 def _constructs(setting: Setting, torch: Any) -> bool:
@@ -149,16 +129,21 @@ def _settings(module: Any) -> dict[str, object]:
     }
 
 
-def _exported(setting: Setting, torch: Any, batch: Any) -> bytes:
+def _exported(setting: Setting, torch: Any, given: TorchInputs) -> bytes:
     """The module's graph for batches of any size, else for the example's; empty for none."""
     if not hasattr(getattr(torch, "export", None), "Dim"):
         return b""
     # One item is taken for a constant.
-    sample = torch.cat([batch, batch]) if len(batch) == 1 else batch
-    with _evaluating(setting.value):
+    batches = {
+        name: torch.cat([batch, batch]) if len(batch) == 1 else batch
+        for name, batch in given.batches.items()
+    }
+    arguments, named = ((), batches) if given.by_name else (tuple(batches.values()), {})
+    size = torch.export.Dim("batch")
+    shapes = {name: {0: size} for name in named} or tuple({0: size} for _ in arguments)
+    with evaluating(setting.value):
         try:
-            shapes = ({0: torch.export.Dim("batch")},)
-            program = torch.export.export(setting.value, (sample,), dynamic_shapes=shapes)
+            program = torch.export.export(setting.value, arguments, named, dynamic_shapes=shapes)
             file = io.BytesIO()
             torch.export.save(program, file)
         except Exception:

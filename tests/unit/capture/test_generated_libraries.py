@@ -227,6 +227,70 @@ def test_a_torch_module_whose_settings_were_bound_anew_is_not_constructed(
     assert "Net(WIDTH)" not in ask.module.SOURCE
 
 
+SEVERAL = """
+import torch
+from torch import nn
+class Pair(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.words = nn.Embedding(9, width)
+        self.rest = nn.Linear(3, width)
+    def forward(self, ids, features):
+        both = self.words(ids).mean(1) + self.rest(features)
+        return {"both": both, "parts": (both.sum(1), both.argmax(1))}
+pair = Pair(4)
+odd = Pair(4)
+odd.scale = 3
+class Tied(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(3, 3)
+        self.second = nn.Linear(3, 3)
+        self.second.weight = self.first.weight
+    def forward(self, x):
+        return self.second(self.first(x))
+tied = Tied()
+ids, features = torch.tensor([[1, 2], [3, 4], [5, 6]]), torch.rand(3, 3)
+"""
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize(("name", "says"), [("pair", "model = Pair(4)"), ("odd", "torch.export")])
+def test_a_torch_module_with_several_inputs_and_outputs(
+    session: Session, serve: Serve, name: str, says: str, by_name: bool
+):
+    torch = pytest.importorskip("torch")
+    session.run(SEVERAL)
+    held: Any = session.namespace
+    example = {"ids": held["ids"], "features": held["features"]}
+    ask: Any = serve(name, example if by_name else tuple(example.values()))
+    assert says in ask.module.SOURCE
+    with torch.no_grad():
+        expected = held[name].eval()(**example)
+    request = ask.module.example_request()
+    assert [*request] == ["ids", "features"]
+    got = ask(request)["predictions"]
+    assert got["both"] == pytest.approx(expected["both"].numpy(), rel=1e-4)
+    assert got["parts"][1] == expected["parts"][1].tolist()
+    (one,) = ask({key: value[0] for key, value in request.items()})["predictions"]["both"]
+    assert one == pytest.approx(expected["both"][0].numpy(), rel=1e-4)
+    for wrong in ([1], {"ids": [1, 2]}, {**request, "ids": [1, 2, 3]}):
+        with pytest.raises(Exception, match=r"takes|different"):
+            ask(wrong)
+
+
+def test_weights_of_torch_are_safetensors_unless_they_share_memory(session: Session, serve: Serve):
+    pytest.importorskip("torch")
+    pytest.importorskip("safetensors")
+    session.run(SEVERAL)
+    example: Any = (session.namespace["ids"], session.namespace["features"])
+    ask: Any = serve("pair", example)
+    assert "pair.safetensors" in ask.module.SOURCE
+    ask = serve("tied", example[1:])
+    assert "tied.pt" in ask.module.SOURCE and "weights_only=True" in ask.module.SOURCE
+    assert len(ask(example[1].tolist())["predictions"]) == 3
+
+
 def test_a_torch_module_needs_an_example_that_it_can_answer(session: Session, serve: Serve):
     torch = pytest.importorskip("torch")
     session.run(NET)
