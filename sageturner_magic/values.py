@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -226,6 +227,47 @@ class UnpackedImage:
 
 
 @dataclass(frozen=True)
+class InvokeOptions:
+    """What SageMaker takes with a request beside its body; empty is left out.
+
+    Source: the API reference of InvokeEndpoint.
+
+    Attributes:
+        custom_attributes: At most 1,024 visible ASCII characters, which predict reads as
+            `context.custom_attributes`.
+        inference_id: Names the request in captured data, at most 64 characters.
+        session_id: The stateful session that the request belongs to; NEW_SESSION begins one.
+        target_variant: The production variant that responds.
+    """
+
+    custom_attributes: str = ""
+    inference_id: str = ""
+    session_id: str = ""
+    target_variant: str = ""
+
+    @property
+    def given(self) -> dict[str, str]:
+        """Those that are set, by the name that the API gives them."""
+        names = ("CustomAttributes", "InferenceId", "SessionId", "TargetVariant")
+        pairs = zip(names, astuple(self), strict=True)
+        return {name: value for name, value in pairs if value}
+
+    @property
+    def dashed(self) -> dict[str, str]:
+        """Those that are set, by their names with hyphens: `Custom-Attributes`."""
+        border = re.compile(r"(?<=[a-z])(?=[A-Z])")
+        return {border.sub("-", name): value for name, value in self.given.items()}
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Those that are set, as the headers that a container gets."""
+        return {f"X-Amzn-SageMaker-{name}": value for name, value in self.dashed.items()}
+
+
+NO_OPTIONS = InvokeOptions()
+
+
+@dataclass(frozen=True)
 class Request:
     """A request to a model, as it is sent; `targets.payload.encode` makes one of a Python value.
 
@@ -234,12 +276,14 @@ class Request:
         content_type: Media type of the body.
         accept: Media type wanted for the response; empty leaves it to the model.
         timeout_s: Seconds to wait for the response; of a streamed one, for each piece.
+        options: What SageMaker takes beside the body.
     """
 
     body: bytes = field(repr=False)
     content_type: str = "application/json"
     accept: str = ""
     timeout_s: float = REQUEST_SECONDS
+    options: InvokeOptions = NO_OPTIONS
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.endpoints.server_log import with_cells
 from sageturner_magic.endpoints.usage import Usage
 from sageturner_magic.errors import AwsError, EndpointError, Finding, InvocationError, UsageError
-from sageturner_magic.values import Request
+from sageturner_magic.values import InvokeOptions, Request
 
 MOST_HOURS = 455 * 24
 """As long as CloudWatch keeps anything."""
@@ -43,6 +43,10 @@ class UsesEndpoint:
         content_type: str | None = None,
         accept: str | None = None,
         timeout_s: float = REQUEST_SECONDS,
+        custom_attributes: str = "",
+        inference_id: str = "",
+        session_id: str = "",
+        target_variant: str = "",
     ) -> Prediction:
         """Send one request and return the decoded answer.
 
@@ -51,13 +55,16 @@ class UsesEndpoint:
             content_type: Media type of the request; JSON unless the payload is bytes.
             accept: Media type wanted for the answer.
             timeout_s: Seconds to wait for the answer.
+            custom_attributes, inference_id, session_id, target_variant: Of SageMaker; see
+                `values.InvokeOptions`.
 
         Raises:
             InvocationError: The payload, the endpoint or the model is at fault; it says which,
                 with the model's own message and frames.
             EndpointError: The endpoint is no longer there.
         """
-        return self.endpoint.send(encode(payload, content_type, accept, timeout_s))
+        options = InvokeOptions(custom_attributes, inference_id, session_id, target_variant)
+        return self.endpoint.send(encode(payload, content_type, accept, timeout_s, options))
 
     ainvoke = in_thread(invoke)
 
@@ -69,6 +76,10 @@ class UsesEndpoint:
         content_type: str | None = None,
         accept: str | None = None,
         timeout_s: float = REQUEST_SECONDS,
+        custom_attributes: str = "",
+        inference_id: str = "",
+        session_id: str = "",
+        target_variant: str = "",
     ) -> PredictionStream:
         """Send one request and read the answer as the model makes it.
 
@@ -78,6 +89,7 @@ class UsesEndpoint:
             accept: As for `invoke`.
             timeout_s: Seconds to wait for each piece. SageMaker has limits of its own: 60 s to the
                 first byte, 8 minutes in all.
+            custom_attributes, inference_id, session_id, target_variant: As for `invoke`.
 
         Returns:
             An iterator over the pieces that `predict` yields.
@@ -90,7 +102,8 @@ class UsesEndpoint:
             >>> for token in Endpoint("chat").invoke_stream({"prompt": "Once upon"}):
             ...     print(token, end="", flush=True)
         """
-        return self.endpoint.send_stream(encode(payload, content_type, accept, timeout_s))
+        options = InvokeOptions(custom_attributes, inference_id, session_id, target_variant)
+        return self.endpoint.send_stream(encode(payload, content_type, accept, timeout_s, options))
 
     ainvoke_stream = in_thread(invoke_stream)
 

@@ -10,13 +10,14 @@ import math
 import mimetypes
 import re
 from collections.abc import Mapping
+from dataclasses import astuple
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 from sageturner_magic.constants import REQUEST_SECONDS
 from sageturner_magic.errors import InvocationError, UsageError
-from sageturner_magic.values import Request, package_of
+from sageturner_magic.values import NO_OPTIONS, InvokeOptions, Request, package_of
 
 JSON = "application/json"
 JSON_LINES = "application/jsonlines"
@@ -55,6 +56,7 @@ def encode(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
+    options: InvokeOptions = NO_OPTIONS,
 ) -> Request:
     """Make a request of a Python value.
 
@@ -63,11 +65,11 @@ def encode(
 
     Args:
         content_type: Media type of the body; by default JSON, or what the bytes look like.
-        accept, timeout_s: See `Request`.
+        accept, timeout_s, options: See `Request`.
 
     Raises:
         InvocationError: The payload cannot be written in that type.
-        UsageError: The timeout is no time.
+        UsageError: The timeout is no time, or SageMaker would refuse an option.
     """
     if not timeout_s > 0:
         raise UsageError(f"`--timeout` is {timeout_s:g}", do="choose more than 0 seconds")
@@ -77,7 +79,27 @@ def encode(
     else:
         content_type = content_type or JSON
         body = _body(payload, media_type(content_type))
-    return Request(body, content_type, accept or "", timeout_s)
+    _check(options)
+    return Request(body, content_type, accept or "", timeout_s, options)
+
+
+_OPTION_LENGTHS = {
+    "--custom-attributes": 1024,
+    "--inference-id": 64,
+    "--session-id": 256,
+    "--target-variant": 63,
+}
+
+
+def _check(options: InvokeOptions) -> None:
+    """Raise UsageError for what InvokeEndpoint's API reference does not allow."""
+    for (flag, most), value in zip(_OPTION_LENGTHS.items(), astuple(options), strict=True):
+        if len(value) > most or not (value.isascii() and value.isprintable()):
+            raise UsageError(
+                f"`{flag}` is {value[:80]!r}",
+                why=f"SageMaker takes at most {most:,} visible ASCII characters",
+                do="shorten it, or encode it as ASCII",
+            )
 
 
 def read_payload(path: str | Path, content_type: str | None = None) -> tuple[bytes, str]:

@@ -40,7 +40,7 @@ class SentRequest(Request):
             headers["Authorization"] = f"token {self.token}"
         if self.accept:
             headers["Accept"] = self.accept
-        return headers
+        return headers | self.options.headers
 
 
 @dataclass(frozen=True, eq=False)

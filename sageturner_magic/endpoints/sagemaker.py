@@ -109,6 +109,7 @@ class SageMakerEndpoints(EndpointKind):
             content_type=answer.content_type or JSON,
             status=200,
             latency_ms=(time.perf_counter() - begin) * 1000,
+            headers={**answer.headers},
             request=self._sent(request),
         )
 

@@ -69,6 +69,8 @@ def _aws_cli(endpoint: str, sent: SentRequest) -> str:
     options = [f"--endpoint-name {endpoint}", f"--content-type {shlex.quote(sent.content_type)}"]
     if sent.accept:
         options.append(f"--accept {shlex.quote(sent.accept)}")
+    for name, value in sent.options.dashed.items():
+        options.append(f"--{name.lower()} {shlex.quote(value)}")
     text = _inline(sent)
     # Version 1 of the AWS CLI takes text as it is and version 2 as base64; both read a file.
     options.append(f"--body fileb://{_file(sent) if text is None else '/dev/stdin'}")
@@ -90,6 +92,7 @@ def _boto3(endpoint: str, sent: SentRequest) -> str:
     arguments = [f"EndpointName={endpoint!r}", f"ContentType={sent.content_type!r}"]
     if sent.accept:
         arguments.append(f"Accept={sent.accept!r}")
+    arguments += [f"{name}={value!r}" for name, value in sent.options.given.items()]
     return "\n".join(
         [
             "import boto3",
@@ -119,6 +122,8 @@ def _python(endpoint: str, sent: SentRequest) -> str:
         request.append(f"content_type={sent.content_type!r}")
     if sent.accept:
         request.append(f"accept={sent.accept!r}")
+    for name, value in sent.options.dashed.items():
+        request.append(f"{name.lower().replace('-', '_')}={value!r}")
     return "\n".join(
         [
             "from sageturner_magic import Endpoint",

@@ -20,7 +20,7 @@ from sageturner_magic.endpoints import (
 )
 from sageturner_magic.endpoints.measured import LoadRun, LoadTest
 from sageturner_magic.errors import UsageError
-from sageturner_magic.values import Request
+from sageturner_magic.values import InvokeOptions, Request
 from sageturner_magic.verbs.verb import after, finish
 
 P = ParamSpec("P")
@@ -60,9 +60,15 @@ def _request(
     content_type: str | None = None,
     accept: str | None = None,
     timeout_s: float = REQUEST_SECONDS,
+    custom_attributes: str | None = None,
+    inference_id: str | None = None,
+    session_id: str | None = None,
+    target_variant: str | None = None,
     aws: AwsOptions = DEFAULT_AWS,
 ) -> tuple[Endpoint, Request]:
-    return Endpoint.at(name, aws), encode(payload, content_type, accept, timeout_s)
+    given = (custom_attributes, inference_id, session_id, target_variant)
+    options = InvokeOptions(*(each or "" for each in given))
+    return Endpoint.at(name, aws), encode(payload, content_type, accept, timeout_s, options)
 
 
 @after(_request)

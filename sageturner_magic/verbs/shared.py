@@ -146,6 +146,24 @@ REQUEST = (
     *ON_ENDPOINT,
     NAME,
 )
+INVOKE_OPTIONS = (
+    flag(
+        "--custom-attributes",
+        metavar="TEXT",
+        help="what predict reads as context.custom_attributes",
+    ),
+    flag("--inference-id", metavar="ID", help="names the request in captured data"),
+    flag(
+        "--session-id",
+        metavar="ID",
+        help="the stateful session that the request belongs to; NEW_SESSION begins one",
+    ),
+    flag(
+        "--target-variant",
+        metavar="NAME",
+        help="which production variant responds, of an endpoint with several",
+    ),
+)
 PAYLOAD = at(
     "PAYLOAD", "a Python expression in a notebook; JSON, @FILE or - (standard input) in a shell"
 )

@@ -31,10 +31,11 @@ _LOG_LINES = 20
 
 @dataclass(frozen=True)
 class Response:
-    """The whole response of a model."""
+    """The whole response of a model; its headers have lower-case names."""
 
     body: bytes
     content_type: str
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def invoke(
     client = session.runtime_within(request.timeout_s)
     with _translated(session, name, request):
         answer = _when_ready(lambda: client.invoke_endpoint(**_parameters(name, request)), pause)
-        return Response(answer["Body"].read(), answer.get("ContentType", ""))
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        return Response(answer["Body"].read(), answer.get("ContentType", ""), headers)
 
 
 def invoke_stream(
@@ -145,6 +147,7 @@ def _parameters(name: str, request: Request) -> Any:
         "Body": request.body,
         "ContentType": request.content_type,
         **accept,
+        **request.options.given,
     }
 
 

@@ -23,7 +23,7 @@ from sageturner_magic.endpoints.local.state import LocalState
 from sageturner_magic.endpoints.payload import EXAMPLE_PATH, JSON, decode, read_example
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.endpoints.usage import POINTS, Minute, Usage, of_minutes
-from sageturner_magic.errors import EndpointError, InvocationError
+from sageturner_magic.errors import EndpointError, InvocationError, UsageError
 from sageturner_magic.values import Attempt, Request
 
 ASIDE_SECONDS = 5.0
@@ -73,6 +73,12 @@ class LocalEndpoints(EndpointKind):
         self.state = state or LocalState()
 
     def _sent(self, record: LocalRecord, request: Request) -> SentRequest:
+        if request.options.target_variant:
+            raise UsageError(
+                "`--target-variant` needs an endpoint on SageMaker",
+                why=f"`{record.name}` runs on this machine, where an endpoint has one variant",
+                do="leave it out",
+            )
         file = self.state.header_file(record)
         return SentRequest(**vars(request), url=record.url, token=record.token, header_file=file)
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import sageturner_magic as sageturner
-from sageturner_magic.errors import EndpointError
+from sageturner_magic.errors import EndpointError, UsageError
 from tests.integration.conftest import wait_until
 
 
@@ -27,7 +27,8 @@ ECHO = """
     def load():
         print("loaded")
 
-    def predict(model, request):
+    def predict(model, request, context):
+        context.answer_attributes = context.custom_attributes
         return {"echo": request}
 """
 PARTS = """
@@ -44,7 +45,11 @@ def test_what_deploy_returns_is_the_endpoint(config):
     echo = sageturner.deploy(config(ECHO))
     assert (echo.name, echo.endpoint_type, echo.unchanged) == ("echo", "local", False)
     assert echo.url.startswith("http://127.0.0.1:")
-    assert echo.invoke([1, 2])["echo"] == [1, 2]
+    answered = echo.invoke([1, 2], custom_attributes="trace=1")
+    assert answered["echo"] == [1, 2]
+    assert answered.headers["x-amzn-sagemaker-custom-attributes"] == "trace=1"
+    with pytest.raises(UsageError, match="needs an endpoint on SageMaker"):
+        echo.invoke([1], target_variant="B")
     assert echo.status() == sageturner.status("echo")
     assert echo.status().url == echo.url
     assert any("loaded" in line for line in echo.logs())

@@ -19,7 +19,7 @@ from botocore.stub import Stubber
 from sageturner_magic.aws.endpoints import runtime
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, InvocationError
-from sageturner_magic.values import Attempt, Request
+from sageturner_magic.values import Attempt, InvokeOptions, Request
 from tests.unit.aws.fake import Clock
 
 Stub = Callable[[object], Stubber]
@@ -43,17 +43,22 @@ def test_headers_go_out_and_come_back(session: AwsSession, stub: Stub) -> None:
         {
             "Body": body(b'{"digit": 3}'),
             "ContentType": "application/json",
+            "ResponseMetadata": {"HTTPHeaders": {"x-amzn-invoked-production-variant": "B"}},
         },
         {
             "EndpointName": "digits",
             "Body": b"1,2",
             "ContentType": "text/csv",
             "Accept": "application/json",
+            "CustomAttributes": "trace=1",
+            "TargetVariant": "B",
         },
     )
-    request = Request(b"1,2", "text/csv", "application/json")
+    options = InvokeOptions(custom_attributes="trace=1", target_variant="B")
+    request = Request(b"1,2", "text/csv", "application/json", options=options)
     response = runtime.invoke(session, "digits", request)
-    assert response == runtime.Response(b'{"digit": 3}', "application/json")
+    assert (response.body, response.content_type) == (b'{"digit": 3}', "application/json")
+    assert response.headers["x-amzn-invoked-production-variant"] == "B"
 
 
 def test_a_model_error_shows_original_status_message_and_log(

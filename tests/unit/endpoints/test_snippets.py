@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from sageturner_magic.endpoints.payload import encode
 from sageturner_magic.endpoints.prediction import SentRequest
 from sageturner_magic.endpoints.snippets import INLINE, client_snippets
+from sageturner_magic.errors import UsageError
+from sageturner_magic.values import InvokeOptions
 
 PAYLOADS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -144,3 +146,47 @@ def test_other_types_and_accept_come_along():
     assert "Accept: application/json" in shell_words(code(sent, "curl"))
     keywords = {"content_type": "text/csv", "accept": "application/json"}
     assert arguments(code(sent, "Python"), "invoke") == (["1,2"], keywords)
+
+
+OPTIONS = InvokeOptions("a=it's", "id 1", "NEW_SESSION", "B")
+
+
+def test_the_options_of_sagemaker_are_in_each_line_to_copy():
+    sent = SentRequest(**vars(encode([1], options=OPTIONS)), region="eu-west-1")
+    words = shell_words(code(sent, "AWS CLI"))
+    assert words[words.index("--custom-attributes") + 1] == "a=it's"
+    assert words[words.index("--target-variant") + 1] == "B"
+    calls = {
+        label: next(
+            each
+            for each in ast.walk(ast.parse(code(sent, label)))
+            if isinstance(each, ast.Call) and getattr(each.func, "attr", "").startswith("invoke")
+        )
+        for label in ("boto3", "Python")
+    }
+    given = {
+        label: {each.arg: ast.unparse(each.value) for each in call.keywords}
+        for label, call in calls.items()
+    }
+    boto3 = {"InferenceId": "'id 1'", "TargetVariant": "'B'"}
+    assert boto3.items() <= given["boto3"].items()
+    assert given["Python"]["session_id"] == "'NEW_SESSION'"
+    curl = shell_words(code(SentRequest(**vars(encode([1], options=OPTIONS)), url="u"), "curl"))
+    assert {
+        "X-Amzn-SageMaker-Custom-Attributes: a=it's",
+        "X-Amzn-SageMaker-Inference-Id: id 1",
+    } <= {*curl}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        InvokeOptions("a\r\nX: 1"),
+        InvokeOptions("é"),
+        InvokeOptions("a" * 1025),
+        InvokeOptions(target_variant="B" * 64),
+    ],
+)
+def test_an_option_that_sagemaker_would_refuse_is_not_sent(options):
+    with pytest.raises(UsageError, match="visible ASCII"):
+        encode([1], options=options)
