@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         find_image,
         find_repository,
         list_images,
+        settled_repository,
     )
     from .ecr_login import EcrCredentials, ecr_region, registry_login, repository_arn_of
     from .errors import explain_model, refusals, refused

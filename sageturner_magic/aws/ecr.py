@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sageturner_magic.aws.errors import REFUSED, courtesy, unless
+from sageturner_magic.aws.errors import REFUSED, courtesy, refused, unless
+from sageturner_magic.aws.freshness import once_seen
 from sageturner_magic.aws.names import (
     TAG_CREATED_BY,
     TAG_MOUNTING,
@@ -50,12 +51,14 @@ class Repository:
         uri: Host and name, as an image's address begins.
         ours: Whether it carries our tag; None where the caller may not read its tags.
         shares: Whether its tags say that setup let the region's repositories share layers.
+        created: Seconds since 1970.
     """
 
     name: str
     uri: str
     ours: bool | None
     shares: bool = False
+    created: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,36 @@ def find_repository(session: AwsSession, names: Names) -> Repository | None:
             uri=repository["repositoryUri"],
             ours=TAG_CREATED_BY in tags if answer else None,
             shares=TAG_MOUNTING in tags,
+            created=repository["createdAt"].timestamp(),
         )
+
+
+def settled_repository(session: AwsSession, names: Names) -> Repository | None:
+    """Like `find_repository`, but wait for the tags of a repository that is new."""
+    found = find_repository(session, names)
+    since = found.created if found else 0.0
+    return once_seen(
+        lambda: find_repository(session, names),
+        lambda repository: repository is None or repository.ours is not False,
+        lambda: since,
+    )
+
+
+def set_up_at(session: AwsSession, names: Names) -> float:
+    """When `setup` created the repository, in seconds since 1970; 0 where that cannot be seen.
+
+    Setup creates it last, and ECR shows it at once: what setup creates beside it is as new.
+
+    Permissions: ecr:DescribeRepositories; without it the answer is 0.
+    """
+    try:
+        with session.call("look up the image repository", f"repository {names.repository}"):
+            repository = _describe(session, names)
+    except AwsError as error:
+        if not refused(error):
+            raise
+        return 0.0
+    return repository["createdAt"].timestamp() if repository else 0.0
 
 
 def find_image(
@@ -244,7 +276,7 @@ def delete_repository(session: AwsSession, names: Names) -> tuple[str, ...]:
     Returns:
         A line for what was done.
     """
-    found = find_repository(session, names)
+    found = settled_repository(session, names)
     if found is None:
         return ()
     if not found.ours:

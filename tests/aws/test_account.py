@@ -233,6 +233,30 @@ def test_a_bucket_that_is_still_being_deleted_is_waited_for(project: Project) ->
     assert "created bucket" in project.run("setup").out
 
 
+def test_what_setup_created_is_found_although_it_is_seen_late(project: Project) -> None:
+    faults = project.stand.faults
+    project.write_code()
+    faults.set(late_roles=3)
+    project.run("setup")
+    assert faults.late_roles == 0 and inline(project.stand) == {"sageturner-eu-west-1"}
+    role = role_arn(project.stand)
+    # The role alone; then the role and its list of policies.
+    for late in (1, 2):
+        faults.set(late_roles=late)
+        assert role in project.run("plan", "-e", "serverless").out
+        assert faults.late_roles == 0
+    # `nothing_left` looks whether this removes all.
+    faults.set(late_roles=1, late_settings=2)
+    project.run("teardown", "--yes")
+    assert faults.late_roles == faults.late_settings == 0
+
+
+def test_a_role_that_is_missing_is_told_with_how_late_iam_may_be(project: Project) -> None:
+    project.write_code()
+    said = project.refused("plan", "-e", "serverless")
+    assert "The execution role does not exist" in said and "IAM shows new roles late" in said
+
+
 def test_a_path_and_a_boundary_limit_the_role(project: Project) -> None:
     stand = project.stand
     iam = stand.client("iam")

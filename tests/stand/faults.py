@@ -30,6 +30,8 @@ class Faults:
         token_lifetime_s: How long an ECR token is valid; AWS's is 12 hours.
         late_policies: So many times SageMaker sees none of a role's policies yet.
         late_settings: So many times a setting that was made is not seen yet (`stand/late.py`).
+        late_roles: So many times IAM shows neither roles nor policies that were made.
+        late_tags: So many times SageMaker shows no tags.
         role_delay_s: A role younger than this cannot be assumed yet.
         source_account: With 0, SageMaker sends no aws:SourceAccount when it assumes a role.
         bucket_delay_s: The name of a bucket that was deleted less than this ago is not free yet.
@@ -57,6 +59,8 @@ class Faults:
     token_lifetime_s: float = 12 * 3600
     late_policies: int = 0
     late_settings: int = 0
+    late_roles: int = 0
+    late_tags: int = 0
     role_delay_s: float = 0
     source_account: int = 1
     bucket_delay_s: float = 0

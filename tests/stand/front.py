@@ -104,7 +104,7 @@ class Front:
                 environ["wsgi.input"].seek(0)
             return Response.from_app(self._moto, environ)
 
-        if late.is_setting(call) and self._faults.take("late_settings"):
+        if (fault := late.fault_of(call)) and self._faults.take(fault):
             return respond(late.answer(call))
         match call.service:
             case "sagemaker":

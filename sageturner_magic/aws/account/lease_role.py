@@ -7,11 +7,13 @@ of a lease. An endpoint without that tag is safe, whatever its name.
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from sageturner_magic.aws.account.evaluation import Document
 from sageturner_magic.aws.account.roles import MISSING, ExecutionRole, find_role, inline_policy
 from sageturner_magic.aws.errors import refused, unless
+from sageturner_magic.aws.freshness import once_seen
 from sageturner_magic.aws.names import TAG_LEASE, Names, own_tags, tag_list
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError, Finding
@@ -70,6 +72,7 @@ def ensure_lease_role(
                 Tags=tag_list(own_tags(session)),  # type: ignore[arg-type]
                 **limited,
             )
+            once_seen(lambda: find_role(session, name), bool, time.time)
             notes.append(f"created role {name}")
         elif found.trust != trust:
             session.iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))

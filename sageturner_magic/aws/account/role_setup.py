@@ -7,6 +7,7 @@ of the region is added, and only that is removed again.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +15,16 @@ from typing import Any
 from sageturner_magic.aws.account import role_documents as documents
 from sageturner_magic.aws.account.evaluation import Document
 from sageturner_magic.aws.account.role_documents import NOTHING, Extras
-from sageturner_magic.aws.account.roles import MISSING, ExecutionRole, find_role, inline_policy
-from sageturner_magic.aws.errors import refused, unless
+from sageturner_magic.aws.account.roles import (
+    MISSING,
+    ExecutionRole,
+    find_role,
+    inline_policy,
+    new_role,
+)
+from sageturner_magic.aws.ecr import set_up_at
+from sageturner_magic.aws.errors import patiently, refused, unless
+from sageturner_magic.aws.freshness import CONSISTENCY_S, once_seen
 from sageturner_magic.aws.names import Names, own_tags, tag_list
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import AwsError
@@ -115,17 +124,25 @@ class RoleShare:
 def role_share(session: AwsSession, names: Names) -> RoleShare:
     """Find out what teardown may take from the execution role. Changes nothing.
 
-    Permissions: iam:GetRole, iam:ListRolePolicies, iam:GetRolePolicy.
+    Permissions: iam:GetRole, iam:ListRolePolicies, iam:GetRolePolicy; those of `set_up_at`.
     """
     with session.call("look up the execution role", f"role {names.role}", resource=names.role_arn):
-        role = find_role(session, names.role)
+        role = new_role(session, names, names.role)
         if role is None:
             return RoleShare(None, {}, ())
-        pages = session.iam.get_paginator("list_role_policies").paginate(RoleName=role.name)
-        parts = [name for page in pages for name in page["PolicyNames"] if documents.is_part(name)]
-        return _share(
-            names, role, {each: inline_policy(session, role.name, each) for each in parts}
+        parts = once_seen(
+            lambda: _parts(session, role.name),
+            lambda found: found.get(documents.policy_name(names)),
+            lambda: set_up_at(session, names),
         )
+        return _share(names, role, parts)
+
+
+def _parts(session: AwsSession, role: str) -> dict[str, Document]:
+    """The policies of a role that setup wrote, by name."""
+    pages = session.iam.get_paginator("list_role_policies").paginate(RoleName=role)
+    names = [name for page in pages for name in page["PolicyNames"] if documents.is_part(name)]
+    return {name: inline_policy(session, role, name) for name in names}
 
 
 def _share(names: Names, role: ExecutionRole, parts: Mapping[str, Document]) -> RoleShare:
@@ -151,24 +168,33 @@ def _share(names: Names, role: ExecutionRole, parts: Mapping[str, Document]) -> 
 def release_role(session: AwsSession, names: Names) -> tuple[str, ...]:
     """Take this project's part from the execution role, and delete a role of ours nobody needs.
 
+    IAM refuses to delete a role that has policies, also those that it does not show yet: then the
+    role is judged again, for a minute.
+
     Permissions: iam:GetRole, iam:ListRolePolicies, iam:GetRolePolicy, iam:PutRolePolicy,
     iam:DeleteRolePolicy, iam:ListAttachedRolePolicies, iam:DetachRolePolicy, iam:DeleteRole.
 
     Returns:
         A line for what was done.
     """
+    with session.call("remove the execution role", f"role {names.role}", resource=names.role_arn):
+        return patiently(
+            r"^DeleteConflict", lambda: _release(session, names), seconds=CONSISTENCY_S
+        )
+
+
+def _release(session: AwsSession, names: Names) -> tuple[str, ...]:
     share = role_share(session, names)
     if share.role is None:
         return ()
-    with session.call("remove the execution role", f"role {names.role}", resource=names.role_arn):
-        if share.role.ours and not share.others:
-            _delete(session, names.role)
-            return (f"deleted role {names.role}",)
-        for policy, left in share.parts.items():
-            if left:
-                _put(session, names.role, policy, left)
-            else:
-                session.iam.delete_role_policy(RoleName=names.role, PolicyName=policy)
+    if share.role.ours and not share.others:
+        _delete(session, names.role)
+        return (f"deleted role {names.role}",)
+    for policy, left in share.parts.items():
+        if left:
+            _put(session, names.role, policy, left)
+        else:
+            session.iam.delete_role_policy(RoleName=names.role, PolicyName=policy)
     regions = sorted({other.region for other in share.others})
     why = f"which {', '.join(regions)} needs" if regions else "which sageturner did not create"
     gone = f"removed its policy {', '.join(share.parts)} and " if share.parts else ""
@@ -187,7 +213,8 @@ def _create(session: AwsSession, names: Names, boundary: str | None) -> Executio
         **limited,
     )
     own = dict.fromkeys(own_tags(session), "")
-    return find_role(session, names.role) or ExecutionRole(names.role, names.role_arn, trust, own)
+    seen = once_seen(lambda: find_role(session, names.role), bool, time.time)
+    return seen or ExecutionRole(names.role, names.role_arn, trust, own, created=time.time())
 
 
 def _repair(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.aws.account.evaluation import Document, Permitted, allows, trust_problem
 from sageturner_magic.aws.account.role_documents import role_needs, trust_policy
+from sageturner_magic.aws.ecr import set_up_at
 from sageturner_magic.aws.errors import code, is_aws, refused, statement_for, unless
+from sageturner_magic.aws.freshness import Pause, once_seen
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, tag_map
 from sageturner_magic.aws.secrets import secret_keys
 from sageturner_magic.aws.session import AwsSession
@@ -38,6 +41,7 @@ class ExecutionRole:
         tags: Its tags; empty likewise.
         boundary: ARN of its permissions boundary; empty without one.
         verified: Whether the role was seen (False where iam:GetRole is denied).
+        created: Seconds since 1970.
     """
 
     name: str
@@ -46,6 +50,7 @@ class ExecutionRole:
     tags: Mapping[str, str] = field(default_factory=dict)
     boundary: str = ""
     verified: bool = True
+    created: float = 0.0
 
     @property
     def ours(self) -> bool:
@@ -53,18 +58,26 @@ class ExecutionRole:
 
 
 def resolve_role(
-    session: AwsSession, names: Names, *, role_name: str | None = None, role_arn: str | None = None
+    session: AwsSession,
+    names: Names,
+    *,
+    role_name: str | None = None,
+    role_arn: str | None = None,
+    pause: Pause = time.sleep,
 ) -> ExecutionRole | None:
     """The execution role to use: the user's own where one is named, else the one setup makes.
 
+    Right after `setup` IAM may not show the role yet: then it is read again.
+
     Permissions: iam:GetRole (denied: the role is looked for with iam:ListRoles, which
-    AmazonSageMakerFullAccess has, and else used unseen).
+    AmazonSageMakerFullAccess has, and else used unseen); those of `set_up_at`.
 
     Args:
         session: Who asks.
         names: For the default role.
         role_name: `overrides.role_name`.
         role_arn: `overrides.role_arn`; may have a path.
+        pause: Waits so many seconds.
 
     Returns:
         The role; None where it does not exist.
@@ -89,7 +102,7 @@ def resolve_role(
         name = role_arn.rpartition("/")[2]
     try:
         with session.call(f"look up the role {name}", where, resource=role_arn or names.role_arn):
-            role = find_role(session, name)
+            role = new_role(session, names, name, pause=pause)
     except AwsError as error:
         if not refused(error):
             raise
@@ -115,7 +128,9 @@ def role_findings(role: ExecutionRole | None, names: Names) -> tuple[Finding, ..
             Finding(
                 "The execution role does not exist",
                 where=f"role {names.role}",
-                do="run `sageturner setup`, or name your own role under `overrides.role_name`",
+                do="run `sageturner setup`, or name your own role under `overrides.role_name`; if "
+                "setup has just run, run the same command again in a minute: IAM shows new roles "
+                "late",
                 code="ST73",
             ),
         )
@@ -165,23 +180,36 @@ def role_policies(session: AwsSession, role_name: str) -> tuple[Document, ...] |
 
 
 def endpoint_findings(
-    session: AwsSession, role: ExecutionRole, names: Names, config: Config | None = None
+    session: AwsSession,
+    role: ExecutionRole,
+    names: Names,
+    config: Config | None = None,
+    *,
+    pause: Pause = time.sleep,
 ) -> tuple[Finding, ...]:
     """Whether endpoints of this region can start with the role; see `role_needs`.
+
+    Right after `setup` IAM may not show its policies yet: then they are read again.
 
     A role that setup did not create may be allowed in ways that its policies do not show, such as
     by the repository's own policy: what it is not allowed is a warning.
 
     Permissions: those of `role_policies`; where they are missing the answer is a note; those of
-    `secret_keys`.
+    `secret_keys` and `set_up_at`.
     """
     keys = secret_keys(session, config.secrets.values()) if config else ()
-    found = access_findings(
-        session,
-        role,
-        role_needs(names, config, keys),
-        f"role {role.name}",
-        do=f"run `sageturner setup --region {names.region}`, which adds it to the role",
+    found = once_seen(
+        lambda: access_findings(
+            session,
+            role,
+            role_needs(names, config, keys),
+            f"role {role.name}",
+            do=f"run `sageturner setup --region {names.region}`, which adds it to the role; if it "
+            "has just run, run the same command again in a minute: IAM shows new policies late",
+        ),
+        lambda findings: not any(each.severity == "error" for each in findings),
+        lambda: max(role.created, set_up_at(session, names)),
+        pause=pause,
     )
     if role.ours:
         return found
@@ -288,6 +316,21 @@ def find_role(session: AwsSession, name: str) -> ExecutionRole | None:
     return _role_of(answer["Role"])
 
 
+def new_role(
+    session: AwsSession, names: Names, name: str, *, pause: Pause = time.sleep
+) -> ExecutionRole | None:
+    """Like `find_role`, but wait for a role that `setup` has just created.
+
+    Permissions: iam:GetRole; those of `set_up_at`.
+    """
+    return once_seen(
+        lambda: find_role(session, name),
+        lambda role: role is not None,
+        lambda: set_up_at(session, names),
+        pause=pause,
+    )
+
+
 def _role_of(role: Mapping[str, Any]) -> ExecutionRole:
     return ExecutionRole(
         name=role["RoleName"],
@@ -295,6 +338,7 @@ def _role_of(role: Mapping[str, Any]) -> ExecutionRole:
         trust=_parsed(role.get("AssumeRolePolicyDocument", {})),
         tags=tag_map(role.get("Tags", [])),
         boundary=role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""),
+        created=role["CreateDate"].timestamp(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sageturner_magic.aws.endpoints import autoscaling, logs
 from sageturner_magic.aws.errors import is_aws, message, refusals, unless
+from sageturner_magic.aws.freshness import SEEN_S, once_seen
 from sageturner_magic.aws.names import (
     TAG_CREATED_BY,
     TAG_SECONDS,
@@ -128,7 +129,7 @@ def find_endpoint(session: AwsSession, name: str) -> EndpointState | None:
         endpoint = read_endpoint(session, name)
         if endpoint.status == GONE:
             return None
-        return replace(endpoint, tags=tags_of(session, endpoint.arn))
+        return replace(endpoint, tags=_seen_tags(session, endpoint))
 
 
 def our_endpoint(session: AwsSession, name: str) -> EndpointState:
@@ -161,16 +162,22 @@ def list_endpoints(session: AwsSession) -> tuple[EndpointState, ...]:
     """
     with session.call("list the endpoints", "Amazon SageMaker"):
         pages = session.sagemaker.get_paginator("list_endpoints").paginate()
-        arns = {e["EndpointName"]: e["EndpointArn"] for page in pages for e in page["Endpoints"]}
+        listed = [each for page in pages for each in page["Endpoints"]]
+        arns = {each["EndpointName"]: each["EndpointArn"] for each in listed}
+        created = {each["EndpointName"]: each["CreationTime"].timestamp() for each in listed}
 
         def read(name: str) -> EndpointState | None:
             tags = unless(NOT_FOUND, lambda: tags_of(session, arns[name])) or {}
-            if TAG_CREATED_BY not in tags:
+            new = time.time() - created[name] < SEEN_S
+            if TAG_CREATED_BY not in tags and not new:
                 return None
             endpoint = read_endpoint(session, name)
-            return None if endpoint.status == GONE else replace(endpoint, tags=tags)
+            if endpoint.status == GONE:
+                return None
+            found = replace(endpoint, tags=_seen_tags(session, endpoint) if new else tags)
+            return found if found.ours else None
 
-        return each_of(read, sorted(arns))
+        return each_of(read, sorted(created))
 
 
 def delete_endpoint(session: AwsSession, name: str) -> EndpointState | None:
@@ -301,6 +308,16 @@ def tags_of(session: AwsSession, arn: str) -> dict[str, str]:
     """The tags of a resource. Permissions: sagemaker:ListTags. Raises botocore's errors."""
     pages = session.sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
     return tag_map(tag for page in pages for tag in page["Tags"])  # type: ignore[misc]
+
+
+def _seen_tags(session: AwsSession, endpoint: EndpointState) -> dict[str, str]:
+    """The tags of an endpoint; those of a new one with our kind of config may be seen late."""
+    found = once_seen(
+        lambda: unless(NOT_FOUND, lambda: tags_of(session, endpoint.arn)),
+        lambda tags: tags is None or TAG_CREATED_BY in tags or not endpoint.version,
+        lambda: endpoint.created,
+    )
+    return found or {}
 
 
 def _arn(session: AwsSession, name: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 
 from sageturner_magic.aws.endpoints.endpoint import EndpointState, find_endpoint, our_endpoint
 from sageturner_magic.aws.errors import code, is_aws, patiently, unless
+from sageturner_magic.aws.freshness import CONSISTENCY_S
 from sageturner_magic.aws.names import TAG_LEASE, Names, schedule_name, tag_list
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import EndpointError
@@ -27,7 +28,6 @@ TARGET = "aws-sdk:sagemaker:deleteEndpoint"
 
 _MISSING = r"^ResourceNotFoundException"
 _ROLE_NOT_YET = r"must allow AWS EventBridge Scheduler to assume"
-_CONSISTENCY_S = 60.0
 _RETRIES = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 """The most that AWS takes: SageMaker deletes no endpoint that is being changed."""
 
@@ -69,7 +69,7 @@ def put_lease(
             if unless(_MISSING, lambda: scheduler.update_schedule(**request)) is None:
                 scheduler.create_schedule(**request)
 
-        patiently(_ROLE_NOT_YET, put, seconds=_CONSISTENCY_S, pause=pause, say=say)
+        patiently(_ROLE_NOT_YET, put, seconds=CONSISTENCY_S, pause=pause, say=say)
 
 
 def check_leases(session: AwsSession, name: str, role_arn: str) -> None:

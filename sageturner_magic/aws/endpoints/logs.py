@@ -6,17 +6,18 @@ AmazonSageMakerFullAccess grants DescribeLogStreams and GetLogEvents, and not Fi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sageturner_magic.aws.errors import courtesy, explain_model, unless
+from sageturner_magic.aws.freshness import once_seen
 from sageturner_magic.aws.names import TAG_CREATED_BY, TAG_ENDPOINT, log_group, own_tags
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import Finding
 
 if TYPE_CHECKING:
-    from mypy_boto3_logs.type_defs import LogStreamTypeDef, OutputLogEventTypeDef
+    from mypy_boto3_logs.type_defs import LogGroupTypeDef, LogStreamTypeDef, OutputLogEventTypeDef
 
 _NO_GROUP = r"^ResourceNotFoundException"
 _POLL_S = 2.0
@@ -120,8 +121,8 @@ def our_log_groups(session: AwsSession) -> tuple[str, ...]:
         pages = session.logs.get_paginator("describe_log_groups").paginate(
             logGroupNamePrefix=log_group("")
         )
-        found = [group["logGroupName"] for page in pages for group in page["logGroups"]]
-        return tuple(group for group in found if _is_ours(session, group))
+        found = [group for page in pages for group in page["logGroups"]]
+        return tuple(group["logGroupName"] for group in found if _is_ours(session, group))
 
 
 def delete_log_group(session: AwsSession, group: str) -> bool:
@@ -131,12 +132,19 @@ def delete_log_group(session: AwsSession, group: str) -> bool:
         return answer is not None
 
 
-def _is_ours(session: AwsSession, group: str) -> bool:
-    answer = unless(
-        _NO_GROUP,
-        lambda: session.logs.list_tags_for_resource(resourceArn=_arn(session, group)),
+def _is_ours(session: AwsSession, group: LogGroupTypeDef) -> bool:
+    arn = _arn(session, group["logGroupName"])
+
+    def tags() -> Mapping[str, str] | None:
+        answer = unless(_NO_GROUP, lambda: session.logs.list_tags_for_resource(resourceArn=arn))
+        return answer["tags"] if answer else None
+
+    found = once_seen(
+        tags,
+        lambda tags: tags is None or TAG_CREATED_BY in tags,
+        lambda: group["creationTime"] / 1000,
     )
-    return answer is not None and TAG_CREATED_BY in answer["tags"]
+    return bool(found and TAG_CREATED_BY in found)
 
 
 def _arn(session: AwsSession, group: str) -> str:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Sequence
 
 from sageturner_magic.aws.endpoints.endpoint import EndpointState, busy, our_endpoint
-from sageturner_magic.aws.endpoints.rollout import Patience, Pause, one_way, switch
+from sageturner_magic.aws.endpoints.rollout import Patience, one_way, switch
 from sageturner_magic.aws.endpoints.versions import EndpointVersion, list_versions, running_on
+from sageturner_magic.aws.freshness import Pause
 from sageturner_magic.aws.names import TAG_PREVIOUS, TAG_VERSION
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.errors import EndpointError

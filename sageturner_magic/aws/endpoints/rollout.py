@@ -31,6 +31,7 @@ from sageturner_magic.aws.endpoints.versions import (
     running_on,
 )
 from sageturner_magic.aws.errors import diagnose, is_aws, message, patiently, unless
+from sageturner_magic.aws.freshness import CONSISTENCY_S, Pause
 from sageturner_magic.aws.names import (
     TAG_PREVIOUS,
     TAG_SECONDS,
@@ -46,10 +47,6 @@ from sageturner_magic.errors import AwsError, EndpointError, Finding
 
 T = TypeVar("T")
 Deed = Literal["created", "updated", "replaced", "unchanged", "under way"]
-Pause = Callable[[float], None]
-
-CONSISTENCY_S = 60.0
-"""How long a role, a policy or a config that was just made may still be unknown to others."""
 
 _ROLE_NOT_YET = (
     r"could not assume role|cannot assume role|could not access model data|"

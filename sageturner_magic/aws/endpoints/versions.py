@@ -19,6 +19,7 @@ from sageturner_magic.aws.endpoints.endpoint import (
     tags_of,
 )
 from sageturner_magic.aws.errors import unless
+from sageturner_magic.aws.freshness import once_seen
 from sageturner_magic.aws.names import TAG_ENDPOINT, split_versioned, versioned
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Server, Serverless
@@ -148,16 +149,21 @@ def _read_version(session: AwsSession, resource: str) -> EndpointVersion | None:
     if parts is None or not (config or model):
         return None
     arn = config["EndpointConfigArn"] if config else model["ModelArn"] if model else ""
-    tags = unless(NOT_FOUND, lambda: tags_of(session, arn)) or {}
-    if TAG_ENDPOINT not in tags:
+    made = config or model
+    created = made["CreationTime"].timestamp() if made else 0.0
+    tags = once_seen(
+        lambda: unless(NOT_FOUND, lambda: tags_of(session, arn)),
+        lambda tags: tags is None or TAG_ENDPOINT in tags,
+        lambda: created,
+    )
+    if tags is None or TAG_ENDPOINT not in tags:
         return None
     container: Any = model.get("PrimaryContainer", {}) if model else {}
     source = container.get("ModelDataSource", {}).get("S3DataSource", {})
-    made = config or model
     return EndpointVersion(
         name=parts[0],
         version=parts[1],
-        created=made["CreationTime"].timestamp() if made else 0.0,
+        created=created,
         image=container.get("Image", ""),
         artefact_uri=container.get("ModelDataUrl") or source.get("S3Uri", ""),
         role_arn=model.get("ExecutionRoleArn", "") if model else "",

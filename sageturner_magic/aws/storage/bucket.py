@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sageturner_magic.aws.account import statements
+from sageturner_magic.aws.ecr import set_up_at
 from sageturner_magic.aws.errors import code, is_aws, message, patiently, unless
+from sageturner_magic.aws.freshness import once_seen
 from sageturner_magic.aws.names import TAG_CREATED_BY, Names, own_tags, tag_list, tag_map
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.aws.storage.s3 import abort_uploads, delete_objects, owned, region_header
@@ -166,7 +168,7 @@ def delete_bucket(
 
     Permissions: s3:ListBucket, s3:GetBucketTagging, s3:ListBucketVersions, s3:DeleteObject,
     s3:DeleteObjectVersion, s3:ListBucketMultipartUploads, s3:AbortMultipartUpload,
-    s3:DeleteBucket.
+    s3:DeleteBucket; those of `set_up_at`.
 
     Args:
         session: Who asks.
@@ -179,7 +181,12 @@ def delete_bucket(
     with session.call("delete the bucket", f"bucket {names.bucket}", resource=names.bucket_arn):
         if bucket_region(session, names) is None:
             return ()
-        if TAG_CREATED_BY not in _tags(session, names):
+        tags = once_seen(
+            lambda: _tags(session, names),
+            lambda tags: TAG_CREATED_BY in tags,
+            lambda: set_up_at(session, names),
+        )
+        if TAG_CREATED_BY not in tags:
             return (f"kept bucket {names.bucket}, which sageturner did not make",)
         abort_uploads(session, names, "")
         pages = session.s3.get_paginator("list_object_versions").paginate(**owned(names))

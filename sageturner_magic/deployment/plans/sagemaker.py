@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from sageturner_magic.deployment.plans.image_checks import image_findings, with_
 from sageturner_magic.deployment.plans.image_trials import image_trial
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
 from sageturner_magic.deployment.plans.instance import smallest_server
-from sageturner_magic.deployment.plans.sagemaker_steps import Work
+from sageturner_magic.deployment.plans.sagemaker_steps import Work, pausing
 from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.tried import passed_before
@@ -81,7 +82,9 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     role_arn, present, stored = "", None, None
     if session and where and compute:
         files = bool(ingredients and ingredients.artefact)
-        role_arn, present = _account(request, session, where, compute, found, sends_files=files)
+        role_arn, present = _account(
+            request, session, where, compute, found, reporter, sends_files=files
+        )
     if session and where and wanted:
         tag, architecture = wanted.tag, wanted.spec.architecture
         stored = found.attempt(
@@ -138,12 +141,14 @@ def _account(
     where: Names,
     compute: Serverless | Server,
     found: Collector,
+    reporter: Reporter,
     *,
     sends_files: bool,
 ) -> tuple[str, EndpointState | None]:
     """The role's ARN and the endpoint that is there; what is wrong with either is found."""
     config = request.config
-    role_arn = _role(request, session, where, found, sends_files=sends_files)
+    pause = pausing(reporter)
+    role_arn = _role(request, session, where, found, sends_files=sends_files, pause=pause)
     if config.lease_s:
         found.collect(lambda: aws_account.lease_role_findings(session, where))
         found.attempt(lambda: check_leases(session, config.name, where.lease_role_arn))
@@ -164,13 +169,18 @@ def _role(
     found: Collector,
     *,
     sends_files: bool,
+    pause: Callable[[float], None],
 ) -> str:
     """The execution role's ARN; what is wrong with it, and with the bucket, goes to `found`."""
     config, overrides = request.config, request.config.overrides
     looked_up = found.attempt(
         lambda: [
             aws_account.resolve_role(
-                session, where, role_name=overrides.role_name, role_arn=overrides.role_arn
+                session,
+                where,
+                role_name=overrides.role_name,
+                role_arn=overrides.role_arn,
+                pause=pause,
             )
         ]
     )
@@ -193,7 +203,9 @@ def _role(
     else:
         found.add(aws_account.role_findings(role, where))
         if role and role.verified:
-            found.collect(lambda: aws_account.endpoint_findings(session, role, where, config))
+            found.collect(
+                lambda: aws_account.endpoint_findings(session, role, where, config, pause=pause)
+            )
     if config.secrets:
         found.collect(lambda: aws.secret_findings(session, config.secrets))
     if uri := config.s3_artefact:

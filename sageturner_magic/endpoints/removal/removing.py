@@ -340,7 +340,7 @@ def removal_of_everything(session: AwsSession, names: Names) -> Teardown:
         )
     groups = aws_endpoints.our_log_groups(session)
     versions, share = list_versions(session), aws_account.role_share(session, names)
-    repository = aws.find_repository(session, names)
+    repository = aws.settled_repository(session, names)
     goes = repository if not share.uses_repository(names) else None
     local = pushed_images(goes.uri) if goes else ()
     lease_role = "" if share.others else aws_account.our_lease_role(session, names)
@@ -377,12 +377,14 @@ def tear_down(session: AwsSession, names: Names, teardown: Teardown, say: Say) -
     share, lines = teardown.share, list[str]()
     if teardown.sharing:
         lines += aws.stop_sharing_layers(session)
-    if not share.uses_repository(names):
-        lines += aws.delete_repository(session, names)
     if not share.uses_bucket(names):
         lines += delete_bucket(session, names)
     if not share.others:
         lines += aws_account.release_lease_role(session, names)
-    for line in (*lines, *aws_account.release_role(session, names)):
+    lines += aws_account.release_role(session, names)
+    # Last: its age tells what may not be seen yet (`aws.ecr.set_up_at`).
+    if not share.uses_repository(names):
+        lines += aws.delete_repository(session, names)
+    for line in lines:
         say(line)
     _remove_local(teardown.local, say)

@@ -177,7 +177,7 @@ class FakeSageMaker:
             variant.update(CurrentInstanceCount=count, DesiredInstanceCount=count)
 
     def list_endpoints(self) -> Any:
-        names = ("EndpointName", "EndpointArn", "EndpointStatus")
+        names = ("EndpointName", "EndpointArn", "EndpointStatus", "CreationTime")
         return {"Endpoints": [{k: e[k] for k in names} for e in self.endpoints.values()]}
 
     # Tags, autoscaling and logs
