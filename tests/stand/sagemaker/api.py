@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tests.stand.ecr import Ecr
@@ -35,6 +36,16 @@ _GONE = ("Failed", "Deleting")
 """Endpoints in these states use nothing any more."""
 
 
+@dataclass(frozen=True)
+class Order:
+    """A change of an endpoint that SageMaker has taken. Config: empty for DeleteEndpoint."""
+
+    region: str
+    operation: str
+    endpoint: str
+    config: str
+
+
 class SageMaker:
     """One stand's SageMaker, in every region."""
 
@@ -47,6 +58,7 @@ class SageMaker:
         self._ecr = ecr
         self._iam = iam
         self._faults = faults
+        self.orders: list[Order] = []
 
     def store(self, region: str) -> Store:
         return self._stores.setdefault(region, Store(region))
@@ -59,7 +71,12 @@ class SageMaker:
         validate(call.operation, call.params)
         store = self.store(call.region)
         with store.lock:
-            return json_answer(operation(store, call.params))
+            answer = json_answer(operation(store, call.params))
+            if call.operation in ("CreateEndpoint", "UpdateEndpoint", "DeleteEndpoint"):
+                config = call.params.get("EndpointConfigName", "")
+                name = call.params["EndpointName"]
+                self.orders.append(Order(call.region, call.operation, name, config))
+            return answer
 
     def _create_model(self, store: Store, params: Params) -> Result:
         name = params["ModelName"]
