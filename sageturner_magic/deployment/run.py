@@ -25,7 +25,7 @@ from sageturner_magic.deployment.events import (
 from sageturner_magic.deployment.plan import Done, Plan, Step
 from sageturner_magic.deployment.progress import Progress
 from sageturner_magic.deployment.reporter import StepReporter
-from sageturner_magic.deployment.termination import ended_by_sigterm
+from sageturner_magic.deployment.termination import cancel_at_sigterm, ended_by_sigterm
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError
 from sageturner_magic.scratch import scratch_folder
 from sageturner_magic.values import Reporter
@@ -188,6 +188,14 @@ class Handle:
     def done(self) -> bool:
         """Whether it has ended, well or not."""
         return self._done.is_set()
+
+    def leave(self) -> None:
+        """Continue while nobody watches. SIGTERM cancels it, and then ends the process."""
+        cancel_at_sigterm(self)
+
+    def ended(self, timeout_s: float) -> bool:
+        """Wait until it has ended, well or not; False when it still runs after `timeout_s`."""
+        return self._done.wait(timeout_s)
 
     def watch(self, redraw: Callable[[], None]) -> None:
         """Call `redraw` at most `REDRAWS` times a second until it has ended.

@@ -283,6 +283,7 @@ class SageturnerMagics(Magics, Settings):
         self.session.endpoints.add(handle.progress.name)
         lines = values.lines
         if getattr(values, "no_wait", False):
+            handle.leave()
             if lines is None:
                 show_in_background(self._shell, handle, self.session.request)
             return handle

@@ -98,14 +98,21 @@ def test_a_script_that_deploys_cleans_up_and_ends_by_the_signal(project, state, 
     assert servers_of(state) == [] and left(tmp_path) == [] and sageturner.list() == []
 
 
-def test_a_kernel_that_deploys_cleans_up_and_ends(project, state, tmp_path):
+@pytest.mark.parametrize(
+    "deploys",
+    [
+        "import sageturner_magic as s\ns.deploy({0!r})",
+        "%load_ext sageturner_magic\n%sageturner deploy -c {0} --no-wait",
+    ],
+)
+def test_a_kernel_that_deploys_cleans_up_and_ends(project, state, tmp_path, deploys):
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel(cwd=str(tmp_path))
     client = manager.client()
     client.start_channels()
     try:
         client.wait_for_ready(timeout=60)
-        client.execute(f"import sageturner_magic as s\ns.deploy({project(SLOW)!r})")
+        client.execute(deploys.format(project(SLOW)))
         wait_until(lambda: servers_of(state))
         os.kill(manager.provisioner.pid, signal.SIGTERM)
         wait_until(lambda: not manager.is_alive(), what="the kernel's end")
