@@ -30,6 +30,7 @@ class FakeSageMaker:
         ticks: DescribeEndpoint's answers until an endpoint settles.
         fails: Names of configs that do not start.
         refuse: Operation -> messages of refusals to give before it works.
+        late_tags: So many times no tags are shown.
     """
 
     def __init__(self, session: AwsSession) -> None:
@@ -42,6 +43,7 @@ class FakeSageMaker:
         self.ticks = 2
         self.fails: set[str] = set()
         self.refuse: dict[str, list[str]] = {}
+        self.late_tags = 0
         for client in (session.sagemaker, session.autoscaling, session.logs):
             client.meta.events.register("before-parameter-build", self._remember)
             client.meta.events.register("before-call", self._answer)
@@ -183,7 +185,8 @@ class FakeSageMaker:
     # Tags, autoscaling and logs
 
     def list_tags(self, ResourceArn: str) -> Any:
-        tags = self.tags.get(ResourceArn, {})
+        self.late_tags, late = max(0, self.late_tags - 1), self.late_tags > 0
+        tags = {} if late else self.tags.get(ResourceArn, {})
         return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
 
     def add_tags(self, ResourceArn: str, Tags: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
 import pytest
@@ -17,11 +18,12 @@ from sageturner_magic.aws.endpoints import (
 )
 from sageturner_magic.aws.endpoints.endpoint import EndpointState
 from sageturner_magic.aws.endpoints.spec import EndpointSpec
+from sageturner_magic.aws.freshness import once_seen
 from sageturner_magic.aws.session import AwsSession
 from sageturner_magic.config import Autoscaling, Server, Serverless
 from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.errors import AwsError, DeploymentCancelled, EndpointError
-from tests.unit.aws.fake import PREFIX, Clock, FakeSageMaker
+from tests.unit.aws.fake import NOW, PREFIX, Clock, FakeSageMaker
 
 ROLE = "arn:aws:iam::123456789012:role/sageturner-role-sagemaker"
 FIRST = EndpointSpec(
@@ -190,6 +192,28 @@ def test_an_endpoint_that_is_not_ours_is_not_touched(
             touch()
     assert {call for call in aws.calls if not call.startswith(("Describe", "List"))} == set()
     assert endpoint.list_endpoints(session) == ()
+
+
+@pytest.mark.parametrize(("age", "seen"), [(5, True), (60, False)])
+def test_tags_of_a_new_endpoint_may_be_seen_late(
+    session: AwsSession,
+    aws: FakeSageMaker,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    age: int,
+    seen: bool,
+) -> None:
+    deploy(session, FIRST, clock)
+    monkeypatch.setattr(time, "time", lambda: NOW.timestamp() + age)
+    monkeypatch.setitem(once_seen.__kwdefaults__, "pause", lambda seconds: None)
+    for read in (
+        lambda: [each.name for each in endpoint.list_endpoints(session)] == ["digits"],
+        lambda: bool((found := endpoint.find_endpoint(session, "digits")) and found.ours),
+        lambda: versions.find_version(session, FIRST.resource) is not None,
+    ):
+        aws.late_tags = 2
+        assert read() == seen
+        aws.late_tags = 0
 
 
 def test_instances_do_not_become_serverless_but_the_reverse_works(
