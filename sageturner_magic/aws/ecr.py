@@ -205,16 +205,17 @@ def find_image(
         architecture: `amd64` or `arm64`; ECR does not tell it.
     """
     with session.call("look for the image", f"{names.repository}:{tag}", resource=_arn(names)):
-        repository = _describe(session, names)
         answer = unless(
             rf"^ImageNotFoundException|{_NO_REPOSITORY}",
             lambda: session.ecr.describe_images(
                 repositoryName=names.repository, imageIds=[{"imageTag": tag}]
             ),
         )
-    if repository is None or not answer or not answer["imageDetails"]:
+        found = answer["imageDetails"] if answer else []
+        repository = _describe(session, names) if found else None
+    if repository is None:
         return None
-    image = answer["imageDetails"][0]
+    image = found[0]
     return ImageRef(
         repository=repository["repositoryUri"],
         digest=image["imageDigest"],

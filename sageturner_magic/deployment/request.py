@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeVar
@@ -197,6 +199,7 @@ class Collector:
         self._config = config
         self.findings: list[Finding] = []
         self._errors: list[SageturnerError] = []
+        self._beside: list[Future[None]] = []
 
     def attempt(self, check: Callable[[], Value]) -> Value | None:
         """The result of `check`, or None when it raised; what it raised is kept."""
@@ -205,6 +208,20 @@ class Collector:
         except SageturnerError as error:
             self._errors.append(error)
             return None
+
+    def beside(self, check: Callable[[], None]) -> None:
+        """Run `check` on a thread; `finish` waits for it, and tells first what it raised."""
+        future: Future[None] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(check())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._beside.append(future)
+        # Whoever interrupts a plan does not wait for it.
+        threading.Thread(target=run, name="sageturner-check", daemon=True).start()
 
     def collect(self, check: Callable[[], Iterable[Finding]]) -> None:
         """Keep the findings of `check`, or what it raised."""
@@ -216,6 +233,10 @@ class Collector:
 
     def finish(self) -> tuple[Finding, ...]:
         """The warnings and notes. Raises everything else as one error."""
+        found_before, self._errors = self._errors, []
+        while self._beside:
+            self.attempt(self._beside.pop(0).result)
+        self._errors += found_before
         errors = [finding for finding in self.findings if finding.severity == "error"]
         raised = (finding for error in self._errors for finding in error.findings)
         errors += map(self._config.located, raised)

@@ -56,7 +56,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
     found.add(missing)
     ingredients = gather_for_image(request, workspace, reporter, found)
     if ingredients and not missing and not passed_before(ingredients):
-        found.attempt(lambda: ingredients.check_imports(reporter))
+        found.beside(lambda: ingredients.check_imports(reporter))
     reporter.checkpoint()
     wanted = chosen = None
     cannot_try: tuple[Finding, ...] = ()

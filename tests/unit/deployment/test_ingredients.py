@@ -3,6 +3,7 @@
 import pickle
 import sys
 import threading
+import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -214,3 +215,18 @@ def test_a_model_that_another_scikit_learn_saved_is_told_with_the_version_to_pin
     config = parse_config("name: m\nartefact: new.sav", folder=tmp_path, origin=Origin.file("y"))
     gather(replace(request, config=config), tmp_path / "other", Recorder(), same)
     assert same.finish() == ()
+
+
+def test_a_check_beside_the_others_is_told_first_and_delays_none_of_them(tmp_path):
+    found, others = Collector(asked(tmp_path, "").config), threading.Event()
+
+    def slow():
+        assert others.wait(30)
+        stop("the import")
+
+    found.beside(slow)
+    found.attempt(lambda: stop("the bucket"))
+    others.set()
+    with pytest.raises(SageturnerError) as raised:
+        found.finish()
+    assert [one.where for one in raised.value.findings] == ["the import", "the bucket"]
