@@ -3,7 +3,6 @@
 import pickle
 import sys
 import threading
-import threading
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
