@@ -215,9 +215,11 @@ class Collector:
 
         def run() -> None:
             try:
-                future.set_result(check())
+                check()
             except BaseException as error:
                 future.set_exception(error)
+            else:
+                future.set_result(None)
 
         self._beside.append(future)
         # Whoever interrupts a plan does not wait for it.
