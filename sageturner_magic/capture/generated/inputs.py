@@ -15,8 +15,10 @@ from sageturner_magic.capture.generated.code import (
     example_code,
     filled,
     listed,
+    literal,
     plain,
 )
+from sageturner_magic.capture.generated.known_values import known_values
 from sageturner_magic.values import package_of
 
 
@@ -92,6 +94,9 @@ def table_input(setting: Setting, columns: Sequence[str]) -> Input:
     )
     example = example_code(given, setting, lambda each: _records(each, columns))
     sample = "" if example else f"dict.fromkeys({names['COLUMNS']}, 0.0)"
+    if sample and (known := known_values(setting.value, columns)):
+        record = {name: known.get(name, 0.0) for name in columns}
+        sample = literal(record) or f"{{**{sample}, **{known!r}}}"
     return Input(("pandas",), text, f"{names['table_of']}(request)", example, sample)
 
 
@@ -168,6 +173,9 @@ def rows_input(setting: Setting, count: int, dtype: str = "float") -> Input:
     text = filled(_ROWS, names, count=str(count), bad_request=bad, dtype=dtype)
     example = example_code(setting.model.example, setting, plain)
     sample = "" if example else f"[0.0] * {count}"
+    places = [str(number) for number in range(count)] if dtype == "object" and sample else []
+    if known := known_values(setting.value, places):
+        sample = listed([known.get(place, 0.0) for place in places])
     return Input(("numpy",), text, f"{names['rows_of']}(request)", example, sample)
 
 

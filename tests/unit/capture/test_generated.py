@@ -140,6 +140,46 @@ def test_missing_numbers_are_numbers_without_an_example(session: Session, serve:
     }
 
 
+SAMPLES = {
+    "by name": """ColumnTransformer([("c", OneHotEncoder(), ["city"])], remainder="passthrough")""",
+    "by mask": """ColumnTransformer([("c", OrdinalEncoder(), [False, True, False])])""",
+    "by selector": """ColumnTransformer(
+        [("c", OneHotEncoder(), make_column_selector("city")), ("n", "passthrough", ["age"])])""",
+    "in a pipeline": """ColumnTransformer(
+        [("c", make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder()), ["city"])],
+        remainder="passthrough")""",
+    "a text": """ColumnTransformer(
+        [("t", TfidfVectorizer(), "city"), ("n", "passthrough", slice(0, 1))])""",
+}
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_array"), [*((each, False) for each in SAMPLES), ("by mask", True)]
+)
+def test_a_request_to_copy_has_values_that_the_model_knows(
+    session: Session, serve: Serve, columns: str, is_array: bool
+):
+    pytest.importorskip("sklearn")
+    session.run(f"""
+import pandas
+from sklearn.compose import ColumnTransformer, make_column_selector
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
+from sklearn.tree import DecisionTreeClassifier
+X = pandas.DataFrame(dict(age=[20, 30, 40, 50], city=["Ulm", "Bern"] * 2, size=[1, 2, 3, 4]))
+rows = X.to_numpy() if {is_array} else X
+steps = {SAMPLES[columns]}
+tree = make_pipeline(steps, DecisionTreeClassifier()).fit(rows, ["no", "yes", "no", "yes"])
+""")
+    ask: Any = serve("tree")
+    request = ask.module.example_request()
+    values = request if is_array else [*request.values()]
+    assert {*values} & {"Bern", "a text"}
+    assert len(ask(request)["predictions"]) == 1
+
+
 TEXTS = """
 import re
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -412,7 +452,7 @@ def test_without_an_example_the_request_to_copy_is_one_that_the_model_answers(
         assert len(ask(expected)["predictions"]) == 1
     # Its encoder knows two cities, and 0.0 is neither.
     ask = serve("classifier")
-    assert not hasattr(ask.module, "example_request")
+    assert ask.module.example_request() == {"age": 0.0, "city": "Bern"}
 
 
 def test_a_long_example_becomes_a_shorter_request_of_the_same_form(session: Session):
