@@ -268,6 +268,9 @@ def section(example: Example, measured: Measured, given: argparse.Namespace) -> 
             f"| {row} | {median(took):.2f} | {max(took):.2f} |"
             f" {median([float(each) for each in measured.calls[row]]):g} | {', '.join(shares)} |"
         )
+    for row in ("nothing", "predict"):
+        made = ", ".join(f"{call} {count}" for call, count in measured.last_calls[row].items())
+        lines.append(f"\nCalls of AWS, {row}: {made}.")
     return "\n".join(lines) + "\n"
 
 

@@ -83,12 +83,15 @@ def test_pips_configuration_is_read_with_the_environment_first(
 def test_pip_is_asked_again_when_a_file_or_a_variable_has_changed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    pytest.importorskip("pip")
     config = tmp_path / "pip.conf"
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL"):
         monkeypatch.delenv(name, raising=False)
     config.write_text("[global]\nfind-links = /first\n")
     assert machine.pip_configuration()["find-links"] == "/first"
+    if not any(states for _, states in machine._kept.values()):
+        pytest.skip("this pip does not say which files it reads")
     with monkeypatch.context() as nothing_runs:
         nothing_runs.setattr(machine.subprocess, "run", None)
         assert machine.pip_configuration()["find-links"] == "/first"
