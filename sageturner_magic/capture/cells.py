@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import linecache
+import math
 import opcode
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
 
@@ -123,6 +124,60 @@ class Cell:
             return bool(self.tree.body)
         except (SyntaxError, ValueError):
             return False
+
+
+OBJECT = object()
+"""Stands for a value that may change without being bound again."""
+
+_SHELLS_OWN = re.compile(r"_+|_i+|_i?\d+|_[iod]h|In|Out|_exit_code|__.*__")
+"""The names that IPython binds after each cell."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What the notebook's names stood for after a cell, of those that it bound in whatever way.
+
+    Attributes:
+        values: Name -> its value, where nothing can change that, else OBJECT.
+        gone: Names that it unbound.
+    """
+
+    values: Mapping[str, object] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
+
+
+class Bindings:
+    """Sees which names of a notebook each cell binds, without looking into the cell."""
+
+    def __init__(self, namespace: Mapping[str, object]) -> None:
+        self._namespace = namespace
+        self._known: dict[str, int] = {}
+        self.since_the_last_cell()
+
+    def since_the_last_cell(self) -> Bound:
+        """What was bound and unbound since this was asked last."""
+        now = dict(self._namespace)
+        before, self._known = self._known, {name: id(value) for name, value in now.items()}
+        changed = {
+            name: _lasting(now[name])
+            for name, each in self._known.items()
+            if before.get(name) != each and not _SHELLS_OWN.fullmatch(name)
+        }
+        return Bound(changed, frozenset(before.keys() - now.keys()))
+
+
+def _lasting(value: object) -> object:
+    """`value`, if it is a short constant whose `repr` is its source, else OBJECT."""
+    if type(value) is tuple:
+        is_one = len(value) < 50 and all(_lasting(each) is not OBJECT for each in value)
+        return value if is_one else OBJECT
+    if isinstance(value, float) and not math.isfinite(value):
+        return OBJECT
+    is_long = (isinstance(value, str | bytes) and len(value) > 1000) or (
+        isinstance(value, int) and value.bit_length() > 200
+    )
+    plain = (type(None), bool, int, float, str, bytes)
+    return value if type(value) in plain and not is_long else OBJECT
 
 
 def failing_line(

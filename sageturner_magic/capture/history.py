@@ -3,103 +3,23 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import Enum
-from pathlib import Path
 
-from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.runs import Run, RunOrigin, RunStatement
 from sageturner_magic.capture.syntax import (
     CALLABLE,
     FUNCTIONS,
     NOTEBOOKS_OWN,
     RECORD,
-    Statement,
     changed_by,
     factory,
-    statements_of,
     surely_binds,
     walk,
 )
+from sageturner_magic.capture.unseen import Unseen
 from sageturner_magic.packages.needed import Import, imported_names
-
-
-class RunOrigin(Enum):
-    """How a cell came to run, which decides how far its names are trusted.
-
-    OWN: captured for this module. OTHER: any cell of the notebook. FOREIGN: captured for another
-    model, whose names count only where nobody else has them. RECOVERED: found in the history from
-    before the extension was loaded; it may have failed half-way, so what it made must be seen.
-    FAILED: it ended in an error, nobody knows where; what it would have bound or changed is in
-    doubt, and it is the source of nothing. The one statement in which a cell failed is of this
-    kind too. UNREACHED: a statement behind that one, which did not run. KEPT: a statement that was
-    written to read an object of the notebook from a file.
-    """
-
-    OWN = "own"
-    OTHER = "other"
-    FOREIGN = "foreign"
-    RECOVERED = "recovered"
-    FAILED = "failed"
-    UNREACHED = "unreached"
-    KEPT = "kept"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a cell.
-
-    Attributes:
-        stopped_at: The line of the cell's source on which it failed, where that is known.
-    """
-
-    cell: Cell
-    origin: RunOrigin
-    stopped_at: float | None = None
-
-    def statements(self) -> Iterator[tuple[Statement, RunOrigin]]:
-        """The statements of the cell, in order, and how far each is trusted."""
-        statements = statements_of(self.cell)
-        line = self.stopped_at
-        if line is None:
-            yield from ((statement, self.origin) for statement in statements)
-            return
-        is_known = any(each.start <= line <= each.end for each in statements)
-        for statement in statements:
-            if not is_known or statement.start <= line <= statement.end:
-                yield statement, RunOrigin.FAILED
-            else:
-                yield statement, self.origin if statement.end < line else RunOrigin.UNREACHED
-
-
-@dataclass(frozen=True, eq=False)
-class RunStatement:
-    """One statement at its place in the order of execution.
-
-    Attributes:
-        index: Its place in `History.steps`; a fraction for one that was written for the module.
-        cell_failed: Its cell ended in an error: running it again as it is ends in the same one.
-    """
-
-    index: float
-    statement: Statement
-    origin: RunOrigin
-    cell_failed: bool = False
-    node: ast.stmt = field(init=False)
-
-    def __post_init__(self) -> None:
-        # Read so often that a property would be felt.
-        object.__setattr__(self, "node", self.statement.node)
-
-    @property
-    def is_import(self) -> bool:
-        return self.statement.is_import
-
-    @property
-    def is_definition(self) -> bool:
-        return self.statement.is_definition
 
 
 @dataclass
@@ -121,9 +41,10 @@ class History:
         self._features_from: float = sys.maxsize
         self._definers: list[RunStatement] = []
         self._registers: dict[float, set[str]] = {}
+        unseen = Unseen()
         for run in runs:
             failed = run.stopped_at is not None or run.origin is RunOrigin.FAILED
-            for statement, origin in run.statements():
+            for statement, origin in unseen.complete(run):
                 self._add(RunStatement(len(self.steps), statement, origin, failed))
         self._end = self._end_of_this_model()
 
@@ -134,7 +55,7 @@ class History:
                 self._of(name).unreached.append(step)
             return
         self.steps.append(step)
-        if step.origin is RunOrigin.FAILED:
+        if step.origin in (RunOrigin.FAILED, RunOrigin.UNSEEN):
             for name in [*names.binds, *names.deletes, *changed_by(step.node, names)]:
                 self._of(name).doubts.append(step)
             return
@@ -203,7 +124,8 @@ class History:
     def failed_binder(self, name: str) -> RunStatement | None:
         """The last statement of a failed cell that would have bound `name`."""
         events = self._events.get(name, _Events())
-        doubts = [step for step in events.doubts if name in step.statement.names.binds]
+        failed = [step for step in events.doubts if step.origin is RunOrigin.FAILED]
+        doubts = [step for step in failed if name in step.statement.names.binds]
         return max([*doubts, *events.unreached], key=lambda step: step.index, default=None)
 
     def read_by_calling(self, names: Iterable[str], before: float) -> set[str]:
@@ -337,13 +259,6 @@ class History:
 
     def _is_callable(self, name: str, before: float) -> bool:
         return self.qualified(name, before) in NOTEBOOKS_OWN
-
-
-def files_run(cell: Cell) -> Iterator[Cell]:
-    """The files that `%run` executed in the notebook, as they are now, like cells."""
-    for file in cell.run_files:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            yield Cell(cell.number, Path(file).expanduser().read_text("utf-8"))
 
 
 def _changed_later(step: RunStatement) -> Iterator[str]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from sageturner_magic.capture.history import History, RunOrigin, RunStatement
+from sageturner_magic.capture.history import History
+from sageturner_magic.capture.runs import RunOrigin, RunStatement
 from sageturner_magic.capture.slicing import definition_is
 from sageturner_magic.capture.syntax import FUNCTIONS, changed_by, names_of
 from sageturner_magic.values import attribute_of

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sageturner_magic.capture.captures import CapturedCell, Captures
-from sageturner_magic.capture.cells import Cell
+from sageturner_magic.capture.cells import Bindings, Bound, Cell
 from sageturner_magic.capture.shipped import Watched
 from sageturner_magic.errors import CaptureError, Finding
 from sageturner_magic.values import (
@@ -22,8 +22,8 @@ from sageturner_magic.values import (
 if TYPE_CHECKING:
     from sageturner_magic.capture.checks import Role
     from sageturner_magic.capture.generated import GeneratedPair
-    from sageturner_magic.capture.history import Run, RunOrigin
     from sageturner_magic.capture.in_kernel import InKernel
+    from sageturner_magic.capture.runs import Run, RunOrigin
 
 
 class Notebook:
@@ -38,6 +38,8 @@ class Notebook:
     def __init__(self, namespace: Mapping[str, object]) -> None:
         self._namespace = namespace
         self._ran: list[Cell] = []
+        self._bound: list[Bound] = []
+        self._bindings = Bindings(namespace)
         self._failed: dict[int, int | None] = {}
         self._recovered: list[Cell] = []
         self.captures = Captures()
@@ -48,7 +50,11 @@ class Notebook:
     def record(self, cell: Cell) -> None:
         """Remember a cell that ran without error. It is looked into only when a module is made."""
         if not cell.magic.startswith("sageturner"):
-            self._ran.append(cell)
+            self._remember(cell)
+
+    def _remember(self, cell: Cell) -> None:
+        self._ran.append(cell)
+        self._bound.append(self._bindings.since_the_last_cell())
 
     def record_failed(self, cell: Cell, line: int | None = None) -> None:
         """Remember a cell that ended in an error.
@@ -58,7 +64,7 @@ class Notebook:
         """
         if not cell.magic.startswith("sageturner"):
             self._failed[len(self._ran)] = line
-            self._ran.append(cell)
+            self._remember(cell)
 
     def recover(self, cells: Iterable[Cell]) -> None:
         """Remember cells of the history that ran before the extension was loaded.
@@ -67,11 +73,12 @@ class Notebook:
         variables show that it is what their source says.
         """
         self._recovered = [cell for cell in cells if not cell.magic.startswith("sageturner")]
+        self._bindings.since_the_last_cell()
 
     def check(self, role: Role, cell: Cell) -> None:
         """What can be said of a cell before it runs. Raises CaptureError with every finding."""
         from sageturner_magic.capture.checks import check_cell, raise_for
-        from sageturner_magic.capture.history import RunOrigin
+        from sageturner_magic.capture.runs import RunOrigin
         from sageturner_magic.capture.slicing import last_imports
 
         runs = self._since_loaded(lambda cell: RunOrigin.OTHER)
@@ -87,7 +94,7 @@ class Notebook:
             from sageturner_magic.capture.checks import check_name
 
             check_name(name)
-        self._ran.append(cell)
+        self._remember(cell)
         return self.captures.put(role, name, cell)
 
     @property
@@ -240,7 +247,7 @@ class Notebook:
         return in_kernel(History(runs), made.namespace, Model(model.name, made.served))
 
     def _runs(self, own: Mapping[Role, Cell], generated: Iterable[Cell] = ()) -> list[Run]:
-        from sageturner_magic.capture.history import Run, RunOrigin
+        from sageturner_magic.capture.runs import Run, RunOrigin
 
         ours = {id(cell) for cell in own.values()}
         captured = self.captures.cells()
@@ -255,13 +262,14 @@ class Notebook:
         return [*recovered, *self._since_loaded(origin), *last]
 
     def _since_loaded(self, origin: Callable[[Cell], RunOrigin]) -> list[Run]:
-        from sageturner_magic.capture.history import Run, RunOrigin, files_run
+        from sageturner_magic.capture.runs import Run, RunOrigin, files_run
 
         runs: list[Run] = []
         for index, cell in enumerate(self._ran):
             line = self._failed.get(index)
             is_in_doubt = index in self._failed and line is None
-            runs.append(Run(cell, RunOrigin.FAILED if is_in_doubt else origin(cell), line))
+            trusted = RunOrigin.FAILED if is_in_doubt else origin(cell)
+            runs.append(Run(cell, trusted, line, self._bound[index]))
             runs += [Run(each, RunOrigin.RECOVERED) for each in files_run(cell)]
         return runs
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from sageturner_magic.capture.elsewhere.described import described
 from sageturner_magic.capture.elsewhere.processes import values_elsewhere
 from sageturner_magic.capture.elsewhere.unordered import holds_unordered
-from sageturner_magic.capture.history import RunOrigin, RunStatement
+from sageturner_magic.capture.runs import RunOrigin, RunStatement
 from sageturner_magic.capture.syntax import FUNCTIONS, KeptImport, changed_by
 
 Reads = Callable[[RunStatement], Collection[str]]

@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from sageturner_magic.capture.history import History, RunOrigin, RunStatement
+from sageturner_magic.capture.history import History
+from sageturner_magic.capture.runs import RunOrigin, RunStatement
 from sageturner_magic.capture.slicing.liveness import definition_is
 from sageturner_magic.capture.syntax import (
     BUILTINS,

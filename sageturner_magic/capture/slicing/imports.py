@@ -9,7 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from sageturner_magic.capture.cells import Cell
-from sageturner_magic.capture.history import History, Run, RunOrigin, RunStatement
+from sageturner_magic.capture.history import History
+from sageturner_magic.capture.runs import Run, RunOrigin, RunStatement
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.staleness import imported_value
 from sageturner_magic.capture.syntax import KeptImport
@@ -34,6 +35,9 @@ class Imports:
         """Keep the import that `binder` binds to `name`, read at step `at`."""
         if isinstance(binder.node, ast.Import):
             self._dotted[name] = at
+        doubt = self._history.doubt(name, binder)
+        if at is not None and doubt is not None and binder.index < doubt.index < at:
+            return refusals.doubtful(name, binder, doubt)
         for imported in imported_names(as_import(binder.node)):
             if imported.bound == name:
                 return self.add(name, KeptImport(imported, binder.statement.place), binder)

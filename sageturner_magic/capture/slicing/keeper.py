@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import CodeType, ModuleType
 from typing import Any
 
-from sageturner_magic.capture.history import History, RunOrigin, RunStatement
+from sageturner_magic.capture.history import History
+from sageturner_magic.capture.runs import RunOrigin, RunStatement
 from sageturner_magic.capture.secrets import (
     ALLOWED,
     gives_secret,
@@ -328,12 +329,14 @@ class Keeper:
         kept = set(self._kept.values())
         for name, step in self._kept.items():
             is_plain = is_constant(self._namespace[name])
+            binder = self._history.binder(name)
+            is_sure = binder is None or self._history.doubt(name, binder) is None
             for other in steps:
                 if other in kept or other.origin is RunOrigin.KEPT or not other.statement.calls:
                     continue
                 if is_plain and name in self._history.registers(other):
                     yield name, refusals.counted(name, step, other, self._namespace[name])
-                elif is_plain:
+                elif is_plain and is_sure:
                     continue
                 elif name in self._history.read_by_calling(
                     other.statement.names.reads, other.index

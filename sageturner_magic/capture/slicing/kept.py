@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from types import FunctionType
 from typing import Any
 
-from sageturner_magic.capture.history import RunStatement
 from sageturner_magic.capture.objects import OBJECTS, Probe
+from sageturner_magic.capture.runs import RunStatement
 from sageturner_magic.capture.sharing import Parts, clusters
 from sageturner_magic.capture.slicing.literals import Literal, NotPlainError
 from sageturner_magic.capture.slicing.liveness import is_iterator, kind

@@ -7,7 +7,8 @@ import heapq
 from collections.abc import Sequence
 
 from sageturner_magic.capture.checks import SIGNATURES
-from sageturner_magic.capture.history import History, RunStatement
+from sageturner_magic.capture.history import History
+from sageturner_magic.capture.runs import RunStatement
 
 _CONSTANT, _HELPER, _ROOT = 0, 1, 2
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY
-from sageturner_magic.capture.history import RunOrigin, RunStatement
+from sageturner_magic.capture.runs import RunOrigin, RunStatement
 from sageturner_magic.capture.secrets import ALLOWED, keep_out
 from sageturner_magic.capture.slicing.kept import HANDLES, Saved, comes_from
 from sageturner_magic.capture.slicing.liveness import kind, short
@@ -232,9 +232,14 @@ def elsewhere(name: str, step: RunStatement) -> Finding:
 
 
 def doubtful(name: str, step: RunStatement, failed: RunStatement) -> Finding:
-    """A value that a failed cell may have changed."""
+    """A value that a failed cell may have changed, or what no source shows."""
+    cell = failed.statement.cell.number
+    if failed.origin is RunOrigin.UNSEEN:
+        what = f"`{name}` was changed by In[{cell}], in a way that cannot be followed"
+        do = f"write `{name} = …` there, and run that cell and the later ones again"
+        return Finding(what, where=str(failed.statement.place), do=do, code="ST39")
     return Finding(
-        f"`{name}` may have been changed by In[{failed.statement.cell.number}], which failed",
+        f"`{name}` may have been changed by In[{cell}], which failed",
         where=str(step.statement.place),
         why="how far it came is not known",
         do=_again(step),

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
-from sageturner_magic.capture.history import RunStatement
+from sageturner_magic.capture.runs import RunStatement
 from sageturner_magic.capture.slicing.liveness import (
     Comparison,
     codes_of,

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sageturner_magic.capture.history import History, RunOrigin, RunStatement
+from sageturner_magic.capture.history import History
+from sageturner_magic.capture.runs import RunOrigin, RunStatement
 from sageturner_magic.capture.slicing.liveness import Comparison, definition_is, plain_function
 from sageturner_magic.capture.syntax import (
     CHANGING_METHODS,

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from sageturner_magic.capture.cells import Cell
 from sageturner_magic.capture.checks import NOTEBOOK_ONLY, SIGNATURES, Role
 from sageturner_magic.capture.elsewhere import has_stable_order, value_at
-from sageturner_magic.capture.history import History, Run, RunOrigin, RunStatement, imported_as
+from sageturner_magic.capture.history import History, imported_as
+from sageturner_magic.capture.runs import Run, RunOrigin, RunStatement
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.chosen import Slice
 from sageturner_magic.capture.slicing.effects import Effects

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from sageturner_magic.capture.history import History, RunOrigin, RunStatement
+from sageturner_magic.capture.history import History
+from sageturner_magic.capture.runs import RunOrigin, RunStatement
 from sageturner_magic.capture.slicing.keeper import Keeper
 
 

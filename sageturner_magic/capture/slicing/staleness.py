@@ -15,11 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from sageturner_magic.capture.elsewhere import Reads, differing
-from sageturner_magic.capture.history import (
-    History,
-    RunOrigin,
-    RunStatement,
-)
+from sageturner_magic.capture.history import History
+from sageturner_magic.capture.runs import RunOrigin, RunStatement
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.liveness import (
     Verdict,
@@ -28,7 +25,13 @@ from sageturner_magic.capture.slicing.liveness import (
 )
 from sageturner_magic.capture.slicing.replayed import Replayed
 from sageturner_magic.capture.slicing.scratch import Scratch
-from sageturner_magic.capture.syntax import CHANGING_METHODS, KeptImport, changed_by, surely_binds
+from sageturner_magic.capture.syntax import (
+    KeptImport,
+    changed_by,
+    fills_only_what_is_absent,
+    surely_binds,
+    writes,
+)
 from sageturner_magic.errors import Finding
 from sageturner_magic.packages.needed import ImportedName
 
@@ -193,46 +196,6 @@ def _is_late(name: str, steps: Sequence[RunStatement]) -> bool:
     writers = [
         step.node
         for step in steps
-        if step.is_definition and any(_writes(each, name) for each in ast.walk(step.node))
+        if step.is_definition and any(writes(each, name) for each in ast.walk(step.node))
     ]
-    return bool(writers) and all(_fills_only_what_is_absent(node, name) for node in writers)
-
-
-def _fills_only_what_is_absent(node: ast.AST, name: str, *, absent: bool = False) -> bool:
-    """Whether each write to `name` below `node` stands under a test that it is not there yet.
-
-    As caches and late values have it: `if x is None: x = …`, `if key not in x: x[key] = …`.
-    """
-    if not absent and _writes(node, name):
-        return False
-    if isinstance(node, ast.If) and _tests_absence(node.test, name):
-        return all(
-            _fills_only_what_is_absent(each, name, absent=each in node.body)
-            for each in [*node.body, *node.orelse]
-        )
-    return all(
-        _fills_only_what_is_absent(each, name, absent=absent) for each in ast.iter_child_nodes(node)
-    )
-
-
-def _tests_absence(test: ast.expr, name: str) -> bool:
-    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        return isinstance(test.operand, ast.Name) and test.operand.id == name
-    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
-        return False
-    side = test.left if isinstance(test.ops[0], ast.Is) else test.comparators[0]
-    asks = isinstance(test.ops[0], ast.NotIn) or (
-        isinstance(test.ops[0], ast.Is)
-        and isinstance(test.comparators[0], ast.Constant)
-        and test.comparators[0].value is None
-    )
-    return asks and isinstance(side, ast.Name) and side.id == name
-
-
-def _writes(node: ast.AST, name: str) -> bool:
-    target: ast.AST | None = None
-    if isinstance(node, (ast.Name, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
-        target = node.value if isinstance(node, ast.Subscript) else node
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        target = node.func.value if node.func.attr in CHANGING_METHODS else None
-    return isinstance(target, ast.Name) and target.id == name
+    return bool(writers) and all(fills_only_what_is_absent(node, name) for node in writers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .binding import changed_by, surely_binds
+    from .binding import changed_by, fills_only_what_is_absent, surely_binds, writes
     from .hashing import in_functions, ordered_uses
     from .rendering import KeptImport, render_module
     from .safety import (

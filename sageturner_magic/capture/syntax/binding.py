@@ -46,3 +46,44 @@ def _block_binds(body: Sequence[ast.stmt], name: str) -> bool:
 
 def _ends(body: Sequence[ast.stmt]) -> bool:
     return bool(body) and isinstance(body[-1], ast.Raise)
+
+
+def fills_only_what_is_absent(node: ast.AST, name: str, *, absent: bool = False) -> bool:
+    """Whether each write to `name` below `node` stands under a test that it is not there yet.
+
+    As caches and late values have it: `if x is None: x = …`, `if key not in x: x[key] = …`.
+    """
+    if not absent and writes(node, name):
+        return False
+    if isinstance(node, ast.If) and _tests_absence(node.test, name):
+        return all(
+            fills_only_what_is_absent(each, name, absent=each in node.body)
+            for each in [*node.body, *node.orelse]
+        )
+    return all(
+        fills_only_what_is_absent(each, name, absent=absent) for each in ast.iter_child_nodes(node)
+    )
+
+
+def _tests_absence(test: ast.expr, name: str) -> bool:
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return isinstance(test.operand, ast.Name) and test.operand.id == name
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return False
+    side = test.left if isinstance(test.ops[0], ast.Is) else test.comparators[0]
+    asks = isinstance(test.ops[0], ast.NotIn) or (
+        isinstance(test.ops[0], ast.Is)
+        and isinstance(test.comparators[0], ast.Constant)
+        and test.comparators[0].value is None
+    )
+    return asks and isinstance(side, ast.Name) and side.id == name
+
+
+def writes(node: ast.AST, name: str) -> bool:
+    """Whether `node` itself binds `name`, or changes its value in place."""
+    target: ast.AST | None = None
+    if isinstance(node, (ast.Name, ast.Subscript)) and not isinstance(node.ctx, ast.Load):
+        target = node.value if isinstance(node, ast.Subscript) else node
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        target = node.func.value if node.func.attr in CHANGING_METHODS else None
+    return isinstance(target, ast.Name) and target.id == name

@@ -210,6 +210,14 @@ def test_values_from_before_the_extension_are_those_of_the_notebook(history, val
     assert f"\nLIMIT = {value}\n" in session.notebook.module("digits").source
 
 
+def test_what_is_gone_since_before_the_extension_is_refused():
+    session = Session()
+    session.before_the_extension("LIMIT = 3", "globals().pop('LIMIT')")
+    session.pair(load="def load():\n    return LIMIT")
+    with pytest.raises(CaptureError, match="`LIMIT` is no longer in the notebook"):
+        session.notebook.module("digits")
+
+
 def test_what_cannot_be_compared_from_before_the_extension_is_refused():
     session = Session()
     session.before_the_extension("import threading\nLIMIT = threading.Lock()")
