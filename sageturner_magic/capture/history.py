@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from sageturner_magic.capture.runs import Run, RunOrigin, RunStatement
 from sageturner_magic.capture.syntax import (
     CALLABLE,
+    FACTORIES,
+    FACTORY,
     FUNCTIONS,
     NOTEBOOKS_OWN,
     RECORD,
@@ -242,7 +244,10 @@ class History:
             return factory(node)
         value = getattr(node, "value", None)
         if isinstance(value, ast.Lambda):
-            return CALLABLE
+            return factory(value)
+        called = value.func if isinstance(value, ast.Call) else None
+        if isinstance(called, ast.Name) and self.qualified(called.id, step.index) == FACTORIES:
+            return FACTORY
         if isinstance(value, ast.Name):
             # `g = f` is whatever f is.
             return self.qualified(value.id, step.index) or ""

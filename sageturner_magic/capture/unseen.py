@@ -162,7 +162,9 @@ def _is_shells(statement: Statement) -> bool:
 
 def _is_read(name: str, statements: Iterable[Statement]) -> bool:
     """Whether one of `statements` may use the value that `name` has when it runs."""
-    return any(name in each.names.reads or each.is_definition for each in statements)
+    return any(
+        name in each.names.reads or (each.is_definition and each.calls) for each in statements
+    )
 
 
 def _may_concern(statement: Statement, name: str) -> bool:

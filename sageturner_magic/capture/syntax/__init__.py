@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .safety import (
         CALLABLE,
         CHANGING_METHODS,
+        FACTORIES,
+        FACTORY,
         NOTEBOOKS_OWN,
         RECORD,
         SETTINGS,

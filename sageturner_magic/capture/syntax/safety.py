@@ -13,7 +13,12 @@ from fnmatch import translate
 from functools import cache
 
 from sageturner_magic.capture.syntax.hashing import IsSet, ordered_uses
-from sageturner_magic.capture.syntax.trees import FUNCTIONS, Function, default_values
+from sageturner_magic.capture.syntax.trees import (
+    FUNCTIONS,
+    Function,
+    default_values,
+    expressions_below,
+)
 
 Qualify = Callable[[str], str | None]
 """Name -> what it was imported as (`numpy`, `pathlib.Path`), '' for a name that the notebook's
@@ -289,7 +294,7 @@ class Judge:
             return False
         return all(
             self.value(child)
-            for child in _expressions(node)
+            for child in expressions_below(node)
             if not (isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store))
         )
 
@@ -349,11 +354,13 @@ class Judge:
         return ".".join([root, *reversed(parts)])
 
 
-def factory(node: Function) -> str:
+def factory(node: Function | ast.Lambda) -> str:
     """FACTORY or FACTORIES if a call gives the same function for the same arguments, else CALLABLE.
 
     It defines functions, undecorated but for `functools.wraps`, and returns one or a lambda.
     """
+    if isinstance(node, ast.Lambda):
+        return _made_by_lambda(node.body) if isinstance(node.body, ast.Lambda) else CALLABLE
     if node.decorator_list or isinstance(node, ast.AsyncFunctionDef):
         return CALLABLE
     *body, last = node.body
@@ -372,21 +379,20 @@ def factory(node: Function) -> str:
     )
     if not is_one:
         return CALLABLE
+    if isinstance(last, ast.Return) and isinstance(last.value, ast.Lambda):
+        return _made_by_lambda(last.value)
     return FACTORIES if defines and all(factory(each) != CALLABLE for each in defines) else FACTORY
+
+
+def _made_by_lambda(returned: ast.Lambda) -> str:
+    if not all(
+        isinstance(each, (ast.Constant, ast.Name)) for each in default_values(returned.args)
+    ):
+        return CALLABLE
+    return FACTORIES if factory(returned) != CALLABLE else FACTORY
 
 
 def _copies_names(decorator: ast.expr) -> bool:
     """Whether it is `@functools.wraps(f)`, which only gives the function another's name."""
     called = decorator.func if isinstance(decorator, ast.Call) else None
     return called is not None and ast.unparse(called) in ("wraps", "functools.wraps")
-
-
-def _expressions(node: ast.AST) -> list[ast.expr]:
-    found: list[ast.expr] = []
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.expr):
-            found.append(child)
-        else:
-            # comprehension, keyword, slice parts
-            found += _expressions(child)
-    return found

@@ -131,3 +131,15 @@ def annotations_of(arguments: ast.arguments, returns: ast.expr | None) -> list[a
     """The annotations of all parameters and of what is returned."""
     found = [argument.annotation for argument in _all_arguments(arguments)]
     return [each for each in [*found, returns] if each is not None]
+
+
+def expressions_below(node: ast.AST) -> list[ast.expr]:
+    """The expressions directly below `node`, through what is none: keywords, comprehensions."""
+    found: list[ast.expr] = []
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.expr):
+            found.append(child)
+        else:
+            # comprehension, keyword, slice parts
+            found += expressions_below(child)
+    return found

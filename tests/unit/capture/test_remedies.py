@@ -270,12 +270,13 @@ CASES = [
         3,
     ),
     Case(
-        "a closure of a closure",
-        (("cell", "def make(a):\n    return lambda b: lambda x: (a, b, x)\ng = make(1)(2)"),
+        "a closure of a closure of a closure",
+        (("cell", "def make(a):\n    return lambda b: lambda c: lambda x: (a, b, c, x)"),
+         ("cell", "g = make(1)(2)(3)"),
          predicting("g(request)")),
         r"make `g` inside load\(\).*set `global g`",
-        (("load", "def load():\n    global g\n    g = make(1)(2)\n"),),
-        (1, 2, 7),
+        (("load", "def load():\n    global g\n    g = make(1)(2)(3)\n"),),
+        (1, 2, 3, 7),
     ),
     Case(
         "an import whose name something else took",
