@@ -29,6 +29,12 @@ _NAMES_IT = re.compile(_NAMESPACE)
 _HIDES = re.compile(_NAMESPACE + r"|(?<!\.)\b(?:exec|eval)\(|\brunpy\b")
 """Code that can bind a name of the notebook which it does not have as a name."""
 
+_WORDS = (
+    *("globals", "locals", "vars", "__main__", "sys.modules", "user_", "__dict__", "exec", "eval"),
+    *("get_ipython", "run_cell", "run_line", ".push(", ".ex(", "runpy"),
+)
+"""One of these is in all that `_HIDES` finds; most cells have none."""
+
 Ran = tuple[Statement, RunOrigin]
 
 
@@ -85,24 +91,16 @@ class Unseen:
         yield from added.items()
 
     def _may_hide(self, ran: Sequence[Statement]) -> bool:
-        return any(
-            _hides(each)
-            or not self._hiders.isdisjoint(each.names.needed())
-            or not self._callers.isdisjoint(each.names.needed())
-            for each in ran
-        )
+        known = self._hiders | self._callers
+        return any(_hides(each) or _uses(each, known) for each in ran)
 
     def _hides(self, statement: Statement) -> bool:
-        return _hides(statement) or not self._hiders.isdisjoint(statement.names.needed())
+        return _hides(statement) or _uses(statement, self._hiders)
 
     def _calling(self, ran: Sequence[Statement], name: str) -> list[int]:
         """Where functions may be called that declare `name` global."""
         writers = {each for step, _ in self._writers[name] for each in step.names.binds}
-        named = [
-            place
-            for place, each in enumerate(ran)
-            if each.calls and writers & each.names.needed().keys()
-        ]
+        named = [place for place, each in enumerate(ran) if each.calls and _uses(each, writers)]
         return named or _acting(ran)
 
     def _is_filled_late(self, name: str) -> bool:
@@ -167,6 +165,12 @@ def _is_read(name: str, statements: Iterable[Statement]) -> bool:
     )
 
 
+def _uses(statement: Statement, names: set[str]) -> bool:
+    """Whether `statement` or its functions read one of `names`."""
+    found = statement.names
+    return not (names.isdisjoint(found.reads) and names.isdisjoint(found.later))
+
+
 def _may_concern(statement: Statement, name: str) -> bool:
     return (
         not _is_shells(statement)
@@ -176,7 +180,7 @@ def _may_concern(statement: Statement, name: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _is_suspect(cell: Cell) -> bool:
-    return bool(cell.shell_lines) or _HIDES.search(cell.source) is not None
+    return bool(cell.shell_lines) or any(word in cell.source for word in _WORDS)
 
 
 def _hides(statement: Statement) -> bool:
