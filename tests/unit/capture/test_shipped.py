@@ -56,3 +56,11 @@ def test_what_is_deployed_again_or_deleted_is_not_told():
 def test_what_cannot_be_written_or_is_gone_is_not_watched():
     made = watched(stream=(each for each in [1]), size=3)
     assert not list(made.changed("stream, size", {"stream": None}))
+
+
+def test_an_object_of_more_than_100_mb_is_watched_by_samples():
+    weights = np.zeros(130_000_000, dtype=np.uint8)
+    made = watched(weights=weights)
+    assert not list(made.changed("weights", {"weights": weights}))
+    weights += 1
+    assert list(made.changed("weights += 1", {"weights": weights})) == [("digits", "weights")]
