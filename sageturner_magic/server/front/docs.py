@@ -13,9 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..problems import SSE
+
 
 def openapi(
-    name: str, example: Any, token: bool, contract: Mapping[str, Any] | None = None
+    name: str,
+    example: Any,
+    token: bool,
+    contract: Mapping[str, Any] | None = None,
+    warmed: Mapping[str, str] | None = None,
 ) -> bytes:
     """Describe the server in OpenAPI 3.1, as JSON.
 
@@ -24,6 +30,7 @@ def openapi(
         example: An example request, or None.
         token: Whether requests need a token.
         contract: What predict's signature says (see `codec/contract`), if anything.
+        warmed: Content type and text of the response to the example request, if known.
     """
     contract = contract or {"request": None, "answer": None, "schemas": {}}
     request: dict[str, Any] = {"title": "Request", "examples": [{} if example is None else example]}
@@ -40,7 +47,7 @@ def openapi(
             "required": True,
         },
         "responses": {
-            "200": _OK | {"content": _json(answer)},
+            "200": _OK | {"content": _content(answer, contract, warmed)},
             **{
                 str(status): {"description": text, "content": _json(_ERROR)}
                 for status, text in _ERRORS.items()
@@ -100,6 +107,25 @@ def page(name: str, example: Any, token: str) -> bytes:
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
+
+
+def _content(
+    answer: Mapping[str, Any], contract: Mapping[str, Any], warmed: Mapping[str, str] | None
+) -> dict[str, Any]:
+    if contract.get("streams"):
+        return _streamed(answer)
+    content = _json({**answer})
+    if warmed and warmed["content_type"] in content:
+        content["application/json"]["example"] = json.loads(warmed["body"])
+    return content
+
+
+def _streamed(item: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a stream of such values: text as it is, else a line for each."""
+    kind = "text/plain" if item.get("type") == "string" else "application/jsonlines"
+    events = {"type": "string", "description": "An event whose data is the value, for each"}
+    lines = {**item, "description": item.get("description", "One of the values, each on a line")}
+    return {kind: {"schema": item if kind == "text/plain" else lines}, SSE: {"schema": events}}
 
 
 _ERROR = {

@@ -198,6 +198,7 @@ class Routes:
             exchange.answer(200, "text/html; charset=utf-8", data, NOT_KEPT)
         else:
             contract = self._pool.described.get("contract")
-            describe = functools.partial(docs.openapi, name, example, bool(token), contract)
+            warmed = self._pool.described.get("warmed")
+            describe = functools.partial(docs.openapi, name, example, bool(token), contract, warmed)
             data = await loop.run_in_executor(None, describe)
             exchange.answer(200, "application/json", data)

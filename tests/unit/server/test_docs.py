@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import openapi_spec_validator
 import pytest
 
 from sageturner_magic.server.front import docs
@@ -28,3 +29,22 @@ def test_an_example_is_described_whole() -> None:
     document = json.loads(docs.openapi("sageturner.py", example, False))
     content = document["paths"]["/invocations"]["post"]["requestBody"]["content"]
     assert content["application/json"]["schema"]["examples"] == [example]
+
+
+def test_a_stream_is_described_by_its_media_types_and_a_response_by_an_example() -> None:
+    def content(
+        kind: dict[str, object], streams: bool, warmed: dict[str, str] | None = None
+    ) -> dict[str, object]:
+        contract = {"request": None, "answer": kind, "schemas": {}, "streams": streams}
+        document = json.loads(docs.openapi("x", None, False, contract, warmed))
+        openapi_spec_validator.validate(document)
+        responses = document["paths"]["/invocations"]["post"]["responses"]
+        found: dict[str, object] = responses["200"]["content"]
+        return found
+
+    assert [*content({"type": "integer"}, True)] == ["application/jsonlines", "text/event-stream"]
+    assert [*content({"type": "string"}, True)] == ["text/plain", "text/event-stream"]
+    warmed = {"content_type": "application/json", "body": "3"}
+    assert content({"type": "integer"}, False, warmed) == {
+        "application/json": {"schema": {"type": "integer"}, "example": 3}
+    }

@@ -15,6 +15,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Optional, TypedDict
 import annotated_types
 import jsonschema
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 import pydantic
 import pytest
 
@@ -252,7 +254,7 @@ class Unresolved:
 
 
 @pytest.mark.parametrize(
-    "kind", [Any, object, Opaque, np.ndarray, Optional[np.ndarray], Iterator[int]]  # noqa: UP045
+    "kind", [Any, object, Opaque, Optional[Opaque], npt.NDArray[np.complex128], Iterator[int]]  # noqa: UP045
 )  # fmt: skip
 def test_a_type_that_is_not_known_leaves_requests_as_they_are(kind: Any) -> None:
     value = {"a": object()}
@@ -408,3 +410,93 @@ def test_the_schema_of_a_response_has_what_json_has_of_it() -> None:
     judge = jsonschema.Draft202012Validator(schema_of(described, "answer"))
     value = (Scored("a", []), Computed(Size=3))
     assert judge.is_valid(json.loads(to_json(value, "error")))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "dtype", "expected"),
+    [
+        (np.ndarray, [[1, 2], [3, 4.5]], "float64", [[1, 2], [3, 4.5]]),
+        (np.ndarray, [True, False], "bool", [True, False]),
+        (np.ndarray, ["a", "bc"], "<U2", ["a", "bc"]),
+        (np.ndarray, np.zeros(2), "float64", [0, 0]),
+        (Optional[np.ndarray], [1], "int64", [1]),  # noqa: UP045
+        (npt.NDArray[np.float32], [1, 2], "float32", [1, 2]),
+        (npt.NDArray[np.uint8], [[1, 255.0]], "uint8", [[1, 255]]),
+        (npt.NDArray[np.floating], [0.5], "float64", [0.5]),
+        (npt.NDArray[np.int64], [], "int64", []),
+        (Annotated[np.ndarray, annotated_types.Len(2, 2)], [1, 2], "int64", [1, 2]),
+    ],
+)
+def test_lists_become_an_array_of_the_dtype_that_is_named(
+    kind: Any, value: Any, dtype: str, expected: Any
+) -> None:
+    made = contract(kind).request(value)
+    assert isinstance(made, np.ndarray)
+    assert (made.dtype, made.tolist()) == (np.dtype(dtype), expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fault"),
+    [
+        (np.ndarray, 3, "expected a list of numbers, got 3"),
+        (np.ndarray, [1, "a"], '[1]: expected a number, got "a"'),
+        (np.ndarray, [[1], [1, 2]], "[1]: expected 1 value, as in the first list, got 2"),
+        (np.ndarray, [[1, 2], 3], "[1]: expected a list, got 3"),
+        (np.ndarray, [[[1]], [[1, 2]]],
+         "expected numbers of at most 64 bits, in lists of one length"),
+        (np.ndarray, [2**70], "expected numbers of at most 64 bits, in lists of one length"),
+        (npt.NDArray[np.float64], [[1, None]], "[0][1]: expected a number, got null"),
+        (npt.NDArray[np.float64], [True], "[0]: expected a number, got true"),
+        (npt.NDArray[np.uint8], [[1, 300]],
+         "[0][1]: expected a whole number that uint8 holds, got 300"),
+        (npt.NDArray[np.int64], [0.5], "[0]: expected a whole number that int64 holds, got 0.5"),
+        (npt.NDArray[np.bool_], [1], "[0]: expected true or false, got 1"),
+    ],
+)  # fmt: skip
+def test_what_is_no_such_array_names_the_place(kind: Any, value: Any, fault: str) -> None:
+    assert told(kind, value) == [fault]
+
+
+class Reading(TypedDict):
+    age: int
+    when: datetime.date
+
+
+@pytest.mark.parametrize("value", [[{"x": 1, "y": 0.5}], {"x": [1], "y": [0.5]}])
+def test_rows_or_columns_become_a_table(value: Any) -> None:
+    made = contract(pd.DataFrame).request(value)
+    pd.testing.assert_frame_equal(made, pd.DataFrame({"x": [1], "y": [0.5]}))
+
+
+def test_a_class_names_the_columns_of_a_table() -> None:
+    made = contract(Annotated[pd.DataFrame, Point]).request({"x": [1, 2.5]})
+    pd.testing.assert_frame_equal(made, pd.DataFrame({"x": [1.0, 2.5], "y": [0.5, 0.5]}))
+    assert [*contract(Annotated[pd.DataFrame, Circle]).request([])] == ["radius", "kind"]
+    made = contract(Annotated[pd.DataFrame, Reading]).request([{"age": 1, "when": "2026-01-31"}])
+    assert made["when"].tolist() == [datetime.date(2026, 1, 31)]
+    assert told(Annotated[pd.DataFrame, Reading], [{"age": "x", "wen": 1}]) == [
+        '[0].age: expected a whole number, got "x"',
+        '[0].when: missing: a date such as "2026-01-31" is expected',
+        '[0].wen: unknown; did you mean "when"?',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "fault"),
+    [
+        ({"a": [1], "b": [1, 2]}, "b: expected 1 value, as in the first column, got 2"),
+        ({"a": 3}, "a: expected a list, got 3"),
+        ([1], "[0]: expected a row (an object or a list), got 1"),
+        ("x", 'expected a list of rows, got "x"'),
+    ],
+)
+def test_what_is_no_table_names_the_place(value: Any, fault: str) -> None:
+    assert told(pd.DataFrame, value) == [fault]
+
+
+def test_a_table_that_is_returned_has_the_rows_of_its_class() -> None:
+    kind = Annotated[pd.DataFrame, Circle]
+    assert checked(kind, pd.DataFrame({"radius": [1.5], "kind": ["circle"]})) == []
+    assert checked(kind, pd.DataFrame({"radius": ["x"]})) == [
+        'answer[0].radius: expected a number, got "x"'
+    ]

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import InitVar, replace
 from typing import Any, Literal
 
-from . import choices, containers, limits, models, records
+from . import arrays, choices, containers, limits, models, records
 from .faults import At, Faults
 from .form import ANY, SINGLE, Form
 
@@ -66,6 +66,9 @@ class Compiler:
         if models.is_pydantic(annotation, arguments):
             return models.model(annotation, self._mode, PREFIX, self._space, self.definitions)
         if metadata := _metadata(annotation):
+            rows = [each for each in metadata if isinstance(each, type) and records.is_record(each)]
+            if rows and arrays.is_table(arguments[0]):
+                return self._table(rows[0])
             return limits.limited(self.form(arguments[0]), metadata)
         if origin is typing.Union or origin is types.UnionType:
             return choices.union([self.form(each) for each in arguments])
@@ -82,7 +85,17 @@ class Compiler:
         kind = origin or annotation
         if kind in _MAKERS or kind in _MAPPINGS:
             return self._container(kind, arguments)
+        if self._mode == "validation" and arrays.is_array(kind):
+            return arrays.array(arguments)
+        if self._mode == "validation" and arrays.is_table(kind):
+            return arrays.table()
         return self._class(kind) if isinstance(kind, type) else ANY
+
+    def _table(self, row: type) -> Form:
+        # A response has a table's rows.
+        if self._mode == "serialization":
+            return containers.several(self.form(row), list)
+        return arrays.table(self.form(row), records.columns(row))
 
     def _container(self, kind: Any, arguments: tuple[Any, ...]) -> Form:
         forms = [self.form(each) if each is not ... else ANY for each in arguments]

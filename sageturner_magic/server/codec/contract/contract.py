@@ -32,8 +32,8 @@ class Contract:
         form: Reads requests; None where the signature names no type that is known here.
         answers: Reads responses, or what is yielded of one; None likewise.
         streams: Whether predict yields its response in parts.
-        described: `request` and `answer`, JSON schemas or None, and `schemas`, to which they
-            refer, for /openapi.json; empty where the signature has neither.
+        described: `request` and `answer`, JSON schemas or None, `schemas`, to which they refer,
+            and `streams`, for /openapi.json; empty where the signature has neither.
         unread: Why the signature could not be read, if so.
     """
 
@@ -120,6 +120,7 @@ def contract_of(predict: Callable[..., Any], predict_batch: Callable[..., Any] |
         "request": None if taken is ANY else taken.schema,
         "answer": None if given is ANY else given.schema,
         "schemas": schemas,
+        "streams": streams,
     }
     if taken is ANY and given is ANY:
         return FREE

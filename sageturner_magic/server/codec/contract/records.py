@@ -82,6 +82,13 @@ def written(kind: type, form_of: Callable[[Any], Form]) -> Form:
     return _named(kind.__name__, fields, dict)
 
 
+def columns(kind: type) -> list[str]:
+    """The names of the values that an instance has."""
+    if dataclasses.is_dataclass(kind):
+        return [each.name for each in dataclasses.fields(kind)]
+    return [*getattr(kind, "_fields", resolved(kind))]
+
+
 def resolved(kind: type) -> dict[str, Any]:
     """The annotations of a class, with what cannot be resolved as Any."""
     try:
