@@ -174,6 +174,7 @@ def test_what_json_has_no_form_for_is_named_by_its_place(value: Any, place: str)
         ({"z": np.clongdouble(1)}, "at z is of type clongdouble"),
         ([np.complex64(1)], r"at \[0\] is of type complex64"),
         ({"n": [10**5000]}, r"at n\[0\] is an integer of more than"),
+        ({"n": [decimal.Decimal("-1E+999999")]}, r"at n\[0\] is an integer of more than"),
         (np.timedelta64(1, "Y"), "timedelta64"),
     ],
 )

@@ -179,6 +179,9 @@ def _foreign(value: Any) -> Any:
     if decimal is not None and isinstance(value, decimal.Decimal):
         if value.is_nan():
             return math.nan  # float() refuses a signaling one.
+        if value.is_finite() and value.adjusted() > 5000:
+            # Refused like any integer of so many digits; a million would take minutes.
+            value = value.scaleb(5000 - value.adjusted())
         whole = value.is_finite() and value == value.to_integral_value()
         return int(value) if whole else float(value)
     if isinstance(value, set | frozenset | tuple):
