@@ -13,9 +13,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from sageturner_magic.aws import AwsSession, names_in
+from sageturner_magic.aws import AwsSession, find_repository, names_in
 from sageturner_magic.aws import account as aws_account
 from sageturner_magic.aws.endpoints import watch
+from sageturner_magic.aws.storage import bucket_region
 from sageturner_magic.config import Config, Origin, parse_config
 from sageturner_magic.constants import EndpointType
 from sageturner_magic.context import DEFAULT_AWS, AwsOptions
@@ -83,16 +84,23 @@ def check_account(*, yes: bool = False, aws: AwsOptions = DEFAULT_AWS) -> Report
         )
     session = aws.open()
     check = _Check(session, aws)
-    has_role = aws_account.resolve_role(session, names_in(session)) is not None
+    untouched = _is_untouched(session)
     try:
         check.run()
     finally:
-        check.remove(with_account=not has_role)
+        check.remove(with_account=untouched)
         report = check.report()
         lines = [f"# Check of AWS, {time.strftime('%Y-%m-%d')}, {session.region}", ""]
         lines += [f"- **{belief}**: {outcome}" for belief, outcome in report.parts]
         Path(REPORT).write_text("\n".join([*lines, ""]), encoding="utf-8")
     return report
+
+
+def _is_untouched(session: AwsSession) -> bool:
+    """Whether neither role, bucket nor repository was there before: only then all of it goes."""
+    names = names_in(session)
+    there = (aws_account.resolve_role, find_repository, bucket_region)
+    return all(look(session, names) is None for look in there)
 
 
 class _Check:

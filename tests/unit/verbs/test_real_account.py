@@ -29,6 +29,8 @@ def done(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
 
     monkeypatch.setattr(real_account, "names_in", lambda session: None)
     monkeypatch.setattr(real_account.aws_account, "resolve_role", lambda *_: None, raising=False)
+    for name in ("find_repository", "bucket_region"):
+        monkeypatch.setattr(real_account, name, lambda *_: None)
     for name in ("setup", "watch", "delete", "teardown"):
         monkeypatch.setattr(real_account, name, note(name))
     monkeypatch.setattr(
@@ -63,9 +65,11 @@ def test_an_interruption_goes_straight_to_the_removal(
     assert "stopped before it was known" in Path(real_account.REPORT).read_text()
 
 
-def test_a_role_that_was_there_before_stays(
-    done: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("there", ["aws_account.resolve_role", "find_repository", "bucket_region"])
+def test_what_was_there_before_stays(
+    done: list[str], monkeypatch: pytest.MonkeyPatch, there: str
 ) -> None:
-    monkeypatch.setattr(real_account.aws_account, "resolve_role", lambda *_: "role", raising=False)
+    path = f"sageturner_magic.verbs.account.real_account.{there}"
+    monkeypatch.setattr(path, lambda *_: "there", raising=False)
     real_account.check_account(yes=True, aws=options())
     assert "teardown" not in done
