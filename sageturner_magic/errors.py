@@ -142,8 +142,6 @@ class ConfigError(SageturnerError):
 class CaptureError(SageturnerError):
     """Cells or a code directory that cannot become a module that serves."""
 
-    code = "ST30"
-
 
 class ArtefactError(SageturnerError):
     """A model artefact that is missing, unsafe, or cannot be written or read."""

@@ -105,7 +105,7 @@ def ensure_repository(session: AwsSession, names: Names) -> tuple[Repository, tu
             found = find_repository(session, names)
         if found is None:
             raise AwsError(
-                "The repository vanished while it was set up",
+                "The repository was deleted while it was being set up",
                 where=f"repository {name}",
                 do="run the same command again",
             )

@@ -206,12 +206,13 @@ class Endpoint(UsesEndpoint):
             raise self._told(error) from error.__cause__
 
     def _told(self, error: InvocationError) -> InvocationError:
-        """`error` with the notebook's cells in place of lines of sageturner.py."""
+        """`error` with cells in place of lines of sageturner.py, and where to look next."""
         lines = deployed_code.cells(self._target, self.name)
         told = InvocationError(error.findings[0].what, status=error.status)
         told.findings = tuple(
             replace(
                 finding,
+                do=finding.do or f"run `sageturner logs {self.name}`",
                 why=with_cells(finding.why, lines),
                 details=with_cells(finding.details, lines),
             )

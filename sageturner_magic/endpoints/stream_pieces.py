@@ -103,6 +103,4 @@ def _failed(said: str) -> InvocationError:
     if isinstance(error, dict):
         why = f"{error.get('type', '')}: {error.get('message', '')}".strip(": ")
         frames = "\n".join(map(str, error.get("traceback") or ()))
-    return InvocationError(
-        "The response broke off", why=why, do="see the endpoint's log", details=frames, code="ST93"
-    )
+    return InvocationError("The response broke off", why=why, details=frames, code="ST93")

@@ -1,7 +1,8 @@
 """The kinds of errors and warnings: code (`ST12`) to title, cause, example and remedy.
 
-A code never changes its meaning and is never used again. The site's page of error codes is
-generated from this table; results in a notebook show the title beside the code.
+A code never changes its meaning and is never used again: ST26 and ST30 are taken.
+The site's page of error codes is generated from this table; results in a notebook show the title
+beside the code.
 """
 
 from sageturner_magic.error_codes.cloud import KINDS as _CLOUD

@@ -86,7 +86,7 @@ KINDS = {
     "ST63": Kind(
         "A requirement is not understood",
         "The line follows neither pip's nor PEP 508's syntax.",
-        "`git@host:team/tool` is not understood",
+        "`--find numpy` is not understood",
         "Write `NAME==VERSION`, `NAME @ URL` or `git+https://HOST/REPOSITORY@REVISION`.",
     ),
     "ST64": Kind(

@@ -113,13 +113,6 @@ KINDS = {
         "Add the line that the message shows under `environment`, or under `secrets` if the "
         "value is secret.",
     ),
-    "ST26": Kind(
-        "A value cannot be written into a Dockerfile",
-        "A system package, a base image or a variable has a name or value that the "
-        "Dockerfile's syntax does not allow.",
-        "`libgl1 mesa` is not a Debian package's name",
-        "Write one name an entry, as `apt-get install` and `docker pull` take it.",
-    ),
     "ST27": Kind(
         "A secret has no value",
         "A name under `secrets` has no value where the model runs: on this machine, or in AWS.",
@@ -140,12 +133,6 @@ KINDS = {
         "process to process. This is a warning.",
         "`list(set(words))` is read in another order in each process if it contains text",
         "Write what the message shows, such as `sorted(set(words))`.",
-    ),
-    "ST30": Kind(
-        "The code cannot become a module",
-        "The captured cells or the code folder cannot be shipped as `sageturner.py`.",
-        "The module cannot serve",
-        "Follow the remedy of the message, then check with `sageturner try`.",
     ),
     "ST31": Kind(
         "load() or predict() is missing",
@@ -192,7 +179,7 @@ KINDS = {
     "ST37": Kind(
         "One name means two things",
         "Two imports or definitions use the same name, so the module would use the wrong one.",
-        "`log` is imported twice, as two different things",
+        "`log` hides the import in In[3], line 2, which the code uses",
         "Import one of them under another name: `import … as …`.",
     ),
     "ST38": Kind(

@@ -15,7 +15,6 @@ import jinja2
 
 from sageturner_magic._version import __version__
 from sageturner_magic.config import IMAGE_REFERENCE, SYSTEM_PACKAGE
-from sageturner_magic.errors import Finding, ImageError
 from sageturner_magic.image.spec import BuildSpec, default_base_image
 from sageturner_magic.packages import Requirements
 
@@ -63,8 +62,8 @@ def _quoted(value: str) -> str:
 
 
 def render_dockerfile(spec: BuildSpec) -> str:
-    """The Dockerfile. Raises ImageError where a name in `spec` is not one."""
-    check(spec)
+    """The Dockerfile. Raises ValueError where a name in `spec` is not one."""
+    _refuse_syntax(spec)
     return _template().render(
         platform=spec.target.platform,
         base_image=spec.base,
@@ -110,35 +109,13 @@ def _wheels(requirements: Requirements) -> list[str]:
     return [f"wheels/{package.file}" for package in requirements.handed_over]
 
 
-def check(spec: BuildSpec) -> None:
-    """Raise ImageError with every name and value in `spec` that is not one, if there is any."""
-    findings = [
-        Finding(
-            f"`{name}` is not a Debian package's name",
-            do="write the name as `apt-get install` takes it, one package an entry",
-            where=f"system_packages[{number}]",
-            code="ST26",
-        )
-        for number, name in enumerate(spec.system_packages)
-        if not re.fullmatch(SYSTEM_PACKAGE, name)
-    ]
-    if not re.fullmatch(IMAGE_REFERENCE, spec.base):
-        findings.append(
-            Finding(
-                f"`{spec.base}` is not an image's name",
-                do="write it as `docker pull` takes it",
-                where="base_image",
-                code="ST26",
-            )
-        )
-    findings += [
-        Finding(
-            f"the image's variable {name} has a value of several lines",
-            do="use one line",
-            code="ST26",
-        )
-        for name, value in spec.environment.items()
-        if len(value.splitlines()) > 1
-    ]
-    if findings:
-        raise ImageError.of(findings)
+def _refuse_syntax(spec: BuildSpec) -> None:
+    """Let nothing into the Dockerfile that would be read as more than one name or value.
+
+    Raises ValueError: the configuration's schema refuses such names before.
+    """
+    wrong = [name for name in spec.system_packages if not re.fullmatch(SYSTEM_PACKAGE, name)]
+    wrong += [] if re.fullmatch(IMAGE_REFERENCE, spec.base) else [spec.base]
+    wrong += [value for value in spec.environment.values() if len(value.splitlines()) > 1]
+    if wrong:
+        raise ValueError(f"no name or value for a Dockerfile: {wrong!r}")

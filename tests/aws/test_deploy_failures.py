@@ -64,6 +64,7 @@ def test_a_gpu_cannot_be_asked_of_a_serverless_endpoint(stand: Stand, tmp_path: 
     project.configure(container=container)
     said = project.refused("deploy", "-e", "serverless")
     assert "container.generate_container.install_cuda" in said and "--endpoint-type server" in said
+    assert said.count("serverless endpoints have no GPU") == 1
 
 
 def test_an_endpoint_of_somebody_else_is_left_alone(account: Account, project: Project) -> None:

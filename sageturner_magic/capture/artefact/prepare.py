@@ -290,24 +290,24 @@ def paths_below(folder: Path, spec: str) -> Iterator[str]:
         current, above = stack.pop()
         for entry in os.scandir(current):
             path = Path(entry.path)
+            name = clip(path.relative_to(folder).as_posix(), 200)
             if entry.is_dir():
                 real = path.resolve()
                 if len(above) > FOLDERS_DEEP:
-                    raise _unusable(spec, path, f"lies more than {FOLDERS_DEEP} folders deep")
+                    why = f"it has more than {FOLDERS_DEEP} folders in each other"
+                    what = f"The artefact `{spec}` cannot be shipped"
+                    raise _unusable(what, path, why, "take the innermost folders out", "ST50")
                 if real in above:
-                    raise _unusable(spec, path, "is a link that leads in a circle")
+                    what = f"The link {name} leads back to a folder that it lies in"
+                    raise _unusable(what, path, "", "remove the link", "ST58")
                 stack.append((path, above | {real}))
             elif entry.is_file():
                 yield path.relative_to(folder).as_posix()
             else:
-                kind = "is a link that leads nowhere" if entry.is_symlink() else "is not a file"
-                raise _unusable(spec, path, kind)
+                why = "it is a link that leads nowhere" if entry.is_symlink() else ""
+                what = f"{name} is neither a file nor a folder"
+                raise _unusable(what, path, why, "remove it", "ST58")
 
 
-def _unusable(spec: str, path: Path, why: str) -> ArtefactError:
-    return ArtefactError(
-        f"The artefact `{spec}` cannot be shipped",
-        where=clip(str(path), 200),
-        why=f"it {why}",
-        do="take it out of the folder",
-    )
+def _unusable(what: str, path: Path, why: str, do: str, code: str) -> ArtefactError:
+    return ArtefactError(what, where=clip(str(path), 200), why=why, do=do, code=code)

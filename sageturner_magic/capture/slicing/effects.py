@@ -128,6 +128,22 @@ def _variable(acted: ast.expr, code: ast.expr) -> str:
     return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else "?"
 
 
+def done_otherwise(step: RunStatement, kept: Collection[RunStatement]) -> bool:
+    """Whether `kept` set the attributes and call the functions of `step`, with other values."""
+    heads = {_head(each.code) for each in effects_of(step.node)}
+    nodes = [node for each in kept for node in ast.walk(each.node)]
+    done = {_head(node) for node in nodes if isinstance(node, ast.Call) or _is_stored(node)}
+    return bool(heads) and heads <= done
+
+
+def _head(code: ast.AST) -> str:
+    return ast.unparse(code.func if isinstance(code, ast.Call) else code)
+
+
+def _is_stored(node: ast.AST) -> bool:
+    return isinstance(getattr(node, "ctx", None), ast.Store)
+
+
 def _called(step: RunStatement, history: History) -> Function | None:
     """The function of the notebook that `step` calls for its effect alone: `setup()`."""
     call = step.node.value if isinstance(step.node, ast.Expr) else None

@@ -43,7 +43,7 @@ def missing(
         return Finding(
             f"`{name}` is made by In[{cell}], which failed" + ("" if reached else " before it"),
             where=str(failed.statement.place),
-            why="how far it came is not known" if reached else "",
+            why="the notebook does not show which of its statements ran" if reached else "",
             do=f"fix In[{cell}] and run it again, or make `{name}` in a cell of its own",
             code="ST40",
         )
@@ -81,7 +81,7 @@ def two_imports(name: str, one: KeptImport, other: KeptImport) -> Finding:
     return Finding(
         f"`{name}` is imported twice, as two different things",
         where=f"{one.place} and {other.place}",
-        why=f"`{one.imported}` and `{other.imported}` cannot stand in one module",
+        why=f"`{one.imported}` and `{other.imported}` cannot both have this name in one module",
         do="rename one of them (`import … as …`)",
         code="ST37",
     )
@@ -103,7 +103,7 @@ def shell_line(name: str, step: RunStatement) -> Finding:
     lines = step.statement.cell.source.splitlines()
     at = next(n for n in step.statement.cell.shell_lines if n >= step.statement.start)
     return Finding(
-        f"`{name}` holds `{lines[at - 1].strip()}`, which is for the notebook's shell",
+        f"`{name}` holds `{lines[at - 1].strip()}`, which only a notebook can run",
         where=str(step.statement.cell.line(at)),
         why="the model's server runs plain Python",
         do="write it in Python (subprocess.run), or take it out",
@@ -128,14 +128,14 @@ def not_source(name: str, step: RunStatement, namespace: Mapping[str, Any]) -> F
         return Finding(
             f"`{name}` is {HANDLES.get(package, 'an open file')}, made by `{code}`",
             where=where,
-            why="it lives in this notebook's process only",
+            why="it exists only in this notebook's process",
             do=f"open it inside load(), and return it with the model or set `global {name}`",
             code="ST38",
         )
     return Finding(
         f"`{name}` is {kind(live)} made by `{code}`",
         where=where,
-        why="it lives in this notebook's process, and no file can hold it",
+        why="it exists only in this notebook's process, and no file can hold it",
         do=f"make `{name}` inside load(), and return it with the model or set `global {name}`",
         code="ST38",
     )
@@ -241,7 +241,7 @@ def doubtful(name: str, step: RunStatement, failed: RunStatement) -> Finding:
     return Finding(
         f"`{name}` may have been changed by In[{cell}], which failed",
         where=str(step.statement.place),
-        why="how far it came is not known",
+        why="the notebook does not show which of its statements ran",
         do=_again(step),
         code="ST40",
     )
@@ -285,7 +285,7 @@ def used_up(name: str, step: RunStatement, live: Any) -> Finding:
     return Finding(
         f"`{name}` is {kind(live)}, which is used up as it is read",
         where=str(step.statement.place),
-        why="how much of it is left cannot be seen",
+        why="the notebook does not show how much of it is left",
         do=f"make it inside the function that reads it, or make it a list: `{name} = list(…)`",
         code="ST38",
     )
@@ -321,7 +321,7 @@ def holds_secret(saved: Saved, place: CellLine) -> Finding:
         where=str(place),
         why="whoever can read the model files can read it",
         do=f"take it out of `{name}`, then {keep_out()}, or write"
-        f" `artefact: {{{saved.live.file}: {name}}}` if it is none",
+        f" `artefact: {{{saved.live.file}: {name}}}` if it is no secret",
         code="ST42",
     )
 
@@ -333,7 +333,7 @@ def secret_literal(name: str, secret: str, place: CellLine) -> Finding:
         where=str(place),
         why="the module would hold its value, and whoever can read the image can read it",
         do=f"{keep_out(name)} (`global {name}` makes it known to predict), or write"
-        f" `# {ALLOWED}` at the end of {place} and run the cell again if it is none",
+        f" `# {ALLOWED}` at the end of {place} and run the cell again if it is no secret",
         code="ST42",
     )
 
@@ -343,7 +343,7 @@ def filled(name: str, step: RunStatement, other: RunStatement) -> Finding:
     return Finding(
         f"`{name}` is filled by the code in {other.statement.place}",
         where=str(step.statement.place),
-        why="the module would have it otherwise than the notebook has it now",
+        why="the deployed code would fill it again, with another result",
         do=f"{_again(step)}, and then the cells that fill `{name}`",
         code="ST39",
     )
@@ -392,7 +392,7 @@ def parted(names: Sequence[str], step: RunStatement) -> Finding:
         f"{has} {'share' if len(names) > 1 else 'shares'} the memory of an array"
         + ("" if len(names) > 1 else " among its parts"),
         where=str(step.statement.place),
-        why="a file would hold copies, so that a change of one would not change the other",
+        why="a file would hold copies, and a change of one would no longer change the other",
         do=f"copy it: run `import copy; {name} = copy.deepcopy({name})` in a cell",
         code="ST39",
     )

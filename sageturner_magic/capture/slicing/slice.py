@@ -14,7 +14,7 @@ from sageturner_magic.capture.history import History, imported_as
 from sageturner_magic.capture.runs import Run, RunOrigin, RunStatement
 from sageturner_magic.capture.slicing import refusals
 from sageturner_magic.capture.slicing.chosen import Slice
-from sageturner_magic.capture.slicing.effects import Effects
+from sageturner_magic.capture.slicing.effects import Effects, done_otherwise
 from sageturner_magic.capture.slicing.imports import (
     Imports,
     as_import,
@@ -377,7 +377,11 @@ class _Slicer:
         if self._findings:
             raise CaptureError.of(self._findings.values())
         imports = tuple(kept for kept, _ in self._imports.bound.values())
-        left_out = tuple(refusals.left_out(root, step) for root, step in self._left_out.values())
+        left_out = tuple(
+            refusals.left_out(root, step)
+            for root, step in self._left_out.values()
+            if not done_otherwise(step, steps)
+        )
         return Slice(
             imports,
             tuple(step.statement for step in steps),

@@ -98,11 +98,14 @@ def sagemaker_image(
     """
     request, config, artefact = ingredients.request, ingredients.config, ingredients.artefact
     server = config.compute.server if request.endpoint_type == "server" else None
+    generate = config.container.generate_container
+    # On a serverless endpoint `Config.check` has refused CUDA already.
+    cuda_wanted = request.container_mode == "generate" and generate.install_cuda
     target = ComputeTarget(
         request.endpoint_type,
         instance_type,
         (server.inference_ami_version or "") if server else "",
-        request.container_mode == "generate" and config.container.generate_container.install_cuda,
+        cuda_wanted and request.endpoint_type != "serverless",
         artefact.size if artefact else None,
     )
     python = ingredients.python_version

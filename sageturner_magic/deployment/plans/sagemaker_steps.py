@@ -319,7 +319,7 @@ def watched(session: AwsSession, name: str, reporter: Reporter) -> EndpointState
                 reporter.progress(ready, desired, "instances")
     except DeploymentCancelled:
         raise DeploymentCancelled(
-            f"`{name}` is no longer watched; SageMaker continues (it is {status})",
+            f"`{name}` is no longer shown here; SageMaker continues (it is {status})",
             why="an endpoint that is being created or updated cannot be stopped",
             do=f"`sageturner status {name}` shows how far it is; once it has settled,"
             f" `sageturner delete {name}` removes it",
@@ -328,7 +328,7 @@ def watched(session: AwsSession, name: str, reporter: Reporter) -> EndpointState
         if not status:
             raise
         raise AwsError(
-            f"`{name}` is no longer watched; SageMaker continues (it is {status})",
+            f"`{name}` is no longer shown here; SageMaker continues (it is {status})",
             where=f"endpoint {name}",
             why=error.findings[0].why,
             do=f"{error.findings[0].do}; `sageturner status {name}` then shows how far it is, and"

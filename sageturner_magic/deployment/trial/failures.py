@@ -100,9 +100,9 @@ def explain(failure: Failure, scene: Scene) -> CaptureError:
     if failure.stage == "import":
         remedy = "take out what ends the process when the code is imported"
     elif failure.code == -signal.SIGKILL:
-        remedy = "give it more memory or a smaller model: the kernel kills a process that has none"
+        remedy = "free memory or use a smaller model: Linux kills a process when memory runs out"
     elif failure.code < 0:
-        remedy = "look at the call: a library crashed, often by versions that do not fit together"
+        remedy = "read the last lines above: a library crashed, often because versions do not fit"
     else:
         remedy = "take out the exit"
     return CaptureError(said, where=where, do=remedy, details=details, code="ST46")
@@ -116,13 +116,13 @@ _LIMITS = {
     "predict": "that is the limit of `serving.timeout_s`",
 }
 _FASTER = {
-    "": "see what slows this machine down",
+    "": "close other programs that use the processor, and run it again",
     "import": "move slow work (loading, downloading, training) into load(); where a slow disk is"
     " the reason, run it again: what was read once is read faster",
     "load": "make load() faster, or raise `compute.local.startup_timeout_s`",
-    "example": "make it faster: it is to return one small request",
+    "example": "return one small request, without slow work",
     "predict": "make predict() faster, move what is the same for every request into load(),"
-    " or yield the answer in pieces",
+    " or yield the response in parts",
 }
 
 
@@ -199,6 +199,7 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
             why=failure.message.replace("\n", "; "),
             do=f"change {'example_request()' if example else 'the payload'}, or the annotation of"
             " predict()'s request",
+            code="ST48",
         )
     if failure.type == "InvalidAnswer" and not failure.frames:
         return CaptureError(

@@ -236,7 +236,9 @@ def run_container(spec: ContainerSpec) -> EngineContainer:
         raise refusal(spec.image, str(error.explanation or error)) from None
     except requests.RequestException as error:
         raise EndpointError(
-            "The Docker engine broke off", why=str(error), do="see that it runs, then try again"
+            "The Docker engine closed the connection",
+            why=str(error),
+            do="check that Docker runs, then run the command again",
         ) from None
 
 

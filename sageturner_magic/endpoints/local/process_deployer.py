@@ -146,6 +146,7 @@ class ProcessDeployer(LocalDeployer[ServedByProcess]):
             said,
             do=self._missing_file(said) or "fix load() and deploy again",
             details=with_cells(lines, self.served.module.lines) or self._tail(),
+            code="ST86",
         )
 
     def _missing_file(self, said: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from sageturner_magic.errors import Finding, ImageError
-from sageturner_magic.image import context, dockerfile
+from sageturner_magic.image import context
 from sageturner_magic.image.layers import bytecode
 from sageturner_magic.image.layers.assembled import AssembledImage
 from sageturner_magic.image.layers.bytecode import Compilers
@@ -270,7 +270,6 @@ def refuse_what_needs_docker(spec: Spec) -> BuildSpec:
             where="container.provide_container",
             code="ST66",
         )
-    dockerfile.check(spec)
     findings = []
     if spec.system_packages:
         findings.append(

@@ -1,82 +1,20 @@
-"""For each error code: how a person meets the error, and what they paste to end it.
-
-A step is a line of a shell (`sageturner …`, `tar …`, `export NAME=VALUE`), a file
-(`FILE <- text`), or else a notebook cell. Each scenario has its own folder with `sageturner.yaml`
-and `code/sageturner.py` of a model that doubles, and a local endpoint `digits` of the same model.
-"""
+"""Errors about commands, the configuration, the code and the model files."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-YAML = "name: doubler\ncontainer: {generate_container: {code_dir: ./code}}\n"
-CODE = """\
-import os
-import time
-
-
-def load(model_dir):
-    return 2
-
-
-def predict(model, request):
-    if request.get("stop"):
-        os._exit(1)
-    time.sleep(request.get("sleep", 0))
-    return {"doubled": request["x"] * model}
-
-
-def example_request():
-    return {"x": 21}
-"""
-CONFIGURED = f"sageturner.yaml <- {YAML}"
-LOAD = "%%sageturner_load\ndef load():\n    return 2"
-PREDICT = "%%sageturner_predict\ndef predict(model, request):\n    return request['x'] * model"
-VARIABLE = """\
-from sklearn.linear_model import LogisticRegression
-classifier = LogisticRegression().fit([[0], [1]], [0, 1])"""
-TRY = "%sageturner try doubled {'x': 21}"
-
-
-class Scenario(NamedTuple):
-    """How an error comes about and ends.
-
-    Attributes:
-        fails: The step that shows the error; `before` are those that lead to it.
-        pasted: What the remedy has to paste; empty where it describes an edit.
-        works: The step that ends well, after those of `fix`.
-    """
-
-    fails: str
-    pasted: str
-    works: str
-    fix: tuple[str, ...] = ()
-    before: tuple[str, ...] = ()
-
-
-def config(fails: str, pasted: str, works: str, do: str = "sageturner plan -e local") -> Scenario:
-    """An error in sageturner.yaml, which an edit ends."""
-    return Scenario(
-        do, pasted, do, (f"sageturner.yaml <- {works}",), (f"sageturner.yaml <- {fails}",)
-    )
-
-
-def code(fails: str, pasted: str, works: str, do: str = "sageturner try '{\"x\": 1}'") -> Scenario:
-    """An error in sageturner.py, which an edit ends."""
-    before, after = f"code/sageturner.py <- {fails}", f"code/sageturner.py <- {works}"
-    return Scenario(do, pasted, do, (after,), (before,))
-
-
-def cells(*before: str, pasted: str, fix: tuple[str, ...], fails: str = TRY) -> Scenario:
-    """An error in captured cells, which running other cells ends."""
-    return Scenario(fails, pasted, fails, fix, before)
-
-
-def artefact(fails: str, pasted: str, works: str) -> Scenario:
-    """A notebook's variable under `artefact` that cannot be shipped like this."""
-    cell = "%%sageturner plan -e local\nname: doubled\nartefact: "
-    return Scenario(cell + fails, pasted, cell + works, before=(LOAD, PREDICT, VARIABLE))
-
+from tests.integration.remedies.scenario import (
+    CODE,
+    CONFIGURED,
+    LOAD,
+    PREDICT,
+    VARIABLE,
+    YAML,
+    Scenario,
+    artefact,
+    cells,
+    code,
+    config,
+)
 
 SCENARIOS = {
     "ST10": Scenario("sageturner invoke", "--help", "sageturner invoke --help"),
@@ -201,11 +139,11 @@ SCENARIOS = {
         "sageturner plan -e local",
         "",
         "sageturner plan -e local",
-        ("import os\nos.remove('model/latest')",),
+        ("import shutil\nshutil.rmtree('model/a')",),
         (
             f"{CONFIGURED}artefact: ./model\n",
             "model/model.txt <- the model",
-            "import os\nos.symlink('.', 'model/latest')",
+            "import os\nos.makedirs('model/' + '/'.join(['a'] * 201))",
         ),
     ),
     "ST51": config(YAML + "artefact: ./modell\n", "", YAML + "artefact: ./code\n"),
@@ -235,6 +173,57 @@ SCENARIOS = {
     "ST59": config(
         YAML + "artefact: s3://team/models/\n", "", YAML + "artefact: ./code\n", "sageturner try"
     ),
+    "ST15": Scenario("%sageturner form", "%sageturner init", "%sageturner init another.yaml"),
+    "ST37": Scenario(
+        LOAD.replace(
+            "def load():\n    return 2",
+            "from math import log\nfactor = 2 + log(1)\ndef log(x):\n    return 0\n"
+            "def load():\n    return factor + log(1)",
+        ),
+        "",
+        LOAD.replace(
+            "def load():\n    return 2",
+            "from math import log as ln\nfactor = 2 + ln(1)\ndef log(x):\n    return 0\n"
+            "def load():\n    return factor + log(1)",
+        ),
+    ),
+    "ST41": cells(
+        "factor = 2",
+        LOAD.replace("return 2", "import __main__\n    return __main__.factor"),
+        PREDICT,
+        pasted="",
+        fix=(LOAD.replace("2", "factor"),),
+    ),
+    "ST45": Scenario(
+        "%sageturner try doubled [[1]] --model classifier --example {1,2}",
+        "--example X_test.head(3)",
+        "%sageturner try doubled [[1]] --model classifier --example X_test.head(3)",
+        before=(VARIABLE, "import pandas\nX_test = pandas.DataFrame([[0], [1]])"),
+    ),
+    "ST49": Scenario(
+        "%%sageturner deploy -e local\nname: doubler",
+        "--no-compare",
+        "%%sageturner deploy -e local --no-compare\nname: doubler",
+        before=(
+            "%%sageturner_load\nimport sys\ndef load():\n    return 2",
+            (
+                "%%sageturner_predict\ndef predict(model, request):\n"
+                "    return request['x'] * (model + ('IPython' in sys.modules))\n"
+                "def example_request():\n    return {'x': 21}"
+            ),
+        ),
+    ),
+    "ST58": Scenario(
+        "sageturner plan -e local",
+        "",
+        "sageturner plan -e local",
+        ("import os\nos.remove('model/latest')",),
+        (
+            f"{CONFIGURED}artefact: ./model\n",
+            "model/model.txt <- the model",
+            "import os\nos.symlink('.', 'model/latest')",
+        ),
+    ),
     "ST81": Scenario("sageturner status digit", "sageturner list", "sageturner list"),
     "ST85": Scenario(
         "sageturner rollback digits -e local", "", "sageturner deploy -e local --detach"
@@ -255,29 +244,25 @@ SCENARIOS = {
     ),
 }
 
-_WARNING = "a warning stops nothing"
-_AWS = "only AWS gives it"
-_IMAGE = "needs a registry, a package index or Docker"
+_ENDPOINT = "needs an endpoint on SageMaker, whose container takes seconds"
+_DEPLOYED = "tests/aws/test_deploy_account.py does what it says"
+_INDEX = "needs a package index of its own: tests/integration/image"
 NOT_RUN = {
-    **dict.fromkeys(("ST18", "ST19", "ST25", "ST28", "ST29", "ST97"), _WARNING),
-    **dict.fromkeys(("ST13", "ST14", "ST24"), _AWS),
-    **dict.fromkeys((f"ST{number}" for number in range(70, 80)), _AWS),
-    **dict.fromkeys(("ST80", "ST82", "ST83", "ST84", "ST89"), _AWS),
-    **dict.fromkeys((f"ST{number}" for number in range(60, 70)), _IMAGE),
-    **dict.fromkeys(("ST86", "ST87", "ST88"), _IMAGE),
-    "ST15": "what can show a form is known in a browser only",
-    "ST26": "the configuration's schema refuses such a value first (ST20)",
-    "ST30": "only what has no narrower code has it",
-    **dict.fromkeys(("ST37", "ST39"), "no short example is known: capture follows most changes"),
-    "ST41": "needs files that other tests of a run would import",
-    "ST45": "needs torch",
-    "ST49": "needs a notebook whose kernel deploys",
+    **dict.fromkeys(("ST14", "ST80", "ST83", "ST97"), _ENDPOINT),
+    **dict.fromkeys(("ST18", "ST62", "ST64", "ST65"), _INDEX),
+    **dict.fromkeys(("ST72", "ST73", "ST75"), _DEPLOYED),
+    **dict.fromkeys(("ST67", "ST88"), "needs an image that is built"),
+    **dict.fromkeys(("ST68", "ST69"), "needs a registry: tests/integration/image"),
+    "ST39": "no short example is known: capture follows most changes",
+    "ST63": "tests/unit/packages reads such lines",
+    **dict.fromkeys(("ST66", "ST87"), "needs a machine with a registry and without Docker"),
+    "ST77": "tests/unit/aws names the nearest type",
+    "ST79": "needs a network that is cut and comes back",
     "ST55": "needs objects of 50 MB",
-    "ST58": "only an upload to S3 gives it",
-    "ST90": "needs a request of 25 MB",
-    "ST93": "needs a worker that is killed",
-    "ST95": "needs a server that is killed",
-    "ST98": "needs an interrupt",
+    "ST60": "needs a full or damaged disk",
+    "ST70": "only what has no narrower code has it",
+    "ST78": "needs wheels for GPUs: tests/unit/gpu",
+    "ST82": "needs an image or model files of several GB",
     "ST99": "only a bug of ours gives it",
 }
 """Codes without a scenario, and why. The list may only become shorter."""

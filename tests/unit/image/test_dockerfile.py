@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from sageturner_magic.errors import ImageError
 from sageturner_magic.image import dockerfile
 from sageturner_magic.image.spec import BuildSpec, SystemCuda
 from sageturner_magic.packages.requirements import Target
@@ -64,18 +63,18 @@ def test_the_dockerfile_is_the_one_that_was_agreed_on(
     "name", ["libgomp1; rm -rf /", "$(id)", "lib gomp", "LibGomp", "-o=x", "a\nRUN id", ""]
 )
 def test_what_is_no_system_package_cannot_reach_the_shell(name: str) -> None:
-    with pytest.raises(ImageError, match=r"system_packages\[1\]"):
+    with pytest.raises(ValueError, match="no name or value"):
         dockerfile.render_dockerfile(spec(system_packages=("curl", name)))
 
 
 @pytest.mark.parametrize("name", ["python:3.12\nRUN id", "--platform=x", "a b"])
 def test_what_is_no_image_name_cannot_reach_the_dockerfile(name: str) -> None:
-    with pytest.raises(ImageError, match="base_image"):
+    with pytest.raises(ValueError, match="no name or value"):
         dockerfile.render_dockerfile(spec(base_image=name))
 
 
 def test_a_value_of_several_lines_cannot_reach_the_dockerfile() -> None:
-    with pytest.raises(ImageError, match="several lines"):
+    with pytest.raises(ValueError, match="no name or value"):
         dockerfile.render_dockerfile(spec(environment={"X": "a\nRUN id"}))
 
 
