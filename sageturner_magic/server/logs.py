@@ -60,7 +60,9 @@ class Log:
     def _put(self, text: str) -> None:
         # One write, so that lines of several processes do not run into each other.
         data = (text + "\n").encode("utf-8", "backslashreplace")
+        # User code may have closed the stream, or put None in its place.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stderr.flush()
         # Where nobody reads the log any more, serving goes on.
         with contextlib.suppress(OSError):
-            sys.stderr.flush()
             os.write(2, data)

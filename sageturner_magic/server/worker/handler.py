@@ -15,7 +15,7 @@ from ..logs import Log
 from ..problems import Problem
 from ..settings import UNTYPED, Serving
 from . import cuda, request_ids
-from .program import Program, user_traceback
+from .program import Program, shortened, user_traceback
 
 KEPT_BYTES = 32_000
 """Of the response to the example request, which the control socket says."""
@@ -198,7 +198,7 @@ def is_raw(example: Any) -> bool:
 def describe(error: BaseException) -> str:
     """The message of an exception, whatever its class does."""
     try:
-        return str(getattr(error, "detail", "") or error)
+        return shortened(str(getattr(error, "detail", "") or error))
     except Exception:
         return f"<{type(error).__name__} without a readable message>"
 

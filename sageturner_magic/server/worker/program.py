@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..codec.contract import FREE, Contract, contract_of
+from ..masking import masked
+
+MOST_CHARACTERS = 10_000
+"""Of a message, or of a line of a traceback."""
 
 Kind = Literal["plain", "async", "batch"]
 
@@ -124,7 +128,15 @@ def user_traceback(error: BaseException, folder: str) -> tuple[str, ...]:
         seen.add(id(part))
         _keep(part.stack, folder)
         part = part.__cause__ or part.__context__
-    return tuple("".join(whole.format()).rstrip("\n").split("\n"))
+    return tuple(map(shortened, "".join(whole.format()).rstrip("\n").split("\n")))
+
+
+def shortened(text: str) -> str:
+    """What a log and a response hold of a message: a model may put a whole request into one."""
+    text = masked(text)  # First: a part of a secret would not be known as one.
+    if len(text) <= MOST_CHARACTERS:
+        return text
+    return f"{text[:MOST_CHARACTERS]} … ({len(text):,} characters)"
 
 
 def _keep(stack: traceback.StackSummary, folder: str) -> None:

@@ -150,6 +150,12 @@ MISCHIEF = """
         if request == "print":
             for _ in range(100_000): print("y" * 999)
         if request == "quiet": sys.stdout = sys.stderr = None
+        if request == "fail quietly":
+            sys.stdout = sys.stderr = None
+            raise ValueError("x" * 10_000_000)
+        if request == "fail closed":
+            sys.stderr.close()
+            raise ValueError("closed")
         if request == "close output": os.close(1); os.close(2)
         if request == "signals":
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGURG, signal.SIGCHLD):
@@ -163,13 +169,15 @@ MISCHIEF = """
 @pytest.mark.parametrize(
     "deed",
     ["exit", "exit in a thread", "interrupt", "daemon", "atexit", "chdir", "locale", "freeze",
-     "print", "quiet", "close output", "signals", "session", "umask"],
+     "print", "quiet", "fail quietly", "fail closed", "close output", "signals", "session",
+     "umask"],
 )  # fmt: skip
 def test_what_predict_does_to_its_process_costs_no_other_request(start: Start, deed: str) -> None:
     server = start(MISCHIEF).ready()
     worker = server.invoke("").json
-    expected = 500 if deed in ("exit", "interrupt") else 200
-    assert server.invoke(deed).status == expected
+    expected = 500 if deed in ("exit", "interrupt", "fail quietly", "fail closed") else 200
+    reply = server.invoke(deed)
+    assert reply.status == expected and len(reply.body) < 50_000
     answers(server, worker)
     assert server.ping().status == 200
     began = time.monotonic()
