@@ -207,7 +207,11 @@ class LocalEndpoints(EndpointKind):
             broken = isinstance(error, urllib3.exceptions.ProtocolError) and not ended
             raise InvocationError(
                 "The response broke off" if broken else f"Endpoint `{name}` cannot be reached",
-                why="its server has ended" if ended else str(error),
+                why="its server has ended"
+                if ended
+                else "the connection was closed before its end"
+                if broken
+                else str(error),
                 do="deploy it again" if ended else f"look at `sageturner logs {name}`",
                 where=record.url,
                 details=_tail(record),

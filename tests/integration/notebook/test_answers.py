@@ -86,6 +86,12 @@ def test_a_model_that_fails_in_the_middle_is_an_error_after_what_arrived(chat):
     assert "in predict" in raised.value.report()
 
 
+def test_a_whole_response_that_breaks_off_is_told_in_words(chat):
+    with pytest.raises(InvocationError, match="the connection was closed before its end") as raised:
+        sageturner.invoke("chat", {"count": 3, "fail": 1})
+    assert "out of words" in raised.value.report() and "Incomplete" not in raised.value.report()
+
+
 def test_one_that_fails_before_the_first_piece_says_so_with_its_frames(chat):
     with pytest.raises(InvocationError, match="out of words"):
         sageturner.invoke_stream("chat", {"count": 3, "fail": 0})
