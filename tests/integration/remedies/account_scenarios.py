@@ -32,17 +32,12 @@ ACCOUNT = {
     ),
     "ST61": plan(packages("--no-index absent==1.0"), "", packages("")),
     "ST71": Scenario("sageturner list --profile absent", "", "sageturner list"),
+    "ST73": edit("overrides: {role_name: nobody}", "", ""),
     "ST74": edit(
-        "overrides: {bucket_name: strangers-sagemaker}",
+        "overrides: {bucket_name: strangers-sagemaker}\nartefact: ./code",
         "",
-        "",
+        "artefact: ./code",
         "stand.create_strangers_bucket('strangers-sagemaker')",
-    ),
-    "ST76": edit(
-        "compute: {serverless: {memory: 6144}}",
-        "3072",
-        "compute: {serverless: {memory: 3072}}",
-        "stand.quotas.set('Memory size in MB per serverless endpoint', 3072)",
     ),
     "ST13": Scenario("sageturner teardown", "--yes", "sageturner teardown --yes", before=(_SETUP,)),
 }
