@@ -22,6 +22,8 @@ MATHJAX_2 = Path("/usr/share/javascript/mathjax/MathJax.js")
 
 # A test that is slow on a busy machine is not wrong.
 hypothesis.settings.register_profile("tests", deadline=None)
+# For Pythons beside the one that draws all examples; `--hypothesis-profile=sample` chooses it.
+hypothesis.settings.register_profile("sample", deadline=None, max_examples=25)
 hypothesis.settings.load_profile("tests")
 
 

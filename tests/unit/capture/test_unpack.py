@@ -182,7 +182,7 @@ members_strategy = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(members=members_strategy)
 def test_whatever_the_members_nothing_is_written_outside(tmp_path_factory, members):
     root = tmp_path_factory.mktemp("tar")

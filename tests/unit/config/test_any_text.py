@@ -114,7 +114,7 @@ def _read_or_explain(text: str) -> None:
             _assert_place_within(found.where, text)
 
 
-@settings(max_examples=400)
+@settings(max_examples=4 * settings().max_examples)
 @given(st.lists(fragments, max_size=25).map("".join))
 def test_broken_yaml_is_only_ever_an_error_with_a_place_in_the_text(text):
     _read_or_explain(text)

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 from botocore.model import Shape
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from sageturner_magic.aws.endpoints.limits import (
@@ -123,7 +123,6 @@ FULL = {
 }
 
 
-@settings(max_examples=100, deadline=None)
 @example(
     {**FULL, "environment": {f"KEY_{index}": "x" for index in range(99)}}, "server", "generate"
 )

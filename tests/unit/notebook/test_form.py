@@ -65,10 +65,12 @@ def filled_in(draw):
     return found
 
 
+FORMS = 2 * settings().max_examples // 5
+"""A form is slow to draw."""
 STARTS = ["", "name: digits\n", ORIGINAL_CPU, ORIGINAL_GPU, commented_example()]
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=FORMS, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(STARTS), filled_in(), st.sampled_from(list(COMPUTE)))
 def test_what_the_form_makes_and_what_the_same_yaml_makes_are_identical(start, values, kind):
     made = form(start)
@@ -93,7 +95,7 @@ def test_what_the_form_makes_and_what_the_same_yaml_makes_are_identical(start, v
     assert [again.get(path) for path in LEAVES] == [made.get(path) for path in LEAVES]
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=FORMS, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(STARTS), filled_in())
 def test_a_field_holds_what_was_typed(start, values):
     document = Document(start)

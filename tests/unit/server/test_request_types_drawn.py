@@ -188,7 +188,7 @@ def like(schema: dict[str, Any], schemas: dict[str, Any]) -> st.SearchStrategy[A
     return LEAVES
 
 
-@settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=300)
+@settings(suppress_health_check=list(HealthCheck), max_examples=3 * settings().max_examples)
 @given(TYPES, st.data())
 def test_what_the_schema_takes_predict_gets_as_that_type_and_nothing_else(
     drawn: Drawn, data: st.DataObject
