@@ -208,6 +208,7 @@ def _raised(failure: Raised, scene: Scene) -> CaptureError:
             why=failure.message.replace("\n", "; "),
             do="change what predict() returns, or the annotation after `->`; with `serving:"
             " {check_answers: false}` nothing is compared",
+            code="ST48",
         )
     whats = {
         "import": "The module cannot be imported in a clean Python",
