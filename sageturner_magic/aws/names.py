@@ -31,6 +31,8 @@ TAG_MOUNTING = "sageturner:blob-mounting"
 
 TAG_LEASE = "sageturner:lease"
 """How long an endpoint stays; only an endpoint that has this tag can be ended by a schedule."""
+TAG_PROTECTED = "sageturner:protected"
+"""`true` where `delete` and leases leave the endpoint alone."""
 
 _VERSIONED = re.compile(rf"(?P<name>{ENDPOINT_NAME})-(?P<version>[0-9a-f]{{12}})")
 _NOT_IN_TAGS = re.compile(rf"[^{TAG_CHARACTERS}]")

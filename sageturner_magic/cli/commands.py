@@ -13,6 +13,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from sageturner_magic.beside import finish_beside
 from sageturner_magic.cli.reading import payload_of
 from sageturner_magic.context import AwsOptions
 from sageturner_magic.errors import (
@@ -56,6 +57,9 @@ def run_verb(verb: Verb, values: SimpleNamespace) -> None:
         result = _lines(result, values)
     if result is not None:
         (registered(WRITE, result) or _write)(result, values)
+    # What reads the response does not wait for what goes on beside it.
+    sys.stdout.flush()
+    finish_beside()
 
 
 def _lines_of_events() -> Listener:

@@ -18,6 +18,7 @@ from sageturner_magic.config.rules import (
     MOST_VARIABLES,
     ArtefactFile,
     ArtefactPath,
+    Budget,
     EndpointName,
     EnvironmentKey,
     EnvironmentValue,
@@ -26,6 +27,7 @@ from sageturner_magic.config.rules import (
     TagKey,
     TagValue,
     Variable,
+    budget_dollars,
     environment_bytes,
     environment_fits,
     lease_seconds,
@@ -125,11 +127,26 @@ class Config(Section):
     )
     lease: LeaseLength | None = Field(
         None,
-        description="How long an endpoint on SageMaker stays after the last deployment, such as "
-        "`30m`, `8h` or `2d`: then AWS deletes it, whether your machine runs or not. `none` ends a "
-        "lease, and the endpoint stays. Left out: a lease stays as it is, and a new endpoint has "
-        "none.",
+        description="How long an endpoint on SageMaker stays after its last use by `deploy`, "
+        "`invoke` or `load-test`, such as `30m`, `8h` or `2d`: then AWS deletes it, whether your "
+        "machine runs or not. `none` ends a lease, and the endpoint stays. Left out: a lease "
+        "stays as it is, and a new endpoint has none.",
         examples=["8h"],
+    )
+    budget: Budget | None = Field(
+        None,
+        description="US dollars that an endpoint on instances may cost, such as `$20`. AWS deletes "
+        "it as soon as the most instances that may run could have cost them, counted from the "
+        "first deployment with `budget` on. Use does not move that end; every deployment computes "
+        "it anew. In place of `lease`.",
+        examples=["$20"],
+    )
+    protected: bool | None = Field(
+        None,
+        description="`true`: `delete` and `extend` refuse the endpoint on SageMaker, and it has no "
+        "lease, so that nobody deletes it by mistake; `false` ends that. Left out: it stays as it "
+        "is. AWS itself knows nothing of it: permissions decide who may delete an endpoint.",
+        examples=[False],
     )
     tags: dict[TagKey, TagValue] = Field(
         {},
@@ -210,6 +227,16 @@ class Config(Section):
     def lease_s(self) -> int:
         """The seconds of the lease; 0 where `lease` is left out or `none`."""
         return lease_seconds(self.lease or "none")
+
+    @property
+    def dollars(self) -> float:
+        """The US dollars of `budget`; 0 where it is left out."""
+        return budget_dollars(self.budget) if self.budget else 0.0
+
+    @property
+    def ends(self) -> str:
+        """The key that ends the endpoint; empty where none does."""
+        return "budget" if self.budget else "lease" if self.lease_s else ""
 
     @property
     def artefact_variables(self) -> Mapping[str, str]:
@@ -318,15 +345,37 @@ class Config(Section):
                 f"SageMaker takes at most {MOST_VARIABLES} of {MOST_ENVIRONMENT_BYTES} bytes",
                 "ship some of the values as files of the artefact",
             )
-        if self.lease not in (None, "none") and endpoint_type == "local":
+        if self.ends and endpoint_type == "local":
             findings.append(
                 Finding(
-                    "`lease` does not apply here",
+                    f"`{self.ends}` does not apply here",
                     why="a local endpoint costs nothing, and no schedule ends it",
-                    where=self.where("lease"),
-                    key="lease",
+                    where=self.where(self.ends),
+                    key=self.ends,
                     severity="note",
                 )
+            )
+        if self.protected and self.ends:
+            found(
+                "protected",
+                f"`protected` and `{self.ends}` do not go together",
+                f"with `{self.ends}: {self.budget or self.lease}` AWS would delete the endpoint,"
+                " and `protected` keeps it",
+                f"remove `{self.ends}`, or write `protected: false`",
+            )
+        if self.budget and self.lease:
+            found(
+                "budget",
+                "`budget` and `lease` are both set",
+                "an endpoint has one end",
+                "keep one of the two",
+            )
+        if self.budget and endpoint_type == "serverless":
+            found(
+                "budget",
+                "`budget` does not apply to a serverless endpoint",
+                "it is billed for requests and their data, so no time keeps it within an amount",
+                "write `lease: 8h` in place of `budget`, or deploy with `-e server`",
             )
         if self.overrides.role_name and self.overrides.role_arn:
             found(

@@ -20,7 +20,7 @@ from sageturner_magic.constants import ENDPOINT_NAME, TAG_CHARACTERS, nearest_en
 SERVERLESS_MEMORY = (1024, 2048, 3072, 4096, 5120, 6144)
 """MB that a serverless endpoint can have (CreateEndpointConfig, ServerlessConfig)."""
 
-OWN_TAGS = 7
+OWN_TAGS = 8
 """Tags that this package puts on an endpoint itself (`TAG_…` in aws/names.py)."""
 
 MOST_TAGS = 50 - OWN_TAGS
@@ -47,6 +47,9 @@ IMAGE_REFERENCE = r"[a-z0-9][A-Za-z0-9._/:@-]*"
 
 LEASE = r"[1-9][0-9]{0,5}[mhd]"
 """Pattern of the length of a lease."""
+
+BUDGET = r"\$?[0-9]{1,7}(\.[0-9]{1,2})?( ?USD)?"
+"""Pattern of a budget in US dollars."""
 
 LEASE_MINUTES = (15, 365 * 24 * 60)
 """The shortest and the longest lease."""
@@ -203,9 +206,22 @@ def lease_length(text: str) -> str:
 
 
 def lease_seconds(text: str) -> int:
-    """The seconds of a lease such as `8h`; 0 for `none`."""
+    """The seconds of a lease such as `8h`; 0 for `none`, and for what is no time."""
     units = {"m": 60, "h": 3600, "d": 86400}
-    return 0 if text == "none" else int(text[:-1]) * units[text[-1]]
+    return int(text[:-1]) * units[text[-1]] if re.fullmatch(LEASE, text) else 0
+
+
+def _budget(text: str) -> str:
+    if not re.fullmatch(BUDGET, text):
+        raise rule("expected US dollars such as `$20` or `12.50`", "write `$20`")
+    if not budget_dollars(text):
+        raise rule("it is nothing", "write `$20`")
+    return text
+
+
+def budget_dollars(text: str) -> float:
+    """The US dollars of a budget such as `$20` or `12.50 USD`."""
+    return float(text.removeprefix("$").removesuffix("USD"))
 
 
 def _tag_key(text: str) -> str:
@@ -219,6 +235,7 @@ def _tag_key(text: str) -> str:
 
 
 LeaseLength = Annotated[str, AfterValidator(lease_length), _shown_as(f"none|{LEASE}")]
+Budget = Annotated[str, AfterValidator(_budget), _shown_as(BUDGET)]
 EndpointName = Annotated[str, AfterValidator(_name), _shown_as(ENDPOINT_NAME)]
 PathText = Annotated[str, AfterValidator(_path)]
 ArtefactPath = Annotated[str, AfterValidator(_artefact_path)]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .elsewhere import note_on_sagemaker
     from .endpoint import Endpoint, Listing, UsesEndpoint, is_local, listing, no_endpoint
     from .kind import EndpointDescription, Price
+    from .leases import known_ends, note_end, renew_in_background
     from .payload import (
         JSON,
         NPY,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     )
     from .prediction import Prediction, PredictionStream, SentRequest
     from .removal import (
+        LeftOver,
         Removal,
         Say,
         removal_of_endpoint,

@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from sageturner_magic.aws import refused
 from sageturner_magic.aws.endpoints import find_endpoint
@@ -22,6 +23,9 @@ from sageturner_magic.endpoints.server_log import with_cells
 from sageturner_magic.endpoints.usage import Usage
 from sageturner_magic.errors import AwsError, EndpointError, Finding, InvocationError, UsageError
 from sageturner_magic.values import InvokeOptions, Request
+
+if TYPE_CHECKING:
+    from sageturner_magic.endpoints.removal import LeftOver
 
 MOST_HOURS = 455 * 24
 """As long as CloudWatch keeps anything."""
@@ -346,21 +350,34 @@ def _find(name: str, aws: AwsOptions) -> LocalEndpoints | SageMakerEndpoints:
 
 @dataclass(frozen=True)
 class Listing:
-    """Endpoints. Attributes: endpoints (local ones first), notes, now (seconds since the epoch)."""
+    """Endpoints, and what is left of others.
+
+    Attributes:
+        endpoints: Local ones first.
+        now: Seconds since the epoch.
+        left_overs: Of endpoints on SageMaker that something else than `delete` has ended.
+    """
 
     endpoints: tuple[EndpointDescription, ...]
     notes: tuple[Finding, ...]
     now: float
+    left_overs: tuple[LeftOver, ...] = ()
 
 
 def listing(aws: AwsOptions) -> Listing:
     """List all endpoints, with a note where AWS could not be asked."""
-    local = LocalEndpoints().list() if aws.includes_local else []
+    # To invoke an endpoint must not load what knows images.
+    from sageturner_magic.endpoints.removal import left_overs
+
+    local, now = LocalEndpoints().list() if aws.includes_local else [], time.time()
     try:
-        return Listing((*local, *SageMakerEndpoints(aws.open()).list()), (), time.time())
+        session = aws.open()
+        found = SageMakerEndpoints(session).list()
+        left = left_overs(session, {each.name for each in found}, now)
+        return Listing((*local, *found), tuple(each.finding for each in left), now, left)
     except AwsError as error:
         if not aws.includes_local:
             raise
         what = "Endpoints on SageMaker are not listed"
         note = Finding(what, why=error.findings[0].what, severity="note")
-        return Listing(tuple(local), (note,), time.time())
+        return Listing(tuple(local), (note,), now)

@@ -17,17 +17,18 @@ from sageturner_magic.aws.endpoints import (
     find_lease,
     list_endpoints,
     our_endpoint,
+    read_spending,
     running_on,
 )
 from sageturner_magic.config import Server, Serverless
-from sageturner_magic.endpoints import elsewhere
+from sageturner_magic.endpoints import elsewhere, leases
 from sageturner_magic.endpoints.kind import EndpointDescription, EndpointKind, Price, Send
 from sageturner_magic.endpoints.payload import JSON
 from sageturner_magic.endpoints.prediction import Prediction, PredictionStream, SentRequest
 from sageturner_magic.endpoints.usage import POINTS, Usage, of_series
 from sageturner_magic.errors import AwsError
 from sageturner_magic.text import moment
-from sageturner_magic.values import Request
+from sageturner_magic.values import Attempt, Request
 
 LOG_LINES = 1000
 """Lines that `logs` reads back, over all instances."""
@@ -49,6 +50,7 @@ class SageMakerEndpoints(EndpointKind):
         elsewhere.note_on_sagemaker(endpoint.name)
         computes = running_on(self.session, endpoint)
         ends, lease = self._lease(endpoint)
+        leases.note_end(endpoint.name, ends)
         return EndpointDescription(
             name=endpoint.name,
             endpoint_type="server" if _is_server(endpoint, computes) else "serverless",
@@ -59,7 +61,15 @@ class SageMakerEndpoints(EndpointKind):
             url="",
             cost_per_hour=self._cost(computes),
             detail="; ".join(
-                filter(None, (_foreign(endpoint), _runs_on(endpoint, computes), lease))
+                filter(
+                    None,
+                    (
+                        _foreign(endpoint),
+                        _runs_on(endpoint, computes),
+                        lease,
+                        "protected" if endpoint.protected else "",
+                    ),
+                )
             ),
             ends=ends,
         )
@@ -77,7 +87,9 @@ class SageMakerEndpoints(EndpointKind):
                 return None, "its lease has ended"
             do = f"run `sageturner delete {endpoint.name}`"
             return None, f"its lease has ended, and it is still there: {do}"
-        return lease.end, f"ends at {moment(lease.end)}"
+        spending = read_spending(endpoint.tags[TAG_LEASE])
+        because = f" because {spending.reason}" if spending else ""
+        return lease.end, f"ends at {moment(lease.end)}{because}"
 
     def _cost(self, computes: Sequence[Serverless | Server]) -> float | None:
         each = [aws_account.hourly(self.session, compute) for compute in computes]
@@ -103,12 +115,14 @@ class SageMakerEndpoints(EndpointKind):
     def invoke(self, name: str, request: Request) -> Prediction:
         begin = time.perf_counter()
         answer = aws_endpoints.invoke(self.session, name, request)
+        latency_ms = (time.perf_counter() - begin) * 1000
+        leases.renew_in_background(self.session, name)
         return Prediction(
             endpoint=name,
             body=answer.body,
             content_type=answer.content_type or JSON,
             status=200,
-            latency_ms=(time.perf_counter() - begin) * 1000,
+            latency_ms=latency_ms,
             headers={**answer.headers},
             request=self._sent(request),
         )
@@ -116,6 +130,7 @@ class SageMakerEndpoints(EndpointKind):
     def invoke_stream(self, name: str, request: Request) -> PredictionStream:
         begin = time.perf_counter()
         answer = aws_endpoints.invoke_stream(self.session, name, request)
+        leases.renew_in_background(self.session, name)
         return PredictionStream(
             endpoint=name,
             status=200,
@@ -132,7 +147,13 @@ class SageMakerEndpoints(EndpointKind):
         )
 
     def sender(self, name: str, request: Request, connections: int) -> Send:
-        return aws_endpoints.sender(self.session, name, request, connections)
+        send = aws_endpoints.sender(self.session, name, request, connections)
+
+        def send_one() -> Attempt:
+            leases.renew_in_background(self.session, name)
+            return send()
+
+        return send_one
 
     def example_request(self, name: str) -> object:
         return None

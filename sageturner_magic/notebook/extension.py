@@ -13,6 +13,7 @@ from sageturner_magic.notebook.magics import SageturnerMagics
 
 _loaded: dict[InteractiveShell, SageturnerMagics] = {}
 _matchers: dict[InteractiveShell, Any] = {}
+_endings: dict[InteractiveShell, display.Ending] = {}
 
 
 def load(shell: InteractiveShell) -> None:
@@ -23,6 +24,8 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell.events.register("pre_run_cell", magics.session.begin)
     shell.events.register("post_run_cell", magics.session.record)
+    _endings[shell] = display.Ending()
+    shell.events.register("post_run_cell", _endings[shell].announce)
     shell.input_transformers_cleanup.append(magic_first)
     enter_notebook(magics.session)
     display.register(shell)
@@ -41,6 +44,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.input_transformers_cleanup.remove(magic_first)
     shell.events.unregister("pre_run_cell", magics.session.begin)
     shell.events.unregister("post_run_cell", magics.session.record)
+    shell.events.unregister("post_run_cell", _endings.pop(shell).announce)
     for kind, names in magics.magics.items():
         for name in names:
             shell.magics_manager.magics[kind].pop(name, None)

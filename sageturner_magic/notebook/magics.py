@@ -27,6 +27,7 @@ from IPython.core.magic import (
 
 from sageturner_magic.errors import DeploymentCancelled, SageturnerError, UsageError
 from sageturner_magic.notebook.asking import ask, offer
+from sageturner_magic.notebook.offered_lease import with_lease
 from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.notebook.settings import Settings
 from sageturner_magic.text import clip, visible
@@ -153,6 +154,7 @@ class SageturnerMagics(Magics, Settings):
         values.lines = self._lines()
         values.line = f"{PROG} {name} {rest}".rstrip()
         begin = bound(verb, values, listener=values.lines, **given)
+        begin = with_lease(self._shell, begin) if verb.name == "deploy" else begin
         if "listener" in begin.keywords:
             # Before the work begins: an interrupt while this is imported would not reach it.
             from sageturner_magic.notebook.display import show_blocking  # noqa: F401

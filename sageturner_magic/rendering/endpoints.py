@@ -104,5 +104,6 @@ def listing_data(listing: Listing) -> dict[str, Any]:
             "billed_by_use": total.by_use,
             "price_unknown": total.unknown,
         },
+        "left_overs": [asdict(each) for each in listing.left_overs],
         "findings": findings_data(listing.notes),
     }

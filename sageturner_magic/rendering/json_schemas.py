@@ -223,6 +223,16 @@ SCHEMAS: dict[str, Schema] = {
                     "price_unknown": _count("endpoints whose price is unknown"),
                 },
             ),
+            "left_overs": _list(
+                _object(
+                    "an endpoint that is gone",
+                    {
+                        "name": _text("the endpoint's"),
+                        "resources": _list(_text("a line"), "what is left of it"),
+                    },
+                ),
+                "what `delete NAME` removes of endpoints that AWS has deleted",
+            ),
             "findings": _FINDINGS,
         },
     ),
@@ -268,6 +278,40 @@ SCHEMAS: dict[str, Schema] = {
     "rollback": _DEPLOYMENT,
     "extend": _CHANGED,
     "keep": _CHANGED,
+    "cost": _object(
+        "an estimate of the last 30 days",
+        {
+            "days": _list(
+                _object(
+                    "a version of an endpoint on a day",
+                    {
+                        "endpoint": _ENDPOINT["name"],
+                        "version": _VERSION,
+                        "day": _text("such as `2026-11-29`, in UTC"),
+                        "hours": _number("how long it was there on that day"),
+                        "requests": _maybe("integer", "how many came"),
+                        "dollars": _maybe("number", "US dollars"),
+                    },
+                ),
+                "by endpoint, oldest first",
+            ),
+            "idle": _list(
+                _object(
+                    "an endpoint that costs and got no request",
+                    {
+                        "endpoint": _ENDPOINT["name"],
+                        "days": _count("days without a request"),
+                        "month": _number("US dollars a month that ending it saves"),
+                    },
+                ),
+                "endpoints that nobody uses",
+            ),
+            "month": _number("US dollars since the first of this month"),
+            "forecast": _number("US dollars of the whole month, if everything stays as it is"),
+            "unknown": _list(_text("an endpoint"), "not counted, as the price is unknown"),
+            "findings": _FINDINGS,
+        },
+    ),
     "delete": _REMOVED,
     "teardown": _REMOVED,
     "export": _list(_text("a path"), "the files that were written"),

@@ -37,6 +37,9 @@ RENDERERS = {
     "sageturner_magic.endpoints.endpoint:Listing": Renderer(
         f"{_HERE}.endpoints:listing_text", f"{_HERE}.endpoints:listing_data"
     ),
+    "sageturner_magic.endpoints.measured.spent:Spent": Renderer(
+        f"{_HERE}.spent:spent_text", f"{_HERE}.spent:spent_data"
+    ),
     "sageturner_magic.endpoints.prediction:Prediction": Renderer(
         f"{_HERE}.responses:prediction_text", f"{_HERE}.responses:prediction_data"
     ),

@@ -37,12 +37,14 @@ if TYPE_CHECKING:
     )
     from .diagnosis import Report, adoctor, doctor
     from .endpoints import (
+        acost,
         ainvoke,
         ainvoke_stream,
         alist,
         aload_test,
         alogs,
         astatus,
+        cost,
         follow_logs,
         invoke,
         invoke_stream,
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
         status,
     )
     from .instances import InstanceChoice, imported_distributions, instance_choices
-    from .leases import aextend, akeep, extend, keep
+    from .leases import LEASE_OFFERED, aextend, akeep, extend, keep, lease_offer
     from .reading import overview, parse, verb_of
     from .requested import DEFAULT_CONFIG, Expression, live_model
     from .sources import Source, aexport, code, export, init

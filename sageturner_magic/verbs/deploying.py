@@ -78,6 +78,7 @@ def plan(
     instance_type: str | None = None,
     packages: str | Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
+    lease: str | None = None,
     model: object = None,
     example: object = None,
     verify: bool = False,
@@ -87,7 +88,7 @@ def plan(
     """Check everything and say what a deployment would do, without doing it.
 
     Args:
-        name, memory, instance_type, packages, environment, model, example: As for `deploy`.
+        name, memory, instance_type, packages, environment, lease, model, example: As for `deploy`.
         verify: Also make a clean environment of exactly the packages that the image gets, and
             let the module load and answer its example there.
         compare: Say whether the response of the notebook's predict() is compared.
@@ -95,7 +96,7 @@ def plan(
     Raises:
         SageturnerError: Everything that stands in its way, at once.
     """
-    flags = Flags(name, memory, instance_type, packages, environment)
+    flags = Flags(name, memory, instance_type, packages, environment, lease)
     chosen = chosen_config(config, flags, endpoint_type)
     live = live_model(model, example)
     asked = request_for(chosen, endpoint_type, container_mode, aws=aws, model=live)
@@ -179,6 +180,7 @@ def start_deployment(
     instance_type: str | None = None,
     packages: str | Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
+    lease: str | None = None,
     model: object = None,
     example: object = None,
     detach: bool = False,
@@ -198,6 +200,7 @@ def start_deployment(
             what a trial of the model measures.
         packages: Pieces of a pip command line; `auto` takes what the code imports.
         environment: Variables of the model server, beside those of the configuration.
+        lease: How long an endpoint on SageMaker stays after its last use, such as `8h`, or `none`.
         model: A live object, or a function, for which load() and predict() are generated.
         example: A request that the model can answer, such as `X_test.head(3)`: it becomes
             example_request(), and a frame gives the types of the columns.
@@ -211,7 +214,7 @@ def start_deployment(
         ConfigError: The configuration cannot be used.
         CaptureError: There is no code to deploy.
     """
-    flags = Flags(name, memory, instance_type, packages, environment)
+    flags = Flags(name, memory, instance_type, packages, environment, lease)
     chosen = chosen_config(config, flags, endpoint_type)
     live = live_model(model, example)
     asked = request_for(chosen, endpoint_type, container_mode, detach, aws, smoke_test, live, fresh)

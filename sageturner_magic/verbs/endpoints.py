@@ -18,7 +18,7 @@ from sageturner_magic.endpoints import (
     encode,
     listing,
 )
-from sageturner_magic.endpoints.measured import LoadRun, LoadTest
+from sageturner_magic.endpoints.measured import LoadRun, LoadTest, Spent, read_spent
 from sageturner_magic.errors import UsageError
 from sageturner_magic.values import InvokeOptions, Request
 from sageturner_magic.verbs.verb import after, finish
@@ -37,6 +37,18 @@ def status(name: str, *, aws: AwsOptions = DEFAULT_AWS) -> EndpointDescription:
 def list_endpoints(*, aws: AwsOptions = DEFAULT_AWS) -> list[EndpointDescription]:
     """All endpoints: local ones, and those on SageMaker where there are AWS credentials."""
     return list(listing(aws).endpoints)
+
+
+def cost(name: str | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Spent:
+    """Estimate what endpoints on SageMaker that exist have cost in the last 30 days, by day.
+
+    Args:
+        name: The endpoint; None for all.
+
+    Raises:
+        EndpointError: There is no such endpoint.
+    """
+    return read_spent(name, aws=aws)
 
 
 def logs(name: str, *, last: int | None = None, aws: AwsOptions = DEFAULT_AWS) -> Iterator[str]:
@@ -158,6 +170,7 @@ def _measured(start: Callable[P, LoadRun]) -> Callable[P, Coroutine[Any, Any, Lo
 
 
 astatus = in_thread(status)
+acost = in_thread(cost)
 alist = in_thread(list_endpoints, "alist")
 alogs = in_thread(_log_lines, "alogs")
 ainvoke = in_thread(invoke)

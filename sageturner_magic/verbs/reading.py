@@ -48,7 +48,7 @@ GROUPS = {
     "First steps": ("try", "deploy", "invoke", "list", "logs", "delete"),
     "Before a deployment": ("form", "plan", "init", "doctor", "schema"),
     "The code": ("code", "export"),
-    "Running endpoints": ("status", "load-test", "rollback", "extend", "keep"),
+    "Running endpoints": ("status", "load-test", "rollback", "extend", "keep", "cost"),
     "The AWS account": ("setup", "secret", "teardown"),
 }
 """Title -> verbs, in the order in which help shows them."""
@@ -70,6 +70,7 @@ EXAMPLES = {
     "rollback": ("rollback digits",),
     "extend": ("extend digits 2d",),
     "keep": ("keep digits",),
+    "cost": ("cost", "cost digits"),
     "export": ("export digits ./digits-to-deploy",),
     "code": ("code digits", "code digits --diff"),
     "setup": ("setup", "setup --show-policy --for deploy,invoke"),

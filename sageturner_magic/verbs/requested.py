@@ -43,6 +43,7 @@ class Flags:
         instance_type: Of an endpoint on instances.
         packages: Pieces of a pip command line; `auto` for what the code imports.
         environment: Variables of the model server.
+        lease: How long an endpoint on SageMaker stays after its last use.
     """
 
     name: str | None = None
@@ -50,6 +51,7 @@ class Flags:
     instance_type: str | None = None
     packages: str | Sequence[str] | None = None
     environment: Mapping[str, str] | Iterable[tuple[str, str]] | None = None
+    lease: str | None = None
 
     def values(self, endpoint_type: EndpointType) -> dict[tuple[str, ...], Given]:
         """Path of a key -> value, for those that are given.
@@ -73,6 +75,8 @@ class Flags:
             )
         for variable, value in dict(self.environment or ()).items():
             found["environment", variable] = Given(value, "--env")
+        if self.lease is not None:
+            found["lease",] = Given(self.lease, "--lease")
         return found
 
 

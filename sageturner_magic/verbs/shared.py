@@ -106,6 +106,12 @@ KEYS = (
         collects=True,
         help="an environment variable of the model server; repeat it for more",
     ),
+    flag(
+        "--lease",
+        metavar="LENGTH",
+        help="on SageMaker: AWS deletes the endpoint so long after its last use, such as 8h; `none`"
+        " for no lease",
+    ),
 )
 MODEL = (
     flag(

@@ -51,6 +51,12 @@ _TRIALS = "sageturner_magic.verbs.trying"
 _ENDPOINTS = "sageturner_magic.verbs.endpoints"
 _ACCOUNT = "sageturner_magic.verbs.account"
 
+
+def _leasing(name: str, summary: str, arguments: tuple[Argument, ...]) -> Verb:
+    function, result = f"sageturner_magic.verbs.leases:{name}", f"{_ACCOUNT}.offers:Changes"
+    return Verb(name, summary, function, result, (*arguments, *ON_ENDPOINT), permissions=("lease",))
+
+
 _TABLE = (
     Verb(
         "init",
@@ -265,21 +271,19 @@ _TABLE = (
         work=f"{_DEPLOYMENTS}:start_rollback",
         permissions=("rollback",),
     ),
-    Verb(
+    _leasing(
         "extend",
         "let an endpoint with a lease end later",
-        "sageturner_magic.verbs.leases:extend",
-        f"{_ACCOUNT}.offers:Changes",
-        (NAME, at("LENGTH", "from now, such as 30m, 8h or 2d", required=True), *ON_ENDPOINT),
-        permissions=("lease",),
+        (NAME, at("LENGTH", "from now, such as 30m, 8h or 2d", required=True), CONFIG),
     ),
+    _leasing("keep", "end the lease of an endpoint, so that it stays", (NAME,)),
     Verb(
-        "keep",
-        "end the lease of an endpoint, so that it stays",
-        "sageturner_magic.verbs.leases:keep",
-        f"{_ACCOUNT}.offers:Changes",
-        (NAME, *ON_ENDPOINT),
-        permissions=("lease",),
+        "cost",
+        "estimate what endpoints on SageMaker have cost by day, and the month",
+        f"{_ENDPOINTS}:cost",
+        "sageturner_magic.endpoints.measured.spent:Spent",
+        (at("NAME", "the endpoint (default: all)"), *ON_AWS),
+        permissions=("list",),
     ),
     Verb(
         "delete",

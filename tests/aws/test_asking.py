@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from jupyter_client.manager import start_new_kernel
 
+from sageturner_magic.aws.names import TAG_CREATED_BY
+from tests.aws.test_scheduler import running
 from tests.stand import Stand
 
 pytestmark = pytest.mark.registry
@@ -95,4 +97,46 @@ def test_where_nobody_can_be_asked_a_button_removes(stand: Stand, front_end: Fro
     )
     status, shown = front_end.run(press)
     assert status == "ok", shown
+    assert stand.inventory() == before
+
+
+DEPLOYS_NOTHING = """\
+import functools
+import sageturner_magic.verbs.deploying as deploying
+
+@functools.wraps(deploying.start_deployment)
+def stopped(*args, **given):
+    raise deploying.UsageError(f"deployed with lease {given.get('lease')}")
+
+deploying.start_deployment = stopped
+"""
+
+
+def test_a_new_endpoint_that_costs_unused_is_offered_a_lease(
+    stand: Stand, front_end: FrontEnd
+) -> None:
+    before = stand.inventory()
+    front_end.run(DEPLOYS_NOTHING)
+    deploy = "%sageturner deploy by-hand -e server"
+    for line, answer, lease in (
+        (deploy, None, "None"),
+        (deploy, "n", "None"),
+        (deploy, "y", "8h"),
+        (f"{deploy} --lease none", "y", "none"),
+        ("%sageturner deploy by-hand -e serverless", "y", "None"),
+        ("%sageturner deploy by-hand", "y", "None"),
+        ("%%sageturner deploy -e server\nname: by-hand\nlease: 2d", "y", "None"),
+        ("%%sageturner deploy -e server\nname: by-hand\nprotected: true", "y", "None"),
+    ):
+        _, shown = front_end.run(line, answer)
+        assert f"deployed with lease {lease}" in shown, line
+    assert len(front_end.asked) == 2
+    assert "Let AWS delete it 8h after its last use? [y/N]" in front_end.asked[0]
+    # A yes has created the role, so that the deployment does not fail for it.
+    assert any("lease" in each for each in stand.inventory()["roles"])
+    running(stand, "by-hand", **{TAG_CREATED_BY: "me"})
+    front_end.run(deploy, "y")
+    assert len(front_end.asked) == 2
+    del stand.sagemaker.store(stand.region).endpoints["by-hand"]
+    front_end.run("%sageturner teardown --yes")
     assert stand.inventory() == before

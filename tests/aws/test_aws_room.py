@@ -108,7 +108,7 @@ SELDOM: dict[str, set[str]] = {
         "s3:AbortMultipartUpload",  # a cancelled upload
         "s3:ListMultipartUploadParts",  # an upload that is resumed
     },
-    "invoke": set(),
+    "invoke": {"iam:PassRole"},
     "logs": set(),
     "list": {
         "application-autoscaling:DescribeScalingPolicies",  # an endpoint that scales
@@ -279,9 +279,12 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
         leases.put_lease(deployer, "digits", time.time() + days * day, ours.lease_role_arn)
     leases.mark_leased(deployer, leased, "2d")
     leases.end_lease(deployer, leased)
+    assert lease_role.lease_role_findings(leaser, ours) == ()
     leases.extend_lease(leaser, ours, "digits", "1d", day, time.time())
     leases.extend_lease(leaser, ours, "digits", "2d", 2 * day, time.time())
     assert leases.find_lease(lister, "digits")
+    assert leases.lease_of(invoker, "digits") == "1d"
+    assert leases.renew_lease(invoker, "digits", "3d", time.time())
     assert leases.keep_endpoint(leaser, "digits")
 
     ask = Request(b'{"do": "file", "name": "w.txt"}')
@@ -300,6 +303,8 @@ def test_the_policy_of_each_verb_suffices_for_it_and_holds_nothing_else(
     (endpoint,) = sagemaker.list_endpoints(lister)
     assert endpoint.version == second.version
     assert len(versions.list_versions(lister)) == 2
+    assert versions.list_versions(lister, besides=["digits"]) == ()
+    assert autoscaling.left_autoscaling(lister, "digits") == ()
     assert autoscaling.describe(lister, "digits") is None
     assert len(s3.list_artefacts(lister, ours)) == 2 and len(ecr.list_images(lister, ours)) == 1
     assert pricing.hourly(lister, spec.compute)

@@ -6,20 +6,39 @@ import itertools
 import json
 import random
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
 import sageturner_magic
+from sageturner_magic.aws import endpoints as aws_endpoints
+from sageturner_magic.aws.account import hourly
 from sageturner_magic.aws.account.lease_role import ensure_lease_role
+from sageturner_magic.aws.endpoints import autoscaling
 from sageturner_magic.aws.endpoints import lease as leases
 from sageturner_magic.aws.endpoints.endpoint import find_endpoint
-from sageturner_magic.aws.names import TAG_CREATED_BY, TAG_LEASE, Names, names_in
+from sageturner_magic.aws.names import (
+    TAG_CREATED_BY,
+    TAG_LEASE,
+    TAG_PROTECTED,
+    VARIANT,
+    Names,
+    names_in,
+)
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.errors import AwsError, EndpointError
+from sageturner_magic.beside import finish_beside
+from sageturner_magic.config import Autoscaling, Origin, Server, parse_config
+from sageturner_magic.deployment.plans.leasing import Leasing, spending_of
+from sageturner_magic.endpoints.leases import known_ends
+from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
+from sageturner_magic.errors import AwsError, ConfigError, EndpointError
+from sageturner_magic.values import Request
 from tests.aws.test_scheduler import gone, names, running, tried
 from tests.parts.waiting import wait_for
 from tests.stand import Stand
@@ -108,6 +127,187 @@ def test_an_endpoint_ends_at_the_end_of_its_lease_and_extend_moves_it(
     stand.scheduler.advance(47 * HOUR)
     gone(stand, made.name)
     assert names(stand) == []
+
+
+def test_use_moves_the_end_by_ten_minutes_or_more_and_creates_nothing(
+    stand: Stand, session: AwsSession, ours: Names, role: str, made: Endpoint
+) -> None:
+    first = lease_for(stand, session, ours, made, 8)
+    assert leases.lease_of(session, made.name) == "8h"
+    now = stand.scheduler.now()
+    # At most every ten minutes.
+    assert leases.renew_lease(session, made.name, "8h", now + 500) == pytest.approx(first, abs=2)
+    moved = leases.renew_lease(session, made.name, "8h", now + 1200)
+    assert moved == pytest.approx(now + 1200 + 8 * HOUR, abs=2)
+    found = leases.find_lease(session, made.name)
+    assert found and moved and found.end == pytest.approx(moved, abs=2) and found.role == role
+    # Never to an earlier time, and a tag that is no time moves nothing.
+    for length in ("30m", "20 USD"):
+        again = leases.renew_lease(session, made.name, length, now + 1200)
+        assert again == pytest.approx(moved, abs=2)
+    assert leases.renew_lease(session, made.name, "8h", moved + 60) is None
+    leases.keep_endpoint(session, made.name)
+    assert leases.lease_of(session, made.name) == ""
+    assert leases.renew_lease(session, made.name, "8h", now) is None and names(stand) == []
+
+
+def test_a_request_moves_the_end_beside_its_answer_and_a_refusal_is_said_once(
+    stand: Stand,
+    session: AwsSession,
+    ours: Names,
+    role: str,
+    made: Endpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("SAGETURNER_STATE_DIR", str(tmp_path / "state"))
+    lease_for(stand, session, ours, made, 1)
+    stand.sagemaker.store(stand.region).tag(made.arn, [{"Key": TAG_LEASE, "Value": "8h"}])
+    release = threading.Event()
+    monkeypatch.setattr(
+        aws_endpoints, "invoke", lambda *_: SimpleNamespace(body=b"1", content_type="", headers={})
+    )
+    slow = session.scheduler.meta.events
+
+    def wait(**_: Any) -> None:
+        release.wait(60)
+
+    slow.register("before-call.scheduler.GetSchedule", wait)
+    target = SageMakerEndpoints(session)
+    assert target.invoke(made.name, Request(b"{}")).body == b"1"
+    release.set()
+    finish_beside()
+    found = leases.find_lease(session, made.name)
+    assert found and found.end == pytest.approx(time.time() + 8 * HOUR, abs=120)
+    assert known_ends()[made.name] == pytest.approx(found.end, abs=2)
+    asked: list[str] = []
+    slow.register("before-call.scheduler", lambda model, **_: asked.append(model.name))
+    target.invoke(made.name, Request(b"{}"))
+    finish_beside()
+    assert asked == [] and caplog.text == ""
+
+    policy = {"Effect": "Allow", "Action": ["sagemaker:*"], "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [policy]}
+    keys = stand.create_user(f"invokes-{next(_numbers)}", document)
+    boto = boto3.Session(keys.access_key, keys.secret_key, region_name=stand.region)
+    other = SageMakerEndpoints(AwsSession("other", stand.region, "aws", boto))
+    other.invoke(made.name, Request(b"{}"))
+    finish_beside()
+    assert caplog.text.count("did not move the end of its lease") == 1
+    assert "scheduler:GetSchedule" in caplog.text
+    leases.keep_endpoint(session, made.name)
+
+
+def test_extend_uses_the_role_for_leases_that_the_configuration_names(
+    stand: Stand, made: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in stand.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    config = f"name: {made.name}\nlease: 8h\noverrides: {{role_name: of-the-team}}\n"
+    (tmp_path / "sageturner.yaml").write_text(config)
+    with pytest.raises(AwsError, match=r"with the role of-the-team-lease"):
+        sageturner_magic.extend(made.name, "8h")
+    with pytest.raises(AwsError, match=r"with the role of-another-lease"):
+        sageturner_magic.extend(made.name, "8h", config.replace("of-the-team", "of-another"))
+
+
+def test_a_protected_endpoint_has_no_lease_and_is_not_deleted(
+    stand: Stand, session: AwsSession, ours: Names, made: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in stand.environment.items():
+        monkeypatch.setenv(name, value)
+    stand.sagemaker.store(stand.region).tag(made.arn, [{"Key": TAG_PROTECTED, "Value": "true"}])
+    for refused in (
+        lambda: sageturner_magic.delete(made.name),
+        lambda: sageturner_magic.Endpoint(made.name).delete(),
+    ):
+        with pytest.raises(EndpointError, match=r"protected.*`protected: false`"):
+            refused()
+    with pytest.raises(EndpointError, match="protected"):
+        lease_for(stand, session, ours, made, 8)
+    assert made.name in stand.inventory()["endpoints"] and names(stand) == []
+    assert sageturner_magic.status(made.name).detail.endswith("; protected")
+
+
+def test_the_autoscaling_of_an_endpoint_that_is_gone_is_found(
+    stand: Stand, session: AwsSession, made: Endpoint
+) -> None:
+    assert autoscaling.left_autoscaling(session, made.name) == ()
+    made.variants.append({"VariantName": VARIANT, "InstanceType": "ml.m5.large"})
+    wanted = Autoscaling(min=1, max=2, invocations_per_instance=100)
+    autoscaling.ensure_autoscaling(session, made.name, wanted)
+    stand.sagemaker.store(stand.region).endpoints.pop(made.name)
+    left = autoscaling.left_autoscaling(session, made.name)
+    assert left == (f"scalable target endpoint/{made.name}/variant/{VARIANT}",)
+    autoscaling.remove(session, made.name)
+
+
+class Quiet:
+    """A reporter that keeps the lines."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def log(self, line: str) -> None:
+        self.lines.append(line)
+
+    def progress(self, done: float, total: float | None, unit: str, part: str = "") -> None: ...
+
+    def checkpoint(self) -> None: ...
+
+
+def test_a_budget_ends_an_endpoint_and_each_deployment_computes_it_anew(
+    stand: Stand, session: AwsSession, ours: Names, role: str, made: Endpoint
+) -> None:
+    said = Quiet()
+
+    def deploy(budget: str, most: int) -> tuple[Leasing, float]:
+        scaling = Autoscaling(min=1, max=most, invocations_per_instance=100)
+        compute = Server(instance_type="ml.m5.large", autoscaling=scaling)
+        config = parse_config(
+            f"name: {made.name}\nbudget: {budget}", folder=Path.cwd(), origin=Origin.file("")
+        )
+        spending = spending_of(session, config, compute)
+        work = Leasing(session, ours, config, find_endpoint(session, made.name), spending)
+        work.schedule(said, "the-next-version")
+        tags = [{"Key": TAG_LEASE, "Value": work.tag}]
+        stand.sagemaker.store(stand.region).tag(made.arn, tags)
+        found = leases.find_lease(session, made.name)
+        assert found
+        return work, found.end - time.time()
+
+    each = hourly(session, Server(instance_type="ml.m5.large"))
+    assert each
+    _, lasts = deploy("$20", 2)
+    assert lasts == pytest.approx(20 / (2 * each) * HOUR, abs=60)
+    assert "of at most 2 ml.m5.large" in said.lines[-1]
+    # An update sets time aside for the instances of both versions.
+    _, again = deploy("$20", 2)
+    assert again == pytest.approx(lasts - 1800, abs=60)
+    # More money, more time; use moves nothing; extend refuses.
+    _, more = deploy("$30", 2)
+    assert more == pytest.approx(again + 10 / (2 * each) * HOUR - 1800, abs=60)
+    tag = leases.lease_of(session, made.name)
+    assert tag.startswith("30 USD for 2 of ml.m5.large at ")
+    end = leases.renew_lease(session, made.name, tag, time.time())
+    assert end and end - time.time() == pytest.approx(more, abs=60)
+    with pytest.raises(EndpointError, match="has a budget"):
+        lease_for(stand, session, ours, made, 8)
+    # Until autoscaling lets fewer run, as many count as before.
+    work, fewer = deploy("$30", 1)
+    assert fewer == pytest.approx(more - 1800, abs=60)
+    work.scaled(said)
+    found = leases.find_lease(session, made.name)
+    assert found and found.end - time.time() == pytest.approx(2 * fewer, abs=60)
+    assert leases.lease_of(session, made.name).startswith("30 USD for 1 of ml.m5.large")
+    assert "because $30 pays for" in SageMakerEndpoints(session).describe(made.name).detail
+    with pytest.raises(EndpointError, match=r"budget of .* is spent"):
+        deploy("$0.30", 1)
+    with pytest.raises(ConfigError, match="too small"):
+        deploy("$0.01", 1)
+    leases.keep_endpoint(session, made.name)
 
 
 def test_keep_lets_an_endpoint_stay(
@@ -246,7 +446,7 @@ def test_a_deployed_endpoint_ends_whatever_became_of_the_process_that_deployed_i
     assert "The role for leases does not exist" in project.refused("plan", "-e", "serverless")
     assert "created role sageturner-role-sagemaker-lease" in project.run("setup").out
     planned = project.run("plan", "-e", "serverless").out
-    assert "8h from the deployment on; then AWS deletes the endpoint" in planned
+    assert "8h from the last use on; then AWS deletes the endpoint" in planned
     assert stand.inventory().keys() == before.keys()
 
     process = project.start("deploy", "-e", "serverless", "--no-smoke-test")

@@ -329,7 +329,7 @@ GRANTS: tuple[Grant, ...] = (
     Grant(
         "StoreParameters", _on("secret"), ("ssm:GetParameter", "ssm:PutParameter"), on.parameters
     ),
-    Grant("SeeLeaseRole", _on("setup", "plan", "deploy"), ("iam:GetRole",), on.lease_role),
+    Grant("SeeLeaseRole", _on("setup", "plan", "deploy", "lease"), ("iam:GetRole",), on.lease_role),
     # Another configuration may have made it.
     Grant("FindLeaseRole", _on("teardown"), ("iam:GetRole",), on.any_lease_role),
     Grant(
@@ -352,7 +352,7 @@ GRANTS: tuple[Grant, ...] = (
     ),
     Grant(
         "PassLeaseRole",
-        _on("plan", "deploy", "lease"),
+        _on("plan", "deploy", "invoke", "lease"),
         ("iam:PassRole",),
         on.lease_role,
         {"StringEquals": {"iam:PassedToService": SCHEDULER}},
@@ -362,6 +362,14 @@ GRANTS: tuple[Grant, ...] = (
         "SetLeases",
         _on("deploy", "lease"),
         ("scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule"),
+        on.schedules,
+    ),
+    # Use moves the end of a lease.
+    Grant("SeeTagOfLease", _on("invoke"), ("sagemaker:ListTags",), on.leased),
+    Grant(
+        "MoveLeases",
+        _on("invoke"),
+        ("scheduler:GetSchedule", "scheduler:UpdateSchedule"),
         on.schedules,
     ),
     Grant("SeeLeases", _on("list"), ("scheduler:GetSchedule",), on.schedules),

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .autoscaling import ensure_autoscaling
+    from .autoscaling import ensure_autoscaling, left_autoscaling
+    from .budget import OVERLAP_S, Spending, budget_end, read_spending
     from .capacity import set_instances
     from .endpoint import (
         EndpointState,
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
         list_endpoints,
         our_endpoint,
         ours,
+        refuse_protected,
         release_endpoint,
+        tag_endpoint,
     )
     from .lease import (
         check_leases,
@@ -27,9 +30,11 @@ if TYPE_CHECKING:
         extend_lease,
         find_lease,
         keep_endpoint,
+        lease_of,
         mark_leased,
         put_lease,
         remove_schedule,
+        renew_lease,
     )
     from .limits import (
         SERVERLESS_IMAGE_BYTES,
@@ -44,7 +49,7 @@ if TYPE_CHECKING:
     from .rollback import no_version, roll_back, rollback_target
     from .rollout import apply_spec, came_too_early, one_way, settle, wait_until_gone, watch
     from .runtime import invoke, invoke_stream, sender
-    from .spec import EndpointSpec
+    from .spec import EndpointSpec, endpoint_tags
     from .versions import EndpointVersion, delete_version, find_version, list_versions, running_on
 else:
     __getattr__, __dir__ = face(__name__)

@@ -89,6 +89,32 @@ def ensure_autoscaling(session: AwsSession, name: str, wanted: Autoscaling | Non
     )
 
 
+def left_autoscaling(session: AwsSession, name: str) -> tuple[str, ...]:
+    """The scalable target and the alarms of an endpoint's name, a line each.
+
+    They outlive an endpoint that something else than `delete` ends.
+
+    Permissions: application-autoscaling:DescribeScalableTargets,
+    application-autoscaling:DescribeScalingPolicies. Raises AwsError.
+    """
+    with session.call("read the autoscaling", f"endpoint {name}"):
+        targets = session.autoscaling.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[_resource(name)]
+        )["ScalableTargets"]
+        policies = (
+            session.autoscaling.describe_scaling_policies(
+                ServiceNamespace="sagemaker", ResourceId=_resource(name)
+            )["ScalingPolicies"]
+            if targets
+            else []
+        )
+    alarms = [alarm["AlarmName"] for policy in policies for alarm in policy.get("Alarms", ())]
+    return (
+        *(f"scalable target {target['ResourceId']}" for target in targets),
+        *(f"alarm {alarm}" for alarm in alarms),
+    )
+
+
 def remove(session: AwsSession, name: str) -> None:
     """Take autoscaling off, with its policies. Nothing where there is none.
 

@@ -13,8 +13,10 @@ from sageturner_magic.aws.errors import is_aws, message, refusals, unless
 from sageturner_magic.aws.freshness import SEEN_S, once_seen
 from sageturner_magic.aws.names import (
     TAG_CREATED_BY,
+    TAG_PROTECTED,
     TAG_SECONDS,
     split_versioned,
+    tag_list,
     tag_map,
 )
 from sageturner_magic.aws.session import AwsSession
@@ -101,6 +103,11 @@ class EndpointState:
         return TAG_CREATED_BY in self.tags
 
     @property
+    def protected(self) -> bool:
+        """Whether `delete` and leases leave it alone."""
+        return self.tags.get(TAG_PROTECTED) == "true"
+
+    @property
     def took_s(self) -> float | None:
         """How many seconds the deployment of what serves took, where a tag says so."""
         try:
@@ -125,7 +132,9 @@ def find_endpoint(session: AwsSession, name: str) -> EndpointState | None:
 
     Permissions: sagemaker:DescribeEndpoint, sagemaker:ListTags. Raises AwsError.
     """
-    with session.call("describe the endpoint", f"endpoint {name}", resource=_arn(session, name)):
+    with session.call(
+        "describe the endpoint", f"endpoint {name}", resource=endpoint_arn(session, name)
+    ):
         endpoint = read_endpoint(session, name)
         if endpoint.status == GONE:
             return None
@@ -149,6 +158,17 @@ def our_endpoint(session: AwsSession, name: str) -> EndpointState:
             code="ST81",
         )
     return ours(endpoint)
+
+
+def refuse_protected(endpoint: EndpointState | None, where: str = "") -> None:
+    """Raise EndpointError for an endpoint that `protected: true` keeps. `where`: a YAML key."""
+    if endpoint and endpoint.protected:
+        raise EndpointError(
+            f"{endpoint.name} is protected",
+            where=where or f"endpoint {endpoint.name}",
+            why="it was deployed with `protected: true`",
+            do="deploy it with `protected: false` first",
+        )
 
 
 def list_endpoints(session: AwsSession) -> tuple[EndpointState, ...]:
@@ -304,6 +324,18 @@ def serverless_of(config: Mapping[str, Any]) -> Serverless:
     )
 
 
+def tag_endpoint(session: AwsSession, endpoint: EndpointState, tags: Mapping[str, str]) -> None:
+    """Put tags on an endpoint, beside those that it has.
+
+    Permissions: sagemaker:AddTags. Raises AwsError.
+    """
+    with session.call("tag the endpoint", f"endpoint {endpoint.name}", resource=endpoint.arn):
+        session.sagemaker.add_tags(
+            ResourceArn=endpoint.arn,
+            Tags=tag_list(tags),  # type: ignore[arg-type]
+        )
+
+
 def tags_of(session: AwsSession, arn: str) -> dict[str, str]:
     """The tags of a resource. Permissions: sagemaker:ListTags. Raises botocore's errors."""
     pages = session.sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
@@ -320,7 +352,8 @@ def _seen_tags(session: AwsSession, endpoint: EndpointState) -> dict[str, str]:
     return found or {}
 
 
-def _arn(session: AwsSession, name: str) -> str:
+def endpoint_arn(session: AwsSession, name: str) -> str:
+    """The ARN of the endpoint `name`, which need not exist. Raises AwsError."""
     return f"arn:{session.partition}:sagemaker:{session.region}:{session.account}:endpoint/{name}"
 
 

@@ -16,11 +16,22 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from sageturner_magic.aws.endpoints.endpoint import EndpointState, find_endpoint, our_endpoint
+from sageturner_magic.aws.endpoints.budget import read_spending
+from sageturner_magic.aws.endpoints.endpoint import (
+    NOT_FOUND,
+    EndpointState,
+    endpoint_arn,
+    find_endpoint,
+    our_endpoint,
+    refuse_protected,
+    tag_endpoint,
+    tags_of,
+)
 from sageturner_magic.aws.errors import code, is_aws, patiently, unless
 from sageturner_magic.aws.freshness import CONSISTENCY_S
-from sageturner_magic.aws.names import TAG_LEASE, Names, schedule_name, tag_list
+from sageturner_magic.aws.names import TAG_LEASE, Names, schedule_name
 from sageturner_magic.aws.session import AwsSession
+from sageturner_magic.config import lease_seconds
 from sageturner_magic.errors import EndpointError
 
 TARGET = "aws-sdk:sagemaker:deleteEndpoint"
@@ -28,6 +39,9 @@ TARGET = "aws-sdk:sagemaker:deleteEndpoint"
 
 _MISSING = r"^ResourceNotFoundException"
 _ROLE_NOT_YET = r"must allow AWS EventBridge Scheduler to assume"
+RENEWAL_S = 600.0
+"""Use moves the end of a lease by so much at least, so that AWS is not called for each request."""
+
 _RETRIES = {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 """The most that AWS takes: SageMaker deletes no endpoint that is being changed."""
 
@@ -61,7 +75,7 @@ def put_lease(
         pause: Called with the seconds to wait while the role is too new.
         say: Told what is waited for.
     """
-    request = _request(session, name, f"at({_utc(end):%Y-%m-%dT%H:%M:%S})", role_arn)
+    request = _request(session, name, _at(end), role_arn)
     with session.call("schedule the end of the lease", f"endpoint {name}", resource=role_arn):
 
         def put() -> None:
@@ -103,6 +117,47 @@ def find_lease(session: AwsSession, name: str) -> Lease | None:
     return Lease(at.replace(tzinfo=timezone.utc).timestamp(), found["Target"]["RoleArn"])
 
 
+def lease_of(session: AwsSession, name: str) -> str:
+    """The length of an endpoint's lease, as its tag says; empty without a lease or an endpoint.
+
+    Permissions: sagemaker:ListTags. Raises AwsError.
+    """
+    arn = endpoint_arn(session, name)
+    with session.call("read the tags", f"endpoint {name}", resource=arn):
+        return (unless(NOT_FOUND, lambda: tags_of(session, arn)) or {}).get(TAG_LEASE, "")
+
+
+def renew_lease(session: AwsSession, name: str, length: str, now: float) -> float | None:
+    """Move the end of a used endpoint's lease to `length` from now; never to an earlier time.
+
+    Nothing is created: a schedule that somebody removes meanwhile stays away.
+
+    Permissions: scheduler:GetSchedule, scheduler:UpdateSchedule, iam:PassRole.
+
+    Args:
+        session: Who asks.
+        name: The endpoint's.
+        length: As its tag says; one that is no time, such as that of a budget, moves nothing.
+        now: Seconds since 1970.
+
+    Returns:
+        The end, in seconds since 1970; None where the lease has ended.
+
+    Raises:
+        AwsError: A call failed.
+    """
+    lease = find_lease(session, name)
+    if lease is None or lease.end <= now:
+        return None
+    end = now + lease_seconds(length)
+    if end < lease.end + RENEWAL_S:
+        return lease.end
+    request = _request(session, name, _at(end), lease.role)
+    with session.call("move the end of the lease", f"endpoint {name}", resource=lease.role):
+        moved = unless(_MISSING, lambda: session.scheduler.update_schedule(**request))
+    return end if moved else None
+
+
 def remove_schedule(session: AwsSession, name: str) -> None:
     """Take the schedule of a lease away; nothing where there is none.
 
@@ -117,11 +172,7 @@ def mark_leased(session: AwsSession, endpoint: EndpointState, length: str) -> No
 
     Permissions: sagemaker:AddTags. Raises AwsError.
     """
-    with session.call("tag the endpoint", f"endpoint {endpoint.name}", resource=endpoint.arn):
-        session.sagemaker.add_tags(
-            ResourceArn=endpoint.arn,
-            Tags=tag_list({TAG_LEASE: length}),  # type: ignore[arg-type]
-        )
+    tag_endpoint(session, endpoint, {TAG_LEASE: length})
 
 
 def end_lease(session: AwsSession, endpoint: EndpointState) -> None:
@@ -172,10 +223,18 @@ def extend_lease(
         The end, in seconds since 1970.
 
     Raises:
-        EndpointError: It is not there, not ours, or its lease has ended.
+        EndpointError: It is not there, not ours or protected, or its lease has ended.
         AwsError: A call failed.
     """
     endpoint = _there(our_endpoint(session, name))
+    refuse_protected(endpoint)
+    if spending := read_spending(endpoint.tags.get(TAG_LEASE, "")):
+        raise EndpointError(
+            f"{name} has a budget, which decides when it ends",
+            where=f"endpoint {name}",
+            why=spending.reason,
+            do=f"raise `budget` and deploy again, or let it stay with `sageturner keep {name}`",
+        )
     lease, leased = find_lease(session, name), TAG_LEASE in endpoint.tags
     if leased and (lease is None or lease.end <= now):
         # A call of the scheduler may be waiting for its retry, and would come after any new end.
@@ -228,5 +287,7 @@ def _request(session: AwsSession, name: str, expression: str, role_arn: str) -> 
     }
 
 
-def _utc(seconds: float) -> datetime:
-    return datetime.fromtimestamp(math.ceil(seconds), timezone.utc)
+def _at(seconds: float) -> str:
+    """The expression of a one-time schedule."""
+    when = datetime.fromtimestamp(math.ceil(seconds), timezone.utc)
+    return f"at({when:%Y-%m-%dT%H:%M:%S})"

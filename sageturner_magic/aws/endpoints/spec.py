@@ -11,6 +11,7 @@ from typing import Any
 from sageturner_magic.aws.names import (
     TAG_ENDPOINT,
     TAG_LEASE,
+    TAG_PROTECTED,
     TAG_VERSION,
     VARIANT,
     tag_list,
@@ -37,6 +38,7 @@ class EndpointSpec:
         tags: The user's own.
         lease: How long a new endpoint stays, such as `8h`; empty without a lease. Its schedule
             exists already.
+        protected: Whether `delete` and leases leave it alone; None leaves that as it is.
     """
 
     name: str
@@ -50,6 +52,7 @@ class EndpointSpec:
     kms_key: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     lease: str = ""
+    protected: bool | None = None
 
     @property
     def version(self) -> str:
@@ -117,10 +120,14 @@ def endpoint_request(spec: EndpointSpec, tags: Mapping[str, str]) -> dict[str, A
     return {
         "EndpointName": spec.name,
         "EndpointConfigName": spec.resource,
-        "Tags": tag_list(
-            all_tags(spec, tags) | ({TAG_LEASE: spec.lease} if spec.lease else {}),
-        ),
+        "Tags": tag_list(all_tags(spec, tags) | endpoint_tags(spec)),
     }
+
+
+def endpoint_tags(spec: EndpointSpec) -> dict[str, str]:
+    """The tags that an endpoint has and its versions have not."""
+    protected = {} if spec.protected is None else {TAG_PROTECTED: str(spec.protected).lower()}
+    return protected | ({TAG_LEASE: spec.lease} if spec.lease else {})
 
 
 def update_request(

@@ -6,7 +6,7 @@ A version of an endpoint is a model and an endpoint config that are both called
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,8 +61,12 @@ class EndpointVersion:
         return bool(self.image) and self.compute is not None
 
 
-def list_versions(session: AwsSession, name: str | None = None) -> tuple[EndpointVersion, ...]:
+def list_versions(
+    session: AwsSession, name: str | None = None, *, besides: Collection[str] = ()
+) -> tuple[EndpointVersion, ...]:
     """Our versions of one endpoint or of all, newest first; also those of deleted endpoints.
+
+    `besides` are endpoints whose versions are not read.
 
     Permissions: sagemaker:ListEndpointConfigs, sagemaker:ListModels; those of `find_version`.
     Raises AwsError.
@@ -73,7 +77,13 @@ def list_versions(session: AwsSession, name: str | None = None) -> tuple[Endpoin
         models = session.sagemaker.get_paginator("list_models").paginate(**only)
         found = {c["EndpointConfigName"] for page in configs for c in page["EndpointConfigs"]}
         found |= {model["ModelName"] for page in models for model in page["Models"]}
-        wanted = (r for r in found if (parts := split_versioned(r)) and name in (None, parts[0]))
+        wanted = (
+            resource
+            for resource in found
+            if (parts := split_versioned(resource))
+            and name in (None, parts[0])
+            and parts[0] not in besides
+        )
         versions = each_of(lambda resource: _read_version(session, resource), sorted(wanted))
     return tuple(sorted(versions, key=lambda version: version.created, reverse=True))
 

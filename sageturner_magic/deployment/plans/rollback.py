@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sageturner_magic.aws import AwsSession
+from sageturner_magic.aws import TAG_LEASE, AwsSession
 from sageturner_magic.aws.endpoints import (
     EndpointState,
     EndpointVersion,
     no_version,
+    read_spending,
     roll_back,
     rollback_target,
 )
@@ -23,7 +24,8 @@ from sageturner_magic.deployment.events import Deployment
 from sageturner_magic.deployment.local_secrets import secret_values
 from sageturner_magic.deployment.plan import Done, Fact, Plan, Step
 from sageturner_magic.deployment.plans.local import Deployer, LocalSteps, ProcessSteps
-from sageturner_magic.deployment.plans.sagemaker_steps import pausing, wait_until_settled
+from sageturner_magic.deployment.plans.pausing import pausing
+from sageturner_magic.deployment.plans.sagemaker_steps import wait_until_settled
 from sageturner_magic.endpoints import is_local, no_endpoint
 from sageturner_magic.endpoints.local import (
     ContainerDeployer,
@@ -55,6 +57,14 @@ def plan_rollback(name: str, version: str | None, aws: AwsOptions) -> Plan:
         raise no_endpoint(name, aws)
     session = aws.open()
     present, target = rollback_target(session, name, version)
+    if read_spending(present.tags.get(TAG_LEASE, "")):
+        raise EndpointError(
+            f"{name} has a budget, which a roll-back could exceed",
+            where=f"endpoint {name}",
+            why="the earlier version may run on instances of another price",
+            do="deploy the earlier code with `budget`, or end the budget with"
+            f" `sageturner keep {name}`",
+        )
     on_instances = isinstance(target.compute, Server)
     work = _Rollback(session, present, target, "server" if on_instances else "serverless")
     return Plan(

@@ -20,6 +20,7 @@ from sageturner_magic.aws.endpoints import (
     find_version,
     offer_findings,
     ours,
+    refuse_protected,
 )
 from sageturner_magic.aws.storage import bucket_findings
 from sageturner_magic.config import Server, Serverless
@@ -31,7 +32,9 @@ from sageturner_magic.deployment.plans.image_checks import image_findings, with_
 from sageturner_magic.deployment.plans.image_trials import image_trial
 from sageturner_magic.deployment.plans.images import dockerfile_of, packages_text, sagemaker_image
 from sageturner_magic.deployment.plans.instance import smallest_server
-from sageturner_magic.deployment.plans.sagemaker_steps import Work, pausing
+from sageturner_magic.deployment.plans.leasing import Leasing, spending_of
+from sageturner_magic.deployment.plans.pausing import pausing
+from sageturner_magic.deployment.plans.sagemaker_steps import Work
 from sageturner_magic.deployment.plans.undone import undone
 from sageturner_magic.deployment.request import Collector, DeployRequest
 from sageturner_magic.deployment.tried import passed_before
@@ -102,6 +105,9 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         memory = compute.memory if isinstance(compute, Serverless) else None
         variables = ingredients.variables(session.region)
         tried = found.attempt(lambda: image_trial(wanted, chosen, ingredients, variables, memory))
+    spending = None
+    if session and compute:
+        spending = found.attempt(lambda: spending_of(session, config, compute))
     findings = found.finish()
     # Whatever is missing here is a finding, so finish() has raised.
     assert session and where and compute and ingredients and wanted and chosen
@@ -117,6 +123,7 @@ def plan_sagemaker(request: DeployRequest, reporter: Reporter, workspace: Path) 
         present=present,
         image_trial=tried if request.smoke_test else None,
         price=price_of(session, compute),
+        leasing=Leasing(session, where, config, present, spending),
     )
     return Plan(
         name=config.name,
@@ -149,12 +156,14 @@ def _account(
     config = request.config
     pause = pausing(reporter)
     role_arn = _role(request, session, where, found, sends_files=sends_files, pause=pause)
-    if config.lease_s:
+    if config.ends:
         found.collect(lambda: aws_account.lease_role_findings(session, where))
         found.attempt(lambda: check_leases(session, config.name, where.lease_role_arn))
     present = found.attempt(lambda: find_endpoint(session, config.name))
     if present and found.attempt(lambda: ours(present)):
         found.collect(lambda: undone(session, present, compute))
+        if config.ends and config.protected is None:
+            found.attempt(lambda: refuse_protected(present, config.ends))
     serving = present and found.attempt(lambda: find_version(session, present.heads_for))
     replaced = serving.compute if serving else None
     found.collect(lambda: aws_account.quota_findings(session, compute, replaced))
@@ -248,5 +257,5 @@ def _facts(work: Work) -> tuple[Fact, ...]:
         Fact("Artefact", model),
         Fact("Role", work.role_arn),
         Fact("Cost", cost),
-        *([Fact("Lease", work.lease_text)] if work.lease_text else []),
+        *([Fact("Lease", work.leasing.text)] if work.leasing.text else []),
     )

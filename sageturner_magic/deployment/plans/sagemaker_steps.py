@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sageturner_magic import aws
-from sageturner_magic.aws import TAG_LEASE, AwsSession, Names, storage
+from sageturner_magic.aws import AwsSession, Names, storage
 from sageturner_magic.aws import endpoints as aws_endpoints
 from sageturner_magic.aws.endpoints import SERVERLESS_IMAGE_BYTES, EndpointSpec, EndpointState
 from sageturner_magic.config import Config, Server, Serverless, given_to_server
@@ -18,13 +17,19 @@ from sageturner_magic.deployment.local_secrets import values_of
 from sageturner_magic.deployment.plan import Done, Step
 from sageturner_magic.deployment.plans.image_trials import ImageTrial
 from sageturner_magic.deployment.plans.images import WantedImage
+from sageturner_magic.deployment.plans.leasing import Leasing
+from sageturner_magic.deployment.plans.pausing import pausing
 from sageturner_magic.deployment.tried import trial_step
-from sageturner_magic.endpoints import Price, note_on_sagemaker, remember
+from sageturner_magic.endpoints import (
+    Price,
+    note_on_sagemaker,
+    remember,
+)
 from sageturner_magic.endpoints.container import ContainerSpec, smoke_test
 from sageturner_magic.errors import AwsError, DeploymentCancelled, ImageError
 from sageturner_magic.image import BuiltImage, ChosenBuilder, Destination
 from sageturner_magic.image.layers import PlannedLayer
-from sageturner_magic.text import duration, moment, size
+from sageturner_magic.text import duration, size
 from sageturner_magic.values import Credentials, ImageRef, Reporter
 
 _LATE_S = 10.0
@@ -40,6 +45,7 @@ class Work:
         present: The endpoint, if it exists.
         image_trial: The image's start on this machine before the push; None without one.
         price: What the endpoint will cost.
+        leasing: What becomes of its end.
         image: The pushed image.
         deed: What `rollout.apply` did.
         example: What example_request() returned, as JSON.
@@ -56,6 +62,7 @@ class Work:
     present: EndpointState | None
     image_trial: ImageTrial | None
     price: Price
+    leasing: Leasing
     begin: float = field(default_factory=time.monotonic)
     built: BuiltImage | None = None
     image: ImageRef | None = None
@@ -138,14 +145,15 @@ class Work:
 
     def apply(self, reporter: Reporter) -> Done:
         self.endpoint = self.endpoint_spec()
-        self._before_endpoint(reporter)
+        self.leasing.schedule(reporter, self.endpoint.resource)
         self.deed = aws_endpoints.apply_spec(
             self.session, self.endpoint, pause=pausing(reporter), say=reporter.log
         )
         note_on_sagemaker(self.endpoint.name)
-        if self.endpoint.lease and self.deed != "created":
+        if (tags := aws_endpoints.endpoint_tags(self.endpoint)) and self.deed != "created":
             present = aws_endpoints.our_endpoint(self.session, self.endpoint.name)
-            aws_endpoints.mark_leased(self.session, present, self.endpoint.lease)
+            aws_endpoints.tag_endpoint(self.session, present, tags)
+        self.leasing.is_ordered()
         return Done(f"{self.deed}, version {self.endpoint.version}", self.deed == "unchanged")
 
     def wait(self, reporter: Reporter) -> Done:
@@ -166,36 +174,6 @@ class Work:
             return "not tried again: it started on this machine before"
         return f"not tried again: only code changed since {since}" if since else ""
 
-    @property
-    def lease_text(self) -> str:
-        """What becomes of the endpoint's lease; empty where it has none."""
-        config = self.ingredients.config
-        if config.lease_s:
-            return f"{config.lease} from the deployment on; then AWS deletes the endpoint"
-        if self._former_lease:
-            return "removed: the endpoint stays" if config.lease else f"stays {self._former_lease}"
-        return ""
-
-    @property
-    def _former_lease(self) -> str:
-        return self.present.tags.get(TAG_LEASE, "") if self.present else ""
-
-    def _before_endpoint(self, reporter: Reporter) -> None:
-        """Schedule the end of the lease, so that no endpoint has its tag without a schedule."""
-        config, name = self.ingredients.config, self.ingredients.config.name
-        if config.lease_s:
-            end = time.time() + config.lease_s
-            lease = aws_endpoints.find_lease(self.session, name)
-            if lease and self._former_lease == config.lease:
-                # `extend` has moved it further.
-                end = max(end, lease.end)
-            role, pause = self.names.lease_role_arn, pausing(reporter)
-            aws_endpoints.put_lease(self.session, name, end, role, pause=pause, say=reporter.log)
-            reporter.log(f"the lease ends at {moment(end)}")
-        elif config.lease and self.present and self._former_lease:
-            aws_endpoints.end_lease(self.session, self.present)
-            reporter.log("removed the lease: the endpoint stays")
-
     def scale(self, reporter: Reporter) -> Done:
         assert isinstance(self.compute, Server)
         name, wanted = self.ingredients.config.name, self.compute.autoscaling
@@ -205,6 +183,7 @@ class Work:
             if changed := aws_endpoints.set_instances(self.session, name, count):
                 done.append(changed)
                 watched(self.session, name, reporter)
+        self.leasing.scaled(reporter)
         return Done("; ".join(filter(None, done)))
 
     def endpoint_spec(self) -> EndpointSpec:
@@ -220,6 +199,7 @@ class Work:
             self.artefact_uri or config.s3_artefact,
             artefact.digest if artefact else "",
             self._environment(),
+            self.leasing.tag,
         )
 
     def known_version(self) -> str:
@@ -337,16 +317,6 @@ def watched(session: AwsSession, name: str, reporter: Reporter) -> EndpointState
     return update.endpoint
 
 
-def pausing(reporter: Reporter) -> Callable[[float], None]:
-    def pause(seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            reporter.checkpoint()
-            time.sleep(min(left, 0.2))
-
-    return pause
-
-
 def make_endpoint_spec(
     config: Config,
     image: str,
@@ -355,6 +325,7 @@ def make_endpoint_spec(
     artefact_uri: str | None,
     artefact_digest: str,
     environment: dict[str, str],
+    lease: str = "",
 ) -> EndpointSpec:
     return EndpointSpec(
         name=config.name,
@@ -367,5 +338,6 @@ def make_endpoint_spec(
         network=config.network,
         kms_key=config.kms_key,
         tags=config.tags,
-        lease=(config.lease or "") if config.lease_s else "",
+        lease=lease,
+        protected=config.protected,
     )

@@ -13,5 +13,6 @@ if TYPE_CHECKING:
     from .dashboard import Dashboard, cost_so_far, read_dashboard
     from .load_result import LoadTest
     from .load_run import LoadRun
+    from .spent import IDLE_DAYS, DayCost, Spent, read_spent
 else:
     __getattr__, __dir__ = face(__name__)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
+    from .remains import LeftOver, left_overs
     from .removing import (
         Removal,
         Say,

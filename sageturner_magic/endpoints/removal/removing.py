@@ -31,12 +31,13 @@ from sageturner_magic.aws.endpoints import (
     list_endpoints,
     list_versions,
     ours,
+    refuse_protected,
     release_endpoint,
     remove_schedule,
     wait_until_gone,
 )
 from sageturner_magic.aws.storage import StoredArtefact, bucket_region, delete_bucket
-from sageturner_magic.endpoints import container, elsewhere
+from sageturner_magic.endpoints import container, elsewhere, leases
 from sageturner_magic.endpoints.removal.engine_images import engine_images, pushed_images
 from sageturner_magic.errors import Finding, SageturnerError
 from sageturner_magic.text import size
@@ -131,12 +132,13 @@ def removal_of_endpoint(session: AwsSession, names: Names, name: str) -> Removal
     Its versions say themselves in which bucket and repository they lie.
 
     Raises:
-        EndpointError: It is not ours, or is being created or updated.
+        EndpointError: It is not ours, protected, or being created or updated.
         AwsError: A call failed.
     """
     endpoint = find_endpoint(session, name)
     if endpoint and ours(endpoint).status != "Deleting" and not endpoint.settled:
         raise busy(endpoint)
+    refuse_protected(endpoint)
     notes: list[Finding] = []
     everything: tuple[EndpointVersion, ...] = ()
     with refusals(notes):
@@ -254,6 +256,7 @@ def remove(session: AwsSession, removal: Removal, say: Say) -> tuple[Finding, ..
         notes += release_endpoint(session, removal.endpoint)
         wait_until_gone(session, removal.endpoint)
         elsewhere.forget_on_sagemaker(removal.endpoint)
+        leases.note_end(removal.endpoint, None)
         say(f"deleted endpoint {removal.endpoint}")
     else:
         # What deleted the endpoint, such as the end of its lease, has left its autoscaling.

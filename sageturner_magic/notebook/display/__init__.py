@@ -7,6 +7,7 @@ from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
     from .announcer import Announcer
+    from .ending import Ending
     from .formatters import register, show, unregister
     from .html import deployment_html, findings_html, plan_shown
     from .lines import Lines

@@ -69,7 +69,7 @@ ADVANCED: Mapping[str, tuple[KeyPath, ...]] = {
     "Model files": (("artefact_limit",),),
     "Instances and local start": (SERVER, ("compute", "local")),
     "Serving": (("serving",),),
-    "Lease": (("lease",),),
+    "Lease": (("lease",), ("budget",), ("protected",)),
     "Secrets": (("secrets",), ("not_secret",)),
     "Network and encryption": (("network",), ("kms_key",)),
     "Names of your own": (("overrides",),),

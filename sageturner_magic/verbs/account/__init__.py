@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from sageturner_magic.faces import face
 
 if TYPE_CHECKING:
-    from .offers import Changes
+    from .offers import Changes, Offer
+    from .opened import given_config
     from .printed_policies import Policies
     from .removing import PlannedRemoval, adelete, ateardown, delete, teardown
     from .secrets import asecret, secret

@@ -60,7 +60,7 @@ def show_policy(
         secrets=secrets_of(given),
         secret_keys=keys,
         base=repository_arn_of(_base_image(given), names.partition),
-        leases=bool(given and given.lease_s) or "lease" in (permissions or ()),
+        leases=bool(given and given.ends) or "lease" in (permissions or ()),
     )
     documents = caller_policies(scope, permissions)
     if permissions is None:

@@ -51,7 +51,7 @@ def setup(
         secret_keys=secret_keys(found.session, secrets_of(given)),
     )
     boundary = overrides.permissions_boundary if overrides else None
-    if given and given.lease_s:
+    if given and given.ends:
         changed += aws_account.ensure_lease_role(found.session, names, boundary=boundary)
     changed += aws_account.ensure_role(found.session, names, extras, boundary=boundary)[1]
     repository, noted = ensure_repository(found.session, names)

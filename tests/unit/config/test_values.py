@@ -291,13 +291,13 @@ def test_the_environment_has_sagemakers_limits():
     assert "bytes in all" in finding(f"name: x\nenvironment:\n{large}").why
 
 
-def test_seven_tags_are_left_for_our_own():
+def test_eight_tags_are_left_for_our_own():
     known = {tag for tag in vars(aws_names).values() if str(tag).startswith("sageturner:")}
     own = known - {aws_names.TAG_MOUNTING}  # on repositories only
     assert len(own) == OWN_TAGS
     tags = [f"  k{number}: v\n" for number in range(50 - OWN_TAGS + 1)]
-    assert "at most 43" in finding(f"name: x\ntags:\n{''.join(tags)}").why
-    assert len(read(f"name: x\ntags:\n{''.join(tags[1:])}").tags) == 43
+    assert "at most 42" in finding(f"name: x\ntags:\n{''.join(tags)}").why
+    assert len(read(f"name: x\ntags:\n{''.join(tags[1:])}").tags) == 42
 
 
 @pytest.mark.parametrize("number", [100, 99])
@@ -445,3 +445,39 @@ def test_a_lease_is_a_note_for_a_local_endpoint():
     (note,) = read("name: x\nlease: 8h\n").check("local", "generate")
     assert note.severity == "note" and "local endpoint" in note.why
     assert read("name: x\nlease: 8h\n").check("serverless", "generate") == []
+
+
+def test_a_protected_endpoint_with_a_lease_is_refused_at_its_line() -> None:
+    text = "name: digits\nlease: 8h\nprotected: true\n"
+    found = parse_config(text, folder=FOLDER, origin=Origin.file("sageturner.yaml"))
+    (finding,) = found.check("server", "generate")
+    assert (finding.where, finding.key) == ("sageturner.yaml:3:12", "protected")
+    assert "8h" in finding.why and "`protected: false`" in finding.do
+    for fits in ("lease: none\nprotected: true", "lease: 8h\nprotected: false"):
+        assert read(f"name: digits\n{fits}\n").check("server", "generate") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "dollars"), [("$20", 20), ("20", 20), ("12.50", 12.5), ("20 USD", 20), ('"$0.5"', 0.5)]
+)
+def test_a_budget_is_in_dollars(text, dollars):
+    config = read(f"name: digits\nbudget: {text}\n")
+    assert config.dollars == dollars and config.ends == "budget"
+    assert config.check("server", "generate") == []
+
+
+@pytest.mark.parametrize("text", ["20 EUR", "-5", "0", "$1e3", "1,000"])
+def test_what_is_no_amount_of_dollars_is_refused(text):
+    assert "`$20`" in finding(f"name: digits\nbudget: {text}\n").do
+
+
+def test_a_budget_goes_with_instances_and_with_no_lease():
+    with_lease = "name: digits\nbudget: $20\nlease: 8h\n"
+    assert [each.key for each in read(with_lease).check("server", "generate")] == ["budget"]
+    protected = "name: digits\nbudget: $20\nprotected: true\n"
+    assert [each.key for each in read(protected).check("server", "generate")] == ["protected"]
+    alone = read("name: digits\nbudget: $20\n")
+    (serverless,) = alone.check("serverless", "generate")
+    assert "no time keeps it within an amount" in serverless.why
+    (local,) = alone.check("local", "generate")
+    assert local.severity == "note" and local.key == "budget"

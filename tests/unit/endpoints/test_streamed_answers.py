@@ -11,7 +11,7 @@ import pytest
 from botocore.stub import Stubber
 
 from sageturner_magic.aws.session import AwsSession
-from sageturner_magic.endpoints import deployed_code, endpoint
+from sageturner_magic.endpoints import deployed_code, endpoint, leases
 from sageturner_magic.endpoints.endpoint import Endpoint
 from sageturner_magic.endpoints.sagemaker import SageMakerEndpoints
 from sageturner_magic.errors import InvocationError
@@ -43,6 +43,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> AwsSession:
         deployed_code, "our_endpoint", lambda session, name: SimpleNamespace(version=VERSION)
     )
     monkeypatch.setattr(deployed_code, "_deployed", {})
+    monkeypatch.setattr(leases, "lease_of", lambda session, name: "")
     return found
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from sageturner_magic.endpoints import note_end
 from sageturner_magic.errors import CaptureError
+from sageturner_magic.notebook.display import Ending
 from sageturner_magic.notebook.session import NotebookSession
 from sageturner_magic.notebook.settings import Settings
 from sageturner_magic.values import LiveObject
@@ -93,3 +96,26 @@ def test_a_cell_that_trains_a_deployed_object_again_says_what_is_still_served(se
     run("weights.append(2)")
     said = "endpoint `digits` still serves the former `weights`: deploy it again to serve this one"
     assert said in capsys.readouterr().out
+
+
+def test_the_last_hour_of_a_lease_is_shown_once_below_a_cell(shell, session, run, capsys):
+    shell.events.register("post_run_cell", Ending().announce)
+    now = time.time()
+    try:
+        note_end("later", now + 3 * 3600)
+        note_end("ended", now - 60)
+        note_end("digits", now + 1800)
+        run("1")
+        shown = capsys.readouterr().out
+        assert "AWS deletes the endpoint `digits` in 30 min" in shown
+        assert "`%sageturner extend digits 8h`" in shown
+        assert "later" not in shown and "ended" not in shown
+        run("2")
+        assert "digits" not in capsys.readouterr().out
+        # An end that was moved is announced again when it comes.
+        note_end("digits", now + 3000)
+        run("3")
+        assert "in 50 min" in capsys.readouterr().out
+    finally:
+        for name in ("later", "ended", "digits"):
+            note_end(name, None)
