@@ -436,7 +436,11 @@ def project(stand: Stand, tmp_path: Path) -> Iterator[Project]:
 @pytest.mark.docker
 @pytest.mark.registry
 def test_a_deployed_endpoint_ends_whatever_became_of_the_process_that_deployed_it(
-    stand: Stand, project: Project
+    stand: Stand,
+    session: AwsSession,
+    ours: Names,
+    project: Project,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Without the role nothing is created.
     project.configure()
@@ -467,10 +471,19 @@ def test_a_deployed_endpoint_ends_whatever_became_of_the_process_that_deployed_i
     # A deployment does not take away what extend gave, and lease: none ends the lease.
     project.deploy("serverless", "--no-smoke-test")
     assert names(stand) == ["sageturner-lease-leased"]
-    project.configure(lease="none")
+    # A request moves an end that is nearer than the lease is long.
+    leases.put_lease(session, project.name, stand.scheduler.now() + HOUR, ours.lease_role_arn)
+    assert project.invoke({"x": 1}) == {"answer": 2}
+    found = leases.find_lease(session, project.name)
+    assert found and found.end > stand.scheduler.now() + 7 * HOUR
+    project.configure(lease="none", protected=True)
     project.deploy("serverless", "--no-smoke-test")
     assert names(stand) == []
+    assert "is protected" in project.refused("delete", project.name, "--yes", "-e", "serverless")
     project.configure(lease="30m")
+    refused = project.refused("plan", "-e", "serverless")
+    assert "is protected" in refused and "sageturner.yaml:" in refused
+    project.configure(lease="30m", protected=False)
     project.deploy("serverless", "--no-smoke-test")
     tags = stand.client("sagemaker").list_tags(
         ResourceArn=sagemaker_arn(stand.region, "endpoint", project.name)
@@ -478,7 +491,14 @@ def test_a_deployed_endpoint_ends_whatever_became_of_the_process_that_deployed_i
     assert {"Key": TAG_LEASE, "Value": "30m"} in tags
     stand.scheduler.advance(HOUR)
     gone(stand, project.name)
-    assert project.json("list")["endpoints"] == []
+    monkeypatch.setattr("sageturner_magic.endpoints.removal.remains.YOUNG_S", 0.0)
+    listed = project.json("list")
+    assert listed["endpoints"] == []
+    (left,) = listed["left_overs"]
+    assert left["name"] == project.name
+    versions = [f"model and endpoint config {name}" for name in stand.inventory()["models"]]
+    assert sorted(left["resources"]) == sorted(versions)
+    assert f"`sageturner delete {project.name}` removes them" in project.run("list").err
     ended = project.run("invoke", project.name, '{"x": 1}', "-e", "serverless", fails=True).err
     assert "if it had a `lease`, that has ended" in ended and "nothing is built" in ended
     # What the end has left goes with delete, and the role with teardown.
