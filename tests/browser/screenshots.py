@@ -122,7 +122,7 @@ def take_both(page: Page, name: str, first: int, last: int, folder: Path = IMAGE
 
 
 def quickstart(lab: Lab, page: Page) -> None:
-    """From capturing to the first prediction, as the README shows it."""
+    """From a trained model to the first predictions, as the README shows it."""
     shutil.copy(ROOT / "example_notebooks" / "01_quickstart.ipynb", lab.root)
     open_notebook(page, lab, "01_quickstart.ipynb", kernel=True)
     run_all(page)
@@ -133,7 +133,7 @@ def quickstart(lab: Lab, page: Page) -> None:
     def place(text: str) -> int:
         return next(index for index, source in enumerate(sources) if text in source)
 
-    take(page, "quickstart", place("%%sageturner_load digits"), place("axis.imshow"))
+    take(page, "quickstart", place("%sageturner deploy digits"), place("%sageturner invoke digits"))
 
 
 def progress(lab: Lab, page: Page) -> None:
