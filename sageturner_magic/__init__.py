@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .verbs import Changes as Changes
     from .verbs import Report as Report
     from .verbs import Source as Source
+    from .verbs import aclient as aclient
     from .verbs import acost as acost
     from .verbs import adelete as adelete
     from .verbs import adeploy as adeploy
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .verbs import astatus as astatus
     from .verbs import ateardown as ateardown
     from .verbs import atry as atry
+    from .verbs import client as client
     from .verbs import code as code
     from .verbs import cost as cost
     from .verbs import delete as delete

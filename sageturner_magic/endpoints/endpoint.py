@@ -284,6 +284,22 @@ class Endpoint(UsesEndpoint):
         """The sageturner.py that it runs. Raises EndpointError where there is none."""
         return deployed_code.source(self._target, self.name)
 
+    def client_module(self) -> str:
+        """A Python module that calls it, with the types of predict; see `clients`.
+
+        Raises:
+            EndpointError: It is on SageMaker, which does not tell the types, or does not respond.
+        """
+        if isinstance(self._target, LocalEndpoints):
+            return self._target.client_module(self.name)
+        raise EndpointError(
+            f"The types of `{self.name}` cannot be read from SageMaker",
+            why="SageMaker passes on requests of predict only",
+            do=f"deploy the same code here and write the client from that: `sageturner deploy"
+            f" {self.name} -e local`, `sageturner client {self.name} -e local`; its `sagemaker()`"
+            " calls the endpoint on SageMaker",
+        )
+
     def __repr__(self) -> str:
         return f"Endpoint({self.name!r})"
 

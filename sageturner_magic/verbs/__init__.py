@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     )
     from .diagnosis import Report, adoctor, doctor
     from .endpoints import (
+        aclient,
         acost,
         ainvoke,
         ainvoke_stream,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         aload_test,
         alogs,
         astatus,
+        client,
         cost,
         follow_logs,
         invoke,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import Any, ParamSpec
 
 from sageturner_magic.calls import followed, in_thread, named
@@ -49,6 +50,38 @@ def cost(name: str | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Spent:
         EndpointError: There is no such endpoint.
     """
     return read_spent(name, aws=aws)
+
+
+def client(
+    name: str, *, output: str | Path | None = None, aws: AwsOptions = DEFAULT_AWS
+) -> str | Path:
+    """Generate a Python module that calls a local endpoint, or the same one on SageMaker.
+
+    It has the types of predict's signature, retries while an endpoint starts or is busy, and needs
+    only the standard library, with SageMaker boto3.
+
+    Args:
+        name: The endpoint, which runs on this machine.
+        output: A file to write; an existing one is replaced.
+
+    Returns:
+        The module's text, or where it was written.
+
+    Raises:
+        EndpointError: There is no such endpoint, or it is not on this machine.
+        UsageError: The file cannot be written.
+    """
+    text = Endpoint.at(name, aws).client_module()
+    if output is None:
+        return text
+    path = Path(output).expanduser()
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written", why=error.strerror or "", do="name another file"
+        ) from None
+    return path
 
 
 def logs(name: str, *, last: int | None = None, aws: AwsOptions = DEFAULT_AWS) -> Iterator[str]:
@@ -172,6 +205,7 @@ def _measured(start: Callable[P, LoadRun]) -> Callable[P, Coroutine[Any, Any, Lo
 astatus = in_thread(status)
 acost = in_thread(cost)
 alist = in_thread(list_endpoints, "alist")
+aclient = in_thread(client)
 alogs = in_thread(_log_lines, "alogs")
 ainvoke = in_thread(invoke)
 ainvoke_stream = in_thread(invoke_stream)

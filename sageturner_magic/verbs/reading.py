@@ -47,7 +47,7 @@ def parse(
 GROUPS = {
     "First steps": ("try", "deploy", "invoke", "list", "logs", "delete"),
     "Before a deployment": ("form", "plan", "init", "doctor", "schema"),
-    "The code": ("code", "export"),
+    "The code": ("code", "export", "client"),
     "Running endpoints": ("status", "load-test", "rollback", "extend", "keep", "cost"),
     "The AWS account": ("setup", "secret", "teardown"),
 }
@@ -73,6 +73,7 @@ EXAMPLES = {
     "cost": ("cost", "cost digits"),
     "export": ("export digits ./digits-to-deploy",),
     "code": ("code digits", "code digits --diff"),
+    "client": ("client digits -o digits_client.py",),
     "setup": ("setup", "setup --show-policy --for deploy,invoke"),
     "secret": ("secret put HF_TOKEN",),
 }

@@ -346,6 +346,13 @@ _TABLE = (
         cell="configuration",
     ),
     Verb(
+        "client",
+        "write a Python module that calls an endpoint, with the types of predict",
+        f"{_ENDPOINTS}:client",
+        "builtins:str",
+        (NAME, flag("-o", "--output", metavar="FILE", help="the file to write"), *ON_ENDPOINT),
+    ),
+    Verb(
         "secret",
         "store the value of a secret for `secrets:`; it is asked for without showing it",
         f"{_ACCOUNT}.secrets:secret",

@@ -16,6 +16,7 @@ import urllib3
 
 from sageturner_magic.aws import explain_model
 from sageturner_magic.endpoints import container, server_log
+from sageturner_magic.endpoints.clients import client_module
 from sageturner_magic.endpoints.kind import EndpointDescription, EndpointKind, Price, Send
 from sageturner_magic.endpoints.local import serving
 from sageturner_magic.endpoints.local.record import LocalRecord
@@ -268,6 +269,18 @@ class LocalEndpoints(EndpointKind):
             return read_example(self._ask(name, EXAMPLE_PATH))
         except (urllib3.exceptions.HTTPError, ValueError, LookupError, TypeError):
             return None
+
+    def client_module(self, name: str) -> str:
+        record = self.record(name)
+        try:
+            document = json.loads(self._ask(name, "/openapi.json"))
+            return client_module(name, document, record.url, self.state.header_file(record))
+        except (urllib3.exceptions.HTTPError, ValueError, LookupError) as error:
+            raise EndpointError(
+                f"The types of `{name}` cannot be read",
+                why=f"its server does not describe itself: {error}",
+                do=f"deploy it again: `sageturner deploy {name} -e local`",
+            ) from None
 
     def _ask(self, name: str, path: str) -> bytes:
         """The server's own answer to GET. Raises urllib3's errors."""

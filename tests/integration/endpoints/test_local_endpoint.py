@@ -11,10 +11,12 @@ import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import sageturner_magic as sageturner
+from sageturner_magic.cli import main
 from sageturner_magic.errors import (
     ArtefactError,
     CaptureError,
@@ -22,6 +24,7 @@ from sageturner_magic.errors import (
     EndpointError,
     InvocationError,
     SageturnerError,
+    UsageError,
 )
 from sageturner_magic.verbs.deploying import start_deployment
 from tests.integration.conftest import servers_of, wait_until
@@ -451,6 +454,7 @@ def test_logs_have_what_the_code_prints(project):
 OWNER = """
 import sys, time
 import sageturner_magic as sageturner
+from sageturner_magic.cli import main
 print(sageturner.deploy(sys.argv[1]).url, flush=True)
 time.sleep(600)
 """
@@ -663,3 +667,19 @@ def test_doctor_says_what_is_there_and_what_to_do_about_the_rest(state, monkeypa
     assert sys.executable in result.stdout
     assert "no Docker engine answers" in result.stdout
     assert "AWS" in result.stdout and "Do: " in result.stdout
+
+
+def test_a_client_is_written_from_the_types_of_an_endpoint(project, tmp_path, capsys):
+    code = "def load(): ...\ndef predict(model, request: list[int]) -> int: return sum(request)\n"
+    path = tmp_path / "total_client.py"
+    with deployed(project(code, name="total")):
+        assert sageturner.client("total", output=path) == path
+        module = ModuleType("total_client")
+        exec(path.read_text(), vars(module))
+        assert module.local().predict([1, 2]) == 3
+        assert main(["client", "total"]) == 0
+        assert capsys.readouterr().out.strip() == path.read_text().strip()
+        with pytest.raises(UsageError, match="cannot be written"):
+            sageturner.client("total", output=tmp_path)
+    with pytest.raises(EndpointError):
+        sageturner.client("total")
