@@ -217,14 +217,7 @@ _TABLE = (
         (
             NAME,
             switch("-f", "--follow", runs=f"{_ENDPOINTS}:follow_logs", help="wait for new lines"),
-            flag(
-                "-n",
-                "--lines",
-                parameter="last",
-                metavar="N",
-                type=int,
-                help="only the last N lines",
-            ),
+            flag("-n", "--lines", parameter="last", metavar="N", type=int, help="the last N lines"),
             *ON_ENDPOINT,
         ),
         permissions=("logs",),
