@@ -316,7 +316,7 @@ SCHEMAS: dict[str, Schema] = {
     "teardown": _REMOVED,
     "export": _list(_text("a path"), "the files that were written"),
     "code": _TEXT,
-    "client": _TEXT,
+    "client": _object("the file", {"wrote": _text("its path")}),
     "secret": _CHANGED,
     "schema": _is("object", "the JSON schema of `sageturner.yaml`"),
     "doctor": {
@@ -340,7 +340,6 @@ VARIANTS = {
     ("logs", "--follow"): "A JSON string in each line, as the lines come.",
     ("invoke", "--stream"): "The JSON value of each piece in a line, as the pieces come.",
     ("code", "--diff"): "An object with the diff as `text`.",
-    ("client", "--output"): "An object with the file as `wrote`.",
     ("doctor", "--aws"): "The same object with one field for each check.",
 }
 """Verb and flag -> what is printed in place of it."""

@@ -52,9 +52,7 @@ def cost(name: str | None = None, *, aws: AwsOptions = DEFAULT_AWS) -> Spent:
     return read_spent(name, aws=aws)
 
 
-def client(
-    name: str, *, output: str | Path | None = None, aws: AwsOptions = DEFAULT_AWS
-) -> str | Path:
+def client(name: str, *, output: str | Path | None = None, aws: AwsOptions = DEFAULT_AWS) -> Path:
     """Generate a Python module that calls a local endpoint, or the same one on SageMaker.
 
     It has the types of predict's signature, retries while an endpoint starts or is busy, and needs
@@ -62,19 +60,17 @@ def client(
 
     Args:
         name: The endpoint, which runs on this machine.
-        output: A file to write; an existing one is replaced.
+        output: The file, which is replaced if it exists; NAME_client.py where it is left out.
 
     Returns:
-        The module's text, or where it was written.
+        Where it was written.
 
     Raises:
         EndpointError: There is no such endpoint, or it is not on this machine.
         UsageError: The file cannot be written.
     """
     text = Endpoint.at(name, aws).client_module()
-    if output is None:
-        return text
-    path = Path(output).expanduser()
+    path = Path(output or f"{name.replace('-', '_')}_client.py").expanduser()
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

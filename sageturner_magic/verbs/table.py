@@ -342,8 +342,12 @@ _TABLE = (
         "client",
         "write a Python module that calls an endpoint, with the types of predict",
         f"{_ENDPOINTS}:client",
-        "builtins:str",
-        (NAME, flag("-o", "--output", metavar="FILE", help="the file to write"), *ON_ENDPOINT),
+        "pathlib:Path",
+        (
+            NAME,
+            flag("-o", "--output", metavar="FILE", help="the file (default: ./NAME_client.py)"),
+            *ON_ENDPOINT,
+        ),
     ),
     Verb(
         "secret",
