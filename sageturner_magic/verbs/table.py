@@ -343,11 +343,7 @@ _TABLE = (
         "write a Python module that calls an endpoint, with the types of predict",
         f"{_ENDPOINTS}:client",
         "pathlib:Path",
-        (
-            NAME,
-            flag("-o", "--output", metavar="FILE", help="the file (default: ./NAME_client.py)"),
-            *ON_ENDPOINT,
-        ),
+        (NAME, flag("-o", "--output", metavar="FILE", help="if not NAME_client.py"), *ON_ENDPOINT),
     ),
     Verb(
         "secret",

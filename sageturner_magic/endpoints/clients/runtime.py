@@ -139,7 +139,7 @@ class _Client:
             headers[name.strip()] = value.strip()
         request = urllib.request.Request(f"{self._url}/invocations", body, headers)
         try:
-            return _pieces(urllib.request.urlopen(request, timeout=self._timeout_s))
+            return _pieces(_DIRECT.open(request, timeout=self._timeout_s))
         except urllib.error.HTTPError as error:
             with error:
                 raise _failure(error.code, "", error.read().decode("utf-8", "replace")) from None
@@ -168,6 +168,8 @@ class _Client:
             raise EndpointError(0, "NoResponse", str(error)) from None
 
 
+# A proxy that the environment names does not reach this machine's endpoints.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _JSON = "application/json"
 _LINES = "application/jsonlines"
 
