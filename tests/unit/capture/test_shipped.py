@@ -1,7 +1,9 @@
 """An object that was trained again since it was deployed is noticed, also in place."""
 
 import numpy as np
+import pytest
 
+from sageturner_magic.capture import shipped
 from sageturner_magic.capture.shipped import Watched
 from sageturner_magic.values import LiveObject
 
@@ -12,6 +14,12 @@ class Line:
     def fit(self, x: list[float], y: list[float]) -> "Line":
         self.coefficients = np.polyfit(x, y, 1)
         return self
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """A busy machine leaves nothing unwatched."""
+    monkeypatch.setattr(shipped, "LIMIT_S", 60.0)
 
 
 def watched(**objects):

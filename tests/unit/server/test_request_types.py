@@ -6,6 +6,7 @@ import datetime
 import decimal
 import enum
 import json
+import sys
 import typing
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -433,6 +434,16 @@ def test_lists_become_an_array_of_the_dtype_that_is_named(
     made = contract(kind).request(value)
     assert isinstance(made, np.ndarray)
     assert (made.dtype, made.tolist()) == (np.dtype(dtype), expected)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the statement `type` is of Python 3.12")
+def test_a_named_type_with_parameters_is_the_type_that_it_names() -> None:
+    names: dict[str, Any] = {}
+    exec("type Pair[T] = tuple[T, T]\ntype Tree[T] = T | list[Tree[T]]", names)
+    assert contract(names["Pair"][int]).request([1, 2]) == (1, 2)
+    with pytest.raises(Invalid, match=r"\[1\]: expected a whole number"):
+        contract(names["Pair"][int]).request([1, "2"])
+    assert contract(names["Tree"][int]).request([1, [2, [3]]]) == [1, [2, [3]]]
 
 
 @pytest.mark.parametrize(

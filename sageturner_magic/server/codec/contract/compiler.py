@@ -82,6 +82,8 @@ class Compiler:
             return self._named(
                 annotation, annotation.__name__, lambda: self.form(annotation.__value__)
             )
+        if type(origin).__name__ == "TypeAliasType":
+            return self._of_alias(annotation, origin.__value__[arguments])
         kind = origin or annotation
         if kind in _MAKERS or kind in _MAPPINGS:
             return self._container(kind, arguments)
@@ -90,6 +92,12 @@ class Compiler:
         if self._mode == "validation" and arrays.is_table(kind):
             return arrays.table()
         return self._class(kind) if isinstance(kind, type) else ANY
+
+    def _of_alias(self, annotation: Any, written: Any) -> Form:
+        # NumPy's NDArray is such an alias since 2.5, and names nothing of the user's.
+        if arrays.is_array(typing.get_origin(written)):
+            return self.form(written)
+        return self._named(annotation, repr(annotation), lambda: self.form(written))
 
     def _table(self, row: type) -> Form:
         # A response has a table's rows.
