@@ -19,6 +19,7 @@ from sageturner_magic.aws.endpoints.limits import (
 from sageturner_magic.aws.endpoints.spec import config_request, endpoint_request, model_request
 from sageturner_magic.aws.names import TAG_CREATED_AT, TAG_CREATED_BY, TAG_PREVIOUS, TAG_SECONDS
 from sageturner_magic.config import SERVERLESS_MEMORY
+from sageturner_magic.config.rules import MOST_TAGS
 from sageturner_magic.deployment.plans.sagemaker_steps import make_endpoint_spec
 from sageturner_magic.errors import ConfigError
 from tests.unit.config.helpers import read
@@ -96,7 +97,8 @@ def environment(draw: st.DrawFn) -> dict[str, str]:
 def tags(draw: st.DrawFn) -> dict[str, str]:
     key = draw(st.text(written, max_size=10) | st.sampled_from(["team", "AWS:", "Sageturner:"]))
     value = draw(st.text(written, max_size=20) | st.sampled_from(["", "x" * 256]))
-    return {f"{key}{index}": value for index in range(draw(st.sampled_from([1, 44, 45])))}
+    number = draw(st.sampled_from([1, MOST_TAGS, MOST_TAGS + 1]))
+    return {f"{key}{index}": value for index in range(number)}
 
 
 configurations = st.fixed_dictionaries(
@@ -119,8 +121,12 @@ FULL = {
     "name": "digits",
     "compute": {"serverless": None, "server": {"instance_type": "ml.m5.xlarge"}},
     "serving": {"workers": 2},
-    "tags": {f"key{index}": "value" for index in range(44)},
+    "tags": {f"key{index}": "value" for index in range(MOST_TAGS)},
 }
+
+
+def test_the_examples_at_the_limits_are_taken():
+    assert read(yaml.safe_dump(FULL)).check("server", "generate") == []
 
 
 @example(
