@@ -80,30 +80,6 @@ def test_pips_configuration_is_read_with_the_environment_first(
     assert "timeout" not in found
 
 
-def test_pip_is_asked_again_when_a_file_or_a_variable_has_changed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    pytest.importorskip("pip")
-    config = tmp_path / "pip.conf"
-    monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
-    for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    config.write_text("[global]\nfind-links = /first\n")
-    assert machine.pip_configuration()["find-links"] == "/first"
-    if not any(states for _, states in machine._kept.values()):
-        pytest.skip("this pip does not say which files it reads")
-    with monkeypatch.context() as nothing_runs:
-        nothing_runs.setattr(machine.subprocess, "run", None)
-        assert machine.pip_configuration()["find-links"] == "/first"
-    config.write_text("[global]\nfind-links = /second\n")
-    assert machine.pip_configuration()["find-links"] == "/second"
-    monkeypatch.setenv("PIP_FIND_LINKS", "/third")
-    assert machine.pip_configuration()["find-links"] == "/third"
-    monkeypatch.delenv("PIP_FIND_LINKS")
-    config.unlink()
-    assert machine.pip_configuration().get("find-links") != "/second"
-
-
 def test_secrets_of_this_process_do_not_reach_builds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
     monkeypatch.setenv("UV_INDEX_CORP_PASSWORD", "s3cret")
