@@ -23,15 +23,9 @@ def describe(session: AwsSession, name: str) -> Autoscaling | None:
     Permissions: application-autoscaling:DescribeScalableTargets,
     application-autoscaling:DescribeScalingPolicies. Raises AwsError.
     """
-    with session.call("read the autoscaling", f"endpoint {name}"):
-        targets = session.autoscaling.describe_scalable_targets(
-            ServiceNamespace="sagemaker", ResourceIds=[_resource(name)]
-        )["ScalableTargets"]
-        if not targets:
-            return None
-        policies = session.autoscaling.describe_scaling_policies(
-            ServiceNamespace="sagemaker", ResourceId=_resource(name), ScalableDimension=_DIMENSION
-        )["ScalingPolicies"]
+    targets, policies = _read(session, name)
+    if not targets:
+        return None
     goals = [
         policy["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
         for policy in policies
@@ -46,6 +40,20 @@ def describe(session: AwsSession, name: str) -> Autoscaling | None:
     from sageturner_magic.config import Autoscaling
 
     return Autoscaling.model_construct(**found)
+
+
+def _read(session: AwsSession, name: str) -> tuple[list[Any], list[Any]]:
+    """The scalable targets of an endpoint's name and their policies, as AWS has them."""
+    with session.call("read the autoscaling", f"endpoint {name}"):
+        targets: list[Any] = session.autoscaling.describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[_resource(name)]
+        )["ScalableTargets"]
+        if not targets:
+            return [], []
+        policies: list[Any] = session.autoscaling.describe_scaling_policies(
+            ServiceNamespace="sagemaker", ResourceId=_resource(name), ScalableDimension=_DIMENSION
+        )["ScalingPolicies"]
+    return targets, policies
 
 
 def ensure_autoscaling(session: AwsSession, name: str, wanted: Autoscaling | None) -> str:
@@ -97,17 +105,7 @@ def left_autoscaling(session: AwsSession, name: str) -> tuple[str, ...]:
     Permissions: application-autoscaling:DescribeScalableTargets,
     application-autoscaling:DescribeScalingPolicies. Raises AwsError.
     """
-    with session.call("read the autoscaling", f"endpoint {name}"):
-        targets = session.autoscaling.describe_scalable_targets(
-            ServiceNamespace="sagemaker", ResourceIds=[_resource(name)]
-        )["ScalableTargets"]
-        policies = (
-            session.autoscaling.describe_scaling_policies(
-                ServiceNamespace="sagemaker", ResourceId=_resource(name)
-            )["ScalingPolicies"]
-            if targets
-            else []
-        )
+    targets, policies = _read(session, name)
     alarms = [alarm["AlarmName"] for policy in policies for alarm in policy.get("Alarms", ())]
     return (
         *(f"scalable target {target['ResourceId']}" for target in targets),
