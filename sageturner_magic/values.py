@@ -269,7 +269,7 @@ NO_OPTIONS = InvokeOptions()
 
 @dataclass(frozen=True)
 class Request:
-    """A request to a model, as it is sent; `targets.payload.encode` makes one of a Python value.
+    """A request to a model, as it is sent; `endpoints.payload.encode` makes one of a Python value.
 
     Attributes:
         body: The payload's bytes.
