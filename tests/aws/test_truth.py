@@ -115,7 +115,16 @@ def test_instances_that_run_are_billed_and_set_back_without_autoscaling(project:
         EndpointName=project.name, DesiredWeightsAndCapacities=variants
     )
     settled(project)
-    assert listed(project)["cost_per_hour"] == pytest.approx(4 * 0.23 * 1.12, rel=0.01)
+    hourly = 4 * 0.23 * 1.12
+    assert listed(project)["cost_per_hour"] == pytest.approx(hourly, rel=0.01)
+    spent = project.json("cost", project.name)
+    assert spent["findings"] == [] == spent["unknown"] == spent["idle"]
+    assert {day["endpoint"] for day in spent["days"]} == {project.name}
+    hours = sum(day["hours"] for day in spent["days"])
+    dollars = sum(day["dollars"] for day in spent["days"])
+    assert 0 < hours < 1 and dollars == pytest.approx(hours * hourly, rel=0.05)
+    assert spent["forecast"] > spent["month"]
+    assert project.name in project.run("cost").out
     project.configure()
     planned = project.run("plan", "-e", "server")
     assert "from 4 to 1 instances" in planned.out + planned.err
