@@ -191,10 +191,12 @@ def test_the_policy_that_setup_shows_is_enough_for_everything_the_command_does(
     user.deploy("server", "--no-smoke-test")
     assert user.invoke({"file": "weights.txt"}) == {"value": "42"}
     user.run("invoke", user.name, '{"fail": "on purpose"}', fails=True)
-    for verb, words in (("invoke", ['{"x": 2}']), ("logs", [])):
+    for verb, words in (("invoke", ['{"x": 2}']), ("logs", []), ("cost", [])):
         alone = json.loads(project.run("setup", "--show-policy", "--for", verb).out)
         keys = project.stand.create_user(f"only-{verb}", alone)
-        Project(project.stand, project.folder, project.name, keys).run(verb, project.name, *words)
+        alone_user = Project(project.stand, project.folder, project.name, keys)
+        done = alone_user.run(verb, project.name, *words)
+        assert "note:" not in done.out + done.err
     user.write_code(factor=17)
     user.deploy("server", "--no-smoke-test")
     user.run("list")
