@@ -14,8 +14,8 @@ _TAKEN = frozenset(
     re.findall(
         r"\w+",
         "Any Client EndpointError Exception Invalid Iterable Iterator Literal NotRequired Path"
-        " ThreadPoolExecutor TypedDict Unpack asyncio bool dict float int json list local object"
-        " sagemaker str time tuple urllib ENDPOINT READY_SECONDS TYPE_CHECKING",
+        " ThreadPoolExecutor TypedDict Unpack asyncio bool dict float http int json list local"
+        " object sagemaker str time tuple urllib ENDPOINT READY_SECONDS TYPE_CHECKING",
     )
 )
 """Names that the module has for something else."""

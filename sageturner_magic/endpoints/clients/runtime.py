@@ -7,6 +7,7 @@ nothing of this package.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import time
 import urllib.error
@@ -176,8 +177,13 @@ _LINES = "application/jsonlines"
 
 def _pieces(response: Any) -> Iterator[bytes]:
     with response:
-        while piece := response.read1(65536):
-            yield piece
+        try:
+            while piece := response.read1(65536):
+                yield piece
+        except (OSError, http.client.HTTPException) as error:
+            raise EndpointError(0, "NoResponse", f"the response broke off: {error}") from None
+        if response.length:
+            raise EndpointError(0, "NoResponse", "the response broke off")
 
 
 def _events(events: Any) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import json
+import socket
 import subprocess
 import sys
 import textwrap
@@ -179,6 +180,34 @@ def test_a_client_reads_a_stream(start: Start, program: Any) -> None:
     assert [next(values), next(values)] == ["a", "end"]
     with pytest.raises(module.EndpointError, match="division"):
         next(values)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 99\r\n\r\n{",
+        b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n9\r\n{",
+    ],
+)
+def test_a_response_that_breaks_off_is_an_error_of_the_client(head: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        module = made(client_module("digits", described("Digits", "Answer"), url, ""))
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                received = b""
+                while not received.endswith(b"}"):
+                    received += connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\n" + head)
+
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            answered = threads.submit(answer)
+            with pytest.raises(module.EndpointError, match="broke off"):
+                module.local(timeout_s=10).predict(pixels=[1])
+            answered.result()
 
 
 def test_a_client_waits_for_a_model_on_sagemaker_and_reads_its_errors(
